@@ -1,0 +1,7 @@
+"""`python -m convzoo`, the form that torchrun takes."""
+
+import sys
+
+from convzoo.cli import main
+
+sys.exit(main())

@@ -1,0 +1,17 @@
+"""A baseline is what the network must beat: it sees the same examples and is scored by the same meter."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+class Baseline(ABC):
+    """A naive or classical opponent. Its outputs have the shape of the model's, so that one meter scores both."""
+
+    @abstractmethod
+    def fit(self, examples: Sequence[Any], dims: Mapping[str, Any]) -> None:
+        """Learn from the training split; `dims` are the encoder's (for a classifier: its `labels`, in order)."""
+
+    @abstractmethod
+    def outputs(self, examples: Sequence[Any]) -> Any:
+        """Outputs for the examples, as the task's meter takes them."""

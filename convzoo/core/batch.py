@@ -1,0 +1,48 @@
+"""What flows from the encoder through the model to the task."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tensors for one step.
+
+    Attributes:
+        inputs: keyword arguments of the model's `forward`.
+        target: whatever the task compares the outputs with; opaque to the trainer.
+        size: the number of things that the losses are means over (examples, tokens, voxels): the weight of this batch when
+            several make one step.
+    """
+
+    inputs: dict[str, Any]
+    target: Any
+    size: int
+
+    def to(
+        self,
+        device: torch.device,
+        dtype: torch.dtype | None = None,
+        memory_format: torch.memory_format = torch.preserve_format,
+    ) -> "Batch":
+        """The same batch on `device`; floating-point tensors as `dtype`, images in `memory_format`."""
+
+        def move(value: Any) -> Any:
+            if isinstance(value, Tensor):
+                wanted = dtype if dtype is not None and value.is_floating_point() else None
+                value = value.to(device=device, dtype=wanted, non_blocking=True)
+                fits = (memory_format == torch.channels_last and value.ndim == 4) or (
+                    memory_format == torch.channels_last_3d and value.ndim == 5
+                )
+                return value.contiguous(memory_format=memory_format) if fits else value
+            if isinstance(value, Mapping):
+                return {key: move(item) for key, item in value.items()}
+            if isinstance(value, tuple | list):
+                return type(value)(move(item) for item in value)
+            return value
+
+        return Batch(move(self.inputs), move(self.target), self.size)

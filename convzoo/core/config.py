@@ -1,0 +1,63 @@
+"""How a recipe is trained: one typed field a setting, with what it means beside it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from convzoo.core.arguments import Count, Fraction, NonNegative, Positive, PositiveFloat
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The `train` section of a recipe.
+
+    Args:
+        epochs: passes over the training split; give this or `steps`
+        steps: optimizer steps; give this or `epochs`
+        batch_size: examples an optimizer step, over all processes and accumulated micro-batches
+        accumulate: micro-batches that one step is split into, to save memory
+        optimizer: adamw, adam, sgd (with Nesterov momentum) or adadelta
+        lr: the highest learning rate of the schedule
+        weight_decay: decoupled for adamw, L2 for the others; never on biases, norms and one-dimensional weights
+        momentum: for sgd
+        schedule: how the learning rate moves after the warm-up
+        warmup: the part of all steps in which the learning rate rises from 0
+        step_every: for `step`: epochs between two drops
+        step_factor: for `step` and `plateau`: what the learning rate is multiplied by
+        plateau_patience: for `plateau`: evaluations without a better score before a drop
+        clip_norm: the largest norm of the gradient
+        ema: decay of an exponential moving average of the weights, which is then what is scored and saved
+        patience: evaluations without a better score before training stops
+        evaluate_every: steps between two evaluations on the validation split; by default once an epoch
+        checkpoint_every: steps between two checkpoints; by default at each evaluation
+        bucket: batches of examples of like length, which saves padding
+        precision: 32, bf16 or 16 (autocast), 64 (for exact comparisons), or auto: bf16 where the device is fast at it
+        device: auto, cpu, cuda, cuda:0, mps
+        seed: of the weights, the order, the augmentation and the dropout
+        workers: processes that prepare examples where these do not fit in memory
+        cache_gigabytes: the most memory that prepared examples may take before workers prepare them anew each epoch
+    """
+
+    epochs: Positive | None = None
+    steps: Positive | None = None
+    batch_size: Positive = 64
+    accumulate: Positive = 1
+    optimizer: Literal["adamw", "adam", "sgd", "adadelta"] = "adamw"
+    lr: PositiveFloat = 1e-3
+    weight_decay: NonNegative = 0.0
+    momentum: Fraction = 0.9
+    schedule: Literal["constant", "cosine", "one_cycle", "step", "plateau"] = "constant"
+    warmup: Fraction = 0.0
+    step_every: Positive = 10
+    step_factor: Fraction = 0.1
+    plateau_patience: Count = 3
+    clip_norm: PositiveFloat | None = None
+    ema: Fraction | None = None
+    patience: Positive | None = None
+    evaluate_every: Positive | None = None
+    checkpoint_every: Positive | None = None
+    bucket: bool = True
+    precision: Literal["auto", "32", "bf16", "16", "64"] = "32"
+    device: str = "auto"
+    seed: Count = 0
+    workers: Count = 2
+    cache_gigabytes: NonNegative = 4.0

@@ -1,0 +1,161 @@
+"""What readers yield: plain examples with no tensors. One type a kind of input."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from convzoo.core.errors import DataError
+
+ExampleType = TypeVar("ExampleType")
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A piece of text with its label. `source` says where it came from (`file:line`), `group` what must not be split."""
+
+    text: str
+    label: str | None = None
+    group: str | None = None
+    source: str = ""
+
+    @classmethod
+    def from_inputs(cls, values: Sequence[Any]) -> "list[Text]":
+        """Texts for prediction: each value is a text, or a text file whose lines are taken.
+
+        Raises:
+            DataError: a file is not UTF-8 text.
+        """
+        found = []
+        for value in values:
+            if isinstance(value, cls):
+                found.append(value)
+                continue
+            path = Path(value) if isinstance(value, Path) or (len(str(value)) < 1000 and "\n" not in str(value)) else None
+            if path is not None and _is_file(path):
+                lines = read_lines(path)
+                found.extend(cls(line, source=f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip())
+            elif isinstance(value, Path):
+                raise DataError(f"{value}: no such file")
+            else:
+                found.append(cls(str(value)))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image, as an array (height, width[, 3]) of uint8 or as a path that is opened when it is needed."""
+
+    pixels: np.ndarray | None = None
+    path: Path | None = None
+    label: str | None = None
+    group: str | None = None
+    source: str = ""
+
+    @classmethod
+    def from_inputs(cls, values: Sequence[Any]) -> "list[Image]":
+        """Images for prediction: each value is an image file, a folder of them, or an array (height, width[, 3]) of uint8.
+
+        Raises:
+            DataError: there is no such file, or a folder holds no image.
+        """
+        found = []
+        for value in values:
+            if isinstance(value, cls):
+                found.append(value)
+            elif isinstance(value, np.ndarray):
+                found.append(cls(pixels=value))
+            elif Path(value).is_dir():
+                files = [path for path in sorted(Path(value).rglob("*")) if path.suffix.lower() in IMAGE_SUFFIXES]
+                if not files:
+                    raise DataError(f"{value}: holds no image ({', '.join(sorted(IMAGE_SUFFIXES))})")
+                found.extend(cls(path=path, source=str(path)) for path in files)
+            elif _is_file(Path(value)):
+                found.append(cls(path=Path(value), source=str(value)))
+            else:
+                raise DataError(f"{value}: no such image file")
+        return found
+
+    def array(self) -> np.ndarray:
+        """The pixels as uint8, (height, width) if grey, (height, width, 3) if coloured.
+
+        Raises:
+            DataError: the file is not an image, is damaged or is empty.
+        """
+        if self.pixels is not None:
+            return self.pixels
+        assert self.path is not None, "an Image has pixels or a path"
+        import PIL.Image
+        import PIL.ImageOps
+
+        try:
+            if self.path.stat().st_size == 0:
+                raise DataError(f"{self.path}: is empty (0 bytes); delete it or replace it by an image")
+            with PIL.Image.open(self.path) as image:
+                image = PIL.ImageOps.exif_transpose(image)
+                grey = image.mode in ("1", "L", "LA", "I", "I;16", "F")
+                if image.mode in ("I", "I;16", "F"):
+                    deep = np.asarray(image, dtype=np.float64)
+                    span = deep.max() - deep.min()
+                    return np.uint8(255 * (deep - deep.min()) / span) if span else np.zeros(deep.shape, np.uint8)
+                return np.asarray(image.convert("L" if grey else "RGB"))
+        except DataError:
+            raise
+        except FileNotFoundError:
+            raise DataError(f"{self.path}: no such image file") from None
+        except Exception as error:  # PIL raises many kinds: OSError, SyntaxError, DecompressionBombError, struct.error
+            raise DataError(f"{self.path}: cannot be read as an image ({_first_line(error)})") from error
+
+
+@dataclass(frozen=True)
+class Splits(Generic[ExampleType]):
+    """The examples of a data set in their three parts.
+
+    Attributes:
+        ceiling: for generated data, the best score that any method can reach, by name of the score (`test/accuracy`).
+        origin: how the split came about, in words: it is written into the run.
+        files: the files that were read, with sha256 where known: they are written into the run.
+    """
+
+    train: Sequence[ExampleType]
+    val: Sequence[ExampleType]
+    test: Sequence[ExampleType]
+    ceiling: Mapping[str, float] = field(default_factory=dict)
+    origin: str = ""
+    files: Mapping[str, Any] = field(default_factory=dict)
+
+    def __iter__(self) -> Any:
+        return iter((("train", self.train), ("val", self.val), ("test", self.test)))
+
+
+def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
+    """The lines of a text file, split at \\n (and \\r\\n) only: some data sets hold other line separators inside a line.
+
+    Raises:
+        DataError: the file is absent or is not text in that encoding.
+    """
+    try:
+        text = path.read_bytes().decode(encoding)
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise DataError(f"{path}:{line}: is not {encoding} text (byte {error.object[error.start]:#04x})") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    return lines[:-1] if lines and not lines[-1] else lines
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a text too long for a file name, or with a NUL byte
+        return False
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,48 @@
+"""Every random state of a process: seeded at the start, kept in checkpoints."""
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+
+def seed_everything(seed: int) -> None:
+    """Seed what draws the first weights."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 (parts of other people's may draw from it)
+    torch.manual_seed(seed)
+
+
+def seed_dropout(model: nn.Module, seed: int, rank: int) -> None:
+    """Give every module that draws its own numbers a seed of its own, another on each process."""
+    for index, module in enumerate(module for module in model.modules() if hasattr(module, "random_state")):
+        module.seed((seed * 1_000_003 + index) * 1_009 + rank)  # type: ignore[operator]
+    torch.manual_seed(seed * 1_009 + rank)
+
+
+def random_states(model: nn.Module) -> dict[str, Any]:
+    """Every random state of this process, as plain values and tensors."""
+    version, words, gauss = random.getstate()
+    _, numpy_words, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002
+    return {
+        "python": [version, list(words), gauss],
+        "numpy": [torch.from_numpy(np.array(numpy_words, dtype=np.int64)), int(position), int(has_gauss), float(cached)],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "modules": {n: m.random_state() for n, m in model.named_modules() if hasattr(m, "random_state")},
+    }
+
+
+def load_random_states(model: nn.Module, states: dict[str, Any]) -> None:
+    """Take back what `random_states` gave."""
+    version, words, gauss = states["python"]
+    random.setstate((version, tuple(words), gauss))
+    numpy_words, *rest = states["numpy"]
+    np.random.set_state(("MT19937", numpy_words.numpy().astype(np.uint32), *rest))  # noqa: NPY002
+    torch.set_rng_state(states["torch"])
+    if states["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(states["cuda"])
+    for name, state in states["modules"].items():
+        model.get_submodule(name).load_random_state(state)  # type: ignore[operator]

@@ -1,0 +1,41 @@
+"""Random numbers that are a function of (seed, epoch, example): found without replaying, the same for any worker count."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+def mix(values: np.ndarray) -> np.ndarray:
+    """The finaliser of SplitMix64 (Steele, Lea & Flood 2014, doi:10.1145/2660193.2660195), on an array of uint64."""
+    with np.errstate(over="ignore"):
+        values = values + _GOLDEN
+        values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return values ^ (values >> np.uint64(31))
+
+
+def permutation(count: int, seed: int, epoch: int) -> np.ndarray:
+    """The order of `count` examples in an epoch."""
+    return np.random.Generator(np.random.PCG64([seed, epoch])).permutation(count)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Random numbers for the examples of a batch. Each example's numbers depend on its index only, not on its batch."""
+
+    seed: int
+    epoch: int
+    indices: Sequence[int]
+
+    def uniform(self, stream: int, count: int) -> np.ndarray:
+        """Uniform numbers in [0, 1), float64, (batch, count). `stream` keeps two uses of one batch apart."""
+        with np.errstate(over="ignore"):
+            key = mix(np.asarray([self.seed], np.uint64) + np.uint64(stream) * _GOLDEN)
+            key = mix(key ^ np.uint64(self.epoch))
+            example = mix(key ^ mix(np.asarray(self.indices, dtype=np.uint64)))
+            counters = np.arange(count, dtype=np.uint64)
+            bits = mix(example[:, None] + counters[None, :] * _GOLDEN)
+        return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53

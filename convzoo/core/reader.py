@@ -1,0 +1,32 @@
+"""A reader knows one file format and its official split, and yields plain examples."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+from convzoo.core.examples import Splits
+
+
+class Reader(ABC):
+    """One file format or benchmark.
+
+    Attributes:
+        example: the type of example it yields; `--data PATH` pairs it with an encoder that takes that type.
+        formats: what it recognises, in words; empty where it is for one benchmark only.
+    """
+
+    example: ClassVar[type]
+    formats: ClassVar[str] = ""
+
+    @abstractmethod
+    def read(self) -> Splits:
+        """Read everything.
+
+        Raises:
+            DataError: a file is absent, damaged, or not what the format says.
+        """
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """Whether `path` (a file or a folder) looks like this format. Readers of benchmarks need not answer."""
+        return False

@@ -1,0 +1,57 @@
+"""A task is an objective, not a data set."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from convzoo.core.batch import Batch
+
+
+class Meter(Protocol):
+    """Counts over a whole split, in the shape of torchmetrics' `Metric`, which also sums over processes."""
+
+    def update(self, outputs: Any, target: Any) -> None: ...
+
+    def compute(self) -> Mapping[str, Any]: ...
+
+
+class Task(ABC):
+    """What is learnt: the losses, how outputs are read, and how they are scored.
+
+    Attributes:
+        best_by: the validation score that chooses the best checkpoint; with a leading minus, less is better.
+    """
+
+    best_by: str
+
+    @abstractmethod
+    def losses(self, outputs: Any, target: Any) -> dict[str, Tensor]:
+        """Named scalar terms, each a mean over the batch; the trainer minimises their sum and logs each."""
+
+    @abstractmethod
+    def decode(self, outputs: Any) -> list[dict[str, Any]]:
+        """One plain dictionary an example, for a person to read."""
+
+    @abstractmethod
+    def read_target(self, target: Any) -> list[dict[str, Any]]:
+        """The truth of each example, as `decode` writes a prediction."""
+
+    @abstractmethod
+    def meter(self) -> Meter:
+        """A fresh meter. It is fed every batch of a split and computed once."""
+
+    def predict(self, model: nn.Module, batch: Batch) -> Any:
+        """Outputs for scoring and decoding. Overridden where generation differs from training (beams, sliding windows)."""
+        return model(**batch.inputs)
+
+    def calibrate(self, outputs_and_targets: Iterable[tuple[Any, Any]]) -> None:
+        """Choose thresholds and temperatures, from validation data only. Most tasks have none."""
+
+    def state(self) -> dict[str, Any]:
+        """What `calibrate` chose, as plain JSON values."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state` gave."""

@@ -1,0 +1,43 @@
+"""Small functions on text that several rooms need: nearest names, lists and sizes as a person writes them."""
+
+import difflib
+from collections.abc import Iterable
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The name most like `name`, or None where nothing is like it."""
+    names = list(names)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if close:
+        return close[0]
+    folded = {n.lower().replace("-", "_"): n for n in names}
+    return folded.get(name.lower().replace("-", "_"))
+
+
+def did_you_mean(name: str, names: Iterable[str], limit: int = 12) -> str:
+    """The end of an error about an unknown name: the nearest one, and what is allowed."""
+    names = sorted(names)
+    near = nearest(name, names)
+    shown = ", ".join(names[:limit]) + (f", … ({len(names)} in all)" if len(names) > limit else "")
+    hint = f"did you mean {near!r}? " if near else ""
+    return f"{hint}allowed: {shown or 'nothing'}"
+
+
+def size_in_words(count: float) -> str:
+    """1234567 bytes -> '1.2 MB'."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return ""
+
+
+def duration_in_words(seconds: float) -> str:
+    """75 -> '1 min 15 s'."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+    return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"

@@ -1,0 +1,352 @@
+"""Getting the files of a data set: from a mirror, from the cache or from the network, each checked before it is used.
+
+Two environment variables say where files are:
+
+    CONVZOO_DATA     the cache folder; the files lie in <cache>/<data set>/<file>
+    CONVZOO_MIRROR   a folder or an address that is asked first, for <mirror>/<data set>/<file>; it is never written to
+"""
+
+import glob
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import filelock
+import platformdirs
+
+from convzoo.core.errors import DataError
+from convzoo.core.files import explain, read_json, write_json
+from convzoo.datasets.archives import MAX_BYTES, read_member
+from convzoo.datasets.cards import Card, CardFile, Source, load_card
+from convzoo.datasets.transfer import (
+    CACHE_VARIABLE,
+    PATIENT,
+    Expected,
+    Network,
+    UnavailableError,
+    local_path,
+    progress_bar,
+    transfer_patiently,
+    writing,
+)
+
+MIRROR_VARIABLE = "CONVZOO_MIRROR"
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Files that are there and are what the card says.
+
+    Attributes:
+        folder: all the files lie in it, under their names on the card. It may be a mirror: do not write there.
+        files: name -> {"sha256": ..., "bytes": ...}, ready for `Splits.files`.
+    """
+
+    folder: Path
+    files: dict[str, dict[str, Any]]
+
+
+def fetch(
+    dataset: str | Card,
+    files: Iterable[str] | None = None,
+    *,
+    progress: bool | None = None,
+    alternative: str = "",
+    network: Network = PATIENT,
+) -> Fetched:
+    """Find or download the files of a data set.
+
+    A mirror folder that has them all is used in place. Otherwise they are put into the cache, from the mirror or from
+    the sources on the card in their order. What was once checked is not read again until its size or time changes.
+
+    Args:
+        dataset: a card's name, or a card.
+        files: names of files; all of the card's where None.
+        progress: draw a bar on standard error; None: only where that is a terminal.
+        alternative: what an error says at its end about what works without these files; where empty, that the card's
+            `embedded` recipe does.
+
+    Raises:
+        RecipeError: there is no such data set or file.
+        DataError: a file cannot be had, is not what the card says, or cannot be written.
+    """
+    card = load_card(dataset) if isinstance(dataset, str) else dataset
+    wanted = card.select(files)
+    cache, mirror = cache_folder(), _mirror()
+    memory = _Memory(cache / ".verified" / f"{card.name}.json")
+    try:
+        for folder in (mirror, cache):
+            found = _all_right(folder / card.name, wanted, memory) if isinstance(folder, Path) else None
+            if found is not None:
+                return found
+        show = sys.stderr.isatty() if progress is None else progress
+        with _locked(cache, card.name, show):
+            return _Job(card, cache / card.name, mirror, network, show, alternative, memory).complete(wanted)
+    finally:
+        memory.save()
+
+
+def cache_folder() -> Path:
+    """`CONVZOO_DATA`, or the folder that the operating system has for caches."""
+    chosen = os.environ.get(CACHE_VARIABLE)
+    return Path(chosen).expanduser().absolute() if chosen else Path(platformdirs.user_cache_dir("convzoo"))
+
+
+def _mirror() -> Path | str | None:
+    """The mirror as a folder or as an address without the last slash; None where none is set.
+
+    Raises:
+        DataError: it is an address of another kind.
+    """
+    value = os.environ.get(MIRROR_VARIABLE, "")
+    if "://" not in value:
+        return Path(value).expanduser().absolute() if value else None
+    try:
+        parts = urlsplit(value)
+        scheme, complete = parts.scheme.lower(), bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        scheme, complete = "", False
+    if scheme == "file":
+        return local_path(value)
+    if scheme in ("http", "https") and complete:
+        return value.rstrip("/")
+    raise DataError(f"{MIRROR_VARIABLE}={value}: must be a folder or a whole address with http, https or file")
+
+
+class _Memory:
+    """The checksums of files as they were when last read, by path, valid while size and time stay the same."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[str, dict[str, Any]] = {}
+        self._changed = False
+        self.load()
+
+    def load(self) -> None:
+        """Take up what another process may have written meanwhile."""
+        with suppress(DataError):
+            value = read_json(self._path) if self._path.exists() else {}
+            if isinstance(value, dict):
+                self._known = {name: entry for name, entry in value.items() if isinstance(entry, dict)} | self._known
+
+    def measure(self, path: Path, expected: Expected) -> dict[str, Any] | None:
+        """Size and checksums of a file, from memory where it did not change; None where there is no such file.
+
+        Raises:
+            DataError: the file cannot be read.
+        """
+        try:
+            if not path.is_file():
+                return None
+            status = path.stat()
+            known = self._known.get(str(path), {})
+            same = known.get("bytes") == status.st_size and known.get("mtime_ns") == status.st_mtime_ns
+            if same and "sha256" in known and (expected.md5 is None or "md5" in known):
+                return known
+            return self.keep(path, expected.measure(path), status)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read: {explain(error)}") from error
+
+    def keep(self, path: Path, measured: dict[str, Any], status: os.stat_result) -> dict[str, Any]:
+        """Remember what was measured when the file had this `status`."""
+        self._known[str(path)] = measured | {"mtime_ns": status.st_mtime_ns}
+        self._changed = True
+        return measured
+
+    def save(self) -> None:
+        """Write it down, if that is possible: without it the next run only takes longer."""
+        if self._changed:
+            with suppress(DataError):
+                write_json(self._path, self._known)
+
+
+def _expected(file: CardFile) -> Expected:
+    return Expected(file.bytes, file.sha256, file.md5)
+
+
+def _all_right(folder: Path, wanted: Iterable[CardFile], memory: _Memory) -> Fetched | None:
+    """The files in `folder`, or None where one is absent or not what the card says."""
+    wanted = list(wanted)
+    if not all((folder / file.name).is_file() for file in wanted):
+        return None
+    measured = {}
+    for file in wanted:
+        found = memory.measure(folder / file.name, _expected(file))
+        if found is None or _expected(file).difference(found):
+            return None
+        measured[file.name] = found
+    return _fetched(folder, measured)
+
+
+def _fetched(folder: Path, measured: dict[str, dict[str, Any]]) -> Fetched:
+    files = {name: {"sha256": each["sha256"], "bytes": each["bytes"]} for name, each in measured.items()}
+    return Fetched(folder, files)
+
+
+@contextmanager
+def _locked(cache: Path, name: str, show: bool) -> Iterator[None]:
+    """One process at a time fetches a data set; the others wait and then find it there."""
+    with writing(cache):
+        cache.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(cache / f".{name}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            if show:
+                print(f"{name}: another process is fetching it; waiting", file=sys.stderr)
+            lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@dataclass
+class _Job:
+    """One data set that is being completed in the cache, by the process that holds the lock.
+
+    Attributes:
+        archives: those that were downloaded for a member; two files are often members of one.
+    """
+
+    card: Card
+    folder: Path
+    mirror: Path | str | None
+    network: Network
+    show: bool
+    alternative: str
+    memory: _Memory
+    archives: dict[str, Path] = field(default_factory=dict)
+
+    def complete(self, wanted: Iterable[CardFile]) -> Fetched:
+        """Bring every file that is absent or wrong.
+
+        Raises:
+            DataError: a file cannot be had or cannot be written.
+        """
+        self.memory.load()
+        try:
+            return _fetched(self.folder, {file.name: self._complete(file) for file in wanted})
+        finally:
+            shutil.rmtree(self._archives_folder, ignore_errors=True)
+
+    def _complete(self, file: CardFile) -> dict[str, Any]:
+        target, expected = self.folder / file.name, _expected(file)
+        found = self.memory.measure(target, expected)
+        if found is None or expected.difference(found):
+            part, found = self._obtain(file, target)
+            with writing(target):
+                status = _settle(part, target)
+            self.memory.keep(target, found, status)
+        return found
+
+    def _obtain(self, file: CardFile, target: Path) -> tuple[Path, dict[str, Any]]:
+        """A checked file beside `target`, from the first place that has it."""
+        with writing(target.parent):
+            target.parent.mkdir(parents=True, exist_ok=True)
+        problems: dict[str, list[str]] = {}
+        for address, source in self._places(file):
+            try:
+                if source is not None and source.archive is not None:
+                    return self._from_archive(source, file, target)
+                return self._download(address, target, _expected(file), file.name)
+            except UnavailableError as error:
+                problems.setdefault(error.why, []).append(error.address)
+        raise DataError(self._nowhere(file, target, problems))
+
+    def _places(self, file: CardFile) -> list[tuple[str, Source | None]]:
+        """Addresses in the order in which they are tried, with the card's source; None for the mirror."""
+        mirror: list[tuple[str, Source | None]] = [(self._mirror_place(file), None)] if self.mirror else []
+        return mirror + [(source.address, source) for source in file.sources]
+
+    def _mirror_place(self, file: CardFile) -> str:
+        """Where the mirror would have the file: an address, or a plain path where the mirror is a folder."""
+        if isinstance(self.mirror, Path):
+            return str(self.mirror / self.card.name / file.name)
+        return f"{self.mirror}/{self.card.name}/{quote(file.name)}"
+
+    def _from_archive(self, source: Source, file: CardFile, target: Path) -> tuple[Path, dict[str, Any]]:
+        archive = self.archives.get(source.address)
+        if archive is None:
+            archive = self.archives[source.address] = self._archive(source)
+        try:
+            content = read_member(archive, source.member or "", max_bytes=file.bytes or MAX_BYTES)
+        except DataError as error:
+            raise UnavailableError(source.address, str(error).removeprefix(f"{archive}: ")) from error
+        part = _part(target, source.address)
+        with writing(target):
+            part.write_bytes(content)
+            found = _expected(file).measure(part)
+        _refuse_other(part, found, _expected(file), f"{source.address}: member {source.member!r}")
+        return part, found
+
+    def _archive(self, source: Source) -> Path:
+        expected = Expected(source.bytes, source.sha256)
+        name = PurePosixPath(unquote(urlsplit(source.address).path)).name
+        # Beside the files and not in the folder below, so that an interrupted download goes on in the next run.
+        part, _ = self._download(source.address, self.folder / name, expected, name)
+        with writing(self.folder):
+            self._archives_folder.mkdir(exist_ok=True)
+            place = self._archives_folder / f"{len(self.archives)}_{name}"
+            os.replace(part, place)
+        return place
+
+    @property
+    def _archives_folder(self) -> Path:
+        return self.folder / ".archives"
+
+    def _download(self, address: str, target: Path, expected: Expected, name: str) -> tuple[Path, dict[str, Any]]:
+        part = _part(target, address)
+        resumed = part.exists()
+        with progress_bar(name, expected.bytes, self.show) as bar:
+            transfer_patiently(address, part, expected, self.network, bar)
+        with writing(part):
+            found = expected.measure(part)
+        if resumed and expected.difference(found):
+            # What an earlier run left may be the cause: the file on the server may have changed since.
+            part.unlink()
+            return self._download(address, target, expected, name)
+        _refuse_other(part, found, expected, address)
+        return part, found
+
+    def _nowhere(self, file: CardFile, target: Path, problems: dict[str, list[str]]) -> str:
+        """One line: what is missing, what was tried, where it may be put, and what works without it."""
+        tried = [f"{' and '.join(addresses)}: {why}" for why, addresses in problems.items()]
+        if not file.sources:
+            tried.append("it has no public address" + (f": {self.card.manual}" if self.card.manual else ""))
+        if self.mirror is None:
+            advice = f"or set {MIRROR_VARIABLE} to a folder or address that has {self.card.name}/{file.name}"
+        else:
+            advice = f"or where {MIRROR_VARIABLE} points, {self._mirror_place(file)}"
+        line = f"{self.card.name}: {file.name} cannot be had: {'; '.join(tried)}; put it at {target}, {advice}"
+        embedded = f"{self.card.embedded} runs on embedded data" if self.card.embedded else ""
+        return "; ".join(filter(None, [line, self.alternative or embedded]))
+
+
+def _part(target: Path, address: str) -> Path:
+    """Where a download of `address` grows. Two addresses have two parts: their bytes need not be the same."""
+    return target.with_name(f"{target.name}.{hashlib.sha256(address.encode()).hexdigest()[:8]}.part")
+
+
+def _settle(part: Path, target: Path) -> os.stat_result:
+    """Put a checked part in its place, and delete what other addresses left."""
+    with open(part, "rb") as file:
+        os.fsync(file.fileno())
+    os.replace(part, target)
+    for stale in target.parent.glob(f"{glob.escape(target.name)}.????????.part"):
+        stale.unlink()
+    return target.stat()
+
+
+def _refuse_other(part: Path, found: dict[str, Any], expected: Expected, origin: str) -> None:
+    difference = expected.difference(found)
+    if difference:
+        part.unlink(missing_ok=True)
+        raise UnavailableError(origin, f"is not the file on the card ({difference}); what came was deleted")

@@ -1,0 +1,142 @@
+"""Device, precision, processes and random states, over plain torch and torch.distributed."""
+
+import os
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as distributed
+from torch import Tensor, nn
+
+from convzoo.core.errors import TrainingError
+
+_AUTOCAST = {"bf16": torch.bfloat16, "16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Devices:
+    """Where this process computes, and which of how many processes it is."""
+
+    device: torch.device
+    precision: str
+    rank: int = 0
+    world: int = 1
+
+    @classmethod
+    def open(cls, device: str, precision: str) -> "Devices":
+        """Choose the device and, under torchrun or SLURM, join the other processes.
+
+        Raises:
+            TrainingError: the device that is asked for is not here, or cannot do the precision.
+        """
+        rank, world = _environment()
+        if world > 1 and not distributed.is_initialized():
+            on_cuda = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
+            distributed.init_process_group("nccl" if on_cuda else "gloo", rank=rank, world_size=world)
+        chosen = _choose(device, int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", 0))))
+        if precision == "auto":
+            precision = "bf16" if _fast_at_bf16(chosen) else "32"
+        if precision == "64" and chosen.type == "mps":
+            raise TrainingError("train.precision: 64 is not possible on mps; use 32, or train.device: cpu")
+        return cls(chosen, precision, rank, world)
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes."""
+        return self.rank == 0
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights and of what the encoder gives."""
+        return torch.float64 if self.precision == "64" else torch.float32
+
+    def autocast(self) -> AbstractContextManager:
+        """Lower precision where it is safe, for the forward pass."""
+        if self.precision not in _AUTOCAST:
+            return nullcontext()
+        return torch.autocast(self.device.type, _AUTOCAST[self.precision])
+
+    def memory_format(self, model: nn.Module) -> torch.memory_format:
+        """Channels-last where the model has 2-D convolutions: measured faster on the CPU and on tensor cores."""
+        has_2d = any(isinstance(module, nn.Conv2d) for module in model.modules())
+        return torch.channels_last if has_2d and self.device.type != "mps" else torch.preserve_format
+
+    def sum(self, *numbers: float) -> list[float]:
+        """Each number summed over all processes."""
+        if self.world == 1:
+            return list(numbers)
+        total = torch.tensor(numbers, dtype=torch.float64, device=self.device)
+        distributed.all_reduce(total)
+        return total.tolist()
+
+    def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Sum gradients over all processes, in one message a type."""
+        if self.world == 1:
+            return
+        groups: dict[torch.dtype, list[nn.Parameter]] = {}
+        for parameter in parameters:
+            if parameter.requires_grad:
+                groups.setdefault(parameter.dtype, []).append(parameter)
+        for group in groups.values():
+            gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in group]
+            flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+            distributed.all_reduce(flat)
+            for parameter, part in zip(group, flat.split([p.numel() for p in group]), strict=True):
+                parameter.grad = part.view(parameter.shape).clone(memory_format=torch.preserve_format)
+
+    def same(self, tensors: Iterable[Tensor]) -> None:
+        """Give every process the main one's tensors (weights at the start, statistics of norms before scoring)."""
+        if self.world > 1:
+            for tensor in tensors:
+                distributed.broadcast(tensor.detach(), 0)
+
+    def gather(self, value: Any) -> list[Any]:
+        """Every process's value, in the order of the processes."""
+        if self.world == 1:
+            return [value]
+        gathered: list[Any] = [None] * self.world
+        distributed.all_gather_object(gathered, value)
+        return gathered
+
+    def close(self) -> None:
+        """Leave the process group."""
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
+
+
+def _environment() -> tuple[int, int]:
+    """(rank, world) from torchrun's variables, else from SLURM's."""
+    if "WORLD_SIZE" in os.environ:
+        return int(os.environ.get("RANK", 0)), int(os.environ["WORLD_SIZE"])
+    if int(os.environ.get("SLURM_NTASKS", 1)) > 1 and "SLURM_PROCID" in os.environ and "MASTER_ADDR" in os.environ:
+        os.environ.setdefault("MASTER_PORT", "29500")
+        return int(os.environ["SLURM_PROCID"]), int(os.environ["SLURM_NTASKS"])
+    return 0, 1
+
+
+def _choose(name: str, local_rank: int) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise TrainingError(f"train.device: there is no device {name!r}; use auto, cpu, cuda, cuda:0 or mps") from None
+    if device.type == "cuda":
+        if not torch.cuda.is_available():
+            raise TrainingError("train.device: cuda is asked for, and there is none here; use train.device=auto or cpu")
+        index = device.index if device.index is not None else local_rank
+        if index >= torch.cuda.device_count():
+            raise TrainingError(f"train.device: there is no cuda:{index}; there are {torch.cuda.device_count()}")
+        torch.cuda.set_device(index)
+        return torch.device("cuda", index)
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise TrainingError("train.device: mps is asked for, and there is none here; use train.device=auto or cpu")
+    return device
+
+
+def _fast_at_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

@@ -1,0 +1,160 @@
+"""From examples to batches: the order, the cache, the buckets and the workers. Every position is computed, none replayed."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convzoo.core.batch import Batch
+from convzoo.core.encoder import Encoder
+from convzoo.core.errors import DataError
+from convzoo.core.randomness import Draws, permutation
+
+_CHUNK = 50
+"""Batches that are sorted by length together: enough to save padding, few enough to keep the order random."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """The examples of one (micro-)batch; with `draws` it is for training."""
+
+    indices: Sequence[int]
+    draws: Draws | None
+
+
+class Loader:
+    """Batches of a split, for one of `world` processes.
+
+    Args:
+        examples: the split
+        encoder: fitted
+        batch_size: examples a step, over all processes
+        seed: of the order and the augmentation
+        accumulate: micro-batches a step
+        bucket: batches of like length
+        rank: of this process
+        world: processes
+        workers: processes that prepare what does not fit in memory
+        cache_bytes: the most that prepared examples may take in memory
+
+    Raises:
+        DataError: the split is empty, or an example cannot be prepared.
+    """
+
+    def __init__(
+        self,
+        examples: Sequence[Any],
+        encoder: Encoder,
+        batch_size: int,
+        seed: int = 0,
+        accumulate: int = 1,
+        bucket: bool = True,
+        rank: int = 0,
+        world: int = 1,
+        workers: int = 2,
+        cache_bytes: float = 4e9,
+    ) -> None:
+        self.examples = examples
+        self.encoder = encoder
+        self.batch_size = batch_size
+        self.seed = seed
+        self.parts = accumulate * world
+        self.rank = rank
+        self.world = world
+        self.workers = workers
+        if not len(examples):
+            raise DataError("a split has no examples")
+        few = [encoder.prepare(example) for example in examples[:32]]
+        size = sum(_bytes(item) for item in few) / max(1, len(few)) * len(examples)
+        self.items = few + [encoder.prepare(example) for example in examples[32:]] if size <= cache_bytes else None
+        lengths = [encoder.length(item) for item in self.items] if self.items is not None else []
+        self.lengths = np.array(lengths) if bucket and lengths and lengths[0] is not None else None
+        self.steps_per_epoch = -(-len(examples) // batch_size)
+
+    def steps(self, epoch: int, start: int = 0) -> Iterator[list[Batch]]:
+        """The steps of an epoch from step `start`: for each, this process's micro-batches (none where there are too few)."""
+        requests = []
+        counts = []
+        for chosen in self._order(epoch)[start:]:
+            parts = [part for part in np.array_split(chosen, self.parts)[self.rank :: self.world] if len(part)]
+            requests += [Request(part.tolist(), Draws(self.seed, epoch, part.tolist())) for part in parts]
+            counts.append(len(parts))
+        batches = self._fulfil(requests)
+        for count in counts:
+            yield [next(batches) for _ in range(count)]
+
+    def all(self) -> Iterator[tuple[Sequence[int], Batch]]:
+        """This process's share of the split, each example once and not augmented, with the examples' indices."""
+        order = np.arange(len(self.examples))
+        if self.lengths is not None:
+            order = np.argsort(self.lengths, kind="stable")
+        mine = order[self.rank :: self.world]
+        chunks = [mine[start : start + self.batch_size].tolist() for start in range(0, len(mine), self.batch_size)]
+        return zip(chunks, self._fulfil([Request(chunk, None) for chunk in chunks]), strict=True)
+
+    def encode(self, request: Request) -> Batch:
+        """One batch, prepared anew where it is not in the cache."""
+        if self.items is not None:
+            items = [self.items[index] for index in request.indices]
+        else:
+            items = [self.encoder.prepare(self.examples[index]) for index in request.indices]
+        return self.encoder.collate(items, request.draws)
+
+    def _order(self, epoch: int) -> list[np.ndarray]:
+        order = permutation(len(self.examples), self.seed, epoch)
+        size = self.batch_size
+        if self.lengths is None:
+            return [order[start : start + size] for start in range(0, len(order), size)]
+        batches = []
+        for start in range(0, len(order), size * _CHUNK):
+            chunk = order[start : start + size * _CHUNK]
+            chunk = chunk[np.argsort(self.lengths[chunk], kind="stable")]
+            batches += [chunk[first : first + size] for first in range(0, len(chunk), size)]
+        return [batches[index] for index in permutation(len(batches), self.seed + 1, epoch)]
+
+    def _fulfil(self, requests: list[Request]) -> Iterator[Batch]:
+        if self.items is not None or self.workers == 0 or len(requests) < 2:
+            yield from map(self.encode, requests)
+            return
+        from torch.utils.data import DataLoader
+
+        # The sampler hands whole requests to the workers, so that a worker encodes a batch and its draws are the same.
+        loader: DataLoader = DataLoader(
+            _InWorkers(self), sampler=requests, batch_size=None, num_workers=self.workers, collate_fn=_as_it_is
+        )
+        for batch in loader:
+            if isinstance(batch, DataError):
+                raise batch
+            yield batch
+
+
+class _InWorkers(torch.utils.data.Dataset):
+    """A loader as DataLoader's workers take it. An error travels as a value: torch would wrap it in a traceback."""
+
+    def __init__(self, loader: Loader) -> None:
+        self.loader = loader
+
+    def __getitem__(self, request: Request) -> Batch | DataError:
+        try:
+            return self.loader.encode(request)
+        except DataError as error:
+            return DataError(str(error))
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _bytes(item: Any) -> int:
+    if isinstance(item, Tensor):
+        return item.nbytes
+    if isinstance(item, np.ndarray):
+        return item.nbytes
+    if isinstance(item, dict):
+        return sum(_bytes(value) for value in item.values())
+    if isinstance(item, tuple | list):
+        return sum(_bytes(value) for value in item)
+    return 8

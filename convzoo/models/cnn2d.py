@@ -1,0 +1,104 @@
+"""The plain 2-D convolutional network: blocks of convolution, pooling and dropout, then dense layers."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from convzoo.core.arguments import (
+    Activation,
+    Count,
+    FromData,
+    Initialisation,
+    Normalisation,
+    Padding,
+    PoolingKind,
+    Positive,
+    Probability,
+)
+from convzoo.layers.activation import activation_layer
+from convzoo.layers.convolution import ConvolutionBlock
+from convzoo.layers.dropout import Dropout
+from convzoo.layers.initialisation import initialise
+from convzoo.layers.pooling import Pooling
+
+
+class CNN2d(nn.Module):
+    """Convolution, activation, pooling and dropout, repeated; then one hidden dense layer and the classes.
+
+    With the defaults it is, layer for layer, the 48×48 network of 224,263 parameters at 7 classes:
+    Conv2D(32, 3×3, relu), MaxPooling2D(2×2), Dropout(.25), the same with 64 and .25, with 128 and .4, Flatten,
+    Dense(64, relu), Dropout(.5), Dense(classes). The softmax of the last layer is part of the loss.
+
+    Args:
+        channels: kernels of each block
+        kernel_size: width and height of every kernel
+        padding: at the borders of each convolution
+        dropouts: after each block
+        hidden: width of the dense layer; 0 for none
+        hidden_dropout: after the dense layer
+        pooling: how 2×2 windows are summarised
+        pool_size: width and height of a window
+        normalisation: between convolution and activation
+        activation: of the convolutions and of the dense layer
+        initialisation: of the weights; `keras` is Glorot-uniform with zero biases
+
+    Shape:
+        image: (batch, in_channels, height, width); output: (batch, classes), logits.
+
+    Raises:
+        ValueError: channels and dropouts differ in number; the image is too small for that many blocks.
+    """
+
+    def __init__(
+        self,
+        in_channels: FromData[int],
+        height: FromData[int],
+        width: FromData[int],
+        classes: FromData[int],
+        channels: list[Positive] = [32, 64, 128],  # noqa: B006 (read only; a list is what a recipe writes)
+        kernel_size: Positive = 3,
+        padding: Padding = "valid",
+        dropouts: list[Probability] = [0.25, 0.25, 0.4],  # noqa: B006
+        hidden: Count = 64,
+        hidden_dropout: Probability = 0.5,
+        pooling: PoolingKind = "max",
+        pool_size: Positive = 2,
+        normalisation: Normalisation = "none",
+        activation: Activation = "relu",
+        initialisation: Initialisation = "torch",
+    ) -> None:
+        super().__init__()
+        if len(dropouts) != len(channels):
+            raise ValueError(f"channels has {len(channels)} values and dropouts {len(dropouts)}: give one for each block")
+        blocks = []
+        before = in_channels
+        for count, dropout in zip(channels, dropouts, strict=True):
+            pool = Pooling(2, pooling, size=pool_size, channels=count)
+            blocks.append(
+                ConvolutionBlock(
+                    2, before, count, kernel_size, padding=padding, normalisation=normalisation,
+                    activation=activation, pooling=pool, dropout=dropout,
+                )
+            )  # fmt: skip
+            before = count * pool.outputs_per_channel
+            growth = {"valid": 1 - kernel_size, "same": 0, "causal": 0, "full": kernel_size - 1}[padding]
+            height, width = ((side + growth) // pool_size for side in (height, width))
+            if min(height, width) < 1:
+                raise ValueError(f"the image is too small for {len(channels)} blocks: use fewer, or padding 'same'")
+        self.blocks = nn.Sequential(*blocks)
+        features = before * height * width
+        self.hidden = nn.Linear(features, hidden) if hidden else None
+        self.activation = activation_layer(activation) if hidden else None
+        self.dropout = Dropout(hidden_dropout) if hidden and hidden_dropout else None
+        self.classifier = nn.Linear(hidden or features, classes)
+        initialise(self, initialisation)
+
+    def forward(self, image: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
+        """Images to logits."""
+        x = self.blocks(image)
+        # Flattened as (height, width, channels): no copy in channels-last memory, and the order that Keras has.
+        x = x.permute(0, 2, 3, 1).flatten(1)
+        if self.hidden is not None and self.activation is not None:
+            x = self.activation(self.hidden(x))
+            if self.dropout is not None:
+                x = self.dropout(x)
+        return self.classifier(x)

@@ -1,0 +1,224 @@
+"""Tables of texts: CSV, TSV, JSONL and Parquet."""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from convzoo.core.arguments import Count, Fraction
+from convzoo.core.errors import DataError
+from convzoo.core.examples import Splits, Text
+from convzoo.core.files import sha256_of
+from convzoo.core.reader import Reader
+from convzoo.core.text import did_you_mean
+from convzoo.ops.splitting import carve_validation, splits_of
+
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+TEXT_COLUMNS = ("text", "sentence", "review", "message", "question", "content", "tweet", "title")
+LABEL_COLUMNS = ("label", "class", "category", "target", "sentiment", "topic")
+SPLIT_NAMES = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val", "test": "test",
+}  # fmt: skip
+Row = tuple[str, dict[str, Any]]
+
+
+class TextTable(Reader):
+    """Texts and classes from a table, or from a folder of tables named train, val (or valid, dev) and test.
+
+    Without a split column or files, the split is made by group and stratified by class. Equal texts are one group, so that a
+    copy of a training text is never tested on.
+
+    Args:
+        path: a .csv, .tsv, .jsonl or .parquet file, or a folder with train.*, optionally val.*, and test.*
+        text: the column with the text; by default one named text, sentence, review, message, question, content or title
+        label: the column with the class; by default one named label, class, category, target, sentiment or topic
+        group: a column whose values must not be split (an author, a document)
+        split: a column that says train, val or test
+        columns: names of the columns, for a CSV or TSV file without a heading
+        quotes: whether quotation marks enclose fields; by default in CSV yes, in TSV no
+        encoding: of the file
+        val: part for validation, where the split is made here
+        test: part for testing, where the split is made here
+        seed: of the split
+    """
+
+    example = Text
+    formats: ClassVar[str] = "a table of texts (.csv, .tsv, .jsonl, .parquet), or a folder with train.csv and test.csv"
+
+    def __init__(
+        self,
+        path: str,
+        text: str | None = None,
+        label: str | None = None,
+        group: str | None = None,
+        split: str | None = None,
+        columns: list[str] | None = None,
+        quotes: bool | None = None,
+        encoding: str = "utf-8",
+        val: Fraction = 0.15,
+        test: Fraction = 0.15,
+        seed: Count = 0,
+    ) -> None:
+        self.path = Path(path)
+        self.text = text
+        self.label = label
+        self.group = group
+        self.split = split
+        self.columns = columns
+        self.quotes = quotes
+        self.encoding = encoding
+        self.val = val
+        self.test = test
+        self.seed = seed
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """A table by its ending, or a folder that holds a training table."""
+        if path.is_dir():
+            return any(file.suffix.lower() in SUFFIXES and file.stem in SPLIT_NAMES for file in path.iterdir())
+        return path.suffix.lower() in SUFFIXES
+
+    def read(self) -> Splits:
+        """Read the table or tables.
+
+        Raises:
+            DataError: no such file, column or class; a damaged row; too few examples to split.
+        """
+        if self.path.is_dir():
+            return self._read_folder()
+        rows = list(self._rows(self.path))
+        if not rows:
+            raise DataError(f"{self.path}: holds no rows")
+        files = {str(self.path): {"sha256": sha256_of(self.path)}}
+        if self.split is None:
+            return splits_of(self._examples(self.path, rows), self.val, self.test, self.seed, files)
+        self._require(self.path, rows, self.split)
+        parts: dict[str, list[Row]] = {"train": [], "val": [], "test": []}
+        for source, row in rows:
+            name = str(row[self.split]).strip().lower()
+            if name not in SPLIT_NAMES:
+                raise DataError(f"{source}: column {self.split!r} says {name!r}; it should say train, val or test")
+            parts[SPLIT_NAMES[name]].append((source, row))
+        return self._finish({name: self._examples(self.path, part) for name, part in parts.items()}, files)
+
+    def _read_folder(self) -> Splits:
+        parts: dict[str, list[Text]] = {"train": [], "val": [], "test": []}
+        files = {}
+        for file in sorted(self.path.iterdir()):
+            if file.suffix.lower() in SUFFIXES and file.stem in SPLIT_NAMES:
+                parts[SPLIT_NAMES[file.stem]] += self._examples(file, list(self._rows(file)))
+                files[str(file)] = {"sha256": sha256_of(file)}
+        return self._finish(parts, files)
+
+    def _finish(self, parts: dict[str, list[Text]], files: dict[str, Any]) -> Splits:
+        for name in ("train", "test"):
+            if not parts[name]:
+                raise DataError(f"{self.path}: the {name} split has no examples")
+        given = Splits(parts["train"], parts["val"], parts["test"], origin="as given", files=files)
+        if not given.val:
+            given = carve_validation(given, self.val, self.seed)
+        # A given split may hold a text twice; it is not ours to change.
+        train, val, test = ([replace(example, group=None) for example in part] for _, part in given)
+        return replace(given, train=train, val=val, test=test)
+
+    def _examples(self, path: Path, rows: Sequence[Row]) -> list[Text]:
+        if not rows:
+            return []
+        text = self._column(path, rows, "text", self.text, TEXT_COLUMNS)
+        label = self._column(path, rows, "label", self.label, LABEL_COLUMNS)
+        if self.group is not None:
+            self._require(path, rows, self.group)
+        found = []
+        for source, row in rows:
+            if row.get(text) is None or row.get(label) in (None, ""):
+                missing = text if row.get(text) is None else label
+                raise DataError(f"{source}: column {missing!r} is empty; fill it or delete the row")
+            words = str(row[text])
+            group = str(row[self.group]) if self.group is not None else _fingerprint(words)
+            found.append(Text(words, str(row[label]), group, source))
+        return found
+
+    def _column(self, path: Path, rows: Sequence[Row], role: str, given: str | None, usual: Sequence[str]) -> str:
+        if given is not None:
+            self._require(path, rows, given, role)
+            return given
+        names = list(rows[0][1])
+        folded = {name.strip().lower(): name for name in names}
+        for name in usual:
+            if name in folded:
+                return folded[name]
+        raise DataError(f"{path}: which column is the {role}? it has {', '.join(names)}; say data.{role}=COLUMN")
+
+    def _require(self, path: Path, rows: Sequence[Row], column: str, role: str | None = None) -> None:
+        if column not in rows[0][1]:
+            raise DataError(f"{path}: has no column {column!r}; {did_you_mean(column, rows[0][1])}")
+
+    def _rows(self, path: Path) -> Iterator[Row]:
+        suffix = path.suffix.lower()
+        if suffix == ".parquet":
+            return self._parquet_rows(path)
+        try:
+            text = path.read_bytes().decode(self.encoding).removeprefix("\ufeff")
+        except UnicodeDecodeError as error:
+            line = error.object[: error.start].count(b"\n") + 1
+            raise DataError(
+                f"{path}:{line}: is not {self.encoding} text (byte {error.object[error.start]:#04x}); say data.encoding=latin-1"
+            ) from None
+        except LookupError:
+            raise DataError(f"data.encoding: there is no encoding {self.encoding!r}; utf-8 and latin-1 are usual") from None
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+        return self._json_rows(path, text) if suffix in (".jsonl", ".ndjson") else self._csv_rows(path, text)
+
+    def _csv_rows(self, path: Path, text: str) -> Iterator[Row]:
+        tabs = path.suffix.lower() == ".tsv"
+        quotes = self.quotes if self.quotes is not None else not tabs
+        quoting = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
+        csv.field_size_limit(2**31 - 1)
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if tabs else ",", quoting=quoting, strict=True)
+        heading = self.columns
+        try:
+            for fields in reader:
+                if heading is None:
+                    heading = fields
+                    continue
+                if not fields:
+                    continue
+                if len(fields) != len(heading):
+                    raise DataError(f"{path}:{reader.line_num}: has {len(fields)} fields, the heading {len(heading)}")
+                yield f"{path}:{reader.line_num}", dict(zip(heading, fields, strict=True))
+        except csv.Error as error:
+            raise DataError(f"{path}:{reader.line_num}: is not valid CSV ({error}); try data.quotes=false") from None
+
+    def _json_rows(self, path: Path, text: str) -> Iterator[Row]:
+        for number, line in enumerate(text.split("\n"), start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise DataError(f"{path}:{number}: is not JSON ({error})") from None
+            if not isinstance(row, dict):
+                raise DataError(f"{path}:{number}: should be an object such as {{\"text\": …, \"label\": …}}")
+            yield f"{path}:{number}", row
+
+    def _parquet_rows(self, path: Path) -> Iterator[Row]:
+        import pyarrow
+        import pyarrow.parquet
+
+        try:
+            table = pyarrow.parquet.read_table(path)
+        except (OSError, pyarrow.ArrowException) as error:
+            raise DataError(f"{path}: cannot be read as Parquet ({str(error).splitlines()[0]})") from None
+        for number, row in enumerate(table.to_pylist(), start=1):
+            yield f"{path}:{number}", row
+
+
+def _fingerprint(text: str) -> str:
+    """Equal texts, whatever their case and spaces, have equal fingerprints."""
+    return hashlib.sha256(" ".join(text.lower().split()).encode()).hexdigest()[:16]
+

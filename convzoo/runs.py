@@ -1,0 +1,243 @@
+"""The folder of a run: what is in it, and a run that is loaded again."""
+
+import csv
+import io
+import json
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor, nn
+
+import convzoo
+from convzoo.assembly import build
+from convzoo.core.encoder import Encoder
+from convzoo.core.errors import DataError, RecipeError
+from convzoo.core.files import atomic_write, read_json, write_json, write_text
+from convzoo.core.task import Task
+from convzoo.recipe import Recipe, to_yaml
+from convzoo.recipe import load as load_recipe
+
+FORMAT = 1
+"""The layout of a run's folder. A folder of another number is refused, not guessed at."""
+
+
+class Run:
+    """A finished (or stopped) run.
+
+    Attributes:
+        path: its folder
+        scores: by name, `test/accuracy`; of a repeated run the means
+        spread: the standard deviations of a repeated run, else empty
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.about = read_header(self.path)
+        self.results: dict[str, Any] = read_json(self.path / "scores.json") if (self.path / "scores.json").exists() else {}
+        self.scores: dict[str, float] = self.results.get("scores", {})
+        self.spread: dict[str, float] = self.results.get("spread", {})
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Run":
+        """Open a run's folder.
+
+        Raises:
+            DataError: it is no run's folder, is of another version, or is damaged.
+        """
+        return cls(path)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The recipe as it was run, every default written out."""
+        return load_recipe(self.path / "recipe.yaml")
+
+    @property
+    def parts(self) -> list[Path]:
+        """The folders of a repeated run's single runs; of a single run its own."""
+        return [self.path / name for name in self.about.get("parts", [])] or [self.path]
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The encoder, with what it learnt from the training split."""
+        recipe = self.recipe
+        encoder = build("encoder", recipe.encoder, origins=recipe.origins)
+        encoder.load_state(load_state(self.parts[0] / "encoder"))
+        return encoder
+
+    @cached_property
+    def model(self) -> nn.Module:
+        """The model with its best weights, ready to predict on the CPU."""
+        path = self.parts[0] / "model.safetensors"
+        model = build("model", self.recipe.model, self.encoder.dims, self.recipe.origins)
+        try:
+            model.load_state_dict(load_tensors(path.read_bytes()))
+        except FileNotFoundError:
+            raise DataError(
+                f"{self.path}: has no weights yet; finish it with `convzoo run --resume {self.path}`"
+            ) from None
+        except (SafetensorError, RuntimeError) as error:
+            raise DataError(f"{path}: is damaged or of another model ({str(error).splitlines()[0]})") from None
+        return model.eval()
+
+    @cached_property
+    def task(self) -> Task:
+        """The task, calibrated."""
+        task = build("task", self.recipe.task, self.encoder.dims, self.recipe.origins)
+        task.load_state(read_json(self.parts[0] / "task.json") if (self.parts[0] / "task.json").exists() else {})
+        return task
+
+    def predict(self, inputs: Any, batch_size: int = 64) -> list[dict[str, Any]]:
+        """Predictions for raw inputs, one dictionary each: texts, image files, arrays, or examples.
+
+        Raises:
+            DataError: an input cannot be read.
+        """
+        examples = self.examples(inputs)
+        found: list[dict[str, Any]] = []
+        with torch.no_grad():
+            for start in range(0, len(examples), batch_size):
+                batch = self.encoder.encode(examples[start : start + batch_size])
+                found += self.task.decode(self.task.predict(self.model, batch))
+        return found
+
+    def examples(self, inputs: Any) -> list[Any]:
+        """Raw inputs as the encoder's type of example."""
+        many = isinstance(inputs, Sequence) and not isinstance(inputs, str | bytes)
+        return self.encoder.example.from_inputs(list(inputs) if many else [inputs])  # type: ignore[attr-defined]
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value:.4f}" for name, value in self.scores.items() if name.startswith("test/"))
+        return f"Run({str(self.path)!r}, {shown})"
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """What `run.json` says.
+
+    Raises:
+        DataError: there is none, or it is of another version.
+    """
+    file = path / "run.json"
+    if not file.is_file():
+        raise DataError(f"{path}: is not the folder of a run (it has no run.json)")
+    about = read_json(file)
+    found = about.get("format") if isinstance(about, dict) else None
+    if found != FORMAT:
+        made_by = about.get("convzoo", "another version") if isinstance(about, dict) else "another program"
+        raise DataError(
+            f"{path}: is a run of format {found!r} (convzoo {made_by}); this is convzoo {convzoo.__version__}, which reads "
+            f"format {FORMAT}: install the version that made it, or run its recipe.yaml again"
+        )
+    return about
+
+
+def start_folder(path: Path, recipe: Recipe, **more: Any) -> None:
+    """Make a run's folder with its recipe and environment."""
+    write_json(path / "run.json", {"format": FORMAT, "convzoo": convzoo.__version__, "recipe": recipe.name, **more})
+    write_text(path / "recipe.yaml", to_yaml(recipe))
+
+
+def save_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write plain values to `path`.json and tensors to `path`.safetensors."""
+    tensors = {
+        key: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+        for key, value in state.items()
+        if isinstance(value, Tensor | np.ndarray)
+    }
+    write_json(path.with_suffix(".json"), {key: value for key, value in state.items() if key not in tensors})
+    save_weights(path.with_suffix(".safetensors"), tensors)
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Take back what `save_state` wrote.
+
+    Raises:
+        DataError: a file is absent or damaged.
+    """
+    state = read_json(path.with_suffix(".json"))
+    try:
+        return state | load_tensors(path.with_suffix(".safetensors").read_bytes())
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"{path.with_suffix('.safetensors')}: is absent or damaged ({error})") from None
+
+
+def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors atomically as safetensors."""
+    with atomic_write(path) as file:
+        file.write(save_tensors({name: tensor.contiguous() for name, tensor in tensors.items()}))
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as CSV; a value that is itself a mapping or a list is written as JSON."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow(
+            {key: json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value for key, value in row.items()}
+        )
+    write_text(path, text.getvalue())
+
+
+def environment(device: str, precision: str, world: int, files: Mapping[str, Any]) -> dict[str, Any]:
+    """Versions, device, git state and the hashes of the data: what a result depends on besides the recipe."""
+    packages = ("torch", "numpy", "scikit-learn", "torchmetrics", "tokenizers", "safetensors")
+    return {
+        "convzoo": convzoo.__version__,
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in packages},
+        "device": device,
+        "precision": precision,
+        "processes": world,
+        "threads": torch.get_num_threads(),
+        "git": _git(),
+        "data": dict(files),
+        "command": sys.argv,
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _git() -> dict[str, Any] | None:
+    """The commit that the working folder stands on, and whether it was changed; None where there is no git."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], capture_output=True, text=True, timeout=5, check=True).stdout.strip()
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "changed": bool(git("status", "--porcelain", "--untracked-files=no"))}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def newest_unfinished(folder: Path, name: str) -> Path:
+    """The newest run of a recipe that has not ended.
+
+    Raises:
+        RecipeError: there is none.
+    """
+    candidates = [
+        path.parent
+        for path in folder.glob(f"{name}-*/run.json")
+        if not (path.parent / "scores.json").exists()
+    ]
+    if not candidates:
+        raise RecipeError(f"{folder}: holds no unfinished run of {name}; name the run's folder after --resume")
+    return max(candidates, key=lambda path: path.stat().st_mtime)

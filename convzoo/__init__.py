@@ -9,6 +9,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from convzoo.core.version import VERSION as __version__
+
 if TYPE_CHECKING:
     from convzoo.core.baseline import Baseline
     from convzoo.core.batch import Batch
@@ -20,8 +22,7 @@ if TYPE_CHECKING:
     from convzoo.recipe import Part, Recipe
     from convzoo.runs import Run
 
-__version__ = "0.1.0"
-__all__ = ["Baseline", "Batch", "Encoder", "Part", "Reader", "Recipe", "Run", "Splits", "Task", "run"]
+__all__ = ["Baseline", "Batch", "Encoder", "Part", "Reader", "Recipe", "Run", "Splits", "Task", "__version__", "run"]
 
 _HOMES = {
     "Baseline": "convzoo.core.baseline",

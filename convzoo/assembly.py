@@ -14,7 +14,9 @@ from convzoo.registry import entries
 from convzoo.signatures import MISSING, signature_of
 
 
-def build(kind: str, part: Part, dims: Mapping[str, Any] | None = None, origins: Mapping[Any, str] | None = None) -> Any:
+def build(
+    kind: str, part: Part, dims: Mapping[str, Any] | None = None, origins: Mapping[Any, str] | None = None
+) -> Any:
     """Make a part. Arguments that only the data can tell are taken from `dims`.
 
     Raises:
@@ -30,7 +32,9 @@ def build(kind: str, part: Part, dims: Mapping[str, Any] | None = None, origins:
             args[name] = dims[name]
         elif argument.default is MISSING:
             given = f" (it gives: {', '.join(dims)})" if dims else ""
-            raise RecipeError(f"{where}: {part.name} needs {name!r}, which neither the recipe nor the encoder gives{given}")
+            raise RecipeError(
+                f"{where}: {part.name} needs {name!r}, which neither the recipe nor the encoder gives{given}"
+            )
     try:
         return cls(**args)
     except ConvzooError:
@@ -77,9 +81,9 @@ def load_file(path: Path) -> ModuleType:
     return module
 
 
-def missing_library(kind: str, name: str, error: Exception) -> str:
+def missing_library(kind: str, name: str | type, error: Exception) -> str:
     """One line that says which library a part lacks and what installs it."""
-    entry = entries(kind).get(name)
+    entry = entries(kind).get(name) if isinstance(name, str) else None
     library = getattr(error, "name", None) or str(error).splitlines()[0]
     if entry is not None and entry.extra:
         return f"{kind} {name!r} needs {library}: pip install 'convzoo[{entry.extra}]'"

@@ -37,7 +37,7 @@ class Devices:
             distributed.init_process_group("nccl" if on_cuda else "gloo", rank=rank, world_size=world)
         chosen = _choose(device, int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", 0))))
         if precision == "auto":
-            precision = "bf16" if _fast_at_bf16(chosen) else "32"
+            precision = "bf16" if fast_at_bf16(chosen) else "32"
         if precision == "64" and chosen.type == "mps":
             raise TrainingError("train.precision: 64 is not possible on mps; use 32, or train.device: cpu")
         return cls(chosen, precision, rank, world)
@@ -136,7 +136,8 @@ def _choose(name: str, local_rank: int) -> torch.device:
     return device
 
 
-def _fast_at_bf16(device: torch.device) -> bool:
+def fast_at_bf16(device: torch.device) -> bool:
+    """Whether a device has instructions for bf16, so that it is faster than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

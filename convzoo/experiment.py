@@ -38,8 +38,6 @@ from convzoo.runs import (
 )
 from convzoo.trainer import Stopped, Trainer
 
-Say = Callable[[str], None]
-
 
 @dataclass
 class Experiment:
@@ -89,9 +87,10 @@ def run(
         if seeds is not None:
             recipe = _over_seeds(recipe, seeds)
         folder = _new_folder(recipe, out)
-    listeners = _no_listeners if quiet else _live_listeners if live else _plain_listeners
-    # What every later step shares with the run's main process, from torchrun or SLURM.
+    # What every later step shares with the run's other processes, under torchrun or SLURM.
     devices = Devices.open(recipe.train.device, recipe.train.precision)
+    folder = Path(devices.gather(str(folder))[0])
+    listeners = _no_listeners if quiet else _live_listeners if live else _plain_listeners
     try:
         if recipe.repeat:
             _run_repeated(recipe, folder, devices, listeners, report)
@@ -116,7 +115,12 @@ def open_recipe(
     if data is None:
         return recipes.load(source, overrides)
     # What is promised and published of the recipe's own data does not hold for other data.
-    replaced = {"data": _reader_for(recipes.load(source).encoder, Path(data)), "expect": {}, "reference": [], "repeat": {}}
+    replaced = {
+        "data": reader_for(recipes.load(source).encoder, Path(data)),
+        "expect": {},
+        "reference": [],
+        "repeat": {},
+    }
     return recipes.load(source, overrides, replaced)
 
 
@@ -162,7 +166,9 @@ def loaders(experiment: Experiment, devices: Devices) -> dict[str, Loader]:
             train.bucket, devices.rank, devices.world, train.workers, train.cache_gigabytes * 1e9,
         )  # fmt: skip
     if len(experiment.splits.train) < found["train"].parts:
-        raise DataError(f"{len(experiment.splits.train)} training examples are too few for {found['train'].parts} parts")
+        raise DataError(
+            f"{len(experiment.splits.train)} training examples are too few for {found['train'].parts} parts"
+        )
     return found
 
 
@@ -238,7 +244,11 @@ def _run_once(
         if experiment.splits.origin:
             _write_split(folder / "split.csv", experiment.splits)
         save_state(folder / "encoder", experiment.encoder.state())
-    heard = [CsvListener(folder / "metrics.csv"), TensorBoardListener(folder), *listeners(experiment.task.best_by)]
+    heard: list[Listener] = [
+        CsvListener(folder / "metrics.csv"),
+        TensorBoardListener(folder),
+        *listeners(experiment.task.best_by),
+    ]
     checkpoints = folder / "checkpoints"
     trainer = Trainer(
         experiment.model, experiment.task, recipe.train, devices, split["train"], split["val"], checkpoints, heard
@@ -256,9 +266,7 @@ def _run_once(
     weights = trainer.weights()
     trainer.model.load_state_dict(weights)
     experiment.task.calibrate((outputs, target) for _, outputs, target in trainer.outputs(split["val"]))
-    scores = {
-        f"{name}/{key}": value for name in ("val", "test") for key, value in trainer.score(split[name]).items()
-    }
+    scores = {f"{name}/{key}": value for name in ("val", "test") for key, value in trainer.score(split[name]).items()}
     rows = predictions(trainer, split["test"])
     if not devices.is_main:
         return {}
@@ -280,7 +288,9 @@ def _run_once(
         from convzoo.report.page import write_report
 
         experiment.model.to(device="cpu", dtype=torch.float32).eval()
-        write_report(folder, experiment.recipe, results, experiment.model, experiment.encoder, experiment.splits.test, rows)
+        write_report(
+            folder, experiment.recipe, results, experiment.model, experiment.encoder, experiment.splits.test, rows
+        )
     return results
 
 
@@ -334,7 +344,9 @@ def read_predictions(path: Path) -> list[dict[str, Any]]:
 
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    return [{k: text if k in ("source", "label", "true_label") else value(text) for k, text in row.items()} for row in rows]
+    return [
+        {k: text if k in ("source", "label", "true_label") else value(text) for k, text in row.items()} for row in rows
+    ]
 
 
 def _mean_and_spread(rows: Sequence[Mapping[str, float]]) -> tuple[dict[str, float], dict[str, float]]:
@@ -358,7 +370,7 @@ def _write_split(path: Path, splits: Splits) -> None:
     )
 
 
-def _reader_for(encoder: Part, path: Path) -> dict[str, Any]:
+def reader_for(encoder: Part, path: Path) -> dict[str, Any]:
     """The `data` part that reads a person's own path for an encoder's type of example."""
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")

@@ -26,7 +26,12 @@ class CsvListener:
                 with self.path.open(newline="", encoding="utf-8") as file:
                     self.rows = [row for row in csv.DictReader(file) if int(row["step"]) <= event.step]
         elif isinstance(event, Scored):
-            row = {"step": event.step, "epoch": round(event.epoch, 4), "seconds": round(event.seconds, 3), **event.values}
+            row = {
+                "step": event.step,
+                "epoch": round(event.epoch, 4),
+                "seconds": round(event.seconds, 3),
+                **event.values,
+            }
             self.rows.append(row)
             columns = list(dict.fromkeys(name for row in self.rows for name in row))
             text = io.StringIO()

@@ -25,7 +25,7 @@ def make_optimizer(model: nn.Module, config: TrainConfig, device: torch.device) 
     plain = [p for p in trained if id(p) not in chosen]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     groups = [group for group in groups if group["params"]]
-    fused = {"fused": True} if device.type in ("cpu", "cuda") else {}
+    fused: dict[str, Any] = {"fused": True} if device.type in ("cpu", "cuda") else {}
     if config.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=config.lr, **fused)
     if config.optimizer == "adam":

@@ -145,19 +145,23 @@ def _note_places(path: Path, node: Any, prefix: KeyPath, places: dict[KeyPath, t
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             where = (*prefix, key.value)
-            at = (key.start_mark.line + 1, key.start_mark.column + 1)
+            line, column = key.start_mark.line + 1, key.start_mark.column + 1
             if where in places:
-                raise RecipeError(f"{path}:{at[0]}:{at[1]}: {key.value!r} is given twice")
-            places[where] = at
+                raise RecipeError(f"{path}:{line}:{column}: {key.value!r} is given twice")
+            places[where] = (line, column)
             _note_places(path, value, where, places)
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            places[(*prefix, index)] = (item.start_mark.line + 1, item.start_mark.column + 1)
-            _note_places(path, item, (*prefix, index), places)
+            at = (*prefix, index)
+            places[at] = (item.start_mark.line + 1, item.start_mark.column + 1)
+            _note_places(path, item, at, places)
 
 
-def load(source: str | Path | Recipe | Mapping[str, Any], overrides: Sequence[str] = (),
-         replaced: Mapping[str, Any] | None = None) -> Recipe:
+def load(
+    source: str | Path | Recipe | Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    replaced: Mapping[str, Any] | None = None,
+) -> Recipe:
     """A checked recipe from a file, a shipped name, a mapping or a Recipe made in Python.
 
     Args:
@@ -168,10 +172,11 @@ def load(source: str | Path | Recipe | Mapping[str, Any], overrides: Sequence[st
     Raises:
         RecipeError: what is wrong, one line a fault, each with the place of the fault.
     """
+    origins: dict[KeyPath, str] = {}
     if isinstance(source, Recipe):
-        raw, origins, name, folder, label = to_mapping(source), {}, source.name, source.folder, source.name
+        raw, name, folder, label = to_mapping(source), source.name, source.folder, source.name
     elif isinstance(source, Mapping):
-        raw, origins, name, folder, label = dict(source), {}, "recipe", Path(), "recipe"
+        raw, name, folder, label = dict(source), "recipe", Path(), "recipe"
     else:
         path = find_recipe(str(source))
         raw, places = read_yaml(path)
@@ -208,7 +213,9 @@ def _apply_override(raw: dict[str, Any], origins: dict[KeyPath, str], override: 
         step = int(key) if isinstance(at, list) and key.isdigit() else key
         if isinstance(at, list):
             if not (isinstance(step, int) and step < len(at)):
-                raise RecipeError(f"{override!r}: {'.'.join(keys[:depth])} is a list of {len(at)}; number its items from 0")
+                raise RecipeError(
+                    f"{override!r}: {'.'.join(keys[:depth])} is a list of {len(at)}; number its items from 0"
+                )
             if isinstance(at[step], str):
                 at[step] = {"name": at[step]}
             at = at[step]
@@ -226,8 +233,8 @@ def _apply_override(raw: dict[str, Any], origins: dict[KeyPath, str], override: 
     else:
         at[final] = value
     where = tuple(int(key) if key.isdigit() else key for key in keys)
-    for key in [key for key in origins if key[: len(where)] == where]:
-        del origins[key]
+    for place in [place for place in origins if place[: len(where)] == where]:
+        del origins[place]
     origins[where] = f"override {override}"
 
 
@@ -260,9 +267,9 @@ class _Checker:
 
     def _fault(self, where: KeyPath, text: str) -> None:
         dotted = ".".join(str(key) for key in where)
-        place = next(
-            (self.origins[where[:cut]] for cut in range(len(where), 0, -1) if where[:cut] in self.origins), self.label
-        )
+        above = (self.origins[where[:cut]] for cut in range(len(where), 0, -1) if where[:cut] in self.origins)
+        below = (origin for key, origin in self.origins.items() if key[: len(where)] == where)
+        place = next(above, None) or next(below, self.label)
         self.faults.append(f"{place}: {dotted + ': ' if dotted else ''}{text}")
 
     def _keys(self, raw: Any, allowed: Sequence[str], where: KeyPath, required: Sequence[str] = ()) -> bool:
@@ -310,10 +317,14 @@ class _Checker:
             return name
         known = entries(kind)
         if name not in known:
-            raise RecipeError(f"no {kind} {name!r}; {did_you_mean(name, known, limit=30)}; or 'file.py:Class' of your own")
+            raise RecipeError(
+                f"no {kind} {name!r}; {did_you_mean(name, known, limit=30)}; or 'file.py:Class' of your own"
+            )
         return known[name].place
 
-    def _arguments(self, signature: Signature, args: dict[str, Any], where: KeyPath, told_later: bool) -> dict[str, Any]:
+    def _arguments(
+        self, signature: Signature, args: dict[str, Any], where: KeyPath, told_later: bool
+    ) -> dict[str, Any]:
         settable = {name: item for name, item in signature.arguments.items() if not item.from_data}
         checked = {}
         for key, value in args.items():
@@ -476,7 +487,9 @@ def _lines(value: Any, where: KeyPath, origins: Mapping[KeyPath, str], depth: in
     for key, item in items:
         path = (*where, key)
         head = "  " * depth + ("- " if isinstance(value, list) else f"{key}: ")
-        nested = (isinstance(item, dict) and item) or (isinstance(item, list) and any(isinstance(i, dict) for i in item))
+        nested = (isinstance(item, dict) and item) or (
+            isinstance(item, list) and any(isinstance(i, dict) for i in item)
+        )
         if nested:
             yield head.rstrip()
             yield from _lines(item, path, origins, depth + 1)

@@ -57,9 +57,7 @@ class Entry:
 @cache
 def entries(kind: str) -> dict[str, Entry]:
     """All parts of a kind by name: convzoo's own, then those that installed packages declare (`convzoo.<kind>` entry points)."""
-    found = {
-        name: Entry(kind, name, place, EXTRAS.get(f"{kind}.{name}")) for name, place in PARTS[kind].items()
-    }
+    found = {name: Entry(kind, name, place, EXTRAS.get(f"{kind}.{name}")) for name, place in PARTS[kind].items()}
     for point in entry_points(group=f"convzoo.{kind}"):
         found.setdefault(point.name, Entry(kind, point.name, point.value))
     return found

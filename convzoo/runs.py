@@ -19,12 +19,12 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-import convzoo
 from convzoo.assembly import build
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.files import atomic_write, read_json, write_json, write_text
 from convzoo.core.task import Task
+from convzoo.core.version import VERSION
 from convzoo.recipe import Recipe, to_yaml
 from convzoo.recipe import load as load_recipe
 
@@ -44,7 +44,9 @@ class Run:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.about = read_header(self.path)
-        self.results: dict[str, Any] = read_json(self.path / "scores.json") if (self.path / "scores.json").exists() else {}
+        self.results: dict[str, Any] = (
+            read_json(self.path / "scores.json") if (self.path / "scores.json").exists() else {}
+        )
         self.scores: dict[str, float] = self.results.get("scores", {})
         self.spread: dict[str, float] = self.results.get("spread", {})
 
@@ -135,7 +137,7 @@ def read_header(path: Path) -> dict[str, Any]:
     if found != FORMAT:
         made_by = about.get("convzoo", "another version") if isinstance(about, dict) else "another program"
         raise DataError(
-            f"{path}: is a run of format {found!r} (convzoo {made_by}); this is convzoo {convzoo.__version__}, which reads "
+            f"{path}: is a run of format {found!r} (convzoo {made_by}); this is convzoo {VERSION}, which reads "
             f"format {FORMAT}: install the version that made it, or run its recipe.yaml again"
         )
     return about
@@ -143,7 +145,7 @@ def read_header(path: Path) -> dict[str, Any]:
 
 def start_folder(path: Path, recipe: Recipe, **more: Any) -> None:
     """Make a run's folder with its recipe and environment."""
-    write_json(path / "run.json", {"format": FORMAT, "convzoo": convzoo.__version__, "recipe": recipe.name, **more})
+    write_json(path / "run.json", {"format": FORMAT, "convzoo": VERSION, "recipe": recipe.name, **more})
     write_text(path / "recipe.yaml", to_yaml(recipe))
 
 
@@ -185,7 +187,10 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     writer.writeheader()
     for row in rows:
         writer.writerow(
-            {key: json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value for key, value in row.items()}
+            {
+                key: json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+                for key, value in row.items()
+            }
         )
     write_text(path, text.getvalue())
 
@@ -194,7 +199,7 @@ def environment(device: str, precision: str, world: int, files: Mapping[str, Any
     """Versions, device, git state and the hashes of the data: what a result depends on besides the recipe."""
     packages = ("torch", "numpy", "scikit-learn", "torchmetrics", "tokenizers", "safetensors")
     return {
-        "convzoo": convzoo.__version__,
+        "convzoo": VERSION,
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "packages": {name: _version(name) for name in packages},
@@ -222,7 +227,10 @@ def _git() -> dict[str, Any] | None:
         return subprocess.run(["git", *words], capture_output=True, text=True, timeout=5, check=True).stdout.strip()
 
     try:
-        return {"commit": git("rev-parse", "HEAD"), "changed": bool(git("status", "--porcelain", "--untracked-files=no"))}
+        return {
+            "commit": git("rev-parse", "HEAD"),
+            "changed": bool(git("status", "--porcelain", "--untracked-files=no")),
+        }
     except (OSError, subprocess.SubprocessError):
         return None
 
@@ -234,9 +242,7 @@ def newest_unfinished(folder: Path, name: str) -> Path:
         RecipeError: there is none.
     """
     candidates = [
-        path.parent
-        for path in folder.glob(f"{name}-*/run.json")
-        if not (path.parent / "scores.json").exists()
+        path.parent for path in folder.glob(f"{name}-*/run.json") if not (path.parent / "scores.json").exists()
     ]
     if not candidates:
         raise RecipeError(f"{folder}: holds no unfinished run of {name}; name the run's folder after --resume")

@@ -216,7 +216,7 @@ def _from_class(cls: type) -> Signature:
     """The same from a class that exists already (a Part made in Python)."""
     try:
         parameters = inspect.signature(cls).parameters.values()
-        hints = typing.get_type_hints(cls.__init__, include_extras=True)
+        hints = typing.get_type_hints(cls.__init__, include_extras=True)  # type: ignore[misc]
     except (TypeError, ValueError, NameError):
         return Signature(cls.__qualname__, cls.__doc__ or "", {}, open=True)
     found = {

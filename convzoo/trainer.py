@@ -181,6 +181,10 @@ class Trainer:
         except Exception as error:  # torch.load and load_state_dict raise many kinds for a damaged or foreign file
             raise DataError(f"{path}: is damaged or of another recipe ({str(error).splitlines()[0]})") from error
 
+    def try_step(self, batches: list[Batch]) -> dict[str, float]:
+        """One step that leaves the position as it was: for checks and benchmarks."""
+        return self._step(batches)[0]
+
     def weights(self) -> dict[str, Tensor]:
         """The weights that are scored and saved: the moving average where there is one."""
         with self.average.applied() if self.average else nullcontext():
@@ -276,10 +280,13 @@ class Trainer:
         """The first Ctrl-C or SIGTERM lets the step finish; the second acts as it always does."""
         before: dict[int, Any] = {}
 
+        def restore() -> None:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
         def ask(number: int, frame: FrameType | None) -> None:
             self.stop_asked = True
-            for kind, handler in before.items():
-                signal.signal(kind, handler)
+            restore()
 
         try:
             for kind in (signal.SIGINT, signal.SIGTERM):
@@ -290,5 +297,4 @@ class Trainer:
         try:
             yield
         finally:
-            for kind, handler in before.items():
-                signal.signal(kind, handler)
+            restore()

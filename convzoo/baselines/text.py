@@ -106,4 +106,3 @@ class NBSVM(Baseline):
     def _log_ratio(self, counts: Any) -> np.ndarray:
         total = self.smoothing + np.asarray(counts.sum(axis=0)).ravel()
         return np.log(total / total.sum())
-

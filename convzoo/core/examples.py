@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ class Text:
     label: str | None = None
     group: str | None = None
     source: str = ""
+    sample_input: ClassVar[str] = "'a text'"
 
     @classmethod
     def from_inputs(cls, values: Sequence[Any]) -> "list[Text]":
@@ -35,10 +36,14 @@ class Text:
             if isinstance(value, cls):
                 found.append(value)
                 continue
-            path = Path(value) if isinstance(value, Path) or (len(str(value)) < 1000 and "\n" not in str(value)) else None
+            path = (
+                Path(value) if isinstance(value, Path) or (len(str(value)) < 1000 and "\n" not in str(value)) else None
+            )
             if path is not None and _is_file(path):
                 lines = read_lines(path)
-                found.extend(cls(line, source=f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip())
+                found.extend(
+                    cls(line, source=f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()
+                )
             elif isinstance(value, Path):
                 raise DataError(f"{value}: no such file")
             else:
@@ -55,6 +60,7 @@ class Image:
     label: str | None = None
     group: str | None = None
     source: str = ""
+    sample_input: ClassVar[str] = "image.png"
 
     @classmethod
     def from_inputs(cls, values: Sequence[Any]) -> "list[Image]":

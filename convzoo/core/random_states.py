@@ -28,7 +28,12 @@ def random_states(model: nn.Module) -> dict[str, Any]:
     _, numpy_words, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002
     return {
         "python": [version, list(words), gauss],
-        "numpy": [torch.from_numpy(np.array(numpy_words, dtype=np.int64)), int(position), int(has_gauss), float(cached)],
+        "numpy": [
+            torch.from_numpy(np.array(numpy_words, dtype=np.int64)),
+            int(position),
+            int(has_gauss),
+            float(cached),
+        ],
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         "modules": {n: m.random_state() for n, m in model.named_modules() if hasattr(m, "random_state")},

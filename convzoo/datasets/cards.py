@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-import convzoo
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.files import explain
 from convzoo.core.text import did_you_mean
@@ -127,7 +126,7 @@ class Card(_Strict):
 
 def cards_folder() -> Path:
     """Where the cards lie: inside an installed package, or in `datasets/` beside a checkout's package."""
-    package = Path(convzoo.__file__).parent
+    package = Path(__file__).parents[1]
     inside = package / "cards"
     return inside if inside.is_dir() else package.parent / "datasets"
 

@@ -42,7 +42,9 @@ class Labels:
         if label not in self._index:
             near = nearest(label, self.names)
             hint = f"did you mean {near!r}? " if near else ""
-            raise DataError(f"{source}: class {label!r} is not in the training split; {hint}it has: {', '.join(self.names)}")
+            raise DataError(
+                f"{source}: class {label!r} is not in the training split; {hint}it has: {', '.join(self.names)}"
+            )
         return self._index[label]
 
     def __len__(self) -> int:

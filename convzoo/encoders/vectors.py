@@ -48,7 +48,9 @@ def read_vectors(file: str | Path, tokens: Sequence[str], seed: int = 0) -> Tens
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     if not found:
-        raise DataError(f"{path}: has none of the {len(tokens)} tokens of the training split; is it of another language?")
+        raise DataError(
+            f"{path}: has none of the {len(tokens)} tokens of the training split; is it of another language?"
+        )
     spread = float(np.std(np.stack(list(found.values())))) * 3**0.5
     vectors = np.random.default_rng(seed).uniform(-spread, spread, (len(tokens), size)).astype(np.float32)
     for number, vector in found.items():

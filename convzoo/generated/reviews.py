@@ -102,7 +102,9 @@ class Reviews(Reader):
                 source = f"reviews:{name}:{len(parts[name])}"
                 parts[name].append(Text(words, "positive" if positive else "negative", source=source))
                 correct += name == "test" and not turned
-        return Splits(**parts, ceiling={"test/accuracy": correct / self.sizes["test"]})
+        return Splits(
+            parts["train"], parts["val"], parts["test"], ceiling={"test/accuracy": correct / self.sizes["test"]}
+        )
 
     def _review(self, random: "_Choices") -> tuple[str, float]:
         """Words and meaning. Meanings near zero are left to chance no one could read, so they are not written."""
@@ -117,7 +119,9 @@ class Reviews(Reader):
             # What others say points the other way more often than not.
             clause = self._clause(random, first)
             good = (clause.meaning < 0) == random.chance(0.8)
-            words = f"{random.of(REPORTED).format(word=random.adjective(good))} but {random.of(FILLERS)} {clause.words} ."
+            words = (
+                f"{random.of(REPORTED).format(word=random.adjective(good))} but {random.of(FILLERS)} {clause.words} ."
+            )
             meaning = clause.meaning
         else:
             before, after = self._clause(random, first), self._clause(random, second)
@@ -145,7 +149,9 @@ class Reviews(Reader):
             return Clause(f"the {aspect} is {random.of(STRONGER)} {word}", 1.5 * sign)
         if random.chance(0.2):
             return Clause(f"the {aspect} is {random.of(WEAKER)} {word}", 0.75 * sign)
-        form = random.of(("the {a} is {w}", "the {a} feels {w}", "this {a} seems {w}", "i found the {a} {w}", "{a} : {w}"))
+        form = random.of(
+            ("the {a} is {w}", "the {a} feels {w}", "this {a} seems {w}", "i found the {a} {w}", "{a} : {w}")
+        )
         return Clause(form.format(a=aspect, w=word), sign)
 
 

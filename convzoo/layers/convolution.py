@@ -1,6 +1,7 @@
 """One convolution block for 1, 2 and 3 spatial dimensions."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -69,7 +70,7 @@ class ConvolutionBlock(nn.Module):
         strides = _each(stride, dimensions)
         self.sides = _sides(kernel, dilations, padding)
         even = all(left == right for left, right in self.sides)
-        kind = _CONVOLUTIONS[dimensions]
+        kind: Any = _CONVOLUTIONS[dimensions]
         if bias is None:
             bias = normalisation in ("none", "layer")
         own = tuple(left for left, _ in self.sides) if even else 0

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -64,8 +65,8 @@ class Pooling(nn.Module):
             raise ValueError(f"no pooling {kind!r}")
         self.dimensions = dimensions
         self.kind = kind
-        self.size = _each(size, dimensions) if size is not None else None
-        self.stride = (_each(stride, dimensions) if stride is not None else self.size) if self.size else None
+        self.size: Any = _each(size, dimensions) if size is not None else None
+        self.stride: Any = (_each(stride, dimensions) if stride is not None else self.size) if self.size else None
         self.output_size = _each(output_size, dimensions) if output_size is not None else None
         self.k = k
         if kind == "attention":

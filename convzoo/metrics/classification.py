@@ -10,6 +10,8 @@ class MeanCrossEntropy(Metric):
     """The mean of -log p(true class), without label smoothing."""
 
     full_state_update = False
+    total: Tensor
+    count: Tensor
 
     def __init__(self) -> None:
         super().__init__()

@@ -47,7 +47,7 @@ class CNN1d(nn.Module):
         embedding_size: Positive = 128,
         embedding_scale: PositiveFloat = 0.25,
         embedding_dropout: Probability = 0.0,
-        kernel_sizes: list[Positive] = [3, 4, 5],  # noqa: B006 (read only; a list is what a recipe writes)
+        kernel_sizes: list[Positive] = [3, 4, 5],
         channels: Positive = 100,
         pooling: PoolingKind = "max",
         k: Positive = 2,

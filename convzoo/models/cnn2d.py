@@ -54,10 +54,10 @@ class CNN2d(nn.Module):
         height: FromData[int],
         width: FromData[int],
         classes: FromData[int],
-        channels: list[Positive] = [32, 64, 128],  # noqa: B006 (read only; a list is what a recipe writes)
+        channels: list[Positive] = [32, 64, 128],
         kernel_size: Positive = 3,
         padding: Padding = "valid",
-        dropouts: list[Probability] = [0.25, 0.25, 0.4],  # noqa: B006
+        dropouts: list[Probability] = [0.25, 0.25, 0.4],
         hidden: Count = 64,
         hidden_dropout: Probability = 0.5,
         pooling: PoolingKind = "max",
@@ -68,7 +68,9 @@ class CNN2d(nn.Module):
     ) -> None:
         super().__init__()
         if len(dropouts) != len(channels):
-            raise ValueError(f"channels has {len(channels)} values and dropouts {len(dropouts)}: give one for each block")
+            raise ValueError(
+                f"channels has {len(channels)} values and dropouts {len(dropouts)}: give one for each block"
+            )
         blocks = []
         before = in_channels
         for count, dropout in zip(channels, dropouts, strict=True):

@@ -45,7 +45,7 @@ class DilatedCNN1d(nn.Module):
         embedding_dropout: Probability = 0.2,
         channels: Positive = 128,
         kernel_size: Positive = 3,
-        dilations: list[Positive] = [1, 2, 4],  # noqa: B006 (read only; a list is what a recipe writes)
+        dilations: list[Positive] = [1, 2, 4],
         separable: bool = False,
         normalisation: Literal["none", "layer"] = "layer",
         pooling: PoolingKind = "max",
@@ -53,9 +53,7 @@ class DilatedCNN1d(nn.Module):
         dropout: Probability = 0.3,
     ) -> None:
         super().__init__()
-        self.embedding = TokenEmbedding(
-            vocabulary_size, embedding_size, embedding, vectors, dropout=embedding_dropout
-        )
+        self.embedding = TokenEmbedding(vocabulary_size, embedding_size, embedding, vectors, dropout=embedding_dropout)
         self.project = nn.Conv1d(self.embedding.channels, channels, 1)
         self.blocks = nn.ModuleList(
             _ResidualBlock(channels, kernel_size, dilation, separable, normalisation, activation, dropout)

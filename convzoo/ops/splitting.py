@@ -40,8 +40,8 @@ def split_by_group(
     for index, group in enumerate(groups):
         members[group].append(index)
     keys = list(members)
-    order = np.random.default_rng(seed).permutation(len(keys))
-    order = sorted(order, key=lambda at: -len(members[keys[at]]))
+    shuffled = np.random.default_rng(seed).permutation(len(keys)).tolist()
+    order = sorted(shuffled, key=lambda at: -len(members[keys[at]]))
     home = np.zeros(len(labels), dtype=np.int64)
     missed = wanted.copy()
     for at in order:
@@ -90,7 +90,7 @@ def splits_of(
     home = split_by_group([example.label for example in examples], groups, val, test, seed)
     parts = [[example for example, at in zip(examples, home, strict=True) if at == index] for index in range(3)]
     origin = f"made here: by group, stratified by class, val {val:g}, test {test:g}, seed {seed}"
-    return Splits(*parts, origin=origin, files=files or {})
+    return Splits(parts[0], parts[1], parts[2], origin=origin, files=files or {})
 
 
 def carve_validation(splits: Splits, val: float, seed: int) -> Splits:

@@ -66,7 +66,9 @@ class ImageFolder(Reader):
         if not val:
             splits = carve_validation(splits, self.val, self.seed)
             splits = replace(
-                splits, train=[replace(e, group=None) for e in splits.train], val=[replace(e, group=None) for e in splits.val]
+                splits,
+                train=[replace(e, group=None) for e in splits.train],
+                val=[replace(e, group=None) for e in splits.val],
             )
         return splits
 
@@ -80,7 +82,9 @@ class ImageFolder(Reader):
                 if path.stat().st_size == 0:
                     raise DataError(f"{path}: is empty (0 bytes); delete it or replace it by an image")
                 group = sha256_of(path)[:16] if grouped else None
-                found.append(Image(path=path, label=kind.name, group=group, source=path.relative_to(self.path).as_posix()))
+                found.append(
+                    Image(path=path, label=kind.name, group=group, source=path.relative_to(self.path).as_posix())
+                )
         if not found:
             raise DataError(f"{folder}: holds no folder of images; make one folder a class")
         return found

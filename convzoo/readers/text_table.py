@@ -169,7 +169,9 @@ class TextTable(Reader):
                 f"{path}:{line}: is not {self.encoding} text (byte {error.object[error.start]:#04x}); say data.encoding=latin-1"
             ) from None
         except LookupError:
-            raise DataError(f"data.encoding: there is no encoding {self.encoding!r}; utf-8 and latin-1 are usual") from None
+            raise DataError(
+                f"data.encoding: there is no encoding {self.encoding!r}; utf-8 and latin-1 are usual"
+            ) from None
         except OSError as error:
             raise DataError(f"{path}: cannot be read ({error.strerror})") from None
         return self._json_rows(path, text) if suffix in (".jsonl", ".ndjson") else self._csv_rows(path, text)
@@ -177,9 +179,11 @@ class TextTable(Reader):
     def _csv_rows(self, path: Path, text: str) -> Iterator[Row]:
         tabs = path.suffix.lower() == ".tsv"
         quotes = self.quotes if self.quotes is not None else not tabs
-        quoting = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
+        quoting: Any = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
         csv.field_size_limit(2**31 - 1)
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if tabs else ",", quoting=quoting, strict=True)
+        reader = csv.reader(
+            io.StringIO(text, newline=""), delimiter="\t" if tabs else ",", quoting=quoting, strict=True
+        )
         heading = self.columns
         try:
             for fields in reader:
@@ -203,7 +207,7 @@ class TextTable(Reader):
             except ValueError as error:
                 raise DataError(f"{path}:{number}: is not JSON ({error})") from None
             if not isinstance(row, dict):
-                raise DataError(f"{path}:{number}: should be an object such as {{\"text\": …, \"label\": …}}")
+                raise DataError(f'{path}:{number}: should be an object such as {{"text": …, "label": …}}')
             yield f"{path}:{number}", row
 
     def _parquet_rows(self, path: Path) -> Iterator[Row]:
@@ -221,4 +225,3 @@ class TextTable(Reader):
 def _fingerprint(text: str) -> str:
     """Equal texts, whatever their case and spaces, have equal fingerprints."""
     return hashlib.sha256(" ".join(text.lower().split()).encode()).hexdigest()[:16]
-

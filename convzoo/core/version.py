@@ -1,0 +1,3 @@
+"""The version of convzoo."""
+
+VERSION = "0.1.0"

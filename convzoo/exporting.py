@@ -1,0 +1,111 @@
+"""A model to ship: ONNX or torch.export, checked against the model on real inputs before it is called good."""
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from convzoo.assembly import build
+from convzoo.core.errors import CheckError, RecipeError
+from convzoo.core.files import write_json
+from convzoo.runs import Run
+
+TOLERANCE = 1e-4
+"""The largest difference, relative to the largest output, between the model and what was exported."""
+
+
+def export(folder: str, kind: str, out: str | None = None) -> Iterator[str]:
+    """Write a run's model as `model.onnx` or `model.pt2`, and compare its outputs on validation examples.
+
+    Batch size and length stay free. Beside the file, `<file>.json` says what the inputs and outputs are.
+
+    Raises:
+        RecipeError: the export extra is not installed.
+        CheckError: the exported model differs.
+    """
+    run = Run.load(folder)
+    path = Path(out) if out else run.path / ("model.onnx" if kind == "onnx" else "model.pt2")
+    splits = build("data", run.recipe.data, origins=run.recipe.origins).read()
+    examples = list(splits.val)
+    several = run.encoder.encode(examples[:8]).inputs
+    model = run.model.eval()
+    shapes = _free_shapes(run, several, examples)
+    if kind == "onnx":
+        _write_onnx(model, several, shapes, path)
+        compute = _onnx_session(path)
+    else:
+        program = torch.export.export(model, (), several, dynamic_shapes=shapes)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.export.save(program, path)
+        loaded = torch.export.load(path).module()
+
+        def compute(inputs: dict[str, Tensor]) -> Tensor:
+            return loaded(**inputs)
+
+    worst = 0.0
+    checked = 0
+    for size in (1, 7, 16):
+        chosen = examples[checked : checked + size]
+        if not chosen:
+            break
+        inputs = run.encoder.encode(chosen).inputs
+        with torch.no_grad():
+            expected = model(**inputs)
+        found = compute(inputs)
+        scale = max(1.0, float(expected.abs().max()))
+        worst = max(worst, float((found - expected).abs().max()) / scale)
+        checked += len(chosen)
+    if not worst <= TOLERANCE:
+        path.unlink(missing_ok=True)
+        raise CheckError(f"{path}: the exported model differs by {worst:.2g} (at most {TOLERANCE:.0e}); it was deleted")
+    facts = {
+        "inputs": {name: [list(value.shape), str(value.dtype)] for name, value in several.items()},
+        "free": {name: {str(axis): str(size) for axis, size in axes.items()} for name, axes in shapes.items()},
+        "labels": list(run.encoder.dims.get("labels", ())),
+        "largest_difference": worst,
+        "checked_on": checked,
+    }
+    write_json(Path(f"{path}.json"), facts)
+    yield f"{path}: checked on {checked} validation examples in batches of 1, 7 and 16; largest difference {worst:.1e}"
+
+
+def _free_shapes(run: Run, inputs: dict[str, Any], examples: list[Any]) -> dict[str, dict[int, Any]]:
+    """The axes of each input that differ between batches: the first, and those that follow an example's length."""
+    others = [run.encoder.encode([example]).inputs for example in examples[:32]]
+    free: dict[str, dict[int, Any]] = {}
+    for name, value in inputs.items():
+        varying = {axis for axis in range(1, value.ndim) if len({other[name].shape[axis] for other in others}) > 1}
+        free[name] = dict.fromkeys({0} | varying, torch.export.Dim.DYNAMIC)
+    return free
+
+
+def _write_onnx(model: nn.Module, inputs: dict[str, Tensor], shapes: dict[str, dict[int, Any]], path: Path) -> None:
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise RecipeError(f"exporting to ONNX needs {error.name}: pip install 'convzoo[export]'") from None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        # The exporter warns of its own deprecations; what matters is checked below by comparing outputs.
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(model, (), kwargs=inputs, dynamic_shapes=shapes, dynamo=True, verbose=False)
+        assert program is not None
+        program.save(str(path))
+
+
+def _onnx_session(path: Path) -> Any:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = {item.name for item in session.get_inputs()}
+
+    def compute(inputs: dict[str, Tensor]) -> Tensor:
+        given = {name: value.numpy() for name, value in inputs.items() if name in names}
+        return torch.from_numpy(session.run(None, given)[0])
+
+    return compute

@@ -1,0 +1,258 @@
+"""A network in plain words, layer by layer: what each does, shapes, kernels, receptive field, parameters, multiply-adds."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from functools import singledispatch
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from convzoo.inspect.receptive_field import receptive_fields
+from convzoo.layers.convolution import ChannelLayerNorm, ConvolutionBlock
+from convzoo.layers.dropout import Dropout
+from convzoo.layers.embedding import TokenEmbedding
+from convzoo.layers.pooling import Pooling
+
+_ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Softmax)
+_NAMES = {"LeakyReLU": "leaky ReLU", "Tanh": "tanh", "Sigmoid": "sigmoid"}
+# Taken whole, though they hold others: their parts say less than they do.
+_WHOLE = (Pooling, TokenEmbedding, ChannelLayerNorm, nn.MultiheadAttention)
+
+
+@dataclass
+class Layer:
+    """One row of a breakdown. Shapes are without the batch."""
+
+    name: str
+    kind: str
+    words: str
+    input_shape: tuple[int, ...] = ()
+    output_shape: tuple[int, ...] = ()
+    parameters: int = 0
+    multiply_adds: int = 0
+    receptive_field: tuple[int, ...] | None = None
+    activation: str = ""
+
+
+@dataclass
+class Breakdown:
+    """A network, described."""
+
+    layers: list[Layer]
+    inputs: dict[str, tuple[int, ...]]
+    parameters: int
+    trained_parameters: int
+    multiply_adds: int
+    receptive_field: tuple[int, ...] | None = field(default=None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+def describe(model: nn.Module, inputs: dict[str, Any]) -> Breakdown:
+    """Run one example through a model and describe every layer, in the order in which they are called.
+
+    Within a convolution block the order is the block's own (convolution, activation, pooling), though a maximum may be taken
+    before an activation that commutes with it.
+
+    Args:
+        model: any module; layers that are not known by name are described by their class
+        inputs: one example's `forward` arguments (batch size 1)
+    """
+    model.eval()
+    named = {module: name for name, module in model.named_modules()}
+    rows: dict[nn.Module, Layer] = {}
+    hooks = []
+
+    def note(module: nn.Module, args: tuple, output: Any) -> None:
+        if module in rows or not isinstance(output, Tensor):
+            return
+        given = args[0] if args and isinstance(args[0], Tensor) else None
+        shape = tuple(given.shape[1:]) if given is not None else ()
+        row = Layer(named[module], type(module).__name__, words_for(module), shape, tuple(output.shape[1:]))
+        row.parameters = sum(p.numel() for p in module.parameters())
+        rows[module] = row
+
+    leaves = dict(_leaves(model))
+    for module in leaves.values():
+        hooks.append(module.register_forward_hook(note))
+    counter = FlopCounterMode(display=False, depth=None)  # type: ignore[arg-type]
+    try:
+        with torch.no_grad(), counter:
+            model(**inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    _count_multiply_adds(model, rows, counter)
+    layers = _in_block_order(model, rows)
+    fields = receptive_fields(model, inputs, {row.name: leaves[row.name] for row in layers})
+    for row in layers:
+        row.receptive_field = fields.get(row.name)
+    widest = max(fields.values(), key=lambda widths: math.prod(widths), default=None)
+    return Breakdown(
+        layers=_with_activations(layers),
+        inputs={key: tuple(value.shape[1:]) for key, value in inputs.items() if isinstance(value, Tensor)},
+        parameters=sum(p.numel() for p in model.parameters()),
+        trained_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        multiply_adds=counter.get_total_flops() // 2,
+        receptive_field=widest,
+    )
+
+
+def _leaves(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
+    children = list(module.named_children())
+    if prefix and (isinstance(module, _WHOLE) or not children):
+        if not isinstance(module, nn.Identity):
+            yield prefix, module
+        return
+    for name, child in children:
+        yield from _leaves(child, f"{prefix}.{name}" if prefix else name)
+
+
+def _count_multiply_adds(model: nn.Module, rows: dict[nn.Module, Layer], counter: FlopCounterMode) -> None:
+    counts = {
+        key.partition(".")[2]: sum(value.values()) for key, value in counter.get_flop_counts().items() if "." in key
+    }
+    for row in rows.values():
+        row.multiply_adds = counts.get(row.name, 0) // 2
+
+
+def _in_block_order(model: nn.Module, rows: dict[nn.Module, Layer]) -> list[Layer]:
+    """Rows as they were called, but within a convolution block as the block is written."""
+    order = {module: index for index, module in enumerate(rows)}
+    key = {module: (float(index), 0) for module, index in order.items()}
+    for block in model.modules():
+        if isinstance(block, ConvolutionBlock):
+            parts = [m for m in _block_parts(block) if m in order]
+            first = min((order[m] for m in parts), default=0)
+            for index, module in enumerate(parts):
+                key[module] = (float(first), index)
+            activation, convolution = rows.get(block.activation), [rows[m] for m in parts if m is not block.activation]
+            if activation is not None and convolution and block.pools_first:
+                before = [row for row in convolution if row.kind != "Pooling" and row.kind != "Dropout"][-1]
+                activation.input_shape = activation.output_shape = before.output_shape
+                pool = rows.get(block.pooling) if block.pooling is not None else None
+                if pool is not None:
+                    pool.input_shape = before.output_shape
+    return [rows[module] for module in sorted(rows, key=lambda module: key[module])]
+
+
+def _block_parts(block: ConvolutionBlock) -> list[nn.Module]:
+    parts = [module for _, module in _leaves(block.convolution, "convolution")]
+    parts += [block.normalisation, block.activation]
+    return parts + [module for module in (block.pooling, block.dropout) if module is not None]
+
+
+def _with_activations(layers: list[Layer]) -> list[Layer]:
+    """An activation becomes part of the layer before it, as people write them."""
+    found: list[Layer] = []
+    for row in layers:
+        is_activation = row.kind in {kind.__name__ for kind in _ACTIVATIONS}
+        if is_activation and found and not found[-1].activation and found[-1].output_shape == row.output_shape:
+            found[-1].activation = _NAMES.get(row.kind, row.kind)
+            found[-1].words += f" Then {found[-1].activation}, {_WHY.get(row.kind, 'for non-linearity')}."
+        else:
+            found.append(row)
+    return found
+
+
+_WHY = {
+    "ReLU": "which keeps what is positive, so that layers can say more than a line",
+    "GELU": "a smooth ReLU",
+    "SiLU": "a smooth ReLU",
+    "Tanh": "which squeezes values between -1 and 1",
+}
+
+
+@singledispatch
+def words_for(module: nn.Module) -> str:
+    """What a layer does, in a sentence."""
+    return f"A layer of the kind {type(module).__name__}."
+
+
+def _times(sizes: Any) -> str:
+    sizes = (sizes,) if isinstance(sizes, int) else tuple(sizes)
+    return "×".join(str(size) for size in sizes)
+
+
+def _convolution_words(module: Any) -> str:
+    kernel = tuple(module.kernel_size)
+    count = module.out_channels
+    if set(kernel) == {1}:
+        return f"Mixes the {module.in_channels} maps at each position into {count}."
+    size = f"{_times(kernel)} filters" if len(kernel) > 1 else f"filters that are {kernel[0]} wide"
+    text = f"Extracts {count} feature maps using {size}"
+    if module.groups > 1:
+        text += ", each on its own map" if module.groups == module.in_channels else f", in {module.groups} groups"
+    if set(module.dilation) != {1}:
+        text += f", whose taps stand {_times(module.dilation)} apart"
+    if set(module.stride) != {1}:
+        text += f", in steps of {_times(module.stride)}"
+    return text + "."
+
+
+for _kind in (nn.Conv1d, nn.Conv2d, nn.Conv3d):
+    words_for.register(_kind, _convolution_words)
+
+
+@words_for.register
+def _(module: nn.Linear) -> str:
+    return f"Connects all {module.in_features} values to {module.out_features} neurons."
+
+
+@words_for.register
+def _(module: Pooling) -> str:
+    how = {
+        "max": "keeps the largest value",
+        "average": "takes the mean",
+        "attention": "takes a mean weighted by what it has learnt to look at",
+        "k_max": f"keeps the {module.k} largest values, in order,",
+        "log_sum_exp": "takes a soft maximum",
+    }[module.kind]
+    if module.size is not None:
+        return f"{how.capitalize()} of each {_times(module.size)} region: fewer positions, the same maps."
+    where = f"in each of {_times(module.output_size)} regions" if module.output_size else "over all positions"
+    return f"{how.capitalize()} of each map {where}."
+
+
+@words_for.register
+def _(module: Dropout) -> str:
+    return f"While training, zeroes {module.p:.0%} of the values at random, which prevents overfitting."
+
+
+@words_for.register
+def _(module: nn.Dropout) -> str:
+    return f"While training, zeroes {module.p:.0%} of the values at random, which prevents overfitting."
+
+
+@words_for.register
+def _(module: TokenEmbedding) -> str:
+    tables = [table for table in (module.learned, module.static) if table is not None]
+    kind = {(True, False): "learnt", (False, True): "pre-trained", (True, True): "learnt and pre-trained"}[
+        (module.learned is not None, module.static is not None)
+    ]
+    return f"Looks up a {kind} vector of {module.channels} numbers for each of {tables[0].num_embeddings} tokens."
+
+
+@words_for.register
+def _(module: nn.Embedding) -> str:
+    return f"Looks up a vector of {module.embedding_dim} numbers for each of {module.num_embeddings} tokens."
+
+
+def _norm_words(module: nn.Module) -> str:
+    over = {
+        "BatchNorm1d": "over the batch", "BatchNorm2d": "over the batch", "BatchNorm3d": "over the batch",
+        "ChannelLayerNorm": "at each position", "LayerNorm": "over its features", "GroupNorm": "in groups of maps",
+    }.get(type(module).__name__, "of each map")  # fmt: skip
+    return f"Brings each map to mean 0 and deviation 1 {over}, then scales and shifts it as learnt."
+
+
+for _norm in (
+    nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.LayerNorm, nn.GroupNorm, ChannelLayerNorm,
+    nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d,
+):  # fmt: skip
+    words_for.register(_norm, _norm_words)

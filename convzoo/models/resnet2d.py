@@ -1,0 +1,129 @@
+"""A small residual network for images."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from convzoo.core.arguments import Activation, FromData, Normalisation, PoolingKind, Positive, Probability
+from convzoo.layers.activation import activation_layer
+from convzoo.layers.convolution import ConvolutionBlock
+from convzoo.layers.dropout import Dropout
+from convzoo.layers.pooling import Pooling
+
+
+class ResNet2d(nn.Module):
+    r"""Residual blocks $x + f(x)$ of two convolutions (He et al. 2016, arXiv:1512.03385), each stage half as high and wide as the
+    one before, then one pooling over the whole map.
+
+    Args:
+        widths: channels of each stage
+        blocks: residual blocks of each stage
+        kernel_size: of every convolution
+        separable: depthwise, then pointwise
+        squeeze: squeeze-and-excitation (Hu et al. 2018, arXiv:1709.01507): each map is scaled by what all maps say of it
+        normalisation: after each convolution
+        activation: of the blocks
+        pooling: over the whole map
+        block_dropout: inside the residual blocks
+        dropout: before the classes
+
+    Shape:
+        image: (batch, in_channels, height, width); output: (batch, classes), logits.
+
+    Raises:
+        ValueError: widths and blocks differ in number.
+    """
+
+    def __init__(
+        self,
+        in_channels: FromData[int],
+        classes: FromData[int],
+        widths: list[Positive] = [32, 64, 128, 256],
+        blocks: list[Positive] = [1, 1, 1, 1],
+        kernel_size: Positive = 3,
+        separable: bool = False,
+        squeeze: bool = False,
+        normalisation: Normalisation = "batch",
+        activation: Activation = "relu",
+        pooling: PoolingKind = "average",
+        block_dropout: Probability = 0.0,
+        dropout: Probability = 0.2,
+    ) -> None:
+        super().__init__()
+        if len(widths) != len(blocks):
+            raise ValueError(f"widths has {len(widths)} values and blocks {len(blocks)}: give one for each stage")
+        self.stem = ConvolutionBlock(
+            2, in_channels, widths[0], kernel_size, normalisation=normalisation, activation=activation
+        )
+        stages: list[nn.Module] = []
+        before = widths[0]
+        for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
+            for index in range(count):
+                stride = 2 if stage > 0 and index == 0 else 1
+                stages.append(
+                    ResidualBlock2d(
+                        before, width, kernel_size, stride, separable, squeeze, normalisation, activation, block_dropout
+                    )
+                )
+                before = width
+        self.blocks = nn.Sequential(*stages)
+        self.pooling = Pooling(2, pooling, channels=before)
+        self.dropout = Dropout(dropout) if dropout else nn.Identity()
+        self.classifier = nn.Linear(before * self.pooling.outputs_per_channel, classes)
+
+    def forward(self, image: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
+        """Images to logits."""
+        return self.classifier(self.dropout(self.pooling(self.blocks(self.stem(image)))))
+
+
+class ResidualBlock2d(nn.Module):
+    """Two convolutions beside a shortcut, which is a pointwise convolution where the shape changes."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int,
+        separable: bool,
+        squeeze: bool,
+        normalisation: Normalisation,
+        activation: Activation,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.first = ConvolutionBlock(
+            2, in_channels, out_channels, kernel_size, stride, separable=separable, normalisation=normalisation,
+            activation=activation, dropout=dropout,
+        )  # fmt: skip
+        self.second = ConvolutionBlock(
+            2, out_channels, out_channels, kernel_size, separable=separable, normalisation=normalisation,
+            activation="identity",
+        )  # fmt: skip
+        self.squeeze = SqueezeExcitation(out_channels) if squeeze else nn.Identity()
+        changes = stride > 1 or in_channels != out_channels
+        self.shortcut: nn.Module = nn.Identity()
+        if changes:
+            self.shortcut = ConvolutionBlock(
+                2, in_channels, out_channels, 1, stride, normalisation=normalisation, activation="identity"
+            )
+        self.activation = activation_layer(activation)
+
+    def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch out h w"]:
+        """Apply the block."""
+        return self.activation(self.squeeze(self.second(self.first(x))) + self.shortcut(x))
+
+
+class SqueezeExcitation(nn.Module):
+    """Scale each map by a number between 0 and 1 that all maps' means decide (arXiv:1709.01507, eq. 2 to 4)."""
+
+    def __init__(self, channels: int, reduction: int = 8) -> None:
+        super().__init__()
+        self.down = nn.Linear(channels, max(4, channels // reduction))
+        self.up = nn.Linear(max(4, channels // reduction), channels)
+        self.activation = nn.ReLU()
+        self.gate = nn.Sigmoid()
+
+    def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels height width"]:
+        """Scale the maps."""
+        scale = self.gate(self.up(self.activation(self.down(x.mean(dim=(2, 3))))))
+        return x * scale[:, :, None, None]

@@ -1,0 +1,77 @@
+"""The figures of a report, as SVG text."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+
+def _svg(figure: Any) -> str:
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", bbox_inches="tight")
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _figure(width: float, height: float) -> Any:
+    # The object interface: no global state, and no window system.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def curves(rows: Sequence[Mapping[str, str]], score: str, best_step: int | None) -> str:
+    """The losses and the chosen score over the epochs."""
+    figure = _figure(9, 2.9)
+    left, right = figure.subplots(1, 2)
+    epochs = [float(row["epoch"]) for row in rows]
+    for name in rows[0]:
+        if name.startswith("train/") or (name.startswith("val/") and name.removeprefix("val/") in _losses(rows[0])):
+            left.plot(epochs, [float(row[name]) for row in rows], label=name, marker="." if len(rows) < 30 else None)
+    left.set_xlabel("epoch")
+    left.set_title("loss")
+    left.legend(frameon=False)
+    right.plot(epochs, [float(row[score]) for row in rows], color="tab:green", marker="." if len(rows) < 30 else None)
+    best = [float(row["epoch"]) for row in rows if best_step is not None and int(row["step"]) == best_step]
+    if best:
+        right.axvline(best[0], color="grey", linestyle=":", label="best, kept")
+        right.legend(frameon=False)
+    right.set_xlabel("epoch")
+    right.set_title(score)
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    return _svg(figure)
+
+
+def _losses(row: Mapping[str, str]) -> set[str]:
+    return {name.removeprefix("train/") for name in row if name.startswith("train/")}
+
+
+def confusion(truth: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> str:
+    """The confusion matrix, each row a true class, with counts where there is room."""
+    number = {label: index for index, label in enumerate(labels)}
+    counts = np.zeros((len(labels), len(labels)), dtype=int)
+    for true, guess in zip(truth, predicted, strict=True):
+        counts[number[true], number[guess]] += 1
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = min(9.0, 2.2 + 0.5 * len(labels))
+    figure = _figure(side, side)
+    axes = figure.subplots()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    if len(labels) <= 30:
+        axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
+        axes.set_yticks(range(len(labels)), labels)
+    if len(labels) <= 15:
+        for row in range(len(labels)):
+            for column in range(len(labels)):
+                if counts[row, column]:
+                    colour = "white" if shares[row, column] > 0.5 else "black"
+                    axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    return _svg(figure)

@@ -1,0 +1,116 @@
+"""`report.html`: one page that holds everything it shows."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from convzoo.core.encoder import Encoder
+from convzoo.core.files import read_json, write_text
+from convzoo.core.text import duration_in_words
+from convzoo.inspect.describe import Breakdown, describe
+from convzoo.recipe import Recipe, to_yaml
+from convzoo.report import figures, summary
+from convzoo.report.pictures import explain_first_layer, picture
+
+MISTAKES = 12
+
+
+def write_report(
+    folder: Path,
+    recipe: Recipe,
+    results: Mapping[str, Any],
+    model: nn.Module,
+    encoder: Encoder,
+    examples: Sequence[Any],
+    predictions: Sequence[Mapping[str, Any]],
+) -> Path:
+    """Write the page of a finished run.
+
+    Args:
+        folder: of the run
+        recipe: as it was run
+        results: what `scores.json` holds
+        model: with its best weights, on the CPU
+        encoder: fitted
+        examples: the test split
+        predictions: one row an example of it, from `predictions.csv`
+    """
+    import jinja2
+
+    template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
+        (Path(__file__).parent / "page.html.jinja").read_text(encoding="utf-8")
+    )
+    safe = html_safe
+    shown = summary.columns(recipe, results)
+    batch = encoder.encode(list(examples)[:1])
+    breakdown = describe(model, batch.inputs)
+    home = (
+        folder
+        if (folder / "metrics.csv").exists()
+        else next(folder.glob("*/metrics.csv"), folder / "metrics.csv").parent
+    )
+    with (home / "metrics.csv").open(newline="", encoding="utf-8") as file:
+        metrics = list(csv.DictReader(file))
+    score = _chosen(metrics, results, summary.main_score(recipe, results))
+    labelled = [row for row in predictions if row.get("true_label") and row.get("label")]
+    labels = list(encoder.dims.get("labels", ()))
+    page = template.render(
+        name=recipe.name,
+        about=recipe.about,
+        when=f"{datetime.now():%Y-%m-%d %H:%M}",
+        seconds=duration_in_words(results.get("training_seconds", 0)),
+        examples=results["examples"],
+        environment=read_json(home / "environment.json"),
+        columns=shown,
+        rows=[(row, [summary.written(row, column) for column in shown]) for row in summary.rows(recipe, results)],
+        expect=[(name, low, high, results["scores"].get(name)) for name, (low, high) in recipe.expect.items()],
+        repeated=results.get("repeated"),
+        curves=safe(figures.curves(metrics, score, results.get("best_step"))) if metrics else "",
+        confusion=safe(
+            figures.confusion([row["true_label"] for row in labelled], [row["label"] for row in labelled], labels)
+        ) if labelled and labels else "",
+        mistakes=[(safe(picture(examples[int(row["index"])])), row) for row in worst_mistakes(labelled)],
+        breakdown=breakdown,
+        layers=layer_rows(breakdown),
+        first_layer=safe(explain_first_layer(model, encoder, list(examples)[:400])),
+        recipe=to_yaml(recipe),
+    )  # fmt: skip
+    write_text(folder / "report.html", page)
+    return folder / "report.html"
+
+
+def worst_mistakes(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The wrong predictions that the network was surest of."""
+    wrong = [row for row in rows if row["true_label"] != row["label"]]
+    return sorted(wrong, key=lambda row: -float(row["probability"]))[:MISTAKES]
+
+
+def layer_rows(breakdown: Breakdown) -> list[dict[str, str]]:
+    """A breakdown's rows as text."""
+    return [
+        {
+            "name": layer.name,
+            "words": layer.words,
+            "shape": "×".join(map(str, layer.output_shape)),
+            "sees": "×".join(map(str, layer.receptive_field)) if layer.receptive_field else "",
+            "parameters": f"{layer.parameters:,}" if layer.parameters else "",
+            "multiply_adds": f"{layer.multiply_adds:,}" if layer.multiply_adds else "",
+        }
+        for layer in breakdown.layers
+    ]
+
+
+def html_safe(text: str) -> Any:
+    """Markup that we made ourselves: jinja2 does not escape it again."""
+    from markupsafe import Markup
+
+    return Markup(text)
+
+
+def _chosen(metrics: Sequence[Mapping[str, str]], results: Mapping[str, Any], main: str) -> str:
+    name = main.replace("test/", "val/")
+    return name if metrics and name in metrics[0] else next(key for key in metrics[0] if key.startswith("val/"))

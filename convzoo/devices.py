@@ -80,11 +80,16 @@ class Devices:
             if parameter.requires_grad:
                 groups.setdefault(parameter.dtype, []).append(parameter)
         for group in groups.values():
-            gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in group]
+            gradients = []
+            for parameter in group:
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+                gradients.append(parameter.grad)
             flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
             distributed.all_reduce(flat)
-            for parameter, part in zip(group, flat.split([p.numel() for p in group]), strict=True):
-                parameter.grad = part.view(parameter.shape).clone(memory_format=torch.preserve_format)
+            # Copied into place: fused optimizers take it that a gradient lies in memory as its weight does.
+            for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+                gradient.copy_(part.view(gradient.shape))
 
     def same(self, tensors: Iterable[Tensor]) -> None:
         """Give every process the main one's tensors (weights at the start, statistics of norms before scoring)."""

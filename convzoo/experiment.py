@@ -186,21 +186,33 @@ def predictions(trainer: Trainer, loader: Loader) -> list[dict[str, Any]]:
     return [row for _, row in sorted(gathered, key=lambda pair: pair[0])]
 
 
-def score_baselines(experiment: Experiment, loader: Loader) -> dict[str, dict[str, float]]:
-    """Each opponent of the recipe, trained on the same split and scored by the same meter on test."""
+def score_baselines(experiment: Experiment, loader: Loader, devices: Devices) -> dict[str, dict[str, float]]:
+    """Each opponent of the recipe, trained on the same split and scored by the same meter on test.
+
+    The main process fits it; every process counts its own share, so that nothing is counted twice.
+    """
     recipe = experiment.recipe
-    targets = {}
-    for indices, batch in Loader(loader.examples, experiment.encoder, 256, workers=0).all():
-        targets[tuple(indices)] = batch.target
+    shares = [(list(indices), batch.target) for indices, batch in loader.all()]
     found = {}
     for part in recipe.baselines:
-        baseline = build("baseline", part, origins=recipe.origins)
-        baseline.fit(experiment.splits.train, experiment.encoder.dims)
+        outputs = None
+        if devices.is_main:
+            baseline = build("baseline", part, origins=recipe.origins)
+            baseline.fit(experiment.splits.train, experiment.encoder.dims)
+            outputs = baseline.outputs(loader.examples)
+        outputs = devices.gather(outputs)[0]
         meter = experiment.task.meter()
-        for chosen, target in targets.items():
-            meter.update(baseline.outputs([loader.examples[index] for index in chosen]), target)
-        found[str(part.name)] = {f"test/{name}": value for name, value in meter.compute().items()}
+        for indices, target in shares:
+            meter.update(outputs[indices], target)
+        found[_baseline_name(part, recipe.baselines)] = {f"test/{name}": v for name, v in meter.compute().items()}
     return found
+
+
+def _baseline_name(part: Part, others: Sequence[Part]) -> str:
+    """The part's name; where another has the same, with the arguments in which they differ."""
+    same = [other for other in others if other.name == part.name and other is not part]
+    different = [f"{key}={value}" for key, value in part.args.items() if any(o.args.get(key) != value for o in same)]
+    return " ".join([str(part.name), *different])
 
 
 def outside_expectation(recipe: Recipe, scores: Mapping[str, float]) -> list[str]:
@@ -268,6 +280,7 @@ def _run_once(
     experiment.task.calibrate((outputs, target) for _, outputs, target in trainer.outputs(split["val"]))
     scores = {f"{name}/{key}": value for name in ("val", "test") for key, value in trainer.score(split[name]).items()}
     rows = predictions(trainer, split["test"])
+    baselines = score_baselines(experiment, split["test"], devices)
     if not devices.is_main:
         return {}
     save_weights(folder / "model.safetensors", weights)
@@ -275,7 +288,7 @@ def _run_once(
     write_table(folder / "predictions.csv", rows)
     results = {
         "scores": scores,
-        "baselines": score_baselines(experiment, split["test"]),
+        "baselines": baselines,
         "ceiling": dict(experiment.splits.ceiling),
         "examples": {name: len(examples) for name, examples in experiment.splits},
         "best_step": progress.best_step,

@@ -1,5 +1,6 @@
 """A model to ship: ONNX or torch.export, checked against the model on real inputs before it is called good."""
 
+import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,7 +55,7 @@ def export(folder: str, kind: str, out: str | None = None) -> Iterator[str]:
         inputs = run.encoder.encode(chosen).inputs
         with torch.no_grad():
             expected = model(**inputs)
-        found = compute(inputs)
+            found = compute(inputs)
         scale = max(1.0, float(expected.abs().max()))
         worst = max(worst, float((found - expected).abs().max()) / scale)
         checked += len(chosen)
@@ -90,6 +91,7 @@ def _write_onnx(model: nn.Module, inputs: dict[str, Tensor], shapes: dict[str, d
     except ImportError as error:
         raise RecipeError(f"exporting to ONNX needs {error.name}: pip install 'convzoo[export]'") from None
     path.parent.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         # The exporter warns of its own deprecations; what matters is checked below by comparing outputs.
         warnings.simplefilter("ignore")

@@ -23,6 +23,7 @@ PARTS: dict[str, dict[str, str]] = {
     "model": {
         "cnn1d": "convzoo.models.cnn1d:CNN1d",
         "dilated_cnn1d": "convzoo.models.dilated_cnn1d:DilatedCNN1d",
+        "region_cnn1d": "convzoo.models.region_cnn1d:RegionCNN1d",
         "cnn2d": "convzoo.models.cnn2d:CNN2d",
         "resnet2d": "convzoo.models.resnet2d:ResNet2d",
     },

@@ -14,4 +14,4 @@ class Baseline(ABC):
 
     @abstractmethod
     def outputs(self, examples: Sequence[Any]) -> Any:
-        """Outputs for the examples, as the task's meter takes them."""
+        """Outputs for the examples, as the task's meter takes them; a list of indices picks a batch out of them."""

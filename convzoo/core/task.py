@@ -2,13 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
 from convzoo.core.batch import Batch
 
 
+@runtime_checkable
 class Meter(Protocol):
     """Counts over a whole split, in the shape of torchmetrics' `Metric`, which also sums over processes."""
 

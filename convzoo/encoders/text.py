@@ -8,14 +8,17 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from convzoo.core.arguments import Positive, Probability
+from convzoo.core.arguments import Count, Positive, Probability
 from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError
 from convzoo.core.examples import Text
 from convzoo.core.randomness import Draws
 from convzoo.encoders.labels import Labels
+from convzoo.encoders.naive_bayes import NaiveBayes
 from convzoo.encoders.vectors import read_vectors
+
+Item = tuple[Tensor, int, Tensor | None]
 
 PADDING, UNKNOWN = 0, 1
 _WORDS = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
@@ -34,6 +37,8 @@ class TextEncoder(Encoder):
         max_length: longer texts are cut to that many tokens
         word_dropout: while training, the probability that a token is replaced by the unknown one
         vectors: a file of pre-trained word vectors as text, GloVe's or word2vec's
+        naive_bayes: 0 for none, else the longest n-gram of a naive Bayes model of the training split, whose log-likelihoods of
+            the classes become a second input, `evidence`
     """
 
     example = Text
@@ -48,6 +53,7 @@ class TextEncoder(Encoder):
         max_length: Positive = 512,
         word_dropout: Probability = 0.0,
         vectors: str | None = None,
+        naive_bayes: Count = 0,
     ) -> None:
         self.units = units
         self.split = split
@@ -57,6 +63,8 @@ class TextEncoder(Encoder):
         self.max_length = max_length
         self.word_dropout = word_dropout
         self.vectors_file = vectors
+        self.naive_bayes = naive_bayes
+        self.bayes: NaiveBayes | None = None
         self.vectors: Tensor | None = None
         self.labels = Labels()
         self.tokens: list[str] = []
@@ -79,6 +87,10 @@ class TextEncoder(Encoder):
         self._set_vocabulary(["<pad>", "<unk>", *kept[: max(self.max_vocabulary - 2, 0)]])
         if self.vectors_file:
             self.vectors = read_vectors(self.vectors_file, self.tokens)
+        if self.naive_bayes:
+            numbers = [self.labels.number(example.label, example.source) for example in examples]
+            texts = [self.tokenise(example.text) for example in examples]
+            self.bayes = NaiveBayes.of(texts, numbers, len(self.labels), self.naive_bayes)
 
     def tokenise(self, text: str) -> list[str]:
         """A text's tokens, as strings."""
@@ -90,25 +102,32 @@ class TextEncoder(Encoder):
             return self._pieces.encode(text).tokens
         return text.split() if self.split == "spaces" else _WORDS.findall(text)
 
-    def prepare(self, example: Text) -> tuple[Tensor, int]:
-        """Token numbers (length,) and the class's number. A text without any token becomes one unknown token."""
+    def prepare(self, example: Text) -> Item:
+        """Token numbers (length,), the class's number and the evidence (classes,), if asked for.
+
+        A text without any token becomes one unknown token.
+        """
         tokens = self.tokenise(example.text[: self.max_length * 40])[: self.max_length]
         numbers = [self._index.get(token, UNKNOWN) for token in tokens] or [UNKNOWN]
-        return torch.tensor(numbers), self.labels.number(example.label, example.source or repr(example.text[:40]))
+        label = self.labels.number(example.label, example.source or repr(example.text[:40]))
+        return torch.tensor(numbers), label, self.bayes.evidence(tokens) if self.bayes is not None else None
 
-    def collate(self, items: Sequence[tuple[Tensor, int]], draws: Draws | None = None) -> Batch:
+    def collate(self, items: Sequence[Item], draws: Draws | None = None) -> Batch:
         """Pad to the longest; with `draws`, replace some tokens by the unknown one."""
-        tokens = torch.nn.utils.rnn.pad_sequence([numbers for numbers, _ in items], batch_first=True)
+        tokens = torch.nn.utils.rnn.pad_sequence([item[0] for item in items], batch_first=True)
         if draws is not None and self.word_dropout:
             dropped = torch.from_numpy(draws.uniform(0, tokens.shape[1]) < self.word_dropout)
             tokens = tokens.masked_fill(dropped & tokens.ne(PADDING), UNKNOWN)
-        return Batch({"tokens": tokens}, torch.tensor([label for _, label in items]), len(items))
+        inputs = {"tokens": tokens}
+        if self.bayes is not None:
+            inputs["evidence"] = torch.stack([item[2] for item in items if item[2] is not None])
+        return Batch(inputs, torch.tensor([item[1] for item in items]), len(items))
 
-    def length(self, item: tuple[Tensor, int]) -> int:
+    def length(self, item: Item) -> int:
         """Number of tokens."""
         return len(item[0])
 
-    def input_names(self, item: tuple[Tensor, int]) -> list[str]:
+    def input_names(self, item: Item) -> list[str]:
         """The tokens."""
         return [self.tokens[number] for number in item[0].tolist()]
 
@@ -129,6 +148,8 @@ class TextEncoder(Encoder):
             "labels": list(self.labels.names),
             "pieces": self._pieces.to_str() if self._pieces is not None else None,
             "vectors": self.vectors,
+            "ngrams": list(self.bayes.index) if self.bayes is not None else None,
+            "likelihoods": self.bayes.likelihoods if self.bayes is not None else None,
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -136,6 +157,9 @@ class TextEncoder(Encoder):
         self._set_vocabulary(list(state["tokens"]))
         self.labels = Labels(state["labels"])
         self.vectors = state["vectors"]
+        if state["ngrams"]:
+            index = {ngram: number for number, ngram in enumerate(state["ngrams"])}
+            self.bayes = NaiveBayes(index, state["likelihoods"], self.naive_bayes)
         if state["pieces"]:
             from tokenizers import Tokenizer
 

@@ -73,7 +73,7 @@ class Reviews(Reader):
         train: Positive = 6000,
         val: Positive = 1000,
         test: Positive = 2000,
-        difficulty: Fraction = 0.55,
+        difficulty: Fraction = 0.25,
         noise: Fraction = 0.04,
         seed: Count = 0,
     ) -> None:

@@ -199,6 +199,15 @@ for _kind in (nn.Conv1d, nn.Conv2d, nn.Conv3d):
     words_for.register(_kind, _convolution_words)
 
 
+def _activation_words(module: nn.Module) -> str:
+    kind = type(module).__name__
+    return f"Applies {_NAMES.get(kind, kind)}, {_WHY.get(kind, 'for non-linearity')}."
+
+
+for _activation in _ACTIVATIONS:
+    words_for.register(_activation, _activation_words)
+
+
 @words_for.register
 def _(module: nn.Linear) -> str:
     return f"Connects all {module.in_features} values to {module.out_features} neurons."

@@ -1,0 +1,54 @@
+"""Naive Bayes on n-grams, as evidence that a network may take into account."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+class NaiveBayes:
+    r"""Multinomial naive Bayes on which n-grams a text has: $\log P(c | x) = \sum_{g \in x} \log P(g | c) + \ldots$
+
+    Counts are of texts, not of occurrences, and are smoothed by one, as in the first half of NBSVM (Wang & Manning 2012,
+    aclanthology.org/P12-2018). It is a bank of frozen convolution filters over one-hot words, one an n-gram.
+
+    Args:
+        index: n-grams by number
+        likelihoods: (n-grams, classes), log P(n-gram | class), less its mean over the classes
+        longest: the longest n-gram
+    """
+
+    def __init__(self, index: dict[str, int], likelihoods: Tensor, longest: int) -> None:
+        self.index = index
+        self.likelihoods = likelihoods
+        self.longest = longest
+
+    @classmethod
+    def of(cls, texts: Sequence[Sequence[str]], labels: Sequence[int], classes: int, longest: int) -> "NaiveBayes":
+        """Count a training split."""
+        index: dict[str, int] = {}
+        pairs = [
+            (index.setdefault(ngram, len(index)), label)
+            for tokens, label in zip(texts, labels, strict=True)
+            for ngram in ngrams(tokens, longest)
+        ]
+        counts = torch.ones(len(index), classes)
+        places = torch.tensor(pairs)
+        counts.index_put_((places[:, 0], places[:, 1]), torch.ones(len(pairs)), accumulate=True)
+        likelihoods = (counts / counts.sum(dim=0)).log()
+        return cls(index, likelihoods - likelihoods.mean(dim=1, keepdim=True), longest)
+
+    def evidence(self, tokens: Sequence[str]) -> Tensor:
+        """(classes,): the sum over a text's n-grams; those that training lacks say nothing."""
+        known = [self.index[ngram] for ngram in ngrams(tokens, self.longest) if ngram in self.index]
+        return self.likelihoods[known].sum(dim=0)
+
+
+def ngrams(tokens: Sequence[str], longest: int) -> list[str]:
+    """The different n-grams of a text, in the order of their first occurrence."""
+    found = (
+        " ".join(tokens[start : start + size])
+        for size in range(1, longest + 1)
+        for start in range(len(tokens) - size + 1)
+    )
+    return list(dict.fromkeys(found))

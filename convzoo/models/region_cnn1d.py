@@ -1,0 +1,78 @@
+"""A convolution straight over one-hot words, summed over the sentence."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from convzoo.core.arguments import FromData, NonNegative, Positive, PositiveFloat, Probability
+from convzoo.layers.dropout import Dropout
+from convzoo.layers.embedding import PADDING, TokenEmbedding
+
+
+class RegionCNN1d(nn.Module):
+    r"""Region embeddings (Johnson & Zhang 2015, arXiv:1504.01255, "seq-CNN"): $z_t = \sum_{i<k} W_i x_{t+i} + b$ with x one-hot.
+
+    On a one-hot word the kernel's product is a row of a table, one table for each of the kernel's k places, so a convolution
+    is k look-ups and a sum. The pooling is $\sum_t \max(z_t, 0) / (2 \sqrt n)$ over the n words of a sentence: how much a
+    sentence speaks for something, not only whether.
+
+    With `evidence` from the encoder (`naive_bayes`), `evidence_weight` times it is added to the logits when the network is
+    used; it is not while training, since the evidence of a training text has seen that text's class.
+
+    Args:
+        kernel_sizes: widths of the kernels, in words
+        channels: kernels of each width
+        embedding_scale: weights start uniform in ± this
+        embedding_dropout: on single elements of the look-ups
+        dropout: on the pooled features
+        evidence_weight: of the encoder's evidence
+
+    Shape:
+        tokens: (batch, length), 0 is padding; evidence: (batch, classes); output: (batch, classes), logits.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: FromData[int],
+        classes: FromData[int],
+        kernel_sizes: list[Positive] = [1, 2, 3],
+        channels: Positive = 32,
+        embedding_scale: PositiveFloat = 0.1,
+        embedding_dropout: Probability = 0.5,
+        dropout: Probability = 0.5,
+        evidence_weight: NonNegative = 0.15,
+    ) -> None:
+        super().__init__()
+        self.kernel_sizes = list(kernel_sizes)
+        self.channels = channels
+        self.table = TokenEmbedding(
+            vocabulary_size, channels * sum(kernel_sizes), scale=embedding_scale, dropout=embedding_dropout
+        )
+        self.biases = nn.ParameterList(torch.zeros(channels) for _ in kernel_sizes)
+        self.dropout = Dropout(dropout) if dropout else nn.Identity()
+        self.classifier = nn.Linear(channels * len(kernel_sizes), classes)
+        self.evidence_weight = evidence_weight
+
+    def forward(
+        self, tokens: Int[Tensor, "batch length"], evidence: Float[Tensor, "batch classes"] | None = None
+    ) -> Float[Tensor, "batch classes"]:
+        """Tokens to logits."""
+        counts = tokens.ne(PADDING)
+        looked_up = self.table(tokens)  # (batch, channels * sum of widths, length)
+        places = looked_up.split(self.channels, dim=1)
+        pooled = []
+        first = 0
+        for width, bias in zip(self.kernel_sizes, self.biases, strict=True):
+            # Place i of a kernel that starts at t looks at word t + i; a kernel may start width - 1 before the sentence.
+            shifted = [F.pad(places[first + i], (width - 1 - i, i)) for i in range(width)]
+            first += width
+            region = torch.stack(shifted).sum(dim=0) + bias[:, None]  # (batch, channels, length + width - 1)
+            touches = F.pad(counts, (width - 1, 0), value=True).unsqueeze(1)
+            pooled.append((region.relu() * touches).sum(dim=2))
+        words = counts.sum(dim=1, keepdim=True).clamp(min=1)
+        features = torch.cat(pooled, dim=1) / (2 * words.to(looked_up.dtype).sqrt())
+        logits = self.classifier(self.dropout(features))
+        if evidence is not None and not self.training:
+            logits = logits + self.evidence_weight * evidence
+        return logits

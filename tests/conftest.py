@@ -1,0 +1,99 @@
+"""What all tests share: shapes are checked while they run, one thread, a command line in-process, two small finished runs."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from jaxtyping import install_import_hook
+
+# An int is a float, as PEP 484 has it.
+hook = install_import_hook("convzoo", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+hook.__enter__()
+
+import io
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+ROOT = Path(__file__).parent.parent
+RECIPES = sorted((ROOT / "recipes").rglob("*.yaml"))
+EMBEDDED = sorted((ROOT / "recipes").glob("*.yaml"))
+REFERENCE = sorted((ROOT / "recipes" / "reference").glob("*.yaml"))
+
+TINY = {
+    "sentiment_cnn1d": ["data.train=120", "data.val=40", "data.test=40", "train.epochs=2", "train.batch_size=20",
+                        "model.channels=8", "model.embedding_size=8"],
+    "emotion_cnn2d": ["data.train=84", "data.val=28", "data.test=28", "train.epochs=2", "train.batch_size=14",
+                      "model.channels=[4,8,8]", "model.hidden=8"],
+}  # fmt: skip
+"""For each embedded recipe, overrides that make it run in about two seconds."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run a command in this process, in a temporary folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object, input: str | None = None) -> Result:
+        from convzoo.cli import main
+
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "stdout", out)
+            patch.setattr(sys, "stderr", err)
+            if input is not None:
+                patch.setattr(sys, "stdin", io.StringIO(input))
+            try:
+                code = main([str(argument) for argument in arguments])
+            except SystemExit as exit:
+                code = int(exit.code or 0)
+        return Result(code, out.getvalue(), err.getvalue())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Callable[[str], list[str]]:
+    """Overrides that make a recipe run in about two seconds."""
+    return lambda name: list(TINY[name])
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a finished tiny run of a recipe; made once a session, so not to be changed."""
+    made: dict[str, Path] = {}
+
+    def run(name: str) -> Path:
+        if name not in made:
+            import convzoo
+
+            folder = tmp_path_factory.mktemp("runs") / name
+            convzoo.run(name, TINY[name], out=folder, quiet=True)
+            made[name] = folder
+        return made[name]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Iterator[Path]:
+    """The folder with real benchmark files."""
+    folder = Path(os.environ.get("CONVZOO_MIRROR", ""))
+    if not os.environ.get("CONVZOO_MIRROR") or not folder.is_dir():
+        pytest.skip("the real benchmark files are absent: CONVZOO_MIRROR names no folder")
+    yield folder

@@ -1,0 +1,266 @@
+"""The promises that every recipe keeps, over every recipe by glob: adding a recipe adds its tests."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import EMBEDDED, RECIPES, REFERENCE, ROOT, TINY
+from safetensors.torch import load_file
+
+import convzoo
+from convzoo.recipe import load, read_yaml
+
+NAMES = [path.stem for path in EMBEDDED]
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def assert_same_bits(first: Path, second: Path) -> None:
+    one, other = weights(first), weights(second)
+    assert one.keys() == other.keys()
+    for name in one:
+        assert torch.equal(one[name], other[name]), name
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_recipe_says_what_it_is(path: Path) -> None:
+    recipe = load(path)
+    assert recipe.about
+    assert recipe.modality
+    assert recipe.expect, "a recipe promises a score"
+    assert all(high < 1.0 and low < high for low, high in recipe.expect.values()), "too good is a leak"
+    assert len(recipe.baselines) >= 2, "a naive opponent and a classical one"
+    header = path.read_text(encoding="utf-8").partition("\nabout")[0]
+    assert "convzoo run" in header
+    assert "http" in header or "doi" in header, "the header names the paper"
+    assert "schema.json" in header.splitlines()[0]
+    schema = (path.parent / header.splitlines()[0].partition("$schema=")[2]).resolve()
+    assert schema.is_file(), "editors find the schema"
+
+
+@pytest.mark.parametrize("path", REFERENCE, ids=lambda path: path.stem)
+def test_reference_recipe_cites(path: Path) -> None:
+    recipe = load(path)
+    assert recipe.reference
+    assert all(item.source and item.protocol and 0 < item.value for item in recipe.reference)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_recipe_has_a_page(path: Path) -> None:
+    pages = list((ROOT / "docs" / "recipes").glob("*.md"))
+    assert any(path.stem in page.read_text(encoding="utf-8") for page in pages)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_embedded_recipe_has_a_tiny_form(name: str) -> None:
+    assert name in TINY, "add to TINY in conftest.py what makes the recipe run in two seconds"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_run_leaves_everything(name: str, small_run) -> None:
+    folder = small_run(name)
+    for file in ("recipe.yaml", "environment.json", "metrics.csv", "model.safetensors", "encoder.json",
+                 "predictions.csv", "report.html", "scores.json", "checkpoints/last.pt", "checkpoints/best.pt"):  # fmt: skip
+        assert (folder / file).stat().st_size > 0, file
+    assert list(folder.glob("events.out.tfevents*"))
+    results = json.loads((folder / "scores.json").read_text())
+    recipe = load(folder / "recipe.yaml")
+    assert set(recipe.expect) <= set(results["scores"])
+    assert len(results["baselines"]) == len(recipe.baselines)
+    for scores in results["baselines"].values():
+        assert set(recipe.expect) <= set(scores), "opponents are scored by the same meter"
+    assert set(recipe.expect) <= set(results["ceiling"])
+    assert all(math.isfinite(value) for value in results["scores"].values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_resolved_recipe_gives_the_same_weights(name: str, small_run, tmp_path: Path) -> None:
+    again = convzoo.run(small_run(name) / "recipe.yaml", out=tmp_path / "again", quiet=True, report=False)
+    assert_same_bits(small_run(name), again.path)
+
+
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+@pytest.mark.parametrize("name", NAMES)
+def test_resume_after_a_stop_at_any_step(name: str, precision: str, tmp_path: Path) -> None:
+    more = [*TINY[name], f"train.precision={precision}", "train.ema=0.9", "train.schedule=cosine", "train.checkpoint_every=1"]
+    whole = convzoo.run(name, more, out=tmp_path / "whole", quiet=True, report=False)
+    from convzoo.core.events import Progressed
+    from convzoo.core.events import Event
+    import convzoo.experiment as experiment
+
+    for step in (1, 4, 7):
+        folder = tmp_path / f"stopped-{step}"
+
+        class Killed(BaseException):
+            pass
+
+        def listeners(best_by: str, step: int = step) -> list:
+            def kill(event: Event) -> None:
+                if isinstance(event, Progressed) and event.step == step:
+                    raise Killed
+
+            return [kill]
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(experiment, "_no_listeners", listeners)
+            with pytest.raises(Killed):
+                convzoo.run(name, more, out=folder, quiet=True, report=False)
+        resumed = convzoo.run(resume=folder, quiet=True, report=False)
+        assert_same_bits(whole.path, resumed.path)
+        assert resumed.scores == whole.scores
+        kept = [line.split(",")[:2] + line.split(",")[3:] for line in (folder / "metrics.csv").read_text().splitlines()]
+        first = [line.split(",")[:2] + line.split(",")[3:] for line in (whole.path / "metrics.csv").read_text().splitlines()]
+        assert kept == first
+
+
+def _start(arguments: list[str], folder: Path) -> subprocess.Popen:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "convzoo", *arguments], cwd=folder, env=environment, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def _wait_for(path: Path, process: subprocess.Popen, seconds: float = 90) -> None:
+    limit = time.monotonic() + seconds
+    while not path.exists() and process.poll() is None and time.monotonic() < limit:
+        time.sleep(0.01)
+    assert path.exists(), process.communicate()[1]
+
+
+def test_resume_after_a_real_kill(tmp_path: Path) -> None:
+    many = ["sentiment_cnn1d", *TINY["sentiment_cnn1d"], "train.epochs=400", "train.checkpoint_every=1"]
+    process = _start(["run", *many, "--out", "killed", "--quiet"], tmp_path)
+    _wait_for(tmp_path / "killed" / "checkpoints" / "last.pt", process)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    content = torch.load(tmp_path / "killed" / "checkpoints" / "last.pt", weights_only=True)
+    assert 0 < content["progress"]["step"] < 2400
+
+
+def test_first_signal_saves_and_says_how_to_resume(tmp_path: Path) -> None:
+    many = ["sentiment_cnn1d", *TINY["sentiment_cnn1d"], "train.epochs=4000"]
+    process = _start(["run", *many, "--out", "stopped"], tmp_path)
+    _wait_for(tmp_path / "stopped" / "checkpoints" / "last.pt", process)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 4
+    assert "Traceback" not in errors
+    assert "convzoo run --resume stopped" in errors.splitlines()[-1]
+    content = torch.load(tmp_path / "stopped" / "checkpoints" / "last.pt", weights_only=True)
+    assert f"step {content['progress']['step']} of" in errors
+
+
+@pytest.mark.parametrize("kind", ["onnx", "torch"])
+@pytest.mark.parametrize("name", NAMES)
+def test_export_is_checked(name: str, kind: str, small_run, cli, tmp_path: Path) -> None:
+    result = cli("export", small_run(name), "--format", kind, "--out", tmp_path / "model.file")
+    assert result.code == 0, result.err
+    facts = json.loads((tmp_path / "model.file.json").read_text())
+    assert facts["checked_on"] >= 20
+    assert facts["largest_difference"] < 1e-4
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_check_says_ok(name: str, cli) -> None:
+    result = cli("check", name, *TINY[name])
+    assert result.code == 0, result.err
+    assert result.out.splitlines()[-1] == "ok"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_report_is_one_self_contained_page(name: str, small_run) -> None:
+    page = (small_run(name) / "report.html").read_text(encoding="utf-8")
+    assert "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
+        "http://creativecommons.org", ""
+    )
+    assert 'src="http' not in page
+    for heading in ("Score", "Training", "Confusion", "Worst mistakes", "layer by layer", "What the first layer sees", "Recipe"):
+        assert heading in page, heading
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_report_opens_in_a_browser(name: str, small_run, tmp_path: Path) -> None:
+    import shutil
+
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("chromium is not installed")
+    page = small_run(name) / "report.html"
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path}"]  # fmt: skip
+    done = subprocess.run(
+        [browser, *flags, "--virtual-time-budget=2000", "--dump-dom", page.as_uri()],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert 'id="scores"' in done.stdout
+    assert "majority" in done.stdout
+    assert done.stdout.count("<svg") >= 2
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_seeds_give_mean_and_deviation(name: str, tmp_path: Path) -> None:
+    run = convzoo.run(name, TINY[name], seeds=2, out=tmp_path / "seeds", quiet=True)
+    parts = [json.loads((part / "scores.json").read_text())["scores"] for part in run.parts]
+    for score in run.scores:
+        values = [part[score] for part in parts]
+        assert run.scores[score] == pytest.approx(np.mean(values))
+        assert run.spread[score] == pytest.approx(np.std(values, ddof=1), abs=1e-12)
+    assert (run.path / "report.html").exists()
+    assert run.predict(run.examples([] or _raw(name)))
+
+
+def _raw(name: str) -> list:
+    return ["a dull plot"] if name == "sentiment_cnn1d" else [np.zeros((48, 48), np.uint8)]
+
+
+def test_two_processes_end_with_the_weights_of_one(tmp_path: Path) -> None:
+    exact = ["train.precision=64", "train.epochs=2", "train.optimizer=sgd", "train.lr=0.05"]
+    for name, plain in (
+        ("sentiment_cnn1d", ["model.dropout=0.0", "data.train=110"]),
+        ("emotion_cnn2d", ["model.dropouts=[0.0,0.0,0.0]", "model.hidden_dropout=0.0", "data.train=80"]),
+    ):
+        overrides = [*TINY[name], *plain, *exact]
+        single = convzoo.run(name, overrides, out=tmp_path / f"{name}-one", quiet=True, report=False)
+        together = tmp_path / f"{name}-two"
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0", "--standalone",
+             "-m", "convzoo", "run", name, *overrides, "--out", str(together), "--quiet"],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        one, two = weights(single.path), weights(together)
+        for key in one:
+            assert torch.allclose(one[key], two[key], rtol=0, atol=1e-10), key
+        results = json.loads((together / "scores.json").read_text())
+        for score, value in single.scores.items():
+            assert results["scores"][score] == pytest.approx(value, abs=1e-6), score
+        rows = (together / "predictions.csv").read_text().splitlines()
+        assert len(rows) == results["examples"]["test"] + 1
+        assert done.stdout.count("this network") == 1, "one process writes"
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("path", EMBEDDED, ids=lambda path: path.stem)
+def test_full_run_lands_inside_expect(path: Path, cli) -> None:
+    began = time.monotonic()
+    result = cli("run", path, "--out", "full", "--require-expected", "--quiet")
+    assert result.code == 0, result.err
+    assert time.monotonic() - began < 180, "at most 90 s on two idle cores"
+    results = json.loads(Path("full/scores.json").read_text())
+    (score,) = read_yaml(path)[0]["expect"]
+    naive, *classical = (scores[score] for scores in results["baselines"].values())
+    assert naive < min(classical) < max(classical) < results["scores"][score] <= results["ceiling"][score] + 0.005

@@ -67,7 +67,9 @@ def parser(description: str, rounds: int, steps: int | None = None) -> argparse.
     made = argparse.ArgumentParser(description=description)
     made.add_argument("--rounds", type=int, default=rounds, help=f"how often all sides are measured (default {rounds})")
     if steps is not None:
-        made.add_argument("--steps", type=int, default=steps, help=f"optimizer steps in a measurement (default {steps})")
+        made.add_argument(
+            "--steps", type=int, default=steps, help=f"optimizer steps in a measurement (default {steps})"
+        )
     made.add_argument("--threads", type=int, default=cores(), help="of each side (default: all cores)")
     made.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="overrides of the recipes' settings")
     return made

@@ -76,7 +76,9 @@ def measure(experiment: Experiment, precision: str, rounds: int, steps: int) -> 
     seed_dropout(hand_model, 1, 0)
     bf16 = precision == "bf16"
     opponents = {
-        "careful": careful_step(hand_model, hand_batches(experiment, train), bf16, config.optimizer == "adam", config.lr)
+        "careful": careful_step(
+            hand_model, hand_batches(experiment, train), bf16, config.optimizer == "adam", config.lr
+        )
     }
     if experiment.recipe.model.name == "cnn2d":
         batch = experiment.encoder.encode(experiment.splits.train)
@@ -101,9 +103,9 @@ def hand_batches(experiment: Experiment, train: Loader) -> Iterator[tuple[Tensor
     """Batches as a careful person makes them: encoded beforehand; only what differs in each epoch is done in the loop."""
     encoder, config = experiment.encoder, experiment.recipe.train
     items = [encoder.prepare(example) for example in experiment.splits.train]
-    target = torch.tensor([label for _, label in items])
+    target = torch.tensor([item[1] for item in items])
     if experiment.recipe.encoder.name == "text":
-        sentences = [tokens for tokens, _ in items]
+        sentences = [item[0] for item in items]
         return sentence_batches(
             sentences, target, config.batch_size, getattr(encoder, "word_dropout", 0.0), train.lengths is not None
         )

@@ -11,6 +11,7 @@ import torch.distributed as distributed
 from torch import Tensor, nn
 
 from convzoo.core.errors import TrainingError
+from convzoo.ops.bf16 import fast_at_bf16
 
 _AUTOCAST = {"bf16": torch.bfloat16, "16": torch.float16}
 
@@ -139,10 +140,3 @@ def _choose(name: str, local_rank: int) -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise TrainingError("train.device: mps is asked for, and there is none here; use train.device=auto or cpu")
     return device
-
-
-def fast_at_bf16(device: torch.device) -> bool:
-    """Whether a device has instructions for bf16, so that it is faster than float32."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

@@ -58,10 +58,10 @@ def _required() -> Iterator[str]:
 def _devices() -> Iterator[str]:
     import torch
 
-    from convzoo.devices import fast_at_bf16
+    from convzoo.ops.bf16 import fast_at_bf16
 
     cpu = torch.device("cpu")
-    fast = "fast at bf16" if fast_at_bf16(cpu) else "no bf16 instructions: precision auto means 32"
+    fast = "faster in bf16" if fast_at_bf16(cpu) else "not faster in bf16: train.precision=auto means 32"
     yield f"device     cpu: {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}, {fast}"
     for index in range(torch.cuda.device_count()):
         yield f"device     cuda:{index}: {torch.cuda.get_device_name(index)}"

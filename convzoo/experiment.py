@@ -88,7 +88,7 @@ def run(
             recipe = _over_seeds(recipe, seeds)
         folder = _new_folder(recipe, out)
     # What every later step shares with the run's other processes, under torchrun or SLURM.
-    devices = Devices.open(recipe.train.device, recipe.train.precision)
+    devices = Devices.open(recipe.train.device, _same_precision(recipe, folder))
     folder = Path(devices.gather(str(folder))[0])
     listeners = _no_listeners if quiet else _live_listeners if live else _plain_listeners
     try:
@@ -418,6 +418,12 @@ def _resumed(source: Any, resume: str | Path | bool) -> tuple[Recipe, Path]:
     read_header(folder)
     name = read_header(folder)["recipe"]
     return replace(recipes.load(folder / "recipe.yaml"), name=name), folder
+
+
+def _same_precision(recipe: Recipe, folder: Path) -> str:
+    """What `auto` was decided to be when the run began: a measurement may say another thing today."""
+    known = [path for path in (folder / "environment.json", *folder.glob("*/environment.json")) if path.exists()]
+    return read_json(known[0])["precision"] if known and recipe.train.precision == "auto" else recipe.train.precision
 
 
 def _new_folder(recipe: Recipe, out: str | Path | None) -> Path:

@@ -150,7 +150,7 @@ def test_any_text_is_encoded(texts):
     for units in ("words", "characters", "subwords"):
         tokens = ENCODERS[units].encode([Text(text) for text in texts]).inputs["tokens"]
         assert tokens.shape[0] == len(texts)
-        assert 0 <= int(tokens.min())
+        assert int(tokens.min()) >= 0
         assert int(tokens.max()) < ENCODERS[units].dims["vocabulary_size"]
         assert bool((tokens[:, 0] != PADDING).all())
 
@@ -275,7 +275,9 @@ def test_a_constant_image_stays_finite():
         assert bool(encoder.encode(flat).inputs["image"].isfinite().all())
 
 
-@pytest.mark.parametrize(("given_colours", "colour", "channels"), [(0, "auto", 1), (3, "auto", 3), (3, "grey", 1), (0, "rgb", 3)])
+@pytest.mark.parametrize(
+    ("given_colours", "colour", "channels"), [(0, "auto", 1), (3, "auto", 3), (3, "grey", 1), (0, "rgb", 3)]
+)
 def test_colour_follows_the_recipe_or_the_first_image(given_colours, colour, channels):
     encoder = ImageEncoder(colour=colour)
     encoder.fit(train := squares(4, colours=given_colours))
@@ -372,7 +374,7 @@ def test_each_augmentation_alone_changes_the_images_and_keeps_their_range(name):
     plain = encoder.collate(items).inputs["image"]
     changed = encoder.collate(items, Draws(0, 0, range(6))).inputs["image"]
     assert not torch.allclose(plain, changed)
-    assert -1e-5 <= float(changed.min())
+    assert float(changed.min()) >= -1e-5
     assert float(changed.max()) <= 1 + 1e-5
 
 

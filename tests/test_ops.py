@@ -130,7 +130,9 @@ def test_the_order_is_a_permutation_that_changes_with_seed_and_epoch():
     assert permutation(50, 2, 1).tolist() == orders[7]
 
 
-@given(labels=st.lists(st.sampled_from("abc"), min_size=1, max_size=60), count=st.integers(2, 10), seed=st.integers(0, 9))
+@given(
+    labels=st.lists(st.sampled_from("abc"), min_size=1, max_size=60), count=st.integers(2, 10), seed=st.integers(0, 9)
+)
 def test_folds_deal_every_class_out_evenly(labels: list[str], count: int, seed: int):
     fold = folds(labels, count, seed)
     assert set(fold.tolist()) <= set(range(count))

@@ -52,7 +52,7 @@ def test_recipe_says_what_it_is(path: Path) -> None:
 def test_reference_recipe_cites(path: Path) -> None:
     recipe = load(path)
     assert recipe.reference
-    assert all(item.source and item.protocol and 0 < item.value for item in recipe.reference)
+    assert all(item.source and item.protocol and item.value > 0 for item in recipe.reference)
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -92,11 +92,16 @@ def test_resolved_recipe_gives_the_same_weights(name: str, small_run, tmp_path: 
 @pytest.mark.parametrize("precision", ["32", "bf16"])
 @pytest.mark.parametrize("name", NAMES)
 def test_resume_after_a_stop_at_any_step(name: str, precision: str, tmp_path: Path) -> None:
-    more = [*TINY[name], f"train.precision={precision}", "train.ema=0.9", "train.schedule=cosine", "train.checkpoint_every=1"]
+    more = [
+        *TINY[name],
+        f"train.precision={precision}",
+        "train.ema=0.9",
+        "train.schedule=cosine",
+        "train.checkpoint_every=1",
+    ]
     whole = convzoo.run(name, more, out=tmp_path / "whole", quiet=True, report=False)
-    from convzoo.core.events import Progressed
-    from convzoo.core.events import Event
     import convzoo.experiment as experiment
+    from convzoo.core.events import Event, Progressed
 
     for step in (1, 4, 7):
         folder = tmp_path / f"stopped-{step}"
@@ -119,7 +124,9 @@ def test_resume_after_a_stop_at_any_step(name: str, precision: str, tmp_path: Pa
         assert_same_bits(whole.path, resumed.path)
         assert resumed.scores == whole.scores
         kept = [line.split(",")[:2] + line.split(",")[3:] for line in (folder / "metrics.csv").read_text().splitlines()]
-        first = [line.split(",")[:2] + line.split(",")[3:] for line in (whole.path / "metrics.csv").read_text().splitlines()]
+        first = [
+            line.split(",")[:2] + line.split(",")[3:] for line in (whole.path / "metrics.csv").read_text().splitlines()
+        ]
         assert kept == first
 
 
@@ -187,7 +194,15 @@ def test_report_is_one_self_contained_page(name: str, small_run) -> None:
         "http://creativecommons.org", ""
     )
     assert 'src="http' not in page
-    for heading in ("Score", "Training", "Confusion", "Worst mistakes", "layer by layer", "What the first layer sees", "Recipe"):
+    for heading in (
+        "Score",
+        "Training",
+        "Confusion",
+        "Worst mistakes",
+        "layer by layer",
+        "What the first layer sees",
+        "Recipe",
+    ):
         assert heading in page, heading
 
 

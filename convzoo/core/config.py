@@ -30,7 +30,7 @@ class TrainConfig:
         evaluate_every: steps between two evaluations on the validation split; by default once an epoch
         checkpoint_every: steps between two checkpoints; by default at each evaluation
         bucket: batches of examples of like length, which saves padding
-        precision: 32, bf16 or 16 (autocast), 64 (for exact comparisons), or auto: bf16 where the device is fast at it
+        precision: 32, bf16 or 16 (autocast), 64 (for exact comparisons), or auto: bf16 where it is faster on the device
         device: auto, cpu, cuda, cuda:0, mps
         seed: of the weights, the order, the augmentation and the dropout
         workers: processes that prepare examples where these do not fit in memory

@@ -19,6 +19,7 @@ class ResNet2d(nn.Module):
         blocks: residual blocks of each stage
         kernel_size: of every convolution
         separable: depthwise, then pointwise
+        stem_pool: the stem halves height and width by 2×2 max-pooling, which quarters the work of all that follows
         squeeze: squeeze-and-excitation (Hu et al. 2018, arXiv:1709.01507): each map is scaled by what all maps say of it
         normalisation: after each convolution
         activation: of the blocks
@@ -41,6 +42,7 @@ class ResNet2d(nn.Module):
         blocks: list[Positive] = [1, 1, 1, 1],
         kernel_size: Positive = 3,
         separable: bool = False,
+        stem_pool: bool = False,
         squeeze: bool = False,
         normalisation: Normalisation = "batch",
         activation: Activation = "relu",
@@ -52,8 +54,9 @@ class ResNet2d(nn.Module):
         if len(widths) != len(blocks):
             raise ValueError(f"widths has {len(widths)} values and blocks {len(blocks)}: give one for each stage")
         self.stem = ConvolutionBlock(
-            2, in_channels, widths[0], kernel_size, normalisation=normalisation, activation=activation
-        )
+            2, in_channels, widths[0], kernel_size, normalisation=normalisation, activation=activation,
+            pooling=Pooling(2, "max", size=2) if stem_pool else None,
+        )  # fmt: skip
         stages: list[nn.Module] = []
         before = widths[0]
         for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
@@ -69,6 +72,12 @@ class ResNet2d(nn.Module):
         self.pooling = Pooling(2, pooling, channels=before)
         self.dropout = Dropout(dropout) if dropout else nn.Identity()
         self.classifier = nn.Linear(before * self.pooling.outputs_per_channel, classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if isinstance(module, ResidualBlock2d) and isinstance(module.second.normalisation, nn.BatchNorm2d):
+                # Each block begins as its shortcut (Goyal et al. 2017, arXiv:1706.02677, §5.1).
+                nn.init.zeros_(module.second.normalisation.weight)
 
     def forward(self, image: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
         """Images to logits."""

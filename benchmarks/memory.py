@@ -1,0 +1,140 @@
+"""Peak memory of training an epoch with convzoo against the loop that most people write, each in fresh processes.
+
+convzoo's process reads the data, encodes, trains an epoch with the trainer and scores the validation split. The plain one
+loads encoded tensors from a file and trains an epoch with a DataLoader. Both count what importing torch takes.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from common import (
+    RECIPES,
+    Ratio,
+    Verdict,
+    interleaved,
+    last_line,
+    parser,
+    pin,
+    print_environment,
+    print_table,
+    print_verdicts,
+)
+
+
+def peak() -> float:
+    """Of this process, in MB."""
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def convzoo_worker(name: str, overrides: list[str], threads: int) -> None:
+    """An epoch and its evaluation."""
+    import dataclasses
+
+    import torch
+
+    from convzoo.devices import Devices
+    from convzoo.experiment import assemble, loaders, open_recipe
+    from convzoo.trainer import Trainer
+
+    torch.set_num_threads(threads)
+    experiment = assemble(open_recipe(name, overrides))
+    devices = Devices.open("cpu", "32")
+    splits = loaders(experiment, devices)
+    config = dataclasses.replace(experiment.recipe.train, epochs=1, steps=None)
+    with tempfile.TemporaryDirectory() as folder:
+        Trainer(
+            experiment.model, experiment.task, config, devices, splits["train"], splits["val"], Path(folder)
+        ).fit()  # fmt: skip
+
+
+def plain_worker(file: Path, threads: int) -> None:
+    """An epoch."""
+    import torch
+    from hand_written import PlainSentenceNetwork, plain_image_network, plain_step
+
+    torch.set_num_threads(threads)
+    saved = torch.load(file, weights_only=True)
+    network = (
+        PlainSentenceNetwork(**saved["network"]) if "vocabulary" in saved["network"]
+        else plain_image_network(**saved["network"])
+    )  # fmt: skip
+    step = plain_step(network, saved["inputs"], saved["target"], saved["batch_size"])
+    done = 0
+    while done < len(saved["target"]):
+        done += step()
+
+
+def write_tensors(path: Path, name: str, overrides: list[str]) -> None:
+    """A recipe's training split, encoded, and what the plain network needs to know."""
+    import torch
+
+    from convzoo.experiment import assemble, open_recipe
+
+    experiment = assemble(open_recipe(name, overrides))
+    dims, recipe = experiment.encoder.dims, experiment.recipe
+    if "vocabulary_size" in dims:
+        kim = experiment.model
+        network = {
+            "vocabulary": dims["vocabulary_size"], "classes": dims["classes"], "size": kim.embedding.channels,
+            "channels": kim.classifier.in_features // len(kim.kernel_sizes), "widths": kim.kernel_sizes,
+        }  # fmt: skip
+    else:
+        network = {"classes": dims["classes"], "in_channels": dims["in_channels"]}
+    batch = experiment.encoder.encode(experiment.splits.train)
+    (inputs,) = batch.inputs.values()
+    torch.save(
+        {"inputs": inputs, "target": batch.target, "network": network, "batch_size": recipe.train.batch_size}, path
+    )
+
+
+def main() -> int:
+    """Print the ratios; 0 where they are as wanted."""
+    made = parser(str(__doc__).splitlines()[0], rounds=5)
+    made.add_argument("--recipes", nargs="*", default=RECIPES, help="default: both")
+    made.add_argument("--worker", choices=("convzoo", "plain", "write"), help=argparse.SUPPRESS)
+    made.add_argument("--file", type=Path, help=argparse.SUPPRESS)
+    options = made.parse_args()
+    if options.worker:
+        if options.worker == "write":
+            write_tensors(options.file, options.recipes[0], options.set)
+        elif options.worker == "convzoo":
+            convzoo_worker(options.recipes[0], options.set, options.threads)
+        else:
+            plain_worker(options.file, options.threads)
+        print(json.dumps({"peak": peak()}))
+        return 0
+
+    pin(options.threads)
+    print_environment(options.threads)
+    verdicts, rows = [], []
+    for name in options.recipes:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "tensors.pt"
+
+            def run(worker: str, name: str = name, file: Path = file) -> float:
+                overrides = ["--set", *options.set] if options.set else []
+                command = [sys.executable, Path(__file__).resolve(), "--worker", worker, "--file", file]
+                command += ["--threads", str(options.threads), *overrides, "--recipes", name]
+                return last_line(command, options.threads)["peak"]
+
+            run("write")
+            peaks = interleaved(
+                {worker: lambda worker=worker: run(worker) for worker in ("convzoo", "plain")}, options.rounds, 0
+            )
+        rows += [[name, worker, f"{statistics.median(values):,.0f}"] for worker, values in peaks.items()]
+        verdicts.append(
+            Verdict(f"{name}: convzoo / plain", Ratio.of(peaks["convzoo"], peaks["plain"]), 1.2, at_most=True)
+        )
+    print_table(["recipe", "side", "peak MB"], rows)
+    print()
+    return print_verdicts(verdicts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,23 @@
+"""Whether lower precision is worth it on a device."""
+
+import time
+
+import torch
+
+
+def fast_at_bf16(device: torch.device) -> bool:
+    """Whether bf16 is faster than float32: tensor cores and AMX are; other processors that have it are measured."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu" or torch.cpu._is_amx_tile_supported() or not torch.cpu._is_avx512_bf16_supported():
+        return device.type == "cpu" and torch.cpu._is_amx_tile_supported()
+    # AVX-512 processors say that they have bf16 and may yet be slower at it: a convolution of each kind tells.
+    images, kernels = torch.ones(8, 32, 24, 24), torch.ones(64, 32, 3, 3)
+    times: dict[torch.dtype, float] = {}
+    for _ in range(4):
+        for kind in (torch.float32, torch.bfloat16):
+            x, w = (value.to(kind, memory_format=torch.channels_last) for value in (images, kernels))
+            began = time.perf_counter()
+            torch.conv2d(x, w)
+            times[kind] = min(times.get(kind, 1.0), time.perf_counter() - began)
+    return times[torch.bfloat16] < 0.75 * times[torch.float32]

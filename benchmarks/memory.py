@@ -11,6 +11,7 @@ import statistics
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from common import (
     RECIPES,
@@ -32,8 +33,8 @@ def peak() -> float:
     return used / (1e6 if sys.platform == "darwin" else 1e3)
 
 
-def convzoo_worker(name: str, overrides: list[str], threads: int) -> None:
-    """An epoch and its evaluation."""
+def convzoo_worker(name: str, overrides: list[str], threads: int, file: Path) -> float:
+    """An epoch and its evaluation; the peak. Then, where they are not there yet, the tensors for the plain loop."""
     import dataclasses
 
     import torch
@@ -51,10 +52,14 @@ def convzoo_worker(name: str, overrides: list[str], threads: int) -> None:
         Trainer(
             experiment.model, experiment.task, config, devices, splits["train"], splits["val"], Path(folder)
         ).fit()  # fmt: skip
+    reached = peak()
+    if not file.exists():
+        write_tensors(file, experiment)
+    return reached
 
 
-def plain_worker(file: Path, threads: int) -> None:
-    """An epoch."""
+def plain_worker(file: Path, threads: int) -> float:
+    """An epoch; the peak."""
     import torch
     from hand_written import PlainSentenceNetwork, plain_image_network, plain_step
 
@@ -68,15 +73,13 @@ def plain_worker(file: Path, threads: int) -> None:
     done = 0
     while done < len(saved["target"]):
         done += step()
+    return peak()
 
 
-def write_tensors(path: Path, name: str, overrides: list[str]) -> None:
+def write_tensors(path: Path, experiment: Any) -> None:
     """A recipe's training split, encoded, and what the plain network needs to know."""
     import torch
 
-    from convzoo.experiment import assemble, open_recipe
-
-    experiment = assemble(open_recipe(name, overrides))
     dims, recipe = experiment.encoder.dims, experiment.recipe
     if "vocabulary_size" in dims:
         kim = experiment.model
@@ -97,17 +100,15 @@ def main() -> int:
     """Print the ratios; 0 where they are as wanted."""
     made = parser(str(__doc__).splitlines()[0], rounds=5)
     made.add_argument("--recipes", nargs="*", default=RECIPES, help="default: both")
-    made.add_argument("--worker", choices=("convzoo", "plain", "write"), help=argparse.SUPPRESS)
+    made.add_argument("--worker", choices=("convzoo", "plain"), help=argparse.SUPPRESS)
     made.add_argument("--file", type=Path, help=argparse.SUPPRESS)
     options = made.parse_args()
     if options.worker:
-        if options.worker == "write":
-            write_tensors(options.file, options.recipes[0], options.set)
-        elif options.worker == "convzoo":
-            convzoo_worker(options.recipes[0], options.set, options.threads)
+        if options.worker == "convzoo":
+            reached = convzoo_worker(options.recipes[0], options.set, options.threads, options.file)
         else:
-            plain_worker(options.file, options.threads)
-        print(json.dumps({"peak": peak()}))
+            reached = plain_worker(options.file, options.threads)
+        print(json.dumps({"peak": reached}))
         return 0
 
     pin(options.threads)
@@ -123,7 +124,6 @@ def main() -> int:
                 command += ["--threads", str(options.threads), *overrides, "--recipes", name]
                 return last_line(command, options.threads)["peak"]
 
-            run("write")
             peaks = interleaved(
                 {worker: lambda worker=worker: run(worker) for worker in ("convzoo", "plain")}, options.rounds, 0
             )

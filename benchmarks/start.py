@@ -114,6 +114,7 @@ def main() -> int:
     """Print the ratios; 0 where they are as wanted."""
     made = parser(str(__doc__).splitlines()[0], rounds=7)
     made.add_argument("--recipes", nargs="*", default=RECIPES, help="default: both")
+    made.add_argument("--warm-up", type=int, default=1, help="rounds before those that count (default 1)")
     made.add_argument("--explain", action="store_true", help="say what takes the time")
     made.add_argument("--worker", metavar="RECIPE", help=argparse.SUPPRESS)
     options = made.parse_args()
@@ -130,7 +131,7 @@ def main() -> int:
         overrides = ["--set", *options.set] if options.set else []
         commands[name] = [sys.executable, Path(__file__).resolve(), "--worker", name, *overrides]
     sides = {name: lambda line=line: seconds_to_ready(line, options.threads) for name, line in commands.items()}
-    taken = interleaved(sides, options.rounds)
+    taken = interleaved(sides, options.rounds, options.warm_up)
     print_medians(taken, "seconds", digits=2)
     for name in options.recipes:
         ratio = Ratio.of(taken[name], taken["torch and an optimizer"])

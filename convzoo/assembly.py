@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from convzoo.core.errors import ConvzooError, RecipeError
+from convzoo.core.text import first_line
 from convzoo.recipe import Part
 from convzoo.registry import entries
 from convzoo.signatures import MISSING, signature_of
@@ -39,8 +40,8 @@ def build(
         return cls(**args)
     except ConvzooError:
         raise
-    except (ValueError, TypeError) as error:
-        raise RecipeError(f"{where}: {part.name}: {error}") from error
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise RecipeError(f"{where}: {part.name}: {first_line(error)}") from error
     except ImportError as error:
         raise RecipeError(missing_library(kind, part.name, error)) from error
 
@@ -77,17 +78,17 @@ def load_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:  # whatever a person's file raises while it is imported
         del sys.modules[name]
-        raise RecipeError(f"{path}: cannot be imported: {type(error).__name__}: {error}") from error
+        raise RecipeError(f"{path}: cannot be imported: {type(error).__name__}: {first_line(error)}") from error
     return module
 
 
 def missing_library(kind: str, name: str | type, error: Exception) -> str:
     """One line that says which library a part lacks and what installs it."""
     entry = entries(kind).get(name) if isinstance(name, str) else None
-    library = getattr(error, "name", None) or str(error).splitlines()[0]
+    library = getattr(error, "name", None) or first_line(error)
     if entry is not None and entry.extra:
         return f"{kind} {name!r} needs {library}: pip install 'convzoo[{entry.extra}]'"
-    return f"{kind} {name!r} cannot be imported ({str(error).splitlines()[0]})"
+    return f"{kind} {name!r} cannot be imported ({first_line(error)})"
 
 
 def _place(kind: str, name: str | type) -> str | type:

@@ -144,10 +144,12 @@ def _version() -> str:
 
 def _run(options: Any) -> int:
     resume = options.resume
-    if resume and options.overrides:
+    if resume and (options.overrides or "=" in (options.recipe or "")):
         raise RecipeError("--resume goes on with the recipe as it was; leave the overrides out")
     if isinstance(resume, str) and options.recipe is None and not Path(resume).is_dir():
         raise RecipeError(f"{resume}: no such folder of a run")
+    if options.recipe is not None and not resume:
+        _check_recipe(options)
     from convzoo import experiment
 
     run = experiment.run(
@@ -159,6 +161,13 @@ def _run(options: Any) -> int:
         if options.require_expected:
             experiment.require_expectation(run)
     return 0
+
+
+def _check_recipe(options: Any) -> None:
+    """Find a recipe's faults before torch is imported."""
+    from convzoo.recipe import load
+
+    load(options.recipe, options.overrides if options.data is None else ())
 
 
 def _print_summary(run: "Run") -> None:
@@ -216,6 +225,7 @@ def _show(options: Any) -> None:
 
 
 def _check(options: Any) -> None:
+    _check_recipe(options)
     from convzoo.checking import check
 
     for line in check(options.recipe, options.overrides, options.data):
@@ -223,6 +233,8 @@ def _check(options: Any) -> None:
 
 
 def _describe(options: Any) -> None:
+    if not Path(options.recipe).is_dir():
+        _check_recipe(options)
     from convzoo.checking import describe_source
 
     breakdown = describe_source(options.recipe, options.overrides, options.data)

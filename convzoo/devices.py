@@ -127,6 +127,8 @@ def _choose(name: str, local_rank: int) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         device = torch.device(name)
+        if device.type not in ("cpu", "cuda", "mps"):
+            raise RuntimeError
     except RuntimeError:
         raise TrainingError(f"train.device: there is no device {name!r}; use auto, cpu, cuda, cuda:0 or mps") from None
     if device.type == "cuda":

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
-from convzoo.core.text import size_in_words
+from convzoo.core.text import first_line, size_in_words
 from convzoo.core.version import VERSION
 
 EXTRAS = {
@@ -78,7 +78,7 @@ def _problem(module: str) -> str | None:
         importlib.import_module(module)
     except ImportError as error:
         missing = getattr(error, "name", None) == module
-        return f"{module} is not installed" if missing else f"{module} does not load ({str(error).splitlines()[0]})"
+        return f"{module} is not installed" if missing else f"{module} does not load ({first_line(error)})"
     except Exception as error:  # a library linked against what is not here raises what it likes
-        return f"{module} does not load ({type(error).__name__}: {str(error).splitlines()[0]})"
+        return f"{module} does not load ({type(error).__name__}: {first_line(error)})"
     return None

@@ -20,6 +20,7 @@ from convzoo.core.examples import Splits
 from convzoo.core.files import read_json, write_json
 from convzoo.core.random_states import seed_everything
 from convzoo.core.task import Task
+from convzoo.core.text import first_line
 from convzoo.devices import Devices
 from convzoo.listeners import CsvListener, LiveListener, PlainListener, TensorBoardListener
 from convzoo.loader import Loader
@@ -101,7 +102,7 @@ def run(
     except torch.OutOfMemoryError as error:
         raise TrainingError(
             f"the device has no memory left; set train.accumulate={2 * recipe.train.accumulate} (same result) or a "
-            f"smaller train.batch_size ({str(error).splitlines()[0]})"
+            f"smaller train.batch_size ({first_line(error)})"
         ) from None
     finally:
         devices.close()

@@ -10,7 +10,7 @@ import yaml
 
 from convzoo.core.config import TrainConfig
 from convzoo.core.errors import RecipeError
-from convzoo.core.text import did_you_mean, nearest
+from convzoo.core.text import did_you_mean, first_line, nearest
 from convzoo.registry import entries
 from convzoo.signatures import MISSING, Signature, signature_of
 
@@ -137,7 +137,7 @@ def read_yaml(path: Path) -> tuple[Any, dict[KeyPath, tuple[int, int]]]:
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
         raise RecipeError(f"{where}: is not valid YAML: {error.problem}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise RecipeError(f"{path}: is not valid YAML: {str(error).splitlines()[0]}") from None
+        raise RecipeError(f"{path}: is not valid YAML: {first_line(error)}") from None
     return value, places
 
 
@@ -203,8 +203,8 @@ def _apply_override(raw: dict[str, Any], origins: dict[KeyPath, str], override: 
         raise RecipeError(f"{override!r}: an override is written key.key=value, such as train.lr=3e-4")
     try:
         value = parse_value(text)
-    except yaml.YAMLError:
-        raise RecipeError(f"{override!r}: {text!r} is not a YAML value") from None
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise RecipeError(f"{override[:80]!r}: {text[:80]!r} is not a YAML value") from None
     keys = tuple(dotted.split("."))
     if len(keys) == 1 and keys[0] in PART_KEYS and isinstance(value, str):
         value = {"name": value}
@@ -247,7 +247,7 @@ class _Checker:
         self.folder = folder
         self.faults: list[str] = []
 
-    def recipe(self, raw: dict[str, Any], name: str) -> Recipe:
+    def recipe(self, raw: dict[Any, Any], name: str) -> Recipe:
         self._keys(raw, KEYS, (), required=PART_KEYS)
         parts = {key: self._part(key, raw[key], (key,)) for key in PART_KEYS if key in raw}
         train = self._train(raw.get("train") or {})
@@ -255,6 +255,8 @@ class _Checker:
         expect = self._expect(raw.get("expect") or {})
         reference = self._reference(raw.get("reference") or [])
         repeat = self._repeat(raw.get("repeat") or {}, raw)
+        if not isinstance(raw.get("about", ""), str):
+            self._fault(("about",), f"should be text, not {raw['about']!r}")
         modality = raw.get("modality")
         if modality is not None and modality not in MODALITIES:
             self._fault(("modality",), f"no modality {modality!r}; {did_you_mean(str(modality), MODALITIES)}")
@@ -278,7 +280,7 @@ class _Checker:
             return False
         for key in raw:
             if key not in allowed:
-                self._fault((*where, key), f"unknown key; {did_you_mean(str(key), allowed, limit=30)}")
+                self._fault((*where, str(key)), f"unknown key; {did_you_mean(str(key), allowed, limit=30)}")
         for key in required:
             if key not in raw:
                 self._fault(where, f"the key {key!r} is missing")
@@ -351,7 +353,9 @@ class _Checker:
         from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
         try:
-            adapter = TypeAdapter(wanted, config=ConfigDict(strict=True, arbitrary_types_allowed=True))
+            adapter = TypeAdapter(
+                wanted, config=ConfigDict(strict=True, arbitrary_types_allowed=True, allow_inf_nan=False)
+            )
         except PydanticUserError:
             adapter = TypeAdapter(wanted)
         try:
@@ -373,6 +377,7 @@ class _Checker:
         known = signature_of("convzoo.core.config:TrainConfig")
         if not self._keys(raw, tuple(known.arguments), ("train",)):
             return TrainConfig()
+        before = len(self.faults)
         values = {}
         for key, value in raw.items():
             if key in known.arguments:
@@ -383,7 +388,7 @@ class _Checker:
             self._fault(("train", "steps"), "give epochs or steps, not both")
         if values.get("epochs") is None and values.get("steps") is None:
             self._fault(("train",), "give epochs or steps")
-        return TrainConfig(**values)
+        return TrainConfig(**values) if len(self.faults) == before else TrainConfig()
 
     def _baselines(self, raw: Any) -> tuple[Part, ...]:
         if not isinstance(raw, list):
@@ -397,6 +402,9 @@ class _Checker:
             self._fault(("expect",), f"should map a score to [lowest, highest], not {raw!r}")
             return {}
         for key, value in raw.items():
+            if not isinstance(key, str):
+                self._fault(("expect", str(key)), "should be the name of a score, such as test/accuracy")
+                continue
             numbers = isinstance(value, list) and len(value) == 2 and all(
                 isinstance(number, int | float) and not isinstance(number, bool) for number in value
             )  # fmt: skip
@@ -417,7 +425,7 @@ class _Checker:
                 found.append(Reference(**item))
         return tuple(found)
 
-    def _repeat(self, raw: Any, recipe: dict[str, Any]) -> dict[str, list[Any]]:
+    def _repeat(self, raw: Any, recipe: dict[Any, Any]) -> dict[str, list[Any]]:
         if not isinstance(raw, dict) or len(raw) > 1:
             self._fault(("repeat",), "should name one setting and its values, such as {data.fold: [0, 1, 2]}")
             return {}
@@ -428,6 +436,21 @@ class _Checker:
             section, _, name = str(key).partition(".")
             if section not in (*PART_KEYS, "train") or not name:
                 self._fault(("repeat", key), "should be a setting such as data.fold or train.seed")
+                continue
+            for value in values:
+                given = recipe.get(section) or {}
+                given = {"name": given} if isinstance(given, str) else given
+                if not isinstance(given, dict):
+                    break
+                inner = _Checker({}, "", self.folder)
+                if section == "train":
+                    inner._train({**given, name: value})
+                else:
+                    inner._part(section, {**given, name: value}, (section,))
+                wrong = [text for text in inner.faults if text.startswith(f": {section}.{name}")]
+                if wrong:
+                    self._fault(("repeat", key), wrong[0].removeprefix(": "))
+                    break
         return dict(raw)
 
 
@@ -453,11 +476,39 @@ def to_mapping(recipe: Recipe) -> dict[str, Any]:
     return mapping
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes what either YAML 1.1 or 1.2 would take for something other than text."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write what stands twice twice."""
+        return True
+
+
+_Dumper.yaml_implicit_resolvers = {
+    first: [*yaml.SafeDumper.yaml_implicit_resolvers.get(first, []), *_Loader.yaml_implicit_resolvers.get(first, [])]
+    for first in {**yaml.SafeDumper.yaml_implicit_resolvers, **_Loader.yaml_implicit_resolvers}
+}
+_Dumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"'
+    ),
+)
+
+
+def _dump(value: Any, **settings: Any) -> str:
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, **settings)
+
+
+def _inline(value: Any) -> str:
+    return _dump(value, default_flow_style=True, width=1_000_000).strip().removesuffix("...").strip()
+
+
 def to_yaml(recipe: Recipe, origins: bool = False) -> str:
     """A recipe as YAML, every default written out; with `origins`, where each value came from stands behind it."""
     mapping = _plain(to_mapping(recipe))
     if not origins:
-        return yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True, width=120)
+        return _dump(mapping, width=120)
     return "\n".join(_lines(mapping, (), recipe.origins, 0)) + "\n"
 
 
@@ -486,7 +537,7 @@ def _lines(value: Any, where: KeyPath, origins: Mapping[KeyPath, str], depth: in
     items = value.items() if isinstance(value, dict) else enumerate(value)
     for key, item in items:
         path = (*where, key)
-        head = "  " * depth + ("- " if isinstance(value, list) else f"{key}: ")
+        head = "  " * depth + ("- " if isinstance(value, list) else f"{_inline(key)}: ")
         nested = (isinstance(item, dict) and item) or (
             isinstance(item, list) and any(isinstance(i, dict) for i in item)
         )
@@ -494,8 +545,7 @@ def _lines(value: Any, where: KeyPath, origins: Mapping[KeyPath, str], depth: in
             yield head.rstrip()
             yield from _lines(item, path, origins, depth + 1)
         else:
-            text = yaml.safe_dump(item, default_flow_style=True, allow_unicode=True, width=10_000).strip()
-            text = text.removesuffix("...").strip()
+            text = _inline(item)
             origin = next((origins[path[:cut]] for cut in range(len(path), 1, -1) if path[:cut] in origins), None)
             yield f"{head + text:<48}  # {origin or origins.get(path) or 'default'}"
 

@@ -24,6 +24,7 @@ from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.files import atomic_write, read_json, write_json, write_text
 from convzoo.core.task import Task
+from convzoo.core.text import first_line
 from convzoo.core.version import VERSION
 from convzoo.recipe import Recipe, to_yaml
 from convzoo.recipe import load as load_recipe
@@ -89,7 +90,7 @@ class Run:
                 f"{self.path}: has no weights yet; finish it with `convzoo run --resume {self.path}`"
             ) from None
         except (SafetensorError, RuntimeError) as error:
-            raise DataError(f"{path}: is damaged or of another model ({str(error).splitlines()[0]})") from None
+            raise DataError(f"{path}: is damaged or of another model ({first_line(error)})") from None
         return model.eval()
 
     @cached_property
@@ -156,8 +157,9 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
         for key, value in state.items()
         if isinstance(value, Tensor | np.ndarray)
     }
-    write_json(path.with_suffix(".json"), {key: value for key, value in state.items() if key not in tensors})
     save_weights(path.with_suffix(".safetensors"), tensors)
+    # The JSON file comes last: where it is, all is.
+    write_json(path.with_suffix(".json"), {key: value for key, value in state.items() if key not in tensors})
 
 
 def load_state(path: Path) -> dict[str, Any]:

@@ -116,6 +116,8 @@ def _parse(path: Path) -> ast.Module:
         return ast.parse(path.read_text(encoding="utf-8"), str(path))
     except OSError:
         raise RecipeError(f"{path}: no such Python file") from None
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: is not UTF-8 text (byte {error.start})") from None
     except SyntaxError as error:
         raise RecipeError(f"{path}:{error.lineno}:{error.offset}: is not valid Python ({error.msg})") from None
 
@@ -194,6 +196,8 @@ def _resolve_strictly(node: ast.expr) -> Any:
             return typing.Union[_resolve_strictly(left), _resolve_strictly(right)]  # noqa: UP007 (built at run time)
         case ast.Subscript(value=base, slice=index):
             generic = _resolve_strictly(base)
+            if generic is arguments.FromData:
+                return generic[_resolve(index)]  # a tensor's type is not in the table; the mark must stay
             if generic is typing.Literal:
                 items = index.elts if isinstance(index, ast.Tuple) else [index]
                 return typing.Literal[tuple(ast.literal_eval(item) for item in items)]

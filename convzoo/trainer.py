@@ -179,7 +179,7 @@ class Trainer:
         except FileNotFoundError:
             raise DataError(f"{path}: no such checkpoint") from None
         except Exception as error:  # torch.load and load_state_dict raise many kinds for a damaged or foreign file
-            raise DataError(f"{path}: is damaged or of another recipe ({str(error).splitlines()[0]})") from error
+            raise DataError(f"{path}: is damaged or of another recipe ({error!r:.200})") from error
 
     def try_step(self, batches: list[Batch]) -> dict[str, float]:
         """One step that leaves the position as it was: for checks and benchmarks."""

@@ -252,7 +252,7 @@ def test_an_unreadable_card(tmp_path: Path) -> None:
 
 
 def test_an_unknown_file_names_the_nearest() -> None:
-    with pytest.raises(RecipeError, match="did you mean 'rt-polarity.neg'"):
+    with pytest.raises(RecipeError, match=r"did you mean 'rt-polarity.neg'"):
         fetch("mr", ["rt-polarity.ngt"])
 
 

@@ -199,6 +199,14 @@ def test_every_shipped_recipe_is_described(cli, name):
     assert f"{found['multiply_adds']:,} multiply-adds" in shown.out
 
 
+@pytest.mark.full
+@pytest.mark.parametrize("name", sorted(name for name in shipped_recipes() if "/" in name))
+def test_every_reference_recipe_is_described(cli, mirror, name):
+    result = cli("describe", name, "--json")
+    assert result.code == 0, result.err
+    assert json.loads(result.out)["multiply_adds"] > 0
+
+
 def test_a_run_is_described_as_its_recipe(cli, small_run):
     result = cli("describe", small_run("emotion_cnn2d"), "--json")
     assert result.code == 0

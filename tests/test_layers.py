@@ -382,7 +382,7 @@ def test_impossible_probabilities_are_refused(p):
 
 def test_learnt_vectors_start_within_their_scale_and_padding_stays_zero():
     layer = TokenEmbedding(200, 8, scale=0.1)
-    assert 0.09 < float(layer.learned.weight.abs().max()) <= 0.1
+    assert 0.09 < layer.learned.weight.abs().max().item() <= 0.1
     y = layer(torch.tensor([[3, 5, 0]]))
     assert y.shape == (1, 8, 3)
     assert torch.equal(y[:, :, 2], torch.zeros(1, 8))
@@ -430,8 +430,8 @@ def test_keras_initialisation_is_glorot_uniform_with_zero_biases(layer, fan_in, 
     nn.init.ones_(layer.bias)
     initialise(layer, "keras")
     limit = math.sqrt(6 / (fan_in + fan_out))
-    assert 0.97 * limit < float(layer.weight.abs().max()) <= limit
-    assert float(layer.weight.std()) == pytest.approx(limit / math.sqrt(3), rel=0.05)
+    assert 0.97 * limit < layer.weight.abs().max().item() <= limit
+    assert layer.weight.std().item() == pytest.approx(limit / math.sqrt(3), rel=0.05)
     assert not layer.bias.any()
 
 
@@ -489,9 +489,9 @@ def test_the_rows_of_the_last_layer_keep_their_norm():
     model = CNN1d(30, 3, embedding_size=5, channels=4, max_norm=0.5)
     nn.init.constant_(model.classifier.weight, 3.0)
     model.eval()(torch.randint(1, 30, (2, 6)))
-    assert float(model.classifier.weight.norm(dim=1).min()) > 3
+    assert model.classifier.weight.norm(dim=1).min().item() > 3
     model.train()(torch.randint(1, 30, (2, 6)))
-    assert float(model.classifier.weight.norm(dim=1).max()) <= 0.5 + 1e-5
+    assert model.classifier.weight.norm(dim=1).max().item() <= 0.5 + 1e-5
 
 
 def test_the_default_cnn2d_is_the_seeds_network_layer_for_layer():

@@ -329,7 +329,7 @@ def test_undecodable_fer2013_files_are_refused(content, tmp_path):
 
 
 def test_an_absent_fer2013_is_refused(tmp_path):
-    with pytest.raises(DataError, match="neither fer2013.csv nor"):
+    with pytest.raises(DataError, match=r"neither fer2013\.csv nor"):
         Fer2013(str(tmp_path)).read()
     with pytest.raises(DataError):
         Fer2013(str(tmp_path / "none.csv")).read()
@@ -466,7 +466,7 @@ def test_trec(tmp_path):
     assert {example.label for example in splits.train} == {"NUM", "HUM"}
     assert {example.label for example in Trec("fine", str(tmp_path)).read().train} == {"NUM:dist", "HUM:ind"}
     (tmp_path / "TREC_10.label").write_text("no class here\n")
-    with pytest.raises(DataError, match="TREC_10.label:1: should be COARSE:fine"):
+    with pytest.raises(DataError, match=r"TREC_10\.label:1: should be COARSE:fine"):
         Trec(path=str(tmp_path)).read()
 
 

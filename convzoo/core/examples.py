@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 
 from convzoo.core.errors import DataError
+from convzoo.core.text import first_line
 
 ExampleType = TypeVar("ExampleType")
 
@@ -114,7 +115,7 @@ class Image:
         except FileNotFoundError:
             raise DataError(f"{self.path}: no such image file") from None
         except Exception as error:  # PIL raises many kinds: OSError, SyntaxError, DecompressionBombError, struct.error
-            raise DataError(f"{self.path}: cannot be read as an image ({_first_line(error)})") from error
+            raise DataError(f"{self.path}: cannot be read as an image ({first_line(error)})") from error
 
 
 @dataclass(frozen=True)
@@ -160,8 +161,3 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):  # a text too long for a file name, or with a NUL byte
         return False
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 from convzoo.core.errors import DataError
 from convzoo.core.files import explain
@@ -336,7 +336,7 @@ def _chunks(archive: Path, stream: Any, name: str, budget: _Budget | None, size:
 class _Counted(io.RawIOBase):
     """A decompressed stream that counts what is read and refuses absurd headers; tarfile believes any size."""
 
-    def __init__(self, stream: IO[bytes], archive: Path, budget: _Budget) -> None:
+    def __init__(self, stream: Any, archive: Path, budget: _Budget) -> None:
         self._stream, self._archive, self._budget = stream, archive, budget
         self._position = self._furthest = 0
         self.last = b""

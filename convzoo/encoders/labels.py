@@ -1,5 +1,6 @@
 """Class names to numbers, for every encoder of labelled examples."""
 
+import re
 from collections.abc import Iterable
 
 from convzoo.core.errors import DataError
@@ -28,7 +29,7 @@ class Labels:
                 f"the training split has {len(found)} class{'' if len(found) == 1 else 'es'}"
                 f"{' (' + next(iter(found)) + ')' if found else ''}; a classifier needs at least 2"
             )
-        numeric = all(label.lstrip("-").isdigit() for label in found)
+        numeric = all(re.fullmatch(r"-?[0-9]+", label) for label in found)
         return cls(sorted(found, key=int if numeric else None))  # type: ignore[arg-type]
 
     def number(self, label: str | None, source: str) -> int:

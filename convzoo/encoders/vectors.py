@@ -41,6 +41,8 @@ def read_vectors(file: str | Path, tokens: Sequence[str], seed: int = 0) -> Tens
                     raise DataError(f"{path}:{line_number}: has {len(parts) - 1} numbers, the lines before {size}")
                 if token in wanted:
                     found[wanted[token]] = np.array(parts[-size:], dtype=np.float32)
+                    if not np.isfinite(found[wanted[token]]).all():
+                        raise DataError(f"{path}:{line_number}: holds a number that is not finite")
     except ValueError as error:
         if isinstance(error, UnicodeDecodeError):
             raise DataError(f"{path}: is not UTF-8 text; convert a binary word2vec file to its text form") from None

@@ -56,7 +56,7 @@ class Dropout(nn.Module):
 
     def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """Zero each element with probability p while training; else give `x` back."""
-        if not self.training or self.p == 0:
+        if not self.training or self.p == 0 or x.numel() == 0:
             return x
         if x.device.type != "cpu" or torch.compiler.is_compiling():
             return F.dropout(x, self.p)

@@ -43,6 +43,9 @@ class TokenEmbedding(nn.Module):
         super().__init__()
         if kind != "learned" and vectors is None:
             raise ValueError(f"embedding {kind!r} needs pre-trained vectors: give the encoder `vectors: file.txt`")
+        if vectors is not None:
+            vectors = vectors.clone()
+            vectors[PADDING] = 0
         self.static = nn.Embedding.from_pretrained(vectors, True, PADDING) if kind != "learned" else None
         self.learned = None
         if kind != "static":

@@ -144,7 +144,7 @@ class Pooling(nn.Module):
             values = values.masked_fill(~mask, lowest)
         if values.shape[-1] < self.k:
             values = F.pad(values, (0, self.k - values.shape[-1]), value=lowest)
-        positions = values.topk(self.k, dim=-1).indices.sort(dim=-1).values
+        positions = values.sort(dim=-1, descending=True, stable=True).indices[..., : self.k].sort(dim=-1).values
         largest = values.gather(-1, positions)
         # A window with fewer than k counted positions has nothing to say in the places that are left.
         return largest.masked_fill(largest == lowest, 0.0)

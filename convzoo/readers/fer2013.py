@@ -63,13 +63,15 @@ class Fer2013(Reader):
 
 def _from_csv(path: Path) -> Iterator[tuple[str, Image]]:
     csv.field_size_limit(2**31 - 1)
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
         for row in (reader := csv.reader(file)):
             source = f"{path.name}:{reader.line_num}"
             if reader.line_num == 1:
                 continue
             try:
                 emotion, text, usage = row
+                if not 0 <= int(emotion) < len(EMOTIONS):
+                    raise ValueError
                 pixels = np.array(text.split(), dtype=np.uint8).reshape(48, 48)
                 yield _PARTS[usage.strip()], Image(pixels, label=EMOTIONS[int(emotion)], source=source)
             except (ValueError, KeyError, IndexError, OverflowError):

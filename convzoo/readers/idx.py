@@ -65,6 +65,8 @@ class Idx(Reader):
         if len(images) != len(labels):
             raise DataError(f"{folder}: {len(images)} {part} images and {len(labels)} labels; they should be as many")
         names = _FASHION if self.dataset == "fashion_mnist" else tuple(str(digit) for digit in range(256))
+        if len(labels) and labels.max() >= len(names):
+            raise DataError(f"{folder}: the {part} labels hold class {labels.max()}; {self.dataset} has {len(names)}")
         return [
             Image(pixels, label=names[label], source=f"{_FILES[part][0]}:{index}")
             for index, (pixels, label) in enumerate(zip(images, labels.tolist(), strict=True))

@@ -14,7 +14,7 @@ from convzoo.core.errors import DataError
 from convzoo.core.examples import Splits, Text
 from convzoo.core.files import sha256_of
 from convzoo.core.reader import Reader
-from convzoo.core.text import did_you_mean
+from convzoo.core.text import did_you_mean, first_line
 from convzoo.ops.splitting import carve_validation, splits_of
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
@@ -189,6 +189,9 @@ class TextTable(Reader):
             for fields in reader:
                 if heading is None:
                     heading = fields
+                    twice = next((name for name in fields if fields.count(name) > 1), None)
+                    if twice is not None:
+                        raise DataError(f"{path}:{reader.line_num}: the heading has the column {twice!r} twice")
                     continue
                 if not fields:
                     continue
@@ -217,7 +220,7 @@ class TextTable(Reader):
         try:
             table = pyarrow.parquet.read_table(path)
         except (OSError, pyarrow.ArrowException) as error:
-            raise DataError(f"{path}: cannot be read as Parquet ({str(error).splitlines()[0]})") from None
+            raise DataError(f"{path}: cannot be read as Parquet ({first_line(error)})") from None
         for number, row in enumerate(table.to_pylist(), start=1):
             yield f"{path}:{number}", row
 

@@ -1,0 +1,63 @@
+"""Each benchmark runs, with tiny sizes, and prints its ratios. What they measure is not looked at: a busy machine lies."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "benchmarks"
+TINY = ["--set", "data.train=21", "data.val=7", "data.test=7", "train.batch_size=7"]
+RUNS = {
+    "trainer_speed": (["--steps", "1", *TINY], 5),
+    "memory": (["--recipes", "sentiment_cnn1d", *TINY], 1),
+    "start": (["--recipes", "sentiment_cnn1d", "--warm-up", "0", *TINY], 1),
+}
+"""For each benchmark, its options and how many ratios it prints."""
+RATIO = re.compile(r"\d\.\d{3} \(\d+\.\d{3} to \d+\.\d{3}\) +[<>]= \d")
+
+
+def start(name: str, options: list[str]) -> subprocess.Popen:
+    """A benchmark, running."""
+    path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH")) if part)
+    return subprocess.Popen(
+        [sys.executable, str(FOLDER / f"{name}.py"), "--rounds", "1", "--threads", "1", *options],
+        env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def ratios(process: subprocess.Popen) -> int:
+    """How many a benchmark printed. It ends with 1 where one is not as wanted."""
+    out, errors = process.communicate(timeout=300)
+    assert process.returncode in (0, 1) and "Traceback" not in errors, errors
+    assert "torch" in out.splitlines()[0] and "cores" in out.splitlines()[0]
+    return len(RATIO.findall(out))
+
+
+def test_each_prints_its_ratios() -> None:
+    # All at once: they mostly wait for imports.
+    processes = {name: start(name, options) for name, (options, _) in RUNS.items()}
+    try:
+        assert {name: ratios(process) for name, process in processes.items()} == {
+            name: count for name, (_, count) in RUNS.items()
+        }
+    finally:
+        for process in processes.values():
+            process.kill()
+            process.communicate()
+
+
+@pytest.mark.skipif(
+    not os.environ.get("CONVZOO_KERAS_PYTHON"), reason="CONVZOO_KERAS_PYTHON names no interpreter with Keras"
+)
+def test_keras_prints_its_ratios() -> None:
+    assert ratios(start("keras_speed", TINY)) == 2
+
+
+def test_every_benchmark_is_in_the_page() -> None:
+    page = (FOLDER / "README.md").read_text(encoding="utf-8")
+    for path in FOLDER.glob("*.py"):
+        assert f"`{path.name}`" in page, f"benchmarks/README.md does not say what {path.name} is"

@@ -11,6 +11,7 @@ import torch.distributed as distributed
 from torch import Tensor, nn
 
 from convzoo.core.errors import TrainingError
+from convzoo.core.memory import keep_freed_memory
 from convzoo.ops.bf16 import fast_at_bf16
 
 _AUTOCAST = {"bf16": torch.bfloat16, "16": torch.float16}
@@ -32,6 +33,7 @@ class Devices:
         Raises:
             TrainingError: the device that is asked for is not here, or cannot do the precision.
         """
+        keep_freed_memory()
         rank, world = _environment()
         if world > 1 and not distributed.is_initialized():
             on_cuda = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())

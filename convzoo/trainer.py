@@ -211,7 +211,8 @@ class Trainer:
             with self.devices.autocast():
                 terms = self.task.losses(self.model(**batch.inputs), batch.target)
             share = batch.size / total
-            self.scaler.scale(torch.stack(list(terms.values())).sum() * share).backward()
+            loss = sum(terms.values()) * share
+            self.scaler.scale(loss).backward()
             for name, term in terms.items():
                 sums[name] = sums.get(name, 0) + term.detach() * share  # type: ignore[assignment]
         self.devices.sum_gradients(self.model.parameters())

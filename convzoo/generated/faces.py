@@ -47,9 +47,9 @@ class Faces(Reader):
 
     def __init__(
         self,
-        train: Positive = 3600,
-        val: Positive = 600,
-        test: Positive = 1200,
+        train: Positive = 2940,
+        val: Positive = 420,
+        test: Positive = 840,
         difficulty: NonNegative = 0.8,
         nuisance: Fraction = 0.8,
         seed: Count = 0,
@@ -80,7 +80,7 @@ class Faces(Reader):
 
 def draw(features: np.ndarray, random: np.random.Generator, nuisance: float) -> np.ndarray:
     """Faces of the given features, (count, 7), as uint8 (count, 48, 48)."""
-    chunk = 128  # so small that the planes of a chunk stay in the processor's cache
+    chunk = 64  # so small that the planes of a chunk stay in the processor's cache
     drawn = [
         (features[start : start + chunk], _nuisances(len(features[start : start + chunk]), random, nuisance))
         for start in range(0, len(features), chunk)

@@ -30,7 +30,7 @@ class CNN2d(nn.Module):
 
     Args:
         channels: kernels of each block
-        kernel_size: width and height of every kernel
+        kernel_size: width and height of the kernels, one number or one a block
         padding: at the borders of each convolution
         dropouts: after each block
         hidden: width of the dense layer; 0 for none
@@ -45,7 +45,7 @@ class CNN2d(nn.Module):
         image: (batch, in_channels, height, width); output: (batch, classes), logits.
 
     Raises:
-        ValueError: channels and dropouts differ in number; the image is too small for that many blocks.
+        ValueError: channels, dropouts and kernel sizes differ in number; the image is too small for that many blocks.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class CNN2d(nn.Module):
         width: FromData[int],
         classes: FromData[int],
         channels: list[Positive] = [32, 64, 128],
-        kernel_size: Positive = 3,
+        kernel_size: Positive | list[Positive] = 3,
         padding: Padding = "valid",
         dropouts: list[Probability] = [0.25, 0.25, 0.4],
         hidden: Count = 64,
@@ -71,18 +71,23 @@ class CNN2d(nn.Module):
             raise ValueError(
                 f"channels has {len(channels)} values and dropouts {len(dropouts)}: give one for each block"
             )
+        sizes = [kernel_size] * len(channels) if isinstance(kernel_size, int) else kernel_size
+        if len(sizes) != len(channels):
+            raise ValueError(
+                f"channels has {len(channels)} values and kernel_size {len(sizes)}: give one for each block"
+            )
         blocks = []
         before = in_channels
-        for count, dropout in zip(channels, dropouts, strict=True):
+        for count, dropout, kernel in zip(channels, dropouts, sizes, strict=True):
             pool = Pooling(2, pooling, size=pool_size, channels=count)
             blocks.append(
                 ConvolutionBlock(
-                    2, before, count, kernel_size, padding=padding, normalisation=normalisation,
+                    2, before, count, kernel, padding=padding, normalisation=normalisation,
                     activation=activation, pooling=pool, dropout=dropout,
                 )
             )  # fmt: skip
             before = count * pool.outputs_per_channel
-            growth = {"valid": 1 - kernel_size, "same": 0, "causal": 0, "full": kernel_size - 1}[padding]
+            growth = {"valid": 1 - kernel, "same": 0, "causal": 0, "full": kernel - 1}[padding]
             height, width = ((side + growth) // pool_size for side in (height, width))
             if min(height, width) < 1:
                 raise ValueError(f"the image is too small for {len(channels)} blocks: use fewer, or padding 'same'")

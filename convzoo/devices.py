@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from convzoo.core.errors import TrainingError
 from convzoo.core.memory import keep_freed_memory
+from convzoo.core.processes import gather_objects
 from convzoo.ops.bf16 import fast_at_bf16
 
 _AUTOCAST = {"bf16": torch.bfloat16, "16": torch.float16}
@@ -40,7 +41,8 @@ class Devices:
             distributed.init_process_group("nccl" if on_cuda else "gloo", rank=rank, world_size=world)
         chosen = _choose(device, int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", 0))))
         if precision == "auto":
-            precision = "bf16" if fast_at_bf16(chosen) else "32"
+            # Measured, so the main process decides for all.
+            precision = gather_objects("bf16" if fast_at_bf16(chosen) else "32")[0]
         if precision == "64" and chosen.type == "mps":
             raise TrainingError("train.precision: 64 is not possible on mps; use 32, or train.device: cpu")
         return cls(chosen, precision, rank, world)
@@ -102,11 +104,7 @@ class Devices:
 
     def gather(self, value: Any) -> list[Any]:
         """Every process's value, in the order of the processes."""
-        if self.world == 1:
-            return [value]
-        gathered: list[Any] = [None] * self.world
-        distributed.all_gather_object(gathered, value)
-        return gathered
+        return gather_objects(value)
 
     def close(self) -> None:
         """Leave the process group."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ class Loader:
         cache_bytes: the most that prepared examples may take in memory
 
     Raises:
-        DataError: the split is empty, or an example cannot be prepared.
+        DataError: the split is empty; later, an example cannot be prepared.
     """
 
     def __init__(
@@ -67,12 +68,24 @@ class Loader:
         self.workers = workers
         if not len(examples):
             raise DataError("a split has no examples")
-        few = [encoder.prepare(example) for example in examples[:32]]
-        size = sum(_bytes(item) for item in few) / max(1, len(few)) * len(examples)
-        self.items = few + [encoder.prepare(example) for example in examples[32:]] if size <= cache_bytes else None
-        lengths = [encoder.length(item) for item in self.items] if self.items is not None else []
-        self.lengths = np.array(lengths) if bucket and lengths and lengths[0] is not None else None
+        self.cache_bytes = cache_bytes
+        self.bucket = bucket
         self.steps_per_epoch = -(-len(examples) // batch_size)
+
+    @cached_property
+    def items(self) -> list[Any] | None:
+        """The prepared examples, where they fit in memory. They are prepared when the first batch is asked for."""
+        few = [self.encoder.prepare(example) for example in self.examples[:32]]
+        size = sum(_bytes(item) for item in few) / len(few) * len(self.examples)
+        if size > self.cache_bytes:
+            return None
+        return few + [self.encoder.prepare(example) for example in self.examples[32:]]
+
+    @cached_property
+    def lengths(self) -> np.ndarray | None:
+        """The examples' lengths, by which they are bucketed; None where they have none, or are not in memory."""
+        lengths = [self.encoder.length(item) for item in self.items] if self.items is not None and self.bucket else []
+        return np.array(lengths) if lengths and lengths[0] is not None else None
 
     def steps(self, epoch: int, start: int = 0) -> Iterator[list[Batch]]:
         """The steps of an epoch from step `start`: for each, this process's micro-batches (none where there are too few)."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -350,14 +351,9 @@ class _Checker:
         return checked
 
     def _value(self, wanted: Any, value: Any, where: KeyPath) -> Any:
-        from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+        from pydantic import ValidationError
 
-        try:
-            adapter = TypeAdapter(
-                wanted, config=ConfigDict(strict=True, arbitrary_types_allowed=True, allow_inf_nan=False)
-            )
-        except PydanticUserError:
-            adapter = TypeAdapter(wanted)
+        adapter = _adapter(wanted)
         try:
             return adapter.validate_python(value)
         except ValidationError as error:
@@ -452,6 +448,17 @@ class _Checker:
                     self._fault(("repeat", key), wrong[0].removeprefix(": "))
                     break
         return dict(raw)
+
+
+@cache
+def _adapter(wanted: Any) -> Any:
+    """What checks a value against a type. Making one takes longer than the check."""
+    from pydantic import ConfigDict, PydanticUserError, TypeAdapter
+
+    try:
+        return TypeAdapter(wanted, config=ConfigDict(strict=True, arbitrary_types_allowed=True, allow_inf_nan=False))
+    except PydanticUserError:
+        return TypeAdapter(wanted)
 
 
 def to_mapping(recipe: Recipe) -> dict[str, Any]:

@@ -199,7 +199,7 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def environment(device: str, precision: str, world: int, files: Mapping[str, Any]) -> dict[str, Any]:
     """Versions, device, git state and the hashes of the data: what a result depends on besides the recipe."""
-    packages = ("torch", "numpy", "scikit-learn", "torchmetrics", "tokenizers", "safetensors")
+    packages = ("torch", "numpy", "scikit-learn", "tokenizers", "safetensors")
     return {
         "convzoo": VERSION,
         "python": sys.version.split()[0],

@@ -211,8 +211,7 @@ class Trainer:
             with self.devices.autocast():
                 terms = self.task.losses(self.model(**batch.inputs), batch.target)
             share = batch.size / total
-            loss = sum(terms.values()) * share
-            self.scaler.scale(loss).backward()
+            self.scaler.scale(sum(terms.values()) * share).backward()  # type: ignore[arg-type]
             for name, term in terms.items():
                 sums[name] = sums.get(name, 0) + term.detach() * share  # type: ignore[assignment]
         self.devices.sum_gradients(self.model.parameters())

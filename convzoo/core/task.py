@@ -11,7 +11,7 @@ from convzoo.core.batch import Batch
 
 @runtime_checkable
 class Meter(Protocol):
-    """Counts over a whole split, in the shape of torchmetrics' `Metric`, which also sums over processes."""
+    """Counts over a whole split, in the shape of torchmetrics' `Metric`; `compute` sums over processes, too."""
 
     def update(self, outputs: Any, target: Any) -> None: ...
 

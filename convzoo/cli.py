@@ -178,7 +178,7 @@ def _print_summary(run: "Run") -> None:
     from convzoo.experiment import outside_expectation
     from convzoo.report import summary
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 130)
     shown = summary.columns(run.recipe, run.results)
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column(str(run.about.get("recipe", "")))

@@ -12,7 +12,7 @@ import yaml
 from convzoo.core.config import TrainConfig
 from convzoo.core.errors import RecipeError
 from convzoo.core.text import did_you_mean, first_line, nearest
-from convzoo.registry import entries
+from convzoo.registry import PARTS, entries
 from convzoo.signatures import MISSING, Signature, signature_of
 
 MODALITIES = ("image", "text", "series", "speech", "graph", "volume", "video", "points")
@@ -300,7 +300,7 @@ class _Checker:
         except RecipeError as error:
             self._fault((*where, "name"), str(error))
             return Part(raw["name"], args)
-        own = isinstance(place, type) or ":" in raw["name"]
+        own = raw["name"] not in PARTS[kind]
         name = place if isinstance(place, str) and ".py:" in place else raw["name"]
         # Only once the data are read is it known what a model or a task of one's own is still to be given.
         told_later = own and kind in ("model", "task")

@@ -90,13 +90,14 @@ class Reviews(Reader):
         correct = 0
         for name, size in self.sizes.items():
             parts[name] = []
+            # As many of each class, so that a majority vote knows nothing.
+            missing = {True: size // 2, False: size - size // 2}
             while len(parts[name]) < size:
-                # The classes take turns, so that a majority vote knows nothing.
-                wanted = 1 if len(parts[name]) % 2 else -1
                 words, meaning = self._review(random)
-                if meaning * wanted <= 0 or words in seen:
+                if meaning == 0 or not missing[meaning > 0] or words in seen:
                     continue
                 seen.add(words)
+                missing[meaning > 0] -= 1
                 turned = random.chance(self.noise)
                 positive = (meaning > 0) != turned
                 source = f"reviews:{name}:{len(parts[name])}"

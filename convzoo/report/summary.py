@@ -33,7 +33,7 @@ def rows(recipe: Recipe, results: Mapping[str, Any]) -> list[Row]:
     for name, scores in results.get("baselines", {}).items():
         found.append(Row(name, "opponent", scores, results.get("baselines_spread", {}).get(name, {})))
     if results.get("ceiling"):
-        found.append(Row("ceiling", "best possible on generated data", dict(results["ceiling"]), {}))
+        found.append(Row("ceiling", "best possible", dict(results["ceiling"]), {}))
     for item in recipe.reference:
         note = "; ".join(part for part in (item.dataset, item.protocol) if part)
         found.append(Row(item.source, "published", {f"test/{item.metric}": item.value}, {}, note))

@@ -121,7 +121,12 @@ class ImageEncoder(Encoder):
     def _augment(self, images: Tensor, draws: Draws) -> Tensor:
         uniform = draws.uniform(0, 9)
         signed = 2 * uniform - 1
-        if self.flip or self.shift or self.rotate or self.scale:
+        bend = None
+        if self.elastic:
+            rows, columns = (augment.knots(side) for side in images.shape[2:])
+            noise = 2 * draws.uniform(1, 2 * rows * columns) - 1
+            bend = augment.elastic_bend(noise.reshape(-1, 2, rows, columns), self.elastic, *images.shape[2:])
+        if self.flip or self.shift or self.rotate or self.scale or bend is not None:
             applied = (uniform[:, 8] < self.augment_probability).astype(np.float64)
             images = augment.affine(
                 images,
@@ -129,11 +134,8 @@ class ImageEncoder(Encoder):
                 angle=signed[:, 1] * self.rotate * applied,
                 scale=1 + signed[:, 2] * self.scale * applied,
                 shift=signed[:, 3:5] * self.shift * applied[:, None],
+                bend=bend,
             )
-        if self.elastic:
-            rows, columns = (augment.knots(side) for side in images.shape[2:])
-            noise = 2 * draws.uniform(1, 2 * rows * columns) - 1
-            images = augment.elastic(images, noise.reshape(-1, 2, rows, columns), self.elastic)
         if self.contrast or self.brightness:
             gain = torch.from_numpy(1 + signed[:, 5] * self.contrast).float().view(-1, 1, 1, 1)
             offset = torch.from_numpy(signed[:, 6] * self.brightness).float().view(-1, 1, 1, 1)

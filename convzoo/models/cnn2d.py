@@ -36,7 +36,7 @@ class CNN2d(nn.Module):
         hidden: width of the dense layer; 0 for none
         hidden_dropout: after the dense layer
         pooling: how 2×2 windows are summarised
-        pool_size: width and height of a window
+        pool_size: width and height of a window, one number or one a block; 1 for no pooling
         normalisation: between convolution and activation
         activation: of the convolutions and of the dense layer
         initialisation: of the weights; `keras` is Glorot-uniform with zero biases
@@ -61,34 +61,32 @@ class CNN2d(nn.Module):
         hidden: Count = 64,
         hidden_dropout: Probability = 0.5,
         pooling: PoolingKind = "max",
-        pool_size: Positive = 2,
+        pool_size: Positive | list[Positive] = 2,
         normalisation: Normalisation = "none",
         activation: Activation = "relu",
         initialisation: Initialisation = "torch",
     ) -> None:
         super().__init__()
-        if len(dropouts) != len(channels):
-            raise ValueError(
-                f"channels has {len(channels)} values and dropouts {len(dropouts)}: give one for each block"
-            )
-        sizes = [kernel_size] * len(channels) if isinstance(kernel_size, int) else kernel_size
-        if len(sizes) != len(channels):
-            raise ValueError(
-                f"channels has {len(channels)} values and kernel_size {len(sizes)}: give one for each block"
-            )
+        kernels = [kernel_size] * len(channels) if isinstance(kernel_size, int) else kernel_size
+        windows = [pool_size] * len(channels) if isinstance(pool_size, int) else pool_size
+        for name, values in (("dropouts", dropouts), ("kernel_size", kernels), ("pool_size", windows)):
+            if len(values) != len(channels):
+                raise ValueError(
+                    f"channels has {len(channels)} values and {name} {len(values)}: give one for each block"
+                )
         blocks = []
         before = in_channels
-        for count, dropout, kernel in zip(channels, dropouts, sizes, strict=True):
-            pool = Pooling(2, pooling, size=pool_size, channels=count)
+        for count, dropout, kernel, window in zip(channels, dropouts, kernels, windows, strict=True):
+            pool = Pooling(2, pooling, size=window, channels=count) if window > 1 else None
             blocks.append(
                 ConvolutionBlock(
                     2, before, count, kernel, padding=padding, normalisation=normalisation,
                     activation=activation, pooling=pool, dropout=dropout,
                 )
             )  # fmt: skip
-            before = count * pool.outputs_per_channel
+            before = count * (pool.outputs_per_channel if pool is not None else 1)
             growth = {"valid": 1 - kernel, "same": 0, "causal": 0, "full": kernel - 1}[padding]
-            height, width = ((side + growth) // pool_size for side in (height, width))
+            height, width = ((side + growth) // window for side in (height, width))
             if min(height, width) < 1:
                 raise ValueError(f"the image is too small for {len(channels)} blocks: use fewer, or padding 'same'")
         self.blocks = nn.Sequential(*blocks)

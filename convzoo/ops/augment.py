@@ -15,6 +15,7 @@ def affine(
     angle: np.ndarray,
     scale: np.ndarray,
     shift: np.ndarray,
+    bend: Float[Tensor, "batch height width 2"] | None = None,
 ) -> Float[Tensor, "batch channels height width"]:
     """Flip, rotate, scale and shift each image about its centre, with bilinear sampling; the border is repeated.
 
@@ -24,6 +25,7 @@ def affine(
         angle: (batch,) degrees, counter-clockwise
         scale: (batch,) above 1 is larger
         shift: (batch, 2) parts of the width and the height, to the right and down
+        bend: where each pixel looks besides, in units of half the image: sampled once with the rest, which blurs once
     """
     height, width = images.shape[2:]
     turn = np.radians(angle)
@@ -37,6 +39,8 @@ def affine(
     matrix[:, 0, 2] = -(matrix[:, 0, 0] * offset[:, 0] + matrix[:, 0, 1] * offset[:, 1])
     matrix[:, 1, 2] = -(matrix[:, 1, 0] * offset[:, 0] + matrix[:, 1, 1] * offset[:, 1])
     grid = F.affine_grid(torch.from_numpy(matrix), list(images.shape), align_corners=False)
+    if bend is not None:
+        grid = grid + bend
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
@@ -51,23 +55,18 @@ def cutout(
     return images.masked_fill(hidden, value)
 
 
-def elastic(
-    images: Float[Tensor, "batch channels height width"], noise: np.ndarray, strength: float
-) -> Float[Tensor, "batch channels height width"]:
-    """Bend each image by a smooth field (Simard et al. 2003, doi:10.1109/ICDAR.2003.1227801).
+def elastic_bend(noise: np.ndarray, strength: float, height: int, width: int) -> Float[Tensor, "batch height width 2"]:
+    """A smooth field that bends an image (Simard et al. 2003, doi:10.1109/ICDAR.2003.1227801), for `affine`.
 
     Args:
-        images: float images
         noise: (batch, 2, rows, columns) in [-1, 1]: the bend at the knots of a coarse grid
-        strength: the largest bend, in pixels
+        strength: the largest bend at a knot, in pixels
+        height: of the image
+        width: of the image
     """
-    height, width = images.shape[2:]
     field = torch.from_numpy(noise.astype(np.float32)) * strength
     field = F.interpolate(field, size=(height, width), mode="bicubic", align_corners=True)
-    field = field.permute(0, 2, 3, 1) * torch.tensor([2 / width, 2 / height])
-    identity = torch.eye(2, 3).expand(len(images), 2, 3)
-    grid = F.affine_grid(identity, list(images.shape), align_corners=False) + field
-    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return field.permute(0, 2, 3, 1) * torch.tensor([2 / width, 2 / height])
 
 
 def knots(side: int, every: int = 7) -> int:

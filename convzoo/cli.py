@@ -179,13 +179,16 @@ def _print_summary(run: "Run") -> None:
     from convzoo.report import summary
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 130)
-    shown = summary.columns(run.recipe, run.results)
+    rows = summary.rows(run.recipe, run.results)
+    # As many scores as the terminal has room for, the main one at least.
+    room = console.width - max(len(row.name) + len(row.kind) for row in rows) - 2
+    shown = summary.columns(run.recipe, run.results, most=max(1, min(4, room // 21)))
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column(str(run.about.get("recipe", "")))
-    table.add_column("")
+    table.add_column(str(run.about.get("recipe", "")), no_wrap=console.width >= 100)
+    table.add_column("", no_wrap=True)
     for column in shown:
-        table.add_column(column, justify="right")
-    for row in summary.rows(run.recipe, run.results):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in rows:
         cells = [summary.written(row, column) for column in shown]
         table.add_row(row.name, row.kind, *cells, style="bold" if row.kind == "this network" else None)
     console.print()

@@ -207,15 +207,15 @@ def _print_summary(run: "Run") -> None:
 
 def _list(options: Any) -> None:
     from convzoo.core.text import did_you_mean
-    from convzoo.recipe import MODALITIES, read_yaml, shipped_recipes
+    from convzoo.recipe import MODALITIES, headline, shipped_recipes
 
     if options.modality is not None and options.modality not in MODALITIES:
         raise RecipeError(f"--modality: no modality {options.modality!r}; {did_you_mean(options.modality, MODALITIES)}")
     rows = []
     for name, path in shipped_recipes().items():
-        raw, _ = read_yaml(path)
-        if options.modality in (None, raw.get("modality")):
-            rows.append((name, str(raw.get("modality", "")), str(raw.get("about", ""))))
+        about, modality = headline(path)
+        if options.modality in (None, modality):
+            rows.append((name, modality, about))
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(2)]
     for name, modality, about in rows:
         print(f"{name:<{widths[0]}}  {modality:<{widths[1]}}  {about}")

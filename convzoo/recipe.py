@@ -115,6 +115,13 @@ def shipped_recipes() -> dict[str, Path]:
     }
 
 
+def headline(path: Path) -> tuple[str, str]:
+    """What a shipped recipe is about, and its modality: its lines `about:` and `modality:`, without reading the rest."""
+    lines = [line.partition(": ") for line in path.read_text(encoding="utf-8").splitlines()]
+    found = {key: str(parse_value(value)) for key, _, value in lines if key in ("about", "modality")}
+    return found.get("about", ""), found.get("modality", "")
+
+
 def read_yaml(path: Path) -> tuple[Any, dict[KeyPath, tuple[int, int]]]:
     """A YAML file's value, and the line and column of each key and item.
 

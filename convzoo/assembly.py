@@ -1,5 +1,6 @@
 """Names to objects: a part of a recipe becomes an instance of its class."""
 
+import hashlib
 import importlib
 import importlib.util
 import sys
@@ -8,11 +9,25 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from torch import nn
+
+from convzoo.core.baseline import Baseline
+from convzoo.core.encoder import Encoder
 from convzoo.core.errors import ConvzooError, RecipeError
+from convzoo.core.reader import Reader
+from convzoo.core.task import Task
 from convzoo.core.text import first_line
 from convzoo.recipe import Part
 from convzoo.registry import entries
 from convzoo.signatures import MISSING, signature_of
+
+_BASES: dict[str, type] = {
+    "data": Reader,
+    "encoder": Encoder,
+    "model": nn.Module,
+    "task": Task,
+    "baseline": Baseline,
+}
 
 
 def build(
@@ -54,19 +69,24 @@ def load_class(kind: str, name: str | type) -> Any:
     """
     if isinstance(name, type):
         return name
-    module_name, _, class_name = _place(kind, name).partition(":")  # type: ignore[union-attr]
+    module_name, _, class_name = _place(kind, name).rpartition(":")  # type: ignore[union-attr]
     try:
         module = load_file(Path(module_name)) if module_name.endswith(".py") else importlib.import_module(module_name)
-        return getattr(module, class_name)
+        found = getattr(module, class_name)
     except AttributeError:
         raise RecipeError(f"{module_name}: has no class {class_name!r}") from None
     except (ImportError, OSError) as error:
         raise RecipeError(missing_library(kind, name, error)) from error
+    base = _BASES[kind]
+    if not module_name.endswith(".py") and not (isinstance(found, type) and issubclass(found, base)):
+        # A person's own file is theirs to run; any other module of the machine is not a recipe's to call.
+        raise RecipeError(f"{name}: is no {kind}: it should be a class derived from {base.__name__}")
+    return found
 
 
 def load_file(path: Path) -> ModuleType:
     """Import a Python file by its path. Its folder is not added to the search path."""
-    name = f"convzoo_own_{path.stem}_{abs(hash(str(path.resolve()))):x}"
+    name = f"convzoo_own_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

@@ -1,5 +1,6 @@
 """What can be said of a recipe or a run without training: check, describe, evaluate."""
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from convzoo.assembly import build
 from convzoo.core.errors import CheckError, DataError
-from convzoo.core.examples import Splits
+from convzoo.core.reader import Reader
 from convzoo.core.text import duration_in_words, size_in_words
 from convzoo.devices import Devices
 from convzoo.experiment import assemble, loaders, open_recipe, reader_for
@@ -92,11 +93,14 @@ def evaluate(folder: str, data: str | None) -> dict[str, float]:
     part = recipe.data
     if data is not None:
         chosen = reader_for(recipe.encoder, Path(data))
-        part = Part(chosen["name"], {key: value for key, value in chosen.items() if key != "name"})
+        # Columns that the run's own data named are named alike here; how those were split is theirs.
+        own = recipe.data.args if recipe.data.name == chosen["name"] else {}
+        kept = {key: value for key, value in own.items() if key not in ("val", "test", "seed", "split")}
+        part = Part(chosen["name"], {**kept, "path": chosen["path"]})
     elif recipe.repeat:
         raise DataError(f"{folder}: is repeated; evaluate one of {', '.join(str(path) for path in run.parts[:3])} …")
-    splits: Splits = build("data", part, origins=recipe.origins).read()
-    examples = list(splits.test) if data is None else [example for _, some in splits for example in some]
+    reader: Reader = build("data", part, origins=recipe.origins)
+    examples = list(reader.read().test) if data is None else reader.examples()
     meter = run.task.meter()
     with torch.no_grad():
         for _, batch in Loader(examples, run.encoder, 64, workers=0).all():
@@ -111,6 +115,6 @@ def _peak_memory(device: torch.device) -> float:
     try:
         import resource
 
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1.0 if sys.platform == "darwin" else 1024.0)
     except ImportError:  # Windows
         return 0.0

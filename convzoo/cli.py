@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from convzoo.core.errors import ConvzooError, RecipeError
+from convzoo.core.errors import ConvzooError, DataError, RecipeError
 
 if TYPE_CHECKING:
     from convzoo.inspect.describe import Breakdown
@@ -146,6 +146,9 @@ def _run(options: Any) -> int:
     resume = options.resume
     if resume and (options.overrides or "=" in (options.recipe or "")):
         raise RecipeError("--resume goes on with the recipe as it was; leave the overrides out")
+    for flag in ("seeds", "data", "out"):
+        if resume and getattr(options, flag) is not None:
+            raise RecipeError(f"--resume goes on with the run as it was; leave --{flag} out")
     if isinstance(resume, str) and options.recipe is None and not Path(resume).is_dir():
         raise RecipeError(f"{resume}: no such folder of a run")
     if options.recipe is not None and not resume:
@@ -178,7 +181,7 @@ def _print_summary(run: "Run") -> None:
     from convzoo.experiment import outside_expectation
     from convzoo.report import summary
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 130)
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 130)
     rows = summary.rows(run.recipe, run.results)
     # As many scores as the terminal has room for, the main one at least.
     room = console.width - max(len(row.name) + len(row.kind) for row in rows) - 2
@@ -287,10 +290,10 @@ def _predict(options: Any) -> None:
     from convzoo.runs import Run
 
     run = Run.load(options.run)
-    inputs: list[Any] = []
+    kind: Any = run.encoder.example
+    examples: list[Any] = []
     for word in options.inputs:
-        inputs += [line.rstrip("\n") for line in sys.stdin if line.strip()] if word == "-" else [word]
-    examples = run.examples(inputs)
+        examples += kind.from_lines(_standard_input()) if word == "-" else run.examples([word])
     if not examples:
         raise RecipeError("nothing to predict: standard input is empty")
     for example, prediction in zip(examples, run.predict(examples), strict=True):
@@ -300,6 +303,13 @@ def _predict(options: Any) -> None:
         else:
             words = "  ".join(_short(value) for value in prediction.values() if not isinstance(value, dict))
             print(f"{words}  {shown}")
+
+
+def _standard_input() -> list[str]:
+    try:
+        return sys.stdin.read().splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"standard input: is not UTF-8 text (byte {error.start})") from None
 
 
 def _short(value: Any) -> str:

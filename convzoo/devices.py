@@ -116,7 +116,11 @@ def _environment() -> tuple[int, int]:
     """(rank, world) from torchrun's variables, else from SLURM's."""
     if "WORLD_SIZE" in os.environ:
         return int(os.environ.get("RANK", 0)), int(os.environ["WORLD_SIZE"])
-    if int(os.environ.get("SLURM_NTASKS", 1)) > 1 and "SLURM_PROCID" in os.environ and "MASTER_ADDR" in os.environ:
+    if int(os.environ.get("SLURM_NTASKS", 1)) > 1 and "SLURM_PROCID" in os.environ:
+        if "MASTER_ADDR" not in os.environ:
+            raise TrainingError(
+                "several SLURM tasks need MASTER_ADDR, the name of the first node; or start torchrun on each"
+            )
         os.environ.setdefault("MASTER_PORT", "29500")
         return int(os.environ["SLURM_PROCID"]), int(os.environ["SLURM_NTASKS"])
     return 0, 1

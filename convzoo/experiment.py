@@ -1,6 +1,7 @@
 """A recipe from beginning to end: data, encoder, model, task, training, scores, opponents, report."""
 
 import math
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,10 +15,10 @@ from torch import nn
 from convzoo import recipe as recipes
 from convzoo.assembly import build, load_class
 from convzoo.core.encoder import Encoder
-from convzoo.core.errors import CheckError, DataError, RecipeError, TrainingError
+from convzoo.core.errors import CheckError, ConvzooError, DataError, RecipeError, TrainingError
 from convzoo.core.events import Listener
 from convzoo.core.examples import Splits
-from convzoo.core.files import read_json, write_json
+from convzoo.core.files import link, read_json, write_json
 from convzoo.core.random_states import seed_everything
 from convzoo.core.task import Task
 from convzoo.core.text import first_line
@@ -97,6 +98,8 @@ def run(
             _run_repeated(recipe, folder, devices, listeners, report)
         else:
             _run_once(recipe, folder, devices, listeners, report)
+    except KeyboardInterrupt:
+        raise Stopped(f"stopped; go on with: convzoo run --resume {folder}") from None
     except Stopped as stopped:
         raise Stopped(f"{stopped}; go on with: convzoo run --resume {folder}") from None
     except torch.OutOfMemoryError as error:
@@ -196,12 +199,17 @@ def score_baselines(experiment: Experiment, loader: Loader, devices: Devices) ->
     shares = [(list(indices), batch.target) for indices, batch in loader.all()]
     found = {}
     for part in recipe.baselines:
-        outputs = None
+        outputs: Any = None
         if devices.is_main:
-            baseline = build("baseline", part, origins=recipe.origins)
-            baseline.fit(experiment.splits.train, experiment.encoder.dims)
-            outputs = baseline.outputs(loader.examples)
+            try:
+                baseline = build("baseline", part, origins=recipe.origins)
+                baseline.fit(experiment.splits.train, experiment.encoder.dims)
+                outputs = baseline.outputs(loader.examples)
+            except (ValueError, KeyError, ConvzooError) as error:
+                outputs = RecipeError(f"baseline {part.name}: {first_line(error)}; baselines=[] leaves them out")
         outputs = devices.gather(outputs)[0]
+        if isinstance(outputs, RecipeError):
+            raise outputs
         meter = experiment.task.meter()
         for indices, target in shares:
             meter.update(outputs[indices], target)
@@ -268,6 +276,8 @@ def _run_once(
     )
     if (checkpoints / "last.pt").exists():
         trainer.load("last.pt")
+        if devices.is_main and trainer.progress.best_step == trainer.progress.step > 0:
+            link(checkpoints / "last.pt", checkpoints / "best.pt")  # a kill may have come between the two
     try:
         progress = trainer.fit()
     finally:
@@ -281,12 +291,13 @@ def _run_once(
     experiment.task.calibrate((outputs, target) for _, outputs, target in trainer.outputs(split["val"]))
     scores = {f"{name}/{key}": value for name in ("val", "test") for key, value in trainer.score(split[name]).items()}
     rows = predictions(trainer, split["test"])
+    if devices.is_main:
+        save_weights(folder / "model.safetensors", weights)
+        write_json(folder / "task.json", experiment.task.state())
+        write_table(folder / "predictions.csv", rows)
     baselines = score_baselines(experiment, split["test"], devices)
     if not devices.is_main:
         return {}
-    save_weights(folder / "model.safetensors", weights)
-    write_json(folder / "task.json", experiment.task.state())
-    write_table(folder / "predictions.csv", rows)
     results = {
         "scores": scores,
         "baselines": baselines,
@@ -297,7 +308,6 @@ def _run_once(
         "training_seconds": round(progress.seconds, 2),
         "seconds": round(time.perf_counter() - began, 2),
     }
-    write_json(folder / "scores.json", results)
     if report:
         from convzoo.report.page import write_report
 
@@ -305,6 +315,7 @@ def _run_once(
         write_report(
             folder, experiment.recipe, results, experiment.model, experiment.encoder, experiment.splits.test, rows
         )
+    write_json(folder / "scores.json", results)  # last: where it is, the run is finished
     return results
 
 
@@ -313,7 +324,7 @@ def _run_repeated(
 ) -> None:
     """The same recipe once for each value of its repeated setting; then means and standard deviations."""
     ((setting, values),) = recipe.repeat.items()
-    names = [f"{setting.rpartition('.')[2]}-{value}" for value in values]
+    names = [re.sub(r"[^\w.+-]+", "_", f"{setting.rpartition('.')[2]}-{value}") for value in values]
     if devices.is_main and not (folder / "run.json").exists():
         start_folder(folder, recipe, parts=names)
     results = []
@@ -377,7 +388,7 @@ def _write_split(path: Path, splits: Splits) -> None:
     write_table(
         path,
         [
-            {"split": name, "source": e.source, "label": e.label, "group": e.group}
+            {key: getattr(e, key, None) for key in ("source", "label", "group")} | {"split": name}
             for name, examples in splits
             for e in examples
         ],
@@ -395,7 +406,7 @@ def reader_for(encoder: Part, path: Path) -> dict[str, Any]:
         if not issubclass(reader.example, wanted):
             continue
         if reader.recognises(path):
-            return {"name": name, "path": str(path)}
+            return {"name": name, "path": str(path.resolve())}
         if reader.formats:
             formats.append(reader.formats)
     raise DataError(f"{path}: is none of the formats that this recipe reads: {'; '.join(formats)}")

@@ -136,7 +136,12 @@ class Loader:
 
         # The sampler hands whole requests to the workers, so that a worker encodes a batch and its draws are the same.
         loader: DataLoader = DataLoader(
-            _InWorkers(self), sampler=requests, batch_size=None, num_workers=self.workers, collate_fn=_as_it_is
+            _InWorkers(self),
+            sampler=requests,
+            batch_size=None,
+            num_workers=self.workers,
+            collate_fn=_as_it_is,
+            generator=torch.Generator(),  # else each epoch draws from the generator that dropout uses
         )
         for batch in loader:
             if isinstance(batch, DataError):

@@ -437,8 +437,13 @@ class _Checker:
                 self._fault(("repeat", key), f"should be a list of values, not {values!r}")
                 continue
             section, _, name = str(key).partition(".")
-            if section not in (*PART_KEYS, "train") or not name:
-                self._fault(("repeat", key), "should be a setting such as data.fold or train.seed")
+            if section not in ("data", "train") or not name or key in ("train.device", "train.precision"):
+                self._fault(
+                    ("repeat", key), "should be a setting such as data.fold or train.seed: one network, many runs"
+                )
+                continue
+            if len({str(value) for value in values}) < len(values):
+                self._fault(("repeat", key), "holds a value twice")
                 continue
             for value in values:
                 given = recipe.get(section) or {}

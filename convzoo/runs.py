@@ -146,8 +146,8 @@ def read_header(path: Path) -> dict[str, Any]:
 
 def start_folder(path: Path, recipe: Recipe, **more: Any) -> None:
     """Make a run's folder with its recipe and environment."""
-    write_json(path / "run.json", {"format": FORMAT, "convzoo": VERSION, "recipe": recipe.name, **more})
     write_text(path / "recipe.yaml", to_yaml(recipe))
+    write_json(path / "run.json", {"format": FORMAT, "convzoo": VERSION, "recipe": recipe.name, **more})
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
@@ -244,7 +244,11 @@ def newest_unfinished(folder: Path, name: str) -> Path:
         RecipeError: there is none.
     """
     candidates = [
-        path.parent for path in folder.glob(f"{name}-*/run.json") if not (path.parent / "scores.json").exists()
+        path.parent
+        for path in folder.glob(f"{name}-*/run.json")
+        if not (path.parent / "scores.json").exists()
+        and read_header(path.parent)["recipe"] == name
+        and read_header(path.parent)["recipe"] == name
     ]
     if not candidates:
         raise RecipeError(f"{folder}: holds no unfinished run of {name}; name the run's folder after --resume")

@@ -60,7 +60,7 @@ def signature_of(place: str | type) -> Signature:
 
 @cache
 def _from_source(place: str) -> Signature:
-    where, _, name = place.partition(":")
+    where, _, name = place.rpartition(":")
     path = Path(where) if where.endswith(".py") else _module_file(where)
     classes = {node.name: node for node in _parse(path).body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
     if name not in classes:
@@ -98,16 +98,12 @@ def _base_signature(path: Path, base: ast.expr) -> Signature | None:
         return Signature(name, "", {})
     for node in _parse(path).body:
         if isinstance(node, ast.ClassDef) and node.name == name:
-            return _from_source(f"{_place_of(path)}:{name}")
+            return _from_source(f"{path}:{name}")
         if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             for alias in node.names:
                 if (alias.asname or alias.name) == name:
                     return _from_source(f"{node.module}:{alias.name}")
     return None
-
-
-def _place_of(path: Path) -> str:
-    return str(path)
 
 
 @cache

@@ -1,5 +1,4 @@
-"""The one loop, for every kind of data. It calls `model(**batch.inputs)` and `task.losses(outputs, batch.target)`, and never
-looks inside a batch."""
+"""The one loop, for every kind of data: it calls `model(**batch.inputs)` and `task.losses(outputs, batch.target)`."""
 
 import math
 import signal
@@ -89,7 +88,7 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(devices.device.type, enabled=devices.precision == "16")  # type: ignore[attr-defined]
         self.progress = Progress()
         self.terms: list[str] = []
-        self.stop_asked = False
+        self.stop_asked = self.signalled = False
 
     def fit(self) -> Progress:
         """Train to the end, from wherever `progress` is.
@@ -169,8 +168,8 @@ class Trainer:
             content = torch.load(path, map_location="cpu", weights_only=True)
             self.model.load_state_dict(content["model"])
             self.optimizer.load_state_dict(content["optimizer"])
-            self.schedule.load_state(content["schedule"])
             self.scaler.load_state_dict(content["scaler"])
+            self.schedule.load_state(content["schedule"])
             if self.average and content["average"]:
                 self.average.load_state(content["average"])
             self.progress = Progress(**content["progress"])
@@ -199,11 +198,9 @@ class Trainer:
     def _step(self, batches: list[Batch]) -> tuple[dict[str, float], float]:
         """One optimizer step. Each micro-batch weighs what it holds of the step, over all processes."""
         self.model.train()
-        lr = self.config.lr * self.schedule.factor(self.progress.step)
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        total, asked = self.devices.sum(float(sum(batch.size for batch in batches)), float(self.stop_asked))
-        self.stop_asked = asked > 0
+            group["lr"] = self.config.lr * self.schedule.factor(self.progress.step)
+        (total,) = self.devices.sum(float(sum(batch.size for batch in batches)))
         sums: dict[str, Tensor] = {}
         self.optimizer.zero_grad(set_to_none=True)
         for batch in batches:
@@ -216,8 +213,11 @@ class Trainer:
                 sums[name] = sums.get(name, 0) + term.detach() * share  # type: ignore[assignment]
         self.devices.sum_gradients(self.model.parameters())
         losses = {name: value.item() for name, value in sums.items()}
-        self.terms = sorted(losses) or self.terms  # the last step of an epoch may hold nothing for this process
-        losses = dict(zip(self.terms, self.devices.sum(*(losses.get(name, 0.0) for name in self.terms)), strict=True))
+        if not self.terms:  # any step may hold nothing for this process, the first one too
+            self.terms = sorted({name for names in self.devices.gather(list(losses)) for name in names})
+        # Whether to stop is agreed upon here, where all processes meet: a signal comes to each at a time of its own.
+        *values, asked = self.devices.sum(*(losses.get(name, 0.0) for name in self.terms), float(self.signalled))
+        losses, self.stop_asked = dict(zip(self.terms, values, strict=True)), asked > 0
         self._check_finite(losses)
         if self.config.clip_norm:
             self.scaler.unscale_(self.optimizer)
@@ -231,15 +231,14 @@ class Trainer:
     def _place(self, batch: Batch) -> Batch:
         return batch.to(self.devices.device, self.devices.dtype, self.memory_format)
 
-    def _check_finite(self, losses: dict[str, float]) -> None:
-        for name, value in losses.items():
-            if not math.isfinite(value):
-                last = self.folder / "last.pt"
-                kept = f"the last good checkpoint is {last}" if last.exists() else "no checkpoint was made yet"
-                raise TrainingError(
-                    f"step {self.progress.step + 1}: the loss term {name!r} is {value}; lower train.lr or set "
-                    f"train.clip_norm; {kept}"
-                )
+    def _check_finite(self, values: dict[str, float]) -> None:
+        for name in (name for name, value in values.items() if not math.isfinite(value)):
+            last = self.folder / "last.pt"
+            kept = f"the last good checkpoint is {last}" if last.exists() else "no checkpoint was made yet"
+            raise TrainingError(
+                f"step {self.progress.step + 1}: the loss term {name!r} is {values[name]}; lower train.lr or set "
+                f"train.clip_norm; {kept}"
+            )
 
     def _count(self, losses: dict[str, float], weight: float) -> None:
         for name, value in losses.items():
@@ -250,11 +249,12 @@ class Trainer:
         """Score the validation split, tell the listeners, and say whether this is the best so far."""
         progress = self.progress
         # Statistics of norms differ a little between processes; what is scored and saved is the main one's.
-        self.devices.same(self.model.buffers())
+        self.devices.same([*self.model.buffers(), *(self.average.averages if self.average else ())])
         with self.average.applied() if self.average else nullcontext():
             scores = {f"val/{name}": value for name, value in self.score(self.val).items()}
         name = self.task.best_by.removeprefix("-")
         score = -scores[name] if self.task.best_by.startswith("-") else scores[name]
+        self._check_finite({"sum of the weights": float(sum(p.detach().sum() for p in self.model.parameters()))})
         self.schedule.observe(score)
         better = progress.best is None or score > progress.best
         if better:
@@ -285,7 +285,7 @@ class Trainer:
                 signal.signal(number, handler)
 
         def ask(number: int, frame: FrameType | None) -> None:
-            self.stop_asked = True
+            self.signalled = True
             restore()
 
         try:

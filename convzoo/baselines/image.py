@@ -69,7 +69,7 @@ class EigenSVM(Baseline):
 
         chosen = _thin(examples, self.examples)
         self.classes = len(dims["labels"])
-        components = min(self.components, len(chosen) - 1)
+        components = min(self.components, len(chosen) - 1, self.side**2)
         self.pipeline = make_pipeline(
             PCA(components, whiten=True, random_state=0), SVC(C=self.strength, decision_function_shape="ovr")
         )

@@ -22,9 +22,11 @@ FromData = Annotated[T, FROM_DATA]
 
 Positive = Annotated[int, Ge(1)]
 Count = Annotated[int, Ge(0)]
+Seed = Annotated[int, Ge(0), Lt(2**31)]
 PositiveFloat = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Fraction = Annotated[float, Ge(0), Le(1)]
+HalfFraction = Annotated[float, Ge(0), Le(0.5)]
 Probability = Annotated[float, Ge(0), Lt(1)]
 Dimensions = Annotated[int, Ge(1), Le(3)]
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from convzoo.core.arguments import Count, Fraction, NonNegative, Positive, PositiveFloat
+from convzoo.core.arguments import Count, Fraction, NonNegative, Positive, PositiveFloat, Seed
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,6 @@ class TrainConfig:
     bucket: bool = True
     precision: Literal["auto", "32", "bf16", "16", "64"] = "32"
     device: str = "auto"
-    seed: Count = 0
+    seed: Seed = 0
     workers: Count = 2
     cache_gigabytes: NonNegative = 4.0

@@ -26,6 +26,11 @@ class Text:
     sample_input: ClassVar[str] = "'a text'"
 
     @classmethod
+    def from_lines(cls, lines: Sequence[str]) -> "list[Text]":
+        """Texts from lines of standard input, as they are."""
+        return [cls(line) for line in lines]
+
+    @classmethod
     def from_inputs(cls, values: Sequence[Any]) -> "list[Text]":
         """Texts for prediction: each value is a text, or a text file whose lines are taken.
 
@@ -64,6 +69,11 @@ class Image:
     sample_input: ClassVar[str] = "image.png"
 
     @classmethod
+    def from_lines(cls, lines: Sequence[str]) -> "list[Image]":
+        """Images from lines of standard input, which name files."""
+        return cls.from_inputs([line for line in lines if line.strip()])
+
+    @classmethod
     def from_inputs(cls, values: Sequence[Any]) -> "list[Image]":
         """Images for prediction: each value is an image file, a folder of them, or an array (height, width[, 3]) of uint8.
 
@@ -75,7 +85,12 @@ class Image:
             if isinstance(value, cls):
                 found.append(value)
             elif isinstance(value, np.ndarray):
-                found.append(cls(pixels=value))
+                coloured = value.ndim == 3 and value.shape[2] in (1, 3)
+                if value.dtype != np.uint8 or not (value.ndim == 2 or coloured):
+                    raise DataError(
+                        f"an image array should be uint8, (height, width) or (height, width, 3), not {value.dtype} {value.shape}"
+                    )
+                found.append(cls(pixels=value[..., 0] if coloured and value.shape[2] == 1 else value))
             elif Path(value).is_dir():
                 files = [path for path in sorted(Path(value).rglob("*")) if path.suffix.lower() in IMAGE_SUFFIXES]
                 if not files:
@@ -104,11 +119,11 @@ class Image:
                 raise DataError(f"{self.path}: is empty (0 bytes); delete it or replace it by an image")
             with PIL.Image.open(self.path) as image:
                 image = PIL.ImageOps.exif_transpose(image)
-                grey = image.mode in ("1", "L", "LA", "I", "I;16", "F")
-                if image.mode in ("I", "I;16", "F"):
-                    deep = np.asarray(image, dtype=np.float64)
+                if image.mode.startswith("I") or image.mode == "F":
+                    deep = np.nan_to_num(np.asarray(image, dtype=np.float64))
                     span = deep.max() - deep.min()
                     return np.uint8(255 * (deep - deep.min()) / span) if span else np.zeros(deep.shape, np.uint8)
+                grey = image.mode in ("1", "L", "LA")
                 return np.asarray(image.convert("L" if grey else "RGB"))
         except DataError:
             raise

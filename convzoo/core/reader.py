@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from convzoo.core.examples import Splits
 
@@ -25,6 +25,10 @@ class Reader(ABC):
         Raises:
             DataError: a file is absent, damaged, or not what the format says.
         """
+
+    def examples(self) -> list[Any]:
+        """All labelled examples, for `convzoo evaluate --data`; overridden where they need not be split to be read."""
+        return [example for _, part in self.read() for example in part]
 
     @classmethod
     def recognises(cls, path: Path) -> bool:

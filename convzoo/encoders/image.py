@@ -83,9 +83,13 @@ class ImageEncoder(Encoder):
             self.colour = "rgb" if first.ndim == 3 else "grey"
         # A few thousand images tell mean and deviation to a fraction of a grey level.
         chosen = range(0, len(examples), max(1, len(examples) // 2000))
-        pixels = torch.stack([self.prepare(examples[index])[0] for index in chosen]).float() / 255
-        self.mean = pixels.mean(dim=(0, 2, 3)).tolist()
-        self.deviation = pixels.std(dim=(0, 2, 3)).clamp(min=1e-3).tolist()
+        count, total, squares = 0, torch.zeros(()), torch.zeros(())
+        for index in chosen:
+            pixels = self.prepare(examples[index])[0].flatten(1).double() / 255
+            count, total, squares = count + pixels.shape[1], total + pixels.sum(dim=1), squares + (pixels**2).sum(dim=1)
+        mean = total / count
+        self.mean = mean.tolist()
+        self.deviation = (squares / count - mean**2).clamp(min=1e-6).sqrt().tolist()
 
     def prepare(self, example: Image) -> tuple[Tensor, int]:
         """uint8 pixels (channels, height, width) and the class's number."""

@@ -82,7 +82,8 @@ class TextEncoder(Encoder):
             self._learn_pieces([example.text for example in examples])
         counts = Counter(token for example in examples for token in self.tokenise(example.text))
         if self.units == "subwords":  # all pieces, also those that training only has inside longer ones
-            counts.update(dict.fromkeys(self._pieces.get_vocab().keys() - {"<unk>"}, self.min_count))
+            pieces = sorted(self._pieces.get_vocab().items(), key=lambda item: item[1])
+            counts.update({piece: self.min_count for piece, _ in pieces if piece != "<unk>"})
         kept = [token for token, count in counts.most_common() if count >= self.min_count]
         if not kept:
             raise DataError("the training split has no token; is the text column empty?")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convzoo.core.arguments import Count, Fraction, Positive
+from convzoo.core.arguments import Count, Fraction, HalfFraction, Positive
 from convzoo.core.examples import Splits, Text
 from convzoo.core.reader import Reader
 
@@ -62,7 +62,7 @@ class Reviews(Reader):
         val: number of validation reviews
         test: number of test reviews
         difficulty: part of the clauses that a bag of words misreads
-        noise: part of the labels that is turned over
+        noise: part of the labels that is turned over, at most a half
         seed: of everything
     """
 
@@ -74,7 +74,7 @@ class Reviews(Reader):
         val: Positive = 1000,
         test: Positive = 2000,
         difficulty: Fraction = 0.25,
-        noise: Fraction = 0.04,
+        noise: HalfFraction = 0.04,
         seed: Count = 0,
     ) -> None:
         self.sizes = {"train": train, "val": val, "test": test}

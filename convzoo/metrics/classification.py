@@ -26,7 +26,7 @@ class ClassificationMeter:
 
     def update(self, outputs: Tensor, target: Tensor) -> None:
         """Add a batch: logits (batch, classes) and class numbers (batch,)."""
-        outputs, target = outputs.detach().double().cpu(), target.cpu()
+        outputs, target = outputs.detach().cpu().double(), target.cpu()
         ones = torch.ones(len(target), dtype=torch.float64)
         self.confusion.index_put_((target, outputs.argmax(dim=1)), ones, accumulate=True)
         self.cross_entropy += F.cross_entropy(outputs, target, reduction="sum")

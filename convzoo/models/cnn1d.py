@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from convzoo.core.arguments import Activation, FromData, PoolingKind, Positive, PositiveFloat, Probability
-from convzoo.layers.activation import activation_layer
+from convzoo.layers.activation import NEVER_FALLING, activation_layer
 from convzoo.layers.convolution import ConvolutionBlock
 from convzoo.layers.dropout import Dropout
 from convzoo.layers.embedding import PADDING, TokenEmbedding
@@ -65,7 +65,7 @@ class CNN1d(nn.Module):
         )
         self.poolings = nn.ModuleList(Pooling(1, pooling, channels=channels, k=k) for _ in kernel_sizes)
         # The maximum of the activated is the activated maximum: after pooling there is a fraction of the work.
-        self.activates_last = pooling == "max" and activation in ("relu", "leaky_relu", "elu", "tanh", "identity")
+        self.activates_last = pooling == "max" and activation in NEVER_FALLING
         self.activation = activation_layer(activation)
         self.kernel_sizes = list(kernel_sizes)
         self.dropout = Dropout(dropout) if dropout else nn.Identity()

@@ -58,6 +58,28 @@ def split_by_group(
     return home
 
 
+def joined(*keys: Sequence[Hashable | None]) -> list[Hashable]:
+    """One group for all examples that share any key, directly or through others; None is shared with nobody.
+
+    Args:
+        keys: for each kind of key, one key an example
+    """
+    parent = list(range(len(keys[0])))
+
+    def root(at: int) -> int:
+        while parent[at] != at:
+            parent[at] = parent[parent[at]]
+            at = parent[at]
+        return at
+
+    for column in keys:
+        first: dict[Hashable, int] = {}
+        for index, key in enumerate(column):
+            if key is not None:
+                parent[root(index)] = root(first.setdefault(key, index))
+    return [root(index) for index in range(len(parent))]
+
+
 def folds(labels: Sequence[Hashable], count: int, seed: int) -> np.ndarray:
     """For each example the fold that it is tested in: every class is dealt out evenly, in a random order."""
     random = np.random.default_rng(seed)
@@ -75,29 +97,41 @@ def folds(labels: Sequence[Hashable], count: int, seed: int) -> np.ndarray:
 
 def hold_out(labels: Sequence[Hashable], part: float, seed: int) -> np.ndarray:
     """True for about `part` of the examples of each class."""
-    count = max(2, round(1 / part))
-    return folds(labels, count, seed) == 0
+    if not 0 < part < 1:
+        raise DataError(f"data.val={part:g} should be above 0 and below 1: validation chooses the best checkpoint")
+    return folds(labels, 100, seed) < round(100 * part)
 
 
 def splits_of(
-    examples: Sequence[Any], val: float, test: float, seed: int, files: dict[str, Any] | None = None
+    examples: Sequence[Any],
+    val: float,
+    test: float,
+    seed: int,
+    files: dict[str, Any] | None = None,
+    prints: Sequence[str] | None = None,
 ) -> Splits:
     """Split examples that have no official split, by their `group` and stratified by their `label`.
 
-    Examples without a group are groups of their own; equal inputs should share one (the reader sees to it).
+    Args:
+        examples: with or without a group
+        val: part for validation
+        test: part for testing
+        seed: of the split
+        files: what was read
+        prints: for each example a fingerprint of its content: copies are kept together, whatever their group
     """
-    groups = [example.group if example.group is not None else index for index, example in enumerate(examples)]
+    groups = joined([example.group for example in examples], prints or [None] * len(examples))
     home = split_by_group([example.label for example in examples], groups, val, test, seed)
     parts = [[example for example, at in zip(examples, home, strict=True) if at == index] for index in range(3)]
     origin = f"made here: by group, stratified by class, val {val:g}, test {test:g}, seed {seed}"
     return Splits(parts[0], parts[1], parts[2], origin=origin, files=files or {})
 
 
-def carve_validation(splits: Splits, val: float, seed: int) -> Splits:
-    """Take a validation split out of training where the data set has none."""
+def carve_validation(splits: Splits, val: float, seed: int, prints: Sequence[str] | None = None) -> Splits:
+    """Take a validation split out of training where the data set has none; copies and groups stay together."""
     home = split_by_group(
         [example.label for example in splits.train],
-        [example.group if example.group is not None else index for index, example in enumerate(splits.train)],
+        joined([example.group for example in splits.train], prints or [None] * len(splits.train)),
         val / 2, val / 2, seed,
     ) > 0  # fmt: skip
     train = [example for example, held in zip(splits.train, home, strict=True) if not held]

@@ -43,6 +43,11 @@ class ImageFolder(Reader):
         """A folder with folders."""
         return path.is_dir() and any(child.is_dir() for child in path.iterdir())
 
+    def examples(self) -> list[Image]:
+        """All images, whatever the split."""
+        folders = {child.name.lower() for child in self.path.iterdir()} if self.path.is_dir() else set()
+        return super().examples() if "train" in folders else self._classes(self.path)
+
     def read(self) -> Splits:
         """List the images. They are opened when they are encoded.
 

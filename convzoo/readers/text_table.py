@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -82,6 +81,12 @@ class TextTable(Reader):
             return any(file.suffix.lower() in SUFFIXES and file.stem in SPLIT_NAMES for file in path.iterdir())
         return path.suffix.lower() in SUFFIXES
 
+    def examples(self) -> list[Text]:
+        """All rows of the table or tables."""
+        if self.path.is_dir():
+            return super().examples()
+        return self._examples(self.path, list(self._rows(self.path)))
+
     def read(self) -> Splits:
         """Read the table or tables.
 
@@ -95,11 +100,13 @@ class TextTable(Reader):
             raise DataError(f"{self.path}: holds no rows")
         files = {str(self.path): {"sha256": sha256_of(self.path)}}
         if self.split is None:
-            return splits_of(self._examples(self.path, rows), self.val, self.test, self.seed, files)
+            examples = self._examples(self.path, rows)
+            prints = [_fingerprint(example.text) for example in examples]
+            return splits_of(examples, self.val, self.test, self.seed, files, prints)
         self._require(self.path, rows, self.split)
         parts: dict[str, list[Row]] = {"train": [], "val": [], "test": []}
         for source, row in rows:
-            name = str(row[self.split]).strip().lower()
+            name = str(row.get(self.split)).strip().lower()
             if name not in SPLIT_NAMES:
                 raise DataError(f"{source}: column {self.split!r} says {name!r}; it should say train, val or test")
             parts[SPLIT_NAMES[name]].append((source, row))
@@ -120,10 +127,9 @@ class TextTable(Reader):
                 raise DataError(f"{self.path}: the {name} split has no examples")
         given = Splits(parts["train"], parts["val"], parts["test"], origin="as given", files=files)
         if not given.val:
-            given = carve_validation(given, self.val, self.seed)
-        # A given split may hold a text twice; it is not ours to change.
-        train, val, test = ([replace(example, group=None) for example in part] for _, part in given)
-        return replace(given, train=train, val=val, test=test)
+            prints = [_fingerprint(example.text) for example in given.train]
+            given = carve_validation(given, self.val, self.seed, prints)
+        return given
 
     def _examples(self, path: Path, rows: Sequence[Row]) -> list[Text]:
         if not rows:
@@ -138,7 +144,7 @@ class TextTable(Reader):
                 missing = text if row.get(text) is None else label
                 raise DataError(f"{source}: column {missing!r} is empty; fill it or delete the row")
             words = str(row[text])
-            group = str(row[self.group]) if self.group is not None else _fingerprint(words)
+            group = str(row.get(self.group)) if self.group and row.get(self.group) not in (None, "") else None
             found.append(Text(words, str(row[label]), group, source))
         return found
 

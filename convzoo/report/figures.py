@@ -64,8 +64,8 @@ def confusion(truth: Sequence[str], predicted: Sequence[str], labels: Sequence[s
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     if len(labels) <= 30:
-        axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
-        axes.set_yticks(range(len(labels)), labels)
+        axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", parse_math=False)
+        axes.set_yticks(range(len(labels)), labels, parse_math=False)
     if len(labels) <= 15:
         for row in range(len(labels)):
             for column in range(len(labels)):

@@ -307,9 +307,12 @@ def _predict(options: Any) -> None:
 
 def _standard_input() -> list[str]:
     try:
-        return sys.stdin.read().splitlines()
+        lines = sys.stdin.read().split("\n")
     except UnicodeDecodeError as error:
         raise DataError(f"standard input: is not UTF-8 text (byte {error.start})") from None
+    while lines and not lines[-1].strip():  # blank lines between others stay, so that line n's prediction is row n
+        lines.pop()
+    return lines
 
 
 def _short(value: Any) -> str:

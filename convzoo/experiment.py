@@ -388,7 +388,7 @@ def _write_split(path: Path, splits: Splits) -> None:
     write_table(
         path,
         [
-            {key: getattr(e, key, None) for key in ("source", "label", "group")} | {"split": name}
+            {"split": name} | {key: getattr(e, key, None) for key in ("source", "label", "group")}
             for name, examples in splits
             for e in examples
         ],

@@ -23,9 +23,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-import convzoo
 from convzoo.core.errors import DataError, RecipeError
-from convzoo.datasets import download
+from convzoo.datasets import cards, download
 from convzoo.datasets.cards import Card, cards_folder, list_cards, load_card, read_card
 from convzoo.datasets.download import Fetched, Network, fetch
 from convzoo.registry import PARTS
@@ -234,7 +233,7 @@ def test_a_card_that_is_not_yaml(text: str, tmp_path: Path) -> None:
 
 
 def test_cards_inside_an_installed_package_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(convzoo, "__file__", str(tmp_path / "site/convzoo/__init__.py"))
+    monkeypatch.setattr(cards, "__file__", str(tmp_path / "site/convzoo/datasets/cards.py"))
     for place in (tmp_path / "site/datasets", tmp_path / "site/convzoo/cards"):
         place.mkdir(parents=True)
         (place / "mr.yaml").write_text("wrong")

@@ -12,7 +12,7 @@ from convzoo.core.errors import DataError
 from convzoo.core.examples import Splits, Text
 from convzoo.core.randomness import Draws, permutation
 from convzoo.ops import augment
-from convzoo.ops.splitting import carve_validation, folds, hold_out, split_by_group, splits_of
+from convzoo.ops.splitting import carve_validation, folds, hold_out, joined, split_by_group, splits_of
 
 
 def images(count: int = 3, channels: int = 2, height: int = 8, width: int = 12) -> torch.Tensor:
@@ -242,3 +242,25 @@ def test_validation_is_carved_out_of_training_only():
     assert sorted(e.text for e in [*carved.train, *carved.val]) == sorted(e.text for e in train)
     assert abs(len(carved.val) / 60 - 0.2) < 0.08
     assert carved.origin.startswith("as given; val made here")
+
+
+def test_groups_join_through_any_shared_key():
+    groups = joined(["a", "b", None, "b", None], ["x", "y", "x", "z", None])
+    assert groups[0] == groups[2]
+    assert groups[1] == groups[3]
+    assert len(set(groups)) == 3
+
+
+@given(st.sampled_from([0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.9]), st.integers(40, 200), st.integers(0, 5))
+def test_what_is_held_out_is_the_part_of_each_class(part, count, seed):
+    labels = ["a", "b"] * count
+    held = hold_out(labels, part, seed)
+    for label in "ab":
+        share = np.mean([flag for flag, name in zip(held, labels, strict=True) if name == label])
+        assert abs(share - part) <= 1 / count
+
+
+@pytest.mark.parametrize("part", [0.0, 1.0, -0.1])
+def test_a_part_that_cannot_be_held_out(part):
+    with pytest.raises(DataError, match="above 0 and below 1"):
+        hold_out(["a", "b"] * 10, part, 0)

@@ -693,3 +693,53 @@ def test_a_score_outside_what_is_expected(cli, recipe, tmp_path):
     result = cli("run", path, "--quiet", "--require-expected", "--out", tmp_path / "out")
     refused(result, 5, "test/accuracy is", "expected 1.5 to 2.0")
     assert (tmp_path / "out" / "scores.json").exists()
+
+
+def test_a_recipe_cannot_call_any_class_of_the_machine(cli, recipe, tmp_path):
+    path = recipe(
+        (
+            "data: {name: reviews, train: 60, val: 20, test: 20}",
+            "data: {name: 'subprocess:Popen', args: [touch, owned]}",
+        )
+    )
+    refused(cli("run", path, "--quiet"), 2, "is no data")
+    assert not (tmp_path / "owned").exists()
+
+
+def test_copies_and_authors_stay_on_one_side(cli, tmp_path, tiny):
+    rows = [
+        f"film number {i % 20} is {['fine', 'poor'][i % 2]},{['good', 'bad'][i % 2]},author {i}\n" for i in range(60)
+    ]
+    (tmp_path / "mine.csv").write_text("text,label,author\n" + "".join(rows))
+    settings = [word for word in tiny("sentiment_cnn1d") if not word.startswith("data.")]
+    result = cli(
+        "run", "sentiment_cnn1d", *settings, "--data", "mine.csv", "data.group=author", "--quiet", "--out", "run"
+    )
+    assert result.code == 0, result.err
+    homes: dict[str, set] = {}
+    for line in (tmp_path / "run" / "split.csv").read_text().splitlines()[1:]:
+        split, source, *_ = line.split(",")
+        homes.setdefault(rows[int(source.rpartition(":")[2]) - 2].split(",")[0], set()).add(split)
+    assert len(homes) == 20
+    assert all(len(home) == 1 for home in homes.values())
+
+
+def test_an_author_on_both_sides_of_a_given_split_is_refused(cli, tmp_path):
+    for name in ("train", "val", "test"):
+        rows = "".join(f"{name} film {i},{['good', 'bad'][i % 2]},ann\n" for i in range(8))
+        (tmp_path / "data").mkdir(exist_ok=True)
+        (tmp_path / "data" / f"{name}.csv").write_text("text,label,author\n" + rows)
+    result = cli("run", "sentiment_cnn1d", "--data", "data", "data.group=author", "--quiet")
+    refused(result, 3, "group 'ann' stands in both train and val")
+
+
+def test_an_opponent_that_fails_loses_nothing(cli, tmp_path, tiny):
+    (tmp_path / "mine.py").write_text(
+        "from convzoo import Baseline\nclass Broken(Baseline):\n    def fit(self, examples, dims): raise ValueError('no')\n"
+        "    def outputs(self, examples): return None\n"
+    )
+    result = cli(
+        "run", "sentiment_cnn1d", *tiny("sentiment_cnn1d"), "baselines=['mine.py:Broken']", "--quiet", "--out", "run"
+    )
+    refused(result, 2, "mine.py:Broken: no")
+    assert (tmp_path / "run" / "model.safetensors").exists()

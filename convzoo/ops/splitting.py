@@ -99,7 +99,15 @@ def hold_out(labels: Sequence[Hashable], part: float, seed: int) -> np.ndarray:
     """True for about `part` of the examples of each class."""
     if not 0 < part < 1:
         raise DataError(f"data.val={part:g} should be above 0 and below 1: validation chooses the best checkpoint")
-    return folds(labels, 100, seed) < round(100 * part)
+    count = round(1 / part)
+    if abs(count * part - 1) < 1e-9:
+        return folds(labels, count, seed) == 0
+    place = np.random.default_rng(seed).permutation(len(labels))
+    held = np.zeros(len(labels), dtype=bool)
+    for label in set(labels):
+        inside = np.array([index for index, other in enumerate(labels) if other == label])
+        held[inside[np.argsort(place[inside])][: round(part * len(inside))]] = True
+    return held
 
 
 def splits_of(

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +19,7 @@ from convzoo.encoders.labels import Labels
 from convzoo.encoders.naive_bayes import NaiveBayes
 from convzoo.encoders.vectors import read_vectors
 
-Item = tuple[Tensor, int, Tensor | None]
+Item = tuple[np.ndarray, int, Tensor | None]
 
 PADDING, UNKNOWN = 0, 1
 _WORDS = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
@@ -113,11 +114,15 @@ class TextEncoder(Encoder):
         tokens = self.tokenise(example.text[: self.max_length * 40])[: self.max_length]
         numbers = [self._index.get(token, UNKNOWN) for token in tokens] or [UNKNOWN]
         label = self.labels.number(example.label, example.source or repr(example.text[:40]))
-        return torch.tensor(numbers), label, self.bayes.evidence(tokens) if self.bayes is not None else None
+        return np.array(numbers), label, self.bayes.evidence(tokens) if self.bayes is not None else None
 
     def collate(self, items: Sequence[Item], draws: Draws | None = None) -> Batch:
         """Pad to the longest; with `draws`, replace some tokens by the unknown one."""
-        tokens = torch.nn.utils.rnn.pad_sequence([item[0] for item in items], batch_first=True)
+        # Filled by NumPy: torch's pad_sequence takes several times as long for short rows.
+        padded = np.full((len(items), max(len(item[0]) for item in items)), PADDING)
+        for row, item in zip(padded, items, strict=True):
+            row[: len(item[0])] = item[0]
+        tokens = torch.from_numpy(padded)
         if draws is not None and self.word_dropout:
             dropped = torch.from_numpy(draws.uniform(0, tokens.shape[1]) < self.word_dropout)
             tokens = tokens.masked_fill(dropped & tokens.ne(PADDING), UNKNOWN)

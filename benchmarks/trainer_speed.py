@@ -105,7 +105,7 @@ def hand_batches(experiment: Experiment, train: Loader) -> Iterator[tuple[Tensor
     items = [encoder.prepare(example) for example in experiment.splits.train]
     target = torch.tensor([item[1] for item in items])
     if experiment.recipe.encoder.name == "text":
-        sentences = [item[0] for item in items]
+        sentences = [torch.from_numpy(item[0]) for item in items]
         return sentence_batches(
             sentences, target, config.batch_size, getattr(encoder, "word_dropout", 0.0), train.lengths is not None
         )

@@ -427,7 +427,6 @@ def _resumed(source: Any, resume: str | Path | bool) -> tuple[Recipe, Path]:
         folder = newest_unfinished(Path("runs"), recipes.load(source).name)
     else:
         folder = Path(resume)
-    read_header(folder)
     name = read_header(folder)["recipe"]
     return replace(recipes.load(folder / "recipe.yaml"), name=name), folder
 

@@ -246,9 +246,7 @@ def newest_unfinished(folder: Path, name: str) -> Path:
     candidates = [
         path.parent
         for path in folder.glob(f"{name}-*/run.json")
-        if not (path.parent / "scores.json").exists()
-        and read_header(path.parent)["recipe"] == name
-        and read_header(path.parent)["recipe"] == name
+        if not (path.parent / "scores.json").exists() and read_header(path.parent)["recipe"] == name
     ]
     if not candidates:
         raise RecipeError(f"{folder}: holds no unfinished run of {name}; name the run's folder after --resume")

@@ -1,6 +1,5 @@
 """Classical opponents for texts."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,13 +10,12 @@ from convzoo.baselines.scikit import as_logits, class_numbers, decision_as_logit
 from convzoo.core.arguments import Positive, PositiveFloat
 from convzoo.core.baseline import Baseline
 from convzoo.core.examples import Text
-
-_TOKEN = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
+from convzoo.ops.words import split_words
 
 
 def words(text: str) -> list[str]:
     """Words and punctuation marks, lower-case."""
-    return _TOKEN.findall(text.lower())
+    return split_words(text.lower())
 
 
 class TfidfLogisticRegression(Baseline):

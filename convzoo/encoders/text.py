@@ -1,6 +1,5 @@
 """Text as token numbers: words, sub-words or characters."""
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -18,11 +17,11 @@ from convzoo.core.randomness import Draws
 from convzoo.encoders.labels import Labels
 from convzoo.encoders.naive_bayes import NaiveBayes
 from convzoo.encoders.vectors import read_vectors
+from convzoo.ops.words import split_words
 
 Item = tuple[np.ndarray, int, Tensor | None]
 
 PADDING, UNKNOWN = 0, 1
-_WORDS = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 
 
 class TextEncoder(Encoder):
@@ -104,7 +103,7 @@ class TextEncoder(Encoder):
             return list(text)
         if self.units == "subwords":
             return self._pieces.encode(text).tokens
-        return text.split() if self.split == "spaces" else _WORDS.findall(text)
+        return text.split() if self.split == "spaces" else split_words(text)
 
     def prepare(self, example: Text) -> Item:
         """Token numbers (length,), the class's number and the evidence (classes,), if asked for.

@@ -74,10 +74,11 @@ def describe_source(source: str, overrides: Sequence[str], data: str | None) -> 
     if Path(source).is_dir():
         run = Run.load(source)
         splits = build("data", run.recipe.data, origins=run.recipe.origins).read()
-        return describe(run.model, run.encoder.encode(list(splits.test)[:1]).inputs)
+        return describe(run.model, run.encoder.gather(run.encoder.pieces(splits.test), [0]).inputs)
     experiment = assemble(open_recipe(source, overrides, data))
     # The longest of some examples shows the shapes best.
-    items = [experiment.encoder.prepare(example) for example in list(experiment.splits.train)[:64]]
+    pieces = experiment.encoder.pieces(experiment.splits.train)
+    items = [experiment.encoder.prepare(pieces[index]) for index in range(min(64, len(pieces)))]
     longest = max(items, key=lambda item: experiment.encoder.length(item) or 0)
     return describe(experiment.model, experiment.encoder.collate([longest]).inputs)
 

@@ -117,7 +117,12 @@ def _parser() -> _Parser:
 
     command = add("predict", _predict, "predict from raw input")
     command.add_argument("run", help="the folder of a run")
-    command.add_argument("inputs", nargs="+", help="texts, files, folders, or - for lines on standard input")
+    command.add_argument("inputs", nargs="*", help="texts, files, folders, or - for lines on standard input")
+    command.add_argument(
+        "--nodes", "--user", "--users", dest="ids", nargs="+", metavar="ID", default=[],
+        help="ids, where the inputs are parts of the run's own data",
+    )  # fmt: skip
+    command.add_argument("--top", "--n-best", type=int, metavar="N", help="that many answers to each input")
     command.add_argument("--json", action="store_true", help="print a JSON object a line")
 
     command = add("export", _export, "write a model to ship, and check that it computes the same")
@@ -289,11 +294,16 @@ def _evaluate(options: Any) -> None:
 def _predict(options: Any) -> None:
     from convzoo.runs import Run
 
+    if not options.inputs and not options.ids:
+        raise RecipeError("name what to predict: texts, files, folders, ids, or - for standard input")
     run = Run.load(options.run)
-    kind: Any = run.encoder.example
+    if options.top is not None:
+        if options.top < 1:
+            raise RecipeError(f"--top: should be at least 1, not {options.top}")
+        run.task.answers(options.top)
     examples: list[Any] = []
-    for word in options.inputs:
-        examples += kind.from_lines(_standard_input()) if word == "-" else run.examples([word])
+    for word in [*options.inputs, *options.ids]:
+        examples += run.encoder.from_lines(_standard_input()) if word == "-" else run.examples([word])
     if not examples:
         raise RecipeError("nothing to predict: standard input is empty")
     for example, prediction in zip(examples, run.predict(examples), strict=True):
@@ -301,8 +311,7 @@ def _predict(options: Any) -> None:
         if options.json:
             print(json.dumps({"input": shown, **prediction}, ensure_ascii=False))
         else:
-            words = "  ".join(_short(value) for value in prediction.values() if not isinstance(value, dict))
-            print(f"{words}  {shown}")
+            print(run.task.in_words(prediction, shown))
 
 
 def _standard_input() -> list[str]:
@@ -313,10 +322,6 @@ def _standard_input() -> list[str]:
     while lines and not lines[-1].strip():  # blank lines between others stay, so that line n's prediction is row n
         lines.pop()
     return lines
-
-
-def _short(value: Any) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def _export(options: Any) -> None:

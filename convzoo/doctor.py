@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
+from convzoo.core.libraries import import_torchaudio
 from convzoo.core.text import first_line, size_in_words
 from convzoo.core.version import VERSION
 
@@ -20,6 +21,10 @@ EXTRAS = {
     "export": ("onnx", "onnxscript", "onnxruntime"),
 }
 """The extras and what they bring, by import name."""
+
+
+_SPECIAL = {"torchaudio": lambda name: import_torchaudio()}
+"""Libraries that we import in a way of our own."""
 
 
 def report() -> Iterator[str]:
@@ -75,7 +80,7 @@ def _devices() -> Iterator[str]:
 def _problem(module: str) -> str | None:
     """Why a module cannot be imported, or None where it can."""
     try:
-        importlib.import_module(module)
+        _SPECIAL.get(module, importlib.import_module)(module)
     except ImportError as error:
         missing = getattr(error, "name", None) == module
         return f"{module} is not installed" if missing else f"{module} does not load ({first_line(error)})"

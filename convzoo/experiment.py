@@ -165,15 +165,23 @@ def loaders(experiment: Experiment, devices: Devices) -> dict[str, Loader]:
     train = experiment.recipe.train
     found = {}
     for name, examples in experiment.splits:
+        pieces = experiment.encoder.pieces(examples) if name == "train" else examples
         found[name] = Loader(
-            examples, experiment.encoder, train.batch_size, train.seed, train.accumulate if name == "train" else 1,
+            pieces, experiment.encoder, train.batch_size, train.seed, train.accumulate if name == "train" else 1,
             train.bucket, devices.rank, devices.world, train.workers, train.cache_gigabytes * 1e9,
         )  # fmt: skip
-    if len(experiment.splits.train) < found["train"].parts:
+    if len(found["train"].examples) < found["train"].parts:
         raise DataError(
-            f"{len(experiment.splits.train)} training examples are too few for {found['train'].parts} parts"
+            f"{len(found['train'].examples)} training examples are too few for {found['train'].parts} parts"
         )
     return found
+
+
+def calibrate(trainer: Trainer, loader: Loader) -> None:
+    """Let the task choose its thresholds on a split."""
+    trainer.model.eval()
+    with torch.no_grad(), trainer.devices.autocast():
+        trainer.task.calibrate(trainer.model, (trainer.place(batch) for _, batch in loader.all()))
 
 
 def predictions(trainer: Trainer, loader: Loader) -> list[dict[str, Any]]:
@@ -288,7 +296,7 @@ def _run_once(
     trainer.load("best.pt")
     weights = trainer.weights()
     trainer.model.load_state_dict(weights)
-    experiment.task.calibrate((outputs, target) for _, outputs, target in trainer.outputs(split["val"]))
+    calibrate(trainer, split["val"])
     scores = {f"{name}/{key}": value for name in ("val", "test") for key, value in trainer.score(split[name]).items()}
     rows = predictions(trainer, split["test"])
     if devices.is_main:
@@ -313,7 +321,7 @@ def _run_once(
 
         experiment.model.to(device="cpu", dtype=torch.float32).eval()
         write_report(
-            folder, experiment.recipe, results, experiment.model, experiment.encoder, experiment.splits.test, rows
+            folder, recipe, results, experiment.model, experiment.encoder, experiment.task, experiment.splits.test, rows
         )
     write_json(folder / "scores.json", results)  # last: where it is, the run is finished
     return results
@@ -353,7 +361,7 @@ def _run_repeated(
         single = recipes.with_values(recipe, {setting: values[0]})
         splits = build("data", single.data, origins=recipe.origins).read()
         rows = read_predictions(folder / names[0] / "predictions.csv")
-        write_report(folder, recipe, merged, finished.model, finished.encoder, splits.test, rows)
+        write_report(folder, recipe, merged, finished.model, finished.encoder, finished.task, splits.test, rows)
 
 
 def read_predictions(path: Path) -> list[dict[str, Any]]:

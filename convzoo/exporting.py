@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,8 @@ def export(folder: str, kind: str, out: str | None = None) -> Iterator[str]:
     run = Run.load(folder)
     path = Path(out) if out else run.path / ("model.onnx" if kind == "onnx" else "model.pt2")
     splits = build("data", run.recipe.data, origins=run.recipe.origins).read()
-    examples = list(splits.val)
-    several = run.encoder.encode(examples[:8]).inputs
+    examples = run.encoder.pieces(splits.val)
+    several = _inputs(run, examples, range(8))
     model = run.model.eval()
     shapes = _free_shapes(run, several, examples)
     if kind == "onnx":
@@ -49,10 +49,10 @@ def export(folder: str, kind: str, out: str | None = None) -> Iterator[str]:
     worst = 0.0
     checked = 0
     for size in (1, 7, 16):
-        chosen = examples[checked : checked + size]
+        chosen = range(checked, min(checked + size, len(examples)))
         if not chosen:
             break
-        inputs = run.encoder.encode(chosen).inputs
+        inputs = _inputs(run, examples, chosen)
         with torch.no_grad():
             expected = model(**inputs)
             found = compute(inputs)
@@ -73,9 +73,13 @@ def export(folder: str, kind: str, out: str | None = None) -> Iterator[str]:
     yield f"{path}: checked on {checked} validation examples in batches of 1, 7 and 16; largest difference {worst:.1e}"
 
 
-def _free_shapes(run: Run, inputs: dict[str, Any], examples: list[Any]) -> dict[str, dict[int, Any]]:
+def _inputs(run: Run, examples: Sequence[Any], indices: Sequence[int]) -> dict[str, Any]:
+    return run.encoder.gather(examples, [index for index in indices if index < len(examples)]).inputs
+
+
+def _free_shapes(run: Run, inputs: dict[str, Any], examples: Sequence[Any]) -> dict[str, dict[int, Any]]:
     """The axes of each input that differ between batches: the first, and those that follow an example's length."""
-    others = [run.encoder.encode([example]).inputs for example in examples[:32]]
+    others = [_inputs(run, examples, [index]) for index in range(min(32, len(examples)))]
     free: dict[str, dict[int, Any]] = {}
     for name, value in inputs.items():
         varying = {axis for axis in range(1, value.ndim) if len({other[name].shape[axis] for other in others}) > 1}

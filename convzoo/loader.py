@@ -1,6 +1,6 @@
 """From examples to batches: the order, the cache, the buckets and the workers. Every position is computed, none replayed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -75,6 +75,8 @@ class Loader:
     @cached_property
     def items(self) -> list[Any] | None:
         """The prepared examples, where they fit in memory. They are prepared when the first batch is asked for."""
+        if not self.encoder.cached:
+            return None
         few = [self.encoder.prepare(example) for example in self.examples[:32]]
         size = sum(_bytes(item) for item in few) / len(few) * len(self.examples)
         if size > self.cache_bytes:
@@ -89,15 +91,15 @@ class Loader:
 
     def steps(self, epoch: int, start: int = 0) -> Iterator[list[Batch]]:
         """The steps of an epoch from step `start`: for each, this process's micro-batches (none where there are too few)."""
-        requests = []
-        counts = []
-        for chosen in self._order(epoch)[start:]:
-            parts = [part for part in np.array_split(chosen, self.parts)[self.rank :: self.world] if len(part)]
-            requests += [Request(part.tolist(), Draws(self.seed, epoch, part.tolist())) for part in parts]
-            counts.append(len(parts))
-        batches = self._fulfil(requests)
-        for count in counts:
-            yield [next(batches) for _ in range(count)]
+        steps = [
+            [part for part in np.array_split(chosen, self.parts)[self.rank :: self.world] if len(part)]
+            for chosen in self._order(epoch)[start:]
+        ]
+        # Lists of Python numbers are made when a batch is due: those of an epoch would outweigh small examples.
+        parts = [part for step in steps for part in step]
+        batches = self._fulfil(parts, lambda part: Request(part.tolist(), Draws(self.seed, epoch, part.tolist())))
+        for step in steps:
+            yield [next(batches) for _ in step]
 
     def all(self) -> Iterator[tuple[Sequence[int], Batch]]:
         """This process's share of the split, each example once and not augmented, with the examples' indices."""
@@ -105,16 +107,15 @@ class Loader:
         if self.lengths is not None:
             order = np.argsort(self.lengths, kind="stable")
         mine = order[self.rank :: self.world]
-        chunks = [mine[start : start + self.batch_size].tolist() for start in range(0, len(mine), self.batch_size)]
-        return zip(chunks, self._fulfil([Request(chunk, None) for chunk in chunks]), strict=True)
+        chunks = [mine[start : start + self.batch_size] for start in range(0, len(mine), self.batch_size)]
+        batches = self._fulfil(chunks, lambda chunk: Request(chunk.tolist(), None))
+        return zip((chunk.tolist() for chunk in chunks), batches, strict=True)
 
     def encode(self, request: Request) -> Batch:
         """One batch, prepared anew where it is not in the cache."""
-        if self.items is not None:
-            items = [self.items[index] for index in request.indices]
-        else:
-            items = [self.encoder.prepare(self.examples[index]) for index in request.indices]
-        return self.encoder.collate(items, request.draws)
+        if self.items is None:
+            return self.encoder.gather(self.examples, request.indices, request.draws)
+        return self.encoder.collate([self.items[index] for index in request.indices], request.draws)
 
     def _order(self, epoch: int) -> list[np.ndarray]:
         order = permutation(len(self.examples), self.seed, epoch)
@@ -128,16 +129,17 @@ class Loader:
             batches += [chunk[first : first + size] for first in range(0, len(chunk), size)]
         return [batches[index] for index in permutation(len(batches), self.seed + 1, epoch)]
 
-    def _fulfil(self, requests: list[Request]) -> Iterator[Batch]:
-        if self.items is not None or self.workers == 0 or len(requests) < 2:
-            yield from map(self.encode, requests)
+    def _fulfil(self, parts: Sequence[np.ndarray], request: Callable[[np.ndarray], Request]) -> Iterator[Batch]:
+        inline = self.items is not None or not self.encoder.cached or self.workers == 0 or len(parts) < 2
+        if inline:
+            yield from map(self.encode, map(request, parts))
             return
         from torch.utils.data import DataLoader
 
         # The sampler hands whole requests to the workers, so that a worker encodes a batch and its draws are the same.
         loader: DataLoader = DataLoader(
             _InWorkers(self),
-            sampler=requests,
+            sampler=[request(part) for part in parts],
             batch_size=None,
             num_workers=self.workers,
             collate_fn=_as_it_is,

@@ -117,7 +117,7 @@ class Run:
     def examples(self, inputs: Any) -> list[Any]:
         """Raw inputs as the encoder's type of example."""
         many = isinstance(inputs, Sequence) and not isinstance(inputs, str | bytes)
-        return self.encoder.example.from_inputs(list(inputs) if many else [inputs])  # type: ignore[attr-defined]
+        return self.encoder.from_inputs(list(inputs) if many else [inputs])
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value:.4f}" for name, value in self.scores.items() if name.startswith("test/"))

@@ -128,7 +128,7 @@ class Trainer:
         """For each batch of this process's share: the examples' indices, the outputs and the targets."""
         self.model.eval()
         for indices, batch in loader.all():
-            batch = self._place(batch)
+            batch = self.place(batch)
             with torch.no_grad(), self.devices.autocast():
                 outputs = self.task.predict(self.model, batch)
             yield indices, outputs, batch.target
@@ -204,7 +204,7 @@ class Trainer:
         sums: dict[str, Tensor] = {}
         self.optimizer.zero_grad(set_to_none=True)
         for batch in batches:
-            batch = self._place(batch)
+            batch = self.place(batch)
             with self.devices.autocast():
                 terms = self.task.losses(self.model(**batch.inputs), batch.target)
             share = batch.size / total
@@ -228,7 +228,8 @@ class Trainer:
             self.average.update()
         return losses, total
 
-    def _place(self, batch: Batch) -> Batch:
+    def place(self, batch: Batch) -> Batch:
+        """A batch on the device, as the model takes it."""
         return batch.to(self.devices.device, self.devices.dtype, self.memory_format)
 
     def _check_finite(self, values: dict[str, float]) -> None:
@@ -264,8 +265,7 @@ class Trainer:
         losses = {f"train/{name}": value / progress.loss_weight for name, value in progress.loss_sums.items()}
         progress.loss_sums, progress.loss_weight = {}, 0.0
         values = losses | scores | {"lr": self.optimizer.param_groups[0]["lr"]}
-        epoch = progress.step / self.train.steps_per_epoch
-        self._tell(Scored(progress.step, epoch, values, better, progress.seconds))
+        self._tell(Scored(progress.step, progress.step / self.train.steps_per_epoch, values, better, progress.seconds))
         return better
 
     def _out_of_patience(self) -> bool:

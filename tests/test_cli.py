@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
+from conftest import TINY
 
 from convzoo.core.version import VERSION
 from convzoo.datasets.cards import list_cards
@@ -290,7 +291,7 @@ def test_the_readmes_commands_work(cli, tiny, tmp_path):
         words = shlex.split(command, comments=True)[1:]
         if words[:2] == ["data", "get"] or (words[0] == "export" and importlib.util.find_spec("onnxruntime") is None):
             continue
-        name = next((word for word in words[1:] if Path(word).stem in ("sentiment_cnn1d", "emotion_cnn2d")), None)
+        name = next((word for word in words[1:] if Path(word).stem in TINY), None)
         if words[0] in ("run", "check", "describe") and name is not None:
             settings = tiny(Path(name).stem)
             words += [word for word in settings if not (word.startswith("data.") and "--data" in words)]

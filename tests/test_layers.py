@@ -544,3 +544,15 @@ def test_a_resnet2d_halves_each_stage_and_takes_any_pooling(pooling):
     assert model(torch.randn(2, 1, 20, 13)).shape == (2, 4)
     with pytest.raises(ValueError, match="one for each stage"):
         ResNet2d(1, 4, widths=[4, 8])
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 3])
+def test_a_strided_kernel_of_width_one_passes_over_what_it_cannot_see(dimensions):
+    block = ConvolutionBlock(dimensions, 4, 8, 1, stride=2, activation="identity")
+    plain = {1: torch.nn.Conv1d, 2: torch.nn.Conv2d, 3: torch.nn.Conv3d}[dimensions](4, 8, 1, stride=2)
+    plain.load_state_dict(block.convolution.state_dict())
+    x = torch.randn(2, 4, *([9] * dimensions))
+    assert torch.allclose(block(x), plain(x), atol=1e-6)
+    last = {1: torch.preserve_format, 2: torch.channels_last, 3: torch.channels_last_3d}[dimensions]
+    block.to(memory_format=last)
+    block(x.contiguous(memory_format=last)).sum().backward()  # oneDNN's strided form ends the process here

@@ -14,11 +14,16 @@ class Encoder(ABC):
     `prepare` is deterministic and is done once an example; `collate` pads, augments and stacks. Everything that is learnt
     (vocabulary, mean, labels) is learnt in `fit`, from the training split alone, and is saved with the run.
 
+    Where the data are one large object (a long series, a graph, a table of interactions), an example is a reference into it.
+    Then `pieces` says which references the training split is batched as, and `gather` encodes a list of them at once.
+
     Attributes:
         example: the type of example it takes.
+        cached: whether prepared examples are kept in memory; False where preparing costs nothing, as with references.
     """
 
     example: ClassVar[type]
+    cached: ClassVar[bool] = True
 
     @abstractmethod
     def fit(self, examples: Sequence[Any]) -> None:
@@ -51,7 +56,31 @@ class Encoder(ABC):
 
     def encode(self, examples: Sequence[Any]) -> Batch:
         """Examples to one batch, without augmentation."""
-        return self.collate([self.prepare(example) for example in examples])
+        return self.gather(examples, range(len(examples)))
+
+    def pieces(self, examples: Sequence[Any]) -> Sequence[Any]:
+        """What the loader batches of the training split: by default the examples, else references into them."""
+        return examples
+
+    def gather(self, examples: Sequence[Any], indices: Sequence[int], draws: Draws | None = None) -> Batch:
+        """Some of the examples, or of their `pieces`, to one batch. Overridden where many at once are faster than one by one."""
+        return self.collate([self.prepare(examples[index]) for index in indices], draws)
+
+    def from_inputs(self, values: Sequence[Any]) -> list[Any]:
+        """What a person gives to `predict` as examples; overridden where it names parts of what the encoder holds.
+
+        Raises:
+            DataError: an input cannot be read.
+        """
+        return self.example.from_inputs(values)  # type: ignore[attr-defined]
+
+    def from_lines(self, lines: Sequence[str]) -> list[Any]:
+        """Lines of standard input as examples.
+
+        Raises:
+            DataError: a line cannot be read.
+        """
+        return self.example.from_lines(lines)  # type: ignore[attr-defined]
 
     def length(self, item: Any) -> int | None:
         """The length of a prepared item, by which batches are bucketed; None where all have one size."""

@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 from torch import Tensor, nn
 
 from convzoo.core.batch import Batch
+from convzoo.core.errors import RecipeError
 
 
 @runtime_checkable
@@ -47,8 +48,32 @@ class Task(ABC):
         """Outputs for scoring and decoding. Overridden where generation differs from training (beams, sliding windows)."""
         return model(**batch.inputs)
 
-    def calibrate(self, outputs_and_targets: Iterable[tuple[Any, Any]]) -> None:
-        """Choose thresholds and temperatures, from validation data only. Most tasks have none."""
+    def calibrate(self, model: nn.Module, batches: Iterable[Batch]) -> None:
+        """Choose thresholds and temperatures, from validation data only. Most tasks have none.
+
+        Args:
+            model: trained
+            batches: of the validation split, this process's share; what is chosen must be the same on all processes
+        """
+
+    def answers(self, count: int) -> None:
+        """From now on, `decode` gives so many answers to each input: n-best translations, a list of recommendations.
+
+        Raises:
+            RecipeError: the task has one answer only.
+        """
+        raise RecipeError(f"--top: {type(self).__name__} gives one answer to each input")
+
+    def in_words(self, prediction: Mapping[str, Any], shown: str) -> str:
+        """A prediction as the terminal shows it, in one line or several.
+
+        Args:
+            prediction: what `decode` gave
+            shown: the input, or where it is from
+        """
+        values = (value for value in prediction.values() if not isinstance(value, dict))
+        words = [f"{value:.3f}" if isinstance(value, float) else str(value) for value in values]
+        return "  ".join([*words, shown])
 
     def state(self) -> dict[str, Any]:
         """What `calibrate` chose, as plain JSON values."""

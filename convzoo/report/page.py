@@ -10,13 +10,13 @@ from torch import nn
 
 from convzoo.core.encoder import Encoder
 from convzoo.core.files import read_json, write_text
+from convzoo.core.task import Task
 from convzoo.core.text import duration_in_words
 from convzoo.inspect.describe import Breakdown, describe
 from convzoo.recipe import Recipe, to_yaml
 from convzoo.report import figures, summary
-from convzoo.report.pictures import explain_first_layer, picture
-
-MISTAKES = 12
+from convzoo.report.pictures import explain_first_layer
+from convzoo.report.sections import Material, html_safe, sections
 
 
 def write_report(
@@ -25,6 +25,7 @@ def write_report(
     results: Mapping[str, Any],
     model: nn.Module,
     encoder: Encoder,
+    task: Task,
     examples: Sequence[Any],
     predictions: Sequence[Mapping[str, Any]],
 ) -> Path:
@@ -36,6 +37,7 @@ def write_report(
         results: what `scores.json` holds
         model: with its best weights, on the CPU
         encoder: fitted
+        task: calibrated
         examples: the test split
         predictions: one row an example of it, from `predictions.csv`
     """
@@ -44,9 +46,8 @@ def write_report(
     template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         (Path(__file__).parent / "page.html.jinja").read_text(encoding="utf-8")
     )
-    safe = html_safe
     shown = summary.columns(recipe, results)
-    batch = encoder.encode(list(examples)[:1])
+    batch = encoder.gather(encoder.pieces(examples), [0])
     breakdown = describe(model, batch.inputs)
     home = (
         folder
@@ -56,8 +57,6 @@ def write_report(
     with (home / "metrics.csv").open(newline="", encoding="utf-8") as file:
         metrics = list(csv.DictReader(file))
     score = _chosen(metrics, results, summary.main_score(recipe, results))
-    labelled = [row for row in predictions if row.get("true_label") and row.get("label")]
-    labels = list(encoder.dims.get("labels", ()))
     page = template.render(
         name=recipe.name,
         about=recipe.about,
@@ -69,24 +68,15 @@ def write_report(
         rows=[(row, [summary.written(row, column) for column in shown]) for row in summary.rows(recipe, results)],
         expect=[(name, low, high, results["scores"].get(name)) for name, (low, high) in recipe.expect.items()],
         repeated=results.get("repeated"),
-        curves=safe(figures.curves(metrics, score, results.get("best_step"))) if metrics else "",
-        confusion=safe(
-            figures.confusion([row["true_label"] for row in labelled], [row["label"] for row in labelled], labels)
-        ) if labelled and labels else "",
-        mistakes=[(safe(picture(examples[int(row["index"])])), row) for row in worst_mistakes(labelled)],
+        curves=html_safe(figures.curves(metrics, score, results.get("best_step"))) if metrics else "",
+        sections=sections(task, Material(model, encoder, examples, predictions)),
         breakdown=breakdown,
         layers=layer_rows(breakdown),
-        first_layer=safe(explain_first_layer(model, encoder, list(examples)[:400])),
+        first_layer=html_safe(explain_first_layer(model, encoder, [examples[index] for index in range(min(400, len(examples)))])),
         recipe=to_yaml(recipe),
     )  # fmt: skip
     write_text(folder / "report.html", page)
     return folder / "report.html"
-
-
-def worst_mistakes(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The wrong predictions that the network was surest of."""
-    wrong = [row for row in rows if row["true_label"] != row["label"]]
-    return sorted(wrong, key=lambda row: -float(row["probability"]))[:MISTAKES]
 
 
 def layer_rows(breakdown: Breakdown) -> list[dict[str, str]]:
@@ -102,13 +92,6 @@ def layer_rows(breakdown: Breakdown) -> list[dict[str, str]]:
         }
         for layer in breakdown.layers
     ]
-
-
-def html_safe(text: str) -> Any:
-    """Markup that we made ourselves: jinja2 does not escape it again."""
-    from markupsafe import Markup
-
-    return Markup(text)
 
 
 def _chosen(metrics: Sequence[Mapping[str, str]], results: Mapping[str, Any], main: str) -> str:

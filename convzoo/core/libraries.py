@@ -1,0 +1,30 @@
+"""Optional libraries that do not load by themselves everywhere."""
+
+import sys
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+
+def import_torchaudio() -> Any:
+    """torchaudio, also where its compiled part is linked against a CUDA that is not here.
+
+    The wheel's extension serves a few functions that we do not use; its transforms are plain PyTorch. Where the extension cannot
+    be loaded, a module that says so takes its place before the import.
+
+    Raises:
+        ImportError: torchaudio is not installed.
+    """
+    if "torchaudio" not in sys.modules and find_spec("torchaudio") is not None:
+        try:
+            import torchaudio
+        except OSError:
+            for name in [name for name in sys.modules if name.partition(".")[0] == "torchaudio"]:
+                del sys.modules[name]
+            absent: Any = ModuleType("torchaudio._extension")
+            absent._IS_TORCHAUDIO_EXT_AVAILABLE = absent._IS_ALIGN_AVAILABLE = False
+            absent.fail_if_no_align = lambda function: function
+            sys.modules["torchaudio._extension"] = absent
+    import torchaudio
+
+    return torchaudio

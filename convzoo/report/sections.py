@@ -1,0 +1,88 @@
+"""What a page shows of a task's predictions, by the type of the task."""
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import Any
+
+from torch import nn
+
+from convzoo.core.encoder import Encoder
+from convzoo.core.task import Task
+from convzoo.report import figures
+from convzoo.report.pictures import picture
+from convzoo.tasks.classification import Classification
+
+MISTAKES = 12
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the sections are made from.
+
+    Attributes:
+        model: with its best weights, on the CPU
+        encoder: fitted
+        examples: the test split
+        predictions: one row an example of it
+    """
+
+    model: nn.Module
+    encoder: Encoder
+    examples: Sequence[Any]
+    predictions: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands below it."""
+
+    title: str
+    html: Any
+
+
+@singledispatch
+def sections(task: Task, material: Material) -> list[Section]:
+    """The sections for a task; a task of one's own has none."""
+    return []
+
+
+@sections.register
+def _(task: Classification, material: Material) -> list[Section]:
+    labelled = [row for row in material.predictions if row.get("true_label") and row.get("label")]
+    if not labelled:
+        return []
+    truth, predicted = ([row[key] for row in labelled] for key in ("true_label", "label"))
+    found = [
+        Section(
+            "Confusion",
+            html_safe(
+                "<p>Each row is a true class; the shade is the part of it that was predicted as each class.</p>"
+                + figures.confusion(truth, predicted, list(task.labels))
+            ),
+        )
+    ]
+    cards = [
+        f"<div class='card'>{picture(material.examples[int(row['index'])])}<br>true <b>{html.escape(row['true_label'])}</b>, "
+        f"predicted <b>{html.escape(row['label'])}</b> ({100 * float(row['probability']):.0f} %)<br>"
+        f"<small>{html.escape(str(row['source']))}</small></div>"
+        for row in worst_mistakes(labelled)
+    ]
+    if cards:
+        about = "<p>Wrong predictions on the test split that the network was surest of.</p>"
+        found.append(Section("Worst mistakes", html_safe(f"{about}<div class='cards'>{''.join(cards)}</div>")))
+    return found
+
+
+def worst_mistakes(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The wrong predictions that the network was surest of."""
+    wrong = [row for row in rows if row["true_label"] != row["label"]]
+    return sorted(wrong, key=lambda row: -float(row["probability"]))[:MISTAKES]
+
+
+def html_safe(text: str) -> Any:
+    """Markup that we made ourselves: jinja2 does not escape it again."""
+    from markupsafe import Markup
+
+    return Markup(text)

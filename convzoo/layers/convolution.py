@@ -73,7 +73,7 @@ class ConvolutionBlock(nn.Module):
         # backward pass, channels last (https://github.com/uxlfoundation/oneDNN/issues/6035), so we pass over it ourselves.
         self.taken: tuple[slice, ...] = ()
         if set(kernel) == {1} and set(strides) != {1} and set(self.sides) == {(0, 0)}:
-            self.taken = tuple(slice(None, None, stride) for stride in strides)
+            self.taken = (slice(None), slice(None), *(slice(None, None, stride) for stride in strides))
             strides = (1,) * dimensions
         even = all(left == right for left, right in self.sides)
         kind: Any = _CONVOLUTIONS[dimensions]
@@ -98,7 +98,7 @@ class ConvolutionBlock(nn.Module):
     def forward(self, x: Float[Tensor, "batch channels *space"]) -> Float[Tensor, "batch out *space_out"]:
         """Apply the block."""
         if self.taken:
-            x = x[(slice(None), slice(None), *self.taken)]
+            x = x[self.taken]
         if self.sides:
             # F.pad counts from the last dimension backwards.
             x = F.pad(x, [width for left_right in reversed(self.sides) for width in left_right])

@@ -301,6 +301,13 @@ def _predict(options: Any) -> None:
         if options.top < 1:
             raise RecipeError(f"--top: should be at least 1, not {options.top}")
         run.task.answers(options.top)
+    if options.inputs == ["-"] and run.task.follows:
+        for prediction in run.follow(sys.stdin):
+            if options.json:
+                print(json.dumps(prediction, ensure_ascii=False), flush=True)
+            elif words := run.task.in_words(prediction, ""):
+                print(words, flush=True)
+        return
     examples: list[Any] = []
     for word in [*options.inputs, *options.ids]:
         examples += run.encoder.from_lines(_standard_input()) if word == "-" else run.examples([word])

@@ -33,7 +33,8 @@ def export(folder: str, kind: str, out: str | None = None) -> Iterator[str]:
     examples = run.encoder.pieces(splits.val)
     several = _inputs(run, examples, range(8))
     model = run.model.eval()
-    shapes = _free_shapes(run, several, examples)
+    whole = [run.encoder.gather(splits.val, [index]).inputs for index in range(min(2, len(splits.val)))]
+    shapes = _free_shapes(run, several, examples, whole)
     if kind == "onnx":
         _write_onnx(model, several, shapes, path)
         compute = _onnx_session(path)
@@ -46,19 +47,22 @@ def export(folder: str, kind: str, out: str | None = None) -> Iterator[str]:
         def compute(inputs: dict[str, Tensor]) -> Tensor:
             return loaded(**inputs)
 
-    worst = 0.0
+    batches = []
     checked = 0
     for size in (1, 7, 16):
         chosen = range(checked, min(checked + size, len(examples)))
-        if not chosen:
-            break
-        inputs = _inputs(run, examples, chosen)
+        batches += [_inputs(run, examples, chosen)] if chosen else []
+        checked += len(chosen)
+    if examples is not splits.val:  # pieces of examples were checked: whole ones must fit as well
+        batches += whole
+        checked += len(whole)
+    worst = 0.0
+    for inputs in batches:
         with torch.no_grad():
             expected = model(**inputs)
             found = compute(inputs)
         scale = max(1.0, float(expected.abs().max()))
         worst = max(worst, float((found - expected).abs().max()) / scale)
-        checked += len(chosen)
     if not worst <= TOLERANCE:
         path.unlink(missing_ok=True)
         raise CheckError(f"{path}: the exported model differs by {worst:.2g} (at most {TOLERANCE:.0e}); it was deleted")
@@ -77,9 +81,11 @@ def _inputs(run: Run, examples: Sequence[Any], indices: Sequence[int]) -> dict[s
     return run.encoder.gather(examples, [index for index in indices if index < len(examples)]).inputs
 
 
-def _free_shapes(run: Run, inputs: dict[str, Any], examples: Sequence[Any]) -> dict[str, dict[int, Any]]:
+def _free_shapes(
+    run: Run, inputs: dict[str, Any], examples: Sequence[Any], whole: Sequence[dict[str, Any]]
+) -> dict[str, dict[int, Any]]:
     """The axes of each input that differ between batches: the first, and those that follow an example's length."""
-    others = [_inputs(run, examples, [index]) for index in range(min(32, len(examples)))]
+    others = [inputs, *whole, *(_inputs(run, examples, [index]) for index in range(min(32, len(examples))))]
     free: dict[str, dict[int, Any]] = {}
     for name, value in inputs.items():
         varying = {axis for axis in range(1, value.ndim) if len({other[name].shape[axis] for other in others}) > 1}

@@ -8,6 +8,7 @@ PARTS: dict[str, dict[str, str]] = {
     "data": {
         "reviews": "convzoo.generated.reviews:Reviews",
         "faces": "convzoo.generated.faces:Faces",
+        "sensors": "convzoo.generated.sensors:Sensors",
         "text_table": "convzoo.readers.text_table:TextTable",
         "idx": "convzoo.readers.idx:Idx",
         "image_folder": "convzoo.readers.image_folder:ImageFolder",
@@ -15,12 +16,18 @@ PARTS: dict[str, dict[str, str]] = {
         "polarity": "convzoo.readers.polarity:Polarity",
         "sst": "convzoo.readers.sst:StanfordSentiment",
         "trec": "convzoo.readers.trec:Trec",
+        "series_table": "convzoo.readers.series_table:SeriesTable",
+        "skab": "convzoo.readers.skab:Skab",
+        "nab": "convzoo.readers.nab:Nab",
     },
     "encoder": {
+        "series": "convzoo.encoders.series:SeriesEncoder",
         "text": "convzoo.encoders.text:TextEncoder",
         "image": "convzoo.encoders.image:ImageEncoder",
     },
     "model": {
+        "tcn1d": "convzoo.models.tcn1d:TCN1d",
+        "autoencoder_cnn1d": "convzoo.models.autoencoder_cnn1d:AutoencoderCNN1d",
         "cnn1d": "convzoo.models.cnn1d:CNN1d",
         "dilated_cnn1d": "convzoo.models.dilated_cnn1d:DilatedCNN1d",
         "region_cnn1d": "convzoo.models.region_cnn1d:RegionCNN1d",
@@ -29,8 +36,14 @@ PARTS: dict[str, dict[str, str]] = {
     },
     "task": {
         "classification": "convzoo.tasks.classification:Classification",
+        "anomaly_detection": "convzoo.tasks.anomaly_detection:AnomalyDetection",
+        "nab_detection": "convzoo.tasks.nab_detection:NabDetection",
     },
     "baseline": {
+        "always": "convzoo.baselines.anomalies:Always",
+        "isolation_forest": "convzoo.baselines.anomalies:IsolationForestDetector",
+        "t2_q": "convzoo.baselines.anomalies:T2Q",
+        "windowed_gaussian": "convzoo.baselines.anomalies:WindowedGaussian",
         "majority": "convzoo.baselines.majority:Majority",
         "tfidf_logistic_regression": "convzoo.baselines.text:TfidfLogisticRegression",
         "nbsvm": "convzoo.baselines.text:NBSVM",

@@ -6,7 +6,7 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -110,9 +110,20 @@ class Run:
         found: list[dict[str, Any]] = []
         with torch.no_grad():
             for start in range(0, len(examples), batch_size):
-                batch = self.encoder.encode(examples[start : start + batch_size])
-                found += self.task.decode(self.task.predict(self.model, batch))
+                chunk = examples[start : start + batch_size]
+                decoded = self.task.decode(self.task.predict(self.model, self.encoder.encode(chunk)))
+                found += [self.encoder.annotate(*pair) for pair in zip(chunk, decoded, strict=True)]
         return found
+
+    def follow(self, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+        """Predictions for a stream of lines, as they come.
+
+        Raises:
+            RecipeError: the task or the model cannot follow a stream.
+            DataError: a line cannot be read.
+        """
+        with torch.inference_mode():
+            yield from self.task.follow(self.model, self.encoder.stream(lines))
 
     def examples(self, inputs: Any) -> list[Any]:
         """Raw inputs as the encoder's type of example."""

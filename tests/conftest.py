@@ -36,18 +36,22 @@ TINY = {
                         "model.channels=8", "model.embedding_size=8"],
     "emotion_cnn2d": ["data.train=84", "data.val=28", "data.test=28", "train.epochs=2", "train.batch_size=14",
                       "model.channels=[4,8,8]", "model.hidden=8"],
+    "anomaly_cnn1d": ["data.pumps=2", "data.length=700", "train.epochs=2", "train.batch_size=20", "model.channels=8",
+                      "model.dilations=[1,2]", "encoder.window=32", "encoder.stride=3", "task.settle=8"],
 }  # fmt: skip
 """For each embedded recipe, overrides that make it run in about two seconds."""
 
 PLAIN = {
     "sentiment_cnn1d": ["model.dropout=0.0", "data.train=110"],
     "emotion_cnn2d": ["model.dropouts=[0.0,0.0,0.0]", "model.hidden_dropout=0.0", "data.train=80"],
+    "anomaly_cnn1d": ["data.length=710"],
 }
 """For each embedded recipe, overrides that leave nothing in a step to chance, with an odd last batch."""
 
 RAW = {
     "sentiment_cnn1d": lambda: ["a dull plot"],
     "emotion_cnn2d": lambda: [np.zeros((48, 48), np.uint8)],
+    "anomaly_cnn1d": lambda: [np.zeros((40, 6))],
 }
 """For each embedded recipe, raw input that `Run.predict` takes."""
 

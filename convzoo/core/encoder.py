@@ -1,10 +1,11 @@
 """An encoder knows how an example becomes tensors."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from convzoo.core.batch import Batch
+from convzoo.core.errors import RecipeError
 from convzoo.core.randomness import Draws
 
 
@@ -81,6 +82,18 @@ class Encoder(ABC):
             DataError: a line cannot be read.
         """
         return self.example.from_lines(lines)  # type: ignore[attr-defined]
+
+    def stream(self, lines: Iterable[str]) -> Iterator[Any]:
+        """Rows of a stream as its lines come, for a task that follows it.
+
+        Raises:
+            RecipeError: examples of this kind do not come in lines one by one.
+        """
+        raise RecipeError(f"{type(self).__name__} reads no stream")
+
+    def annotate(self, example: Any, prediction: dict[str, Any]) -> dict[str, Any]:
+        """A prediction with what only the encoder knows of its example: the times of rows, the names of neighbours."""
+        return prediction
 
     def length(self, item: Any) -> int | None:
         """The length of a prepared item, by which batches are bucketed; None where all have one size."""

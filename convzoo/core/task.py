@@ -1,8 +1,8 @@
 """A task is an objective, not a data set."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -24,9 +24,11 @@ class Task(ABC):
 
     Attributes:
         best_by: the validation score that chooses the best checkpoint; with a leading minus, less is better.
+        follows: whether `predict RUN -` takes standard input as a stream, row by row.
     """
 
     best_by: str
+    follows: ClassVar[bool] = False
 
     @abstractmethod
     def losses(self, outputs: Any, target: Any) -> dict[str, Tensor]:
@@ -55,6 +57,14 @@ class Task(ABC):
             model: trained
             batches: of the validation split, this process's share; what is chosen must be the same on all processes
         """
+
+    def follow(self, model: nn.Module, rows: Iterable[Any]) -> Iterator[dict[str, Any]]:
+        """A prediction for each row of a stream, as it comes.
+
+        Raises:
+            RecipeError: this cannot be done.
+        """
+        raise RecipeError(f"{type(self).__name__} cannot follow a stream")
 
     def answers(self, count: int) -> None:
         """From now on, `decode` gives so many answers to each input: n-best translations, a list of recommendations.

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from convzoo.core.series import intervals
+
 
 def _svg(figure: Any) -> str:
     buffer = io.StringIO()
@@ -50,6 +52,92 @@ def curves(rows: Sequence[Mapping[str, str]], score: str, best_step: int | None)
 
 def _losses(row: Mapping[str, str]) -> set[str]:
     return {name.removeprefix("train/") for name in row if name.startswith("train/")}
+
+
+def series(example: Any, scores: np.ndarray, most: int = 2000) -> str:
+    """A stretch of a series over its scores, with true and flagged intervals; long ones are thinned, their peaks kept."""
+    values = np.asarray(example.values, dtype=np.float64)
+    length = len(values)
+    spread = np.maximum(values.std(axis=0), 1e-12)
+    peak = int(scores.argmax())
+    channel = int((np.abs(values[peak] - np.median(values, axis=0)) / spread).argmax())
+    step = -(-length // most)
+    edges = np.arange(0, length, step)
+    figure = _figure(9.5, 2.9)
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
+    above.fill_between(
+        edges, np.minimum.reduceat(values[:, channel], edges), np.maximum.reduceat(values[:, channel], edges),
+        linewidth=0.6, color="#33526e",
+    )  # fmt: skip
+    above.set_ylabel(example.series.channels[channel], fontsize=8, parse_math=False)
+    below.plot(edges, np.maximum.reduceat(scores, edges), linewidth=0.8, color="#33526e")
+    below.axhline(1, color="grey", linestyle="--", linewidth=0.8)
+    below.set_ylim(0, max(2.0, float(np.quantile(scores, 0.995)) * 1.1))
+    below.set_ylabel("score", fontsize=8)
+    for axes in (above, below):
+        for start, stop in intervals(scores > 1):
+            axes.axvspan(start, stop, color="tab:orange", alpha=0.35, linewidth=0)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(labelsize=7)
+    for start, stop in intervals(example.anomalies) if example.anomalies is not None else []:
+        above.axvspan(start, stop, ymin=0.93, ymax=1, color="tab:red", linewidth=0)
+        above.axvspan(start, stop, color="tab:red", alpha=0.12, linewidth=0)
+    ticks = np.linspace(0, length - 1, 5).astype(int)
+    below.set_xticks(ticks, [example.series.time_of(example.start + int(row)) for row in ticks])
+    return _svg(figure)
+
+
+def mixing(weights: np.ndarray, channels: Sequence[str]) -> str:
+    """Kernels that see one step, (kernels, channels), as a table of colours."""
+    figure = _figure(1.8 + 0.5 * len(channels), 0.8 + 0.16 * len(weights))
+    axes = figure.subplots()
+    span = float(np.abs(weights).max()) or 1.0
+    axes.imshow(weights, cmap="RdBu_r", vmin=-span, vmax=span, aspect="auto")
+    axes.set_xticks(range(len(channels)), channels, rotation=45, ha="right", fontsize=8, parse_math=False)
+    axes.set_ylabel("kernel")
+    return _svg(figure)
+
+
+def kernels(weights: np.ndarray, channels: Sequence[str]) -> str:
+    """Kernels over time, (kernels, channels, width), a panel each."""
+    columns = 4
+    rows = -(-len(weights) // columns)
+    figure = _figure(9, 1.5 * rows + 0.4)
+    panels = np.atleast_1d(figure.subplots(rows, columns, sharex=True, sharey=True)).ravel()
+    for axes, kernel in zip(panels, weights, strict=False):
+        axes.axhline(0, color="#bbbbbb", linewidth=0.6)
+        for name, line in zip(channels, kernel, strict=True):
+            axes.plot(line, linewidth=1, label=name)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(labelsize=7)
+    if len(channels) <= 8:
+        handles, names = panels[0].get_legend_handles_labels()
+        figure.legend(
+            handles,
+            names,
+            loc="lower center",
+            ncol=len(channels),
+            fontsize=7,
+            frameon=False,
+            bbox_to_anchor=(0.5, -0.06),
+        )
+    return _svg(figure)
+
+
+def maps(values: np.ndarray, answers: np.ndarray, channels: Sequence[str]) -> str:
+    """A window (channels, time) over the feature maps that a layer makes of it (kernels, steps)."""
+    figure = _figure(9, 3.6)
+    above, below = figure.subplots(2, 1)
+    for name, line in zip(channels, values, strict=True):
+        above.plot(line, linewidth=0.9, label=name)
+    above.set_xlim(0, values.shape[1] - 1)
+    if len(channels) <= 8:
+        above.legend(fontsize=6, frameon=False, ncol=4)
+    below.imshow(answers, aspect="auto", cmap="magma", interpolation="nearest")
+    below.set_ylabel("kernel")
+    for axes in (above, below):
+        axes.tick_params(labelsize=7)
+    return _svg(figure)
 
 
 def confusion(truth: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> str:

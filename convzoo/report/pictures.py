@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from convzoo.core.encoder import Encoder
 from convzoo.core.examples import Image, Text
+from convzoo.core.series import Stretch
 from convzoo.inspect.kernels import feature_maps, first_convolutions, phrases_by_kernel
+from convzoo.report import figures
 
 
 @singledispatch
@@ -29,6 +31,11 @@ def _(example: Text) -> str:
 @picture.register
 def _(example: Image) -> str:
     return image_tag(example.array(), height=96)
+
+
+@picture.register
+def _(example: Stretch) -> str:
+    return f"<code>{html.escape(example.source)}</code>"
 
 
 def image_tag(pixels: np.ndarray, height: int, title: str = "") -> str:
@@ -110,6 +117,31 @@ def _(kind: Text, model: nn.Module, encoder: Encoder, examples: Sequence[Text]) 
         "<h3>What the kernels of the first layer look for</h3><p>The phrases of the test split that each answers to most; "
         f"· is padding.</p><table class='plain'><tr><th>kernel</th><th>phrases</th></tr>{rows}</table>"
         f"<h3>Feature maps</h3>{''.join(strips)}"
+    )
+
+
+@_explain.register
+def _(kind: Stretch, model: nn.Module, encoder: Encoder, examples: Sequence[Stretch]) -> str:
+    name, layer = next(iter(first_convolutions(model).items()))
+    weights = layer.weight.detach().numpy()  # (kernels, channels, width)
+    channels = list(encoder.dims["channel_names"])
+    pieces = encoder.pieces(examples)
+    batch = encoder.gather(pieces, range(min(2, len(pieces)))) if len(pieces) else encoder.encode(list(examples)[:1])
+    maps = feature_maps(model, batch.inputs, layer)
+    figure = (
+        figures.mixing(weights[:32, :, 0], channels)
+        if weights.shape[2] == 1
+        else figures.kernels(weights[:12], channels)
+    )
+    about = (
+        "Each row is one kernel, which sees a single step: how much of each channel it takes (red adds, blue subtracts)."
+        if weights.shape[2] == 1
+        else "Each panel is one kernel, a line a channel: it answers most to a stretch that runs like its lines."
+    )
+    return (
+        f"<h3>Kernels of <code>{html.escape(name)}</code></h3><p>{about}</p>{figure}<h3>Feature maps</h3>"
+        "<p>A window of the test split, and what the kernels make of it: a row each, bright where it answers.</p>"
+        + figures.maps(batch.inputs["values"][0].numpy(), maps[0].numpy(), channels)
     )
 
 

@@ -6,15 +6,18 @@ from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any
 
+import torch
 from torch import nn
 
 from convzoo.core.encoder import Encoder
 from convzoo.core.task import Task
 from convzoo.report import figures
 from convzoo.report.pictures import picture
+from convzoo.tasks.anomaly_detection import AnomalyDetection
 from convzoo.tasks.classification import Classification
 
 MISTAKES = 12
+SERIES = 6
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,25 @@ class Section:
 def sections(task: Task, material: Material) -> list[Section]:
     """The sections for a task; a task of one's own has none."""
     return []
+
+
+@sections.register
+def _(task: AnomalyDetection, material: Material) -> list[Section]:
+    rows = sorted(material.predictions, key=lambda row: -float(row["highest"]))[:SERIES]
+    parts = [
+        "<p>The test series with the highest scores. Above, the channel that moved most where the score was highest; red is what "
+        "is wrong, orange what was flagged. Below, the score, in units of the threshold (dashed).</p>"
+    ]
+    for row in rows:
+        example = material.examples[int(row["index"])]
+        with torch.no_grad():
+            scores = task.predict(material.model.eval(), material.encoder.encode([example]))[0, 0].numpy()
+        alarms = row["alarms"] if isinstance(row["alarms"], list) else []
+        about = f"<h3>{html.escape(str(row['source']))}</h3><p>{len(alarms)} alarms"
+        true = row.get("true_alarms")
+        about += f", {len(true)} true intervals</p>" if isinstance(true, list) else "; no labels</p>"
+        parts.append(about + figures.series(example, scores))
+    return [Section("Series and alarms", html_safe("".join(parts)))]
 
 
 @sections.register

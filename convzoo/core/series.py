@@ -1,0 +1,154 @@
+"""Recordings of sensors: a series is one array; an example is a reference to a stretch of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, overload
+
+import numpy as np
+
+from convzoo.core.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """One recording.
+
+    Attributes:
+        name: of the recording, such as its file
+        values: (time, channels), numbers; any order of memory, any floating type, a memory map too
+        channels: the names of the columns
+        times: (time,) of datetime64 or numbers, rising; None: the rows are numbered
+        anomalies: (time,) True where something is wrong; None: nobody has said
+    """
+
+    name: str
+    values: np.ndarray
+    channels: tuple[str, ...]
+    times: np.ndarray | None = None
+    anomalies: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 2 or self.values.shape[1] != len(self.channels):
+            raise DataError(
+                f"{self.name}: a series should be (time, channels), with {len(self.channels)} channels, not {self.values.shape}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def time_of(self, row: int) -> str:
+        """When a row was recorded; its number where nobody has said."""
+        if self.times is None:
+            return str(row)
+        time = self.times[row]
+        return str(time).replace("T", " ") if isinstance(time, np.datetime64) else f"{time:g}"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Stretch:
+    """Rows `start` to `stop` of a series: a reference, never a copy."""
+
+    series: Series
+    start: int
+    stop: int
+    sample_input: ClassVar[str] = "sensors.csv"
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    @property
+    def values(self) -> np.ndarray:
+        """(time, channels), a view."""
+        return self.series.values[self.start : self.stop]
+
+    @property
+    def anomalies(self) -> np.ndarray | None:
+        """(time,), a view, or None."""
+        return None if self.series.anomalies is None else self.series.anomalies[self.start : self.stop]
+
+    @property
+    def source(self) -> str:
+        """Where it is from."""
+        return f"{self.series.name} rows {self.start} to {self.stop - 1}"
+
+    @classmethod
+    def from_inputs(cls, values: Sequence[Any]) -> "list[Stretch]":
+        """Whole series from arrays (time, channels), Series or stretches. The encoder reads files: it knows the channels.
+
+        Raises:
+            DataError: a value is none of these.
+        """
+        found = []
+        for value in values:
+            if isinstance(value, np.ndarray):
+                array = value[:, None] if value.ndim == 1 else value
+                names = tuple(str(number) for number in range(array.shape[-1]))
+                value = Series("array", np.asarray(array, dtype=np.float64), names)
+            if isinstance(value, Series):
+                value = cls(value, 0, len(value))
+            if not isinstance(value, cls):
+                raise DataError(f"{value!r:.60}: should be a file, a Series, or an array (time, channels)")
+            found.append(value)
+        return found
+
+
+class Windows(Sequence[Stretch]):
+    """All windows of one length in some stretches, a number of rows apart: references that are made when they are asked for.
+
+    No window crosses the end of a stretch, and so none crosses a file or a split. Windows with a known anomaly are left out:
+    what is normal is learnt from what is normal.
+
+    Args:
+        stretches: where the windows lie
+        length: rows of a window
+        stride: rows from one window to the next
+    """
+
+    def __init__(self, stretches: Sequence[Stretch], length: int, stride: int = 1) -> None:
+        self.length = length
+        self.stride = stride
+        self.runs = [run for stretch in stretches for run in _normal_runs(stretch) if len(run) >= length]
+        counts = [(len(run) - length) // stride + 1 for run in self.runs]
+        self.ends = np.cumsum(counts, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return int(self.ends[-1]) if len(self.ends) else 0
+
+    def places(self, indices: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """For windows by number: which run each lies in, and the row of the series at which it starts."""
+        numbers = np.asarray(indices, dtype=np.int64)
+        run = np.searchsorted(self.ends, numbers, side="right")
+        before = np.where(run > 0, self.ends[run - 1], 0)
+        firsts = np.array([each.start for each in self.runs], dtype=np.int64)
+        return run, firsts[run] + (numbers - before) * self.stride
+
+    @overload
+    def __getitem__(self, index: int) -> Stretch: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "list[Stretch]": ...
+
+    def __getitem__(self, index: int | slice) -> "Stretch | list[Stretch]":
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        (run,), (start,) = self.places([index % len(self)])
+        return Stretch(self.runs[run].series, int(start), int(start) + self.length)
+
+
+def _normal_runs(stretch: Stretch) -> list[Stretch]:
+    """The parts of a stretch that hold no known anomaly."""
+    anomalies = stretch.anomalies
+    if anomalies is None or not anomalies.any():
+        return [stretch]
+    return [
+        Stretch(stretch.series, stretch.start + start, stretch.start + stop) for start, stop in intervals(~anomalies)
+    ]
+
+
+def intervals(flags: np.ndarray) -> list[tuple[int, int]]:
+    """Where a boolean array is True: (start, stop) of each run, the stop not included."""
+    padded = np.concatenate([[False], np.asarray(flags, dtype=bool), [False]])
+    edges = np.flatnonzero(padded[1:] != padded[:-1]).reshape(-1, 2)
+    return [(int(start), int(stop)) for start, stop in edges]

@@ -1,0 +1,342 @@
+"""Sensor readings as tensors: standardised, in windows, straight from the arrays they lie in."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+
+from convzoo.core.arguments import Positive, PositiveFloat
+from convzoo.core.batch import Batch
+from convzoo.core.encoder import Encoder
+from convzoo.core.errors import DataError
+from convzoo.core.randomness import Draws
+from convzoo.core.series import Series, Stretch, Windows
+from convzoo.core.text import did_you_mean
+from convzoo.ops.series_tables import SUFFIXES, TIME_COLUMNS, TableFormat, read_series
+
+UNKNOWN = -1
+"""In place of 0 or 1, where nobody has said whether a time step is normal."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One time step of a stream: when it was, and its standardised values (channels,)."""
+
+    time: str
+    values: np.ndarray
+
+
+class SeriesEncoder(Encoder):
+    """Windows of a length to learn from, whole stretches to score; each channel to mean 0 and deviation 1.
+
+    The series stay where they are, in whatever type: a window is cut out and standardised when its batch is due, so that nothing
+    is copied but the batch. A channel that never moves in training keeps its scale and loses its mean.
+
+    Args:
+        window: rows of a training window
+        stride: rows from one training window to the next
+        normalise: `dataset`: by the mean and deviation of all training stretches; `series`: by those of each series' own training
+            stretch, for machines that differ; a series that training never saw is then judged by its first `settle` rows
+        settle: for `series`: how many rows of an unknown series tell its mean and deviation
+        clip: standardised values beyond this are cut off, so that a single wild one does not drown the others
+    """
+
+    example = Stretch
+    cached: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        window: Positive = 64,
+        stride: Positive = 1,
+        normalise: Literal["dataset", "series"] = "dataset",
+        settle: Positive = 400,
+        clip: PositiveFloat | None = None,
+    ) -> None:
+        self.window = window
+        self.stride = stride
+        self.normalise = normalise
+        self.settle = settle
+        self.clip = clip
+        self.channels: tuple[str, ...] = ()
+        self.means: dict[str, np.ndarray] = {}  # by the series' name; "" is the whole training split
+        self.deviations: dict[str, np.ndarray] = {}
+
+    def fit(self, examples: Sequence[Stretch]) -> None:
+        """Learn the channels, and their means and deviations over what is not known to be wrong.
+
+        Raises:
+            DataError: no training stretch is as long as a window, or channels differ.
+        """
+        if not examples:
+            raise DataError("the training split has no stretch")
+        self.channels = examples[0].series.channels
+        for stretch in examples:
+            self._require_channels(stretch.series)
+        if not len(self.pieces(examples)):
+            longest = max(examples, key=len)
+            raise DataError(
+                f"{longest.source}: is the longest training stretch and has {len(longest)} rows, fewer than the window of "
+                f"{self.window} (known anomalies left out): set encoder.window lower"
+            )
+        by_name = {"": _Sums(len(self.channels))}
+        for stretch in examples:
+            own = _Sums(len(self.channels))
+            own.add(stretch)
+            by_name[""].merge(own)
+            if self.normalise == "series":
+                by_name.setdefault(stretch.series.name, _Sums(len(self.channels))).merge(own)
+        for name, sums in by_name.items():
+            self.means[name], self.deviations[name] = sums.mean_and_deviation()
+
+    def pieces(self, examples: Sequence[Stretch]) -> Windows:
+        """The training windows: references, none of which crosses a stretch."""
+        return Windows(examples, self.window, self.stride)
+
+    def prepare(self, example: Stretch) -> Stretch:
+        """The stretch itself: its rows are read when its batch is due.
+
+        Raises:
+            DataError: its channels are not those of training.
+        """
+        self._require_channels(example.series)
+        return example
+
+    def collate(self, items: Sequence[Stretch], draws: Draws | None = None) -> Batch:
+        """Standardise, and pad to the longest with zeros, which are the channels' means."""
+        longest = max(len(item) for item in items)
+        values = np.zeros((len(items), longest, len(self.channels)), dtype=np.float32)
+        anomalies = np.full((len(items), longest), UNKNOWN, dtype=np.int8)
+        counted = np.zeros((len(items), longest), dtype=bool)
+        for row, item in enumerate(items):
+            mean, deviation = self._scale(item.series)
+            np.divide(item.values - mean, deviation, out=values[row, : len(item)], casting="unsafe")
+            if item.anomalies is not None:
+                anomalies[row, : len(item)] = item.anomalies
+            counted[row, : len(item)] = True
+        return self._batch(values, anomalies, counted, [item.series.name for item in items])
+
+    def gather(self, examples: Sequence[Any], indices: Sequence[int], draws: Draws | None = None) -> Batch:
+        """Windows are cut out of each series all at once; stretches one by one."""
+        if not isinstance(examples, Windows):
+            return super().gather(examples, indices, draws)
+        runs, starts = examples.places(indices)
+        values = np.empty((len(starts), examples.length, len(self.channels)), dtype=np.float32)
+        anomalies = np.full((len(starts), examples.length), UNKNOWN, dtype=np.int8)
+        for run in np.unique(runs):
+            series, chosen = examples.runs[run].series, runs == run
+            mean, deviation = self._scale(series)
+            windows = np.lib.stride_tricks.sliding_window_view(series.values, examples.length, axis=0)[starts[chosen]]
+            values[chosen] = (windows.transpose(0, 2, 1) - mean) / deviation
+            if series.anomalies is not None:
+                anomalies[chosen] = 0  # a window with a known anomaly is none
+        names = [examples.runs[run].series.name for run in runs]
+        return self._batch(values, anomalies, np.ones(anomalies.shape, dtype=bool), names)
+
+    def _batch(self, values: np.ndarray, anomalies: np.ndarray, counted: np.ndarray, names: list[str]) -> Batch:
+        if self.clip is not None:
+            np.clip(values, -self.clip, self.clip, out=values)
+        tensor = torch.from_numpy(values).transpose(1, 2).contiguous()  # (batch, channels, time)
+        target = {
+            "values": tensor,
+            "anomalies": torch.from_numpy(anomalies),
+            "counted": torch.from_numpy(counted),
+            "series": names,
+        }
+        return Batch({"values": tensor}, target, int(counted.sum()))
+
+    def _scale(self, series: Series) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation of each channel, for a series."""
+        if self.normalise == "dataset":
+            return self.means[""], self.deviations[""]
+        if not series.name or series.name not in self.means:
+            sums = _Sums(len(self.channels))
+            sums.add(Stretch(series, 0, min(self.settle, len(series))))
+            return sums.mean_and_deviation()
+        return self.means[series.name], self.deviations[series.name]
+
+    def _require_channels(self, series: Series) -> None:
+        if series.channels != self.channels:
+            raise DataError(
+                f"{series.name}: has the channels {', '.join(series.channels)}; the training split has {', '.join(self.channels)}"
+            )
+
+    def length(self, item: Stretch) -> int:
+        """Rows."""
+        return len(item)
+
+    def from_inputs(self, values: Sequence[Any]) -> list[Stretch]:
+        """Tables (.csv, .tsv, .parquet), folders of them, Series, stretches, or arrays (time, channels) with training's channels.
+
+        Raises:
+            DataError: a file cannot be read or lacks a channel.
+        """
+        found: list[Stretch] = []
+        form = TableFormat(channels=self.channels)
+        for value in values:
+            if isinstance(value, np.ndarray):
+                array = value[:, None] if value.ndim == 1 else value
+                if array.ndim != 2 or array.shape[1] != len(self.channels):
+                    raise DataError(f"an array should be (time, {len(self.channels)}), not {value.shape}")
+                if not np.isfinite(array).all():
+                    raise DataError("an array holds NaN or infinity: fill or leave out those rows")
+                found += Stretch.from_inputs([Series("array", array, self.channels)])
+            elif isinstance(value, str | Path):
+                path = Path(value)
+                files = (
+                    sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+                    if path.is_dir()
+                    else [path]
+                )
+                if not files:
+                    raise DataError(f"{path}: holds no table ({', '.join(SUFFIXES)})")
+                found += Stretch.from_inputs([read_series(file, form, str(file)) for file in files])
+            else:
+                found += Stretch.from_inputs([value])
+        return found
+
+    def stream(self, lines: Iterable[str]) -> Iterator[Row]:
+        """Rows of a stream of CSV lines, as they come; the first line is a heading, or holds numbers for the channels in order.
+
+        Raises:
+            DataError: a channel is missing, or a cell is no finite number; the line is named.
+        """
+        rows = self._parsed(lines)
+        mean, deviation = self.means[""], self.deviations[""]
+        if self.normalise == "series":
+            first = list(islice(rows, self.settle))
+            values = np.stack([values for _, values in first]) if first else np.zeros((1, len(self.channels)))
+            mean, deviation = self._scale(Series("", values, self.channels))
+            rows = chain(first, rows)
+        for when, row in rows:
+            scaled = (row - mean) / deviation
+            yield Row(when, scaled if self.clip is None else np.clip(scaled, -self.clip, self.clip))
+
+    def _parsed(self, lines: Iterable[str]) -> Iterator[tuple[str, np.ndarray]]:
+        columns: list[int] | None = None
+        delimiter, time = ",", None
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            if columns is None:
+                delimiter = max(",;\t", key=line.count)
+            cells = [cell.strip() for cell in line.rstrip("\r\n").split(delimiter)]
+            if columns is None:
+                columns, time, heading = self._columns(cells)
+                if heading:
+                    continue
+            when = cells[time] if time is not None and time < len(cells) else str(number)
+            yield (
+                when,
+                np.array([_number(cells, at, number, name) for at, name in zip(columns, self.channels, strict=True)]),
+            )
+
+    def _columns(self, cells: Sequence[str]) -> tuple[list[int], int | None, bool]:
+        """Where each channel stands, where the time does, and whether the line is a heading."""
+        if len(cells) == len(self.channels) and all(_is_number(cell) for cell in cells):
+            return list(range(len(cells))), None, False
+        names = [cell.strip('"') for cell in cells]
+        for channel in self.channels:
+            if channel not in names:
+                raise DataError(f"standard input:1: has no column {channel!r}; {did_you_mean(channel, names)}")
+        time = next(
+            (names.index(name) for name in names if name.lower() in TIME_COLUMNS and name not in self.channels), None
+        )
+        return [names.index(channel) for channel in self.channels], time, True
+
+    def annotate(self, example: Stretch, prediction: dict[str, Any]) -> dict[str, Any]:
+        """Alarms with the times of their first and last row."""
+        alarms = [
+            alarm
+            | {
+                "from": example.series.time_of(example.start + alarm["start"]),
+                "to": example.series.time_of(example.start + alarm["stop"] - 1),
+            }
+            for alarm in prediction.get("alarms", [])
+        ]
+        return prediction | ({"alarms": alarms} if "alarms" in prediction else {})
+
+    def input_names(self, item: Stretch) -> list[str]:
+        """The channels."""
+        return list(self.channels)
+
+    @property
+    def dims(self) -> Mapping[str, Any]:
+        """in_channels, channel_names."""
+        return {"in_channels": len(self.channels), "channel_names": self.channels}
+
+    def state(self) -> dict[str, Any]:
+        """Channels, means and deviations."""
+        names = list(self.means)
+        return {
+            "channels": list(self.channels),
+            "series": names,
+            "means": np.stack([self.means[name] for name in names]),
+            "deviations": np.stack([self.deviations[name] for name in names]),
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state` gave."""
+        self.channels = tuple(state["channels"])
+        means, deviations = (np.asarray(state[key], dtype=np.float64) for key in ("means", "deviations"))
+        self.means = dict(zip(state["series"], means, strict=True))
+        self.deviations = dict(zip(state["series"], deviations, strict=True))
+
+
+class _Sums:
+    """Counts, sums and squares of channels, gathered block by block: nothing as long as a series is made."""
+
+    block = 1 << 16
+
+    def __init__(self, channels: int) -> None:
+        self.count = 0
+        self.mean = np.zeros(channels)
+        self.squares = np.zeros(channels)  # of the differences from the mean
+
+    def add(self, stretch: Stretch) -> None:
+        """The rows that are not known to be wrong."""
+        for start in range(0, len(stretch), self.block):
+            rows = np.asarray(stretch.values[start : start + self.block], dtype=np.float64)
+            if stretch.anomalies is not None:
+                rows = rows[~stretch.anomalies[start : start + self.block]]
+            if len(rows):
+                mean = rows.mean(axis=0)
+                self._merge(len(rows), mean, ((rows - mean) ** 2).sum(axis=0))
+
+    def merge(self, other: "_Sums") -> None:
+        """Take in another's."""
+        if other.count:
+            self._merge(other.count, other.mean, other.squares)
+
+    def _merge(self, count: int, mean: np.ndarray, squares: np.ndarray) -> None:
+        # Chan, Golub & LeVeque 1983, doi:10.1080/00031305.1983.10483115: exact where the mean is far from zero.
+        total = self.count + count
+        shift = mean - self.mean
+        self.squares += squares + shift**2 * (self.count * count / total)
+        self.mean = self.mean + shift * (count / total)
+        self.count = total
+
+    def mean_and_deviation(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of each channel; the deviation of one that never moves is 1."""
+        deviation = np.sqrt(self.squares / max(self.count, 1))
+        still = deviation <= 1e-9 * np.maximum(np.abs(self.mean), 1e-9)
+        return self.mean.copy(), np.where(still, 1.0, deviation)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _number(cells: Sequence[str], column: int, line: int, name: str) -> float:
+    text = cells[column] if column < len(cells) else ""
+    value = float(text) if _is_number(text) else float("nan")
+    if not np.isfinite(value):
+        raise DataError(f"standard input:{line}: column {name!r} says {text!r}, which is no finite number")
+    return value

@@ -1,0 +1,130 @@
+"""Scores of an anomaly detector over time steps, without point adjustment."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from torch import Tensor
+
+from convzoo.core.processes import gather_objects
+from convzoo.core.series import intervals
+
+VUS_WIDTH = 100
+"""The widest buffer about an anomaly that VUS-PR takes in, in time steps."""
+
+
+class AnomalyMeter:
+    """Keeps each series' scores and labels. A step is flagged where its score is above 1.
+
+    * `error`: the mean of the errors (the loss of the network), where there are any
+    * `alarm_rate`: the part of all steps that is flagged
+    * `f1`, `precision`, `recall` over time steps
+    * `false_alarm_rate` FP / (FP + TN) and `missed_alarm_rate` FN / (FN + TP)
+    * `events_found`: the part of true intervals in which a step is flagged; `detection_delay`: how many steps after its beginning
+      the first is, a mean over those found
+    * `vus_pr`: the volume under the surface of precision and recall, a mean over the series that hold an anomaly
+    """
+
+    def __init__(self) -> None:
+        self.series: list[tuple[np.ndarray, np.ndarray, np.ndarray | None]] = []
+
+    def update(self, outputs: Tensor, target: Mapping[str, Tensor]) -> None:
+        """Add series.
+
+        Args:
+            outputs: (batch, 2, time) scores in units of the threshold, and errors (NaN where a detector has none)
+            target: `anomalies` (batch, time): 1, 0 or, where nobody has said, -1; `counted` (batch, time)
+        """
+        rows = outputs.detach().cpu().numpy()
+        for (scores, errors), labels, counted in zip(
+            rows, target["anomalies"].cpu().numpy(), target["counted"].cpu().numpy(), strict=True
+        ):
+            length = int(counted.sum())
+            known = labels[:length] if (labels[:length] >= 0).all() else None
+            self.series.append((scores[:length], errors[:length], known))
+
+    def compute(self) -> dict[str, float]:
+        """The scores over everything so far, on all processes."""
+        series = [each for part in gather_objects(self.series) for each in part]
+        scores = np.concatenate([each[0] for each in series])
+        errors = np.concatenate([each[1] for each in series])
+        found = {"error": float(errors.mean())} if np.isfinite(errors).all() else {}
+        found["alarm_rate"] = float((scores > 1).mean())
+        labelled = [(each[0], each[2] == 1) for each in series if each[2] is not None]
+        if not labelled:
+            return found
+        flags = np.concatenate([score > 1 for score, _ in labelled])
+        found |= pointwise(flags, np.concatenate([truth for _, truth in labelled]))
+        found |= events(labelled)
+        volumes = [vus_pr(score, label) for score, label in labelled if label.any() and not label.all()]
+        return found | ({"vus_pr": float(np.mean(volumes))} if volumes else {})
+
+
+def pointwise(flags: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """F1, precision, recall, false and missed alarm rate of boolean arrays; 0 where there is nothing to divide by."""
+    hits, false = int((flags & truth).sum()), int((flags & ~truth).sum())
+    missed, quiet = int((~flags & truth).sum()), int((~flags & ~truth).sum())
+
+    def part(of: int, whole: int) -> float:
+        return of / whole if whole else 0.0
+
+    return {
+        "f1": part(2 * hits, 2 * hits + false + missed),
+        "precision": part(hits, hits + false),
+        "recall": part(hits, hits + missed),
+        "false_alarm_rate": part(false, false + quiet),
+        "missed_alarm_rate": part(missed, missed + hits),
+    }
+
+
+def events(labelled: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
+    """How many true intervals hold an alarm, and how late its first one is."""
+    delays, count = [], 0
+    for scores, truth in labelled:
+        for start, stop in intervals(truth):
+            count += 1
+            first = np.flatnonzero(scores[start:stop] > 1)
+            delays += [int(first[0])] if len(first) else []
+    found: dict[str, float] = {"events_found": len(delays) / count} if count else {}
+    return found | ({"detection_delay": float(np.mean(delays))} if delays else {})
+
+
+def vus_pr(scores: np.ndarray, truth: np.ndarray, width: int = VUS_WIDTH, thresholds: int = 250) -> float:
+    """The volume under the surface of precision and recall (Paparrizos et al. 2022, doi:10.14778/3551793.3551830), in [0, 1].
+
+    Each true interval gets a buffer on both sides in which labels fall off; the area under the curve of precision and recall is
+    averaged over buffers of 0 to `width` steps. Recall also counts the part of intervals that are found at all. Thresholds are
+    quantiles of the scores, as in the authors' code.
+
+    Args:
+        scores: (time,), more is more anomalous
+        truth: (time,), boolean, with at least one True
+        width: of the widest buffer
+        thresholds: how many points of each curve
+    """
+    order = np.argsort(-scores, kind="stable")
+    cuts = scores[order][np.linspace(0, len(scores) - 1, thresholds).astype(int)]
+    # How many steps score at least each cut: all of a tie count.
+    taken = np.searchsorted(-scores[order], -cuts, side="right")
+    areas = []
+    for buffer in range(width + 1):
+        labels = _softened(truth, buffer)
+        hits = np.concatenate([[0.0], np.cumsum(labels[order])])[taken]
+        peaks = np.array([scores[start:stop].max() for start, stop in intervals(labels > 0)])
+        existence = (peaks[None] >= cuts[:, None]).mean(axis=1)
+        positives = (truth.sum() + labels.sum()) / 2
+        recall = np.concatenate([[0.0], np.minimum(hits / positives, 1) * existence])
+        precision = np.concatenate([[1.0], hits / taken])
+        areas.append(float(np.diff(recall) @ ((precision[1:] + precision[:-1]) / 2)))
+    return float(np.mean(areas))
+
+
+def _softened(truth: np.ndarray, buffer: int) -> np.ndarray:
+    """Labels with a buffer: √(1 - distance / buffer) over half the buffer to each side of an interval, at most 1."""
+    labels = truth.astype(np.float64)
+    half = buffer // 2
+    for start, stop in intervals(truth):
+        after = np.arange(stop - 1, min(stop - 1 + half, len(labels)))
+        labels[after] += np.sqrt(1 - (after - (stop - 1)) / buffer)
+        before = np.arange(max(start - half, 0), start)
+        labels[before] += np.sqrt(1 - (start - before) / buffer)
+    return np.minimum(labels, 1)

@@ -1,0 +1,126 @@
+"""A temporal convolutional network: a causal forecaster or auto-encoder of time steps."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from convzoo.core.arguments import Activation, FromData, Positive, Probability
+from convzoo.layers.activation import activation_layer
+from convzoo.layers.convolution import ConvolutionBlock
+from convzoo.layers.dropout import Dropout
+
+State = list[Tensor]
+"""What a causal network must remember of a stream: for each layer the last inputs that its kernel still reaches."""
+
+
+class TCN1d(nn.Module):
+    r"""Residual blocks of causal dilated convolutions (Bai et al. 2018, arXiv:1803.01271), as a forecaster or an auto-encoder.
+
+    Each block is $y = x + W(\sigma(K *_d x))$ with a causal kernel of width k and dilation d, then a pointwise mixing W. Nothing
+    looks ahead, so a stream can be followed step by step: `step` gives the same as `forward` on the whole. Before the first step
+    there is nothing: zeros, which are the channels' means.
+
+    Without `code` each step is forecast from those before it, $\hat x_t = f(x_{<t})$. A forecaster is surprised whenever the
+    world outside changes (a machine is switched on), and soon takes a fault for usual. With `code` = n each step is first put
+    into n numbers, and told from them, $\hat x_t = f(g(x_{\le t}))$ with $g(x_t) \in \mathbb R^n$: enough for what moves all
+    channels together, too few for what a single one does.
+
+    Args:
+        channels: of every block
+        kernel_size: width of the kernels, in time steps
+        dilations: one block each; together they see 1 + (kernel_size - 1) · Σ dilations steps
+        separable: depthwise, then pointwise
+        activation: of the blocks
+        dropout: inside the blocks
+        code: numbers that a step is put into; null: a forecaster
+
+    Shape:
+        values: (batch, in_channels, time); output: the same, what was expected of each step.
+    """
+
+    def __init__(
+        self,
+        in_channels: FromData[int],
+        channels: Positive = 32,
+        kernel_size: Positive = 3,
+        dilations: list[Positive] = [1, 2, 4, 8, 16],
+        separable: bool = False,
+        activation: Activation = "relu",
+        dropout: Probability = 0.0,
+        code: Positive | None = None,
+    ) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.delay = 1 if code is None else 0
+        self.lift: nn.Module = nn.Conv1d(in_channels, channels, 1)
+        if code is not None:
+            narrow = nn.Conv1d(channels, code, 1)
+            self.lift = nn.Sequential(self.lift, activation_layer(activation), narrow, nn.Conv1d(code, channels, 1))
+        self.blocks = nn.ModuleList(
+            _CausalBlock(channels, kernel_size, dilation, separable, activation, dropout) for dilation in dilations
+        )
+        self.readout = nn.Sequential(activation_layer(activation), nn.Conv1d(channels, in_channels, 1))
+        self.channels = channels
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """How many time steps before and after its own an output depends on."""
+        return self.delay + sum(block.memory for block in self.blocks), 0  # type: ignore[misc]
+
+    def forward(self, values: Float[Tensor, "batch channels time"]) -> Float[Tensor, "batch channels time"]:
+        """What is expected of each time step."""
+        x = self.lift(F.pad(values, (self.delay, 0))[..., : values.shape[2]])
+        for block in self.blocks:
+            x = block(x)
+        return self.readout(x)
+
+    def start(self, batch: int = 1) -> State:
+        """The state of a stream that has not begun."""
+        like = next(self.parameters())
+        blocks: Any = self.blocks
+        inner = [like.new_zeros(batch, self.channels, block.memory) for block in blocks]
+        return [like.new_zeros(batch, self.in_channels, self.delay), *inner]
+
+    def step(
+        self, values: Float[Tensor, "batch channels time"], state: State
+    ) -> tuple[Float[Tensor, "batch channels time"], State]:
+        """The next time steps of a stream, one or many: what was expected of each, and the state after them."""
+        joined = torch.cat([state[0], values], dim=2)
+        after = [joined[..., values.shape[2] :]]
+        x = self.lift(joined[..., : values.shape[2]])
+        for block, memory in zip(self.blocks, state[1:], strict=True):
+            x, kept = block.step(x, memory)  # type: ignore[operator]
+            after.append(kept)
+        return self.readout(x), after
+
+
+class _CausalBlock(nn.Module):
+    def __init__(
+        self, channels: int, kernel_size: int, dilation: int, separable: bool, activation: Activation, dropout: float
+    ) -> None:
+        super().__init__()
+        self.memory = dilation * (kernel_size - 1)
+        self.convolution = ConvolutionBlock(
+            1,
+            channels,
+            channels,
+            kernel_size,
+            dilation=dilation,
+            padding="causal",
+            separable=separable,
+            activation=activation,
+        )
+        self.dropout = Dropout(dropout) if dropout else nn.Identity()
+        self.mix = nn.Conv1d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.mix(self.dropout(self.convolution(x)))
+
+    def step(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        joined = torch.cat([memory, x], dim=2)
+        # The block pads with zeros what it takes for the beginning; what comes of the padding is cut off again.
+        y = self.convolution(joined)[..., memory.shape[2] :]
+        return x + self.mix(self.dropout(y)), joined[..., joined.shape[2] - memory.shape[2] :]

@@ -1,0 +1,156 @@
+"""Sensor readings in tables: CSV and Parquet, one file or a folder of them."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from convzoo.core.arguments import Fraction, PositiveFloat
+from convzoo.core.errors import DataError
+from convzoo.core.examples import Splits
+from convzoo.core.files import sha256_of
+from convzoo.core.reader import Reader
+from convzoo.core.series import Series, Stretch
+from convzoo.ops.series_tables import SUFFIXES, TableFormat, flag_windows, read_series, read_windows
+
+
+class SeriesTable(Reader):
+    """Series from tables with a row a time step: a column with the time, columns with readings, and perhaps one with labels.
+
+    Each file is one series. Its first part is learnt from, the next sets the threshold, the rest is tested on: a split in time,
+    since what comes next is what a detector will see. In a folder with `train` and `test`, those are the split, and the end of
+    each training file validates. Known anomalies in the training part are left out of training.
+
+    Args:
+        path: a .csv, .tsv or .parquet file, or a folder of them
+        time: the column with the time; by default one named time, timestamp, datetime, date, ts or t
+        label: the column that says what is wrong, 0 or 1; by default one named anomaly, is_anomaly, label, outlier, attack, fault
+        windows: a JSON file with anomalies as windows of time, as NAB writes it: {"file.csv": [[start, end], …]}
+        channels: the columns with the readings; by default all others
+        ignore: columns that are left out
+        missing: empty cells and NaN: refuse, forward (repeat the last value) or interpolate
+        gap: a time step so many times longer than usual begins a new stretch, which no window crosses
+        order: rows whose times fall: refuse them, sort all rows by time, or keep them as they are
+        duplicates: several rows of one time: refuse, keep the first, the last, or keep all
+        train: part of each file to learn from
+        val: part after it that chooses the best checkpoint and sets the threshold
+    """
+
+    example = Stretch
+    formats: ClassVar[str] = "a table of sensor readings (.csv, .tsv, .parquet), or a folder of such tables"
+
+    def __init__(
+        self,
+        path: str,
+        time: str | None = None,
+        label: str | None = None,
+        windows: str | None = None,
+        channels: list[str] | None = None,
+        ignore: list[str] = [],  # noqa: B006 (read only: what a recipe writes)
+        missing: Literal["refuse", "forward", "interpolate"] = "refuse",
+        gap: PositiveFloat = 10.0,
+        order: Literal["refuse", "sort", "keep"] = "refuse",
+        duplicates: Literal["refuse", "first", "last", "keep"] = "refuse",
+        train: Fraction = 0.4,
+        val: Fraction = 0.1,
+    ) -> None:
+        if not 0 < train < train + val < 1 or not val:
+            raise DataError(
+                f"data.train={train:g} and data.val={val:g} should each be above 0 and leave a part to test on"
+            )
+        self.path = Path(path)
+        self.windows = Path(windows) if windows else None
+        self.form = TableFormat(time, label, channels, ignore, missing, order, duplicates)
+        self.gap = gap
+        self.train = train
+        self.val = val
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """A table by its ending, or a folder that holds one at some depth."""
+        return path.suffix.lower() in SUFFIXES if path.is_file() else bool(_tables(path))
+
+    def examples(self) -> list[Stretch]:
+        """All rows of all tables, whatever the split."""
+        return [part for series in self._all(self.path) for part in self._between_gaps(series, 0, len(series))]
+
+    def read(self) -> Splits:
+        """Read the tables and cut each in time.
+
+        Raises:
+            DataError: no such file or column; damaged, missing or unordered cells; channels that differ between files.
+        """
+        if (self.path / "train").is_dir() and (self.path / "test").is_dir():
+            return self._as_given()
+        parts: dict[str, Any] = {"train": [], "val": [], "test": []}
+        for series in self._all(self.path):
+            first, second = round(self.train * len(series)), round((self.train + self.val) * len(series))
+            for name, start, stop in (("train", 0, first), ("val", first, second), ("test", second, len(series))):
+                parts[name] += self._between_gaps(series, start, stop)
+        origin = (
+            f"made here, in time: of each series the first {self.train:g} to train, the next {self.val:g} to validate"
+        )
+        return Splits(**parts, origin=origin, files=self._hashes())
+
+    def _as_given(self) -> Splits:
+        train, val = [], []
+        learnt, tested = self._all(self.path / "train"), self._all(self.path / "test")
+        _same_channels([*learnt, *tested])
+        share = self.val / (self.train + self.val)
+        for series in learnt:
+            cut = round((1 - share) * len(series))
+            train += self._between_gaps(series, 0, cut)
+            val += self._between_gaps(series, cut, len(series))
+        test = [part for series in tested for part in self._between_gaps(series, 0, len(series))]
+        origin = f"as given; val made here, in time: the last {share:.2g} of each training series"
+        return Splits(train, val, test, origin=origin, files=self._hashes())
+
+    def _all(self, path: Path) -> list[Series]:
+        if not path.exists():
+            raise DataError(f"{path}: no such file or folder")
+        files = [path] if path.is_file() else _tables(path)
+        if not files:
+            raise DataError(f"{path}: holds no table ({', '.join(SUFFIXES)})")
+        windows = read_windows(self.windows) if self.windows else None
+        found = []
+        for file in files:
+            series = read_series(file, self.form, file.name if path.is_file() else file.relative_to(path).as_posix())
+            if windows is not None and self.windows is not None:
+                known = [value for key, value in windows.items() if key == series.name or Path(key).name == file.name]
+                if not known:
+                    raise DataError(
+                        f"{self.windows}: says nothing of {series.name}; an empty list says that nothing is wrong"
+                    )
+                flags = flag_windows(series, known[0], self.windows)
+                series = Series(series.name, series.values, series.channels, series.times, flags)
+            found.append(series)
+        _same_channels(found)
+        return found
+
+    def _between_gaps(self, series: Series, start: int, stop: int) -> list[Stretch]:
+        """The rows, cut wherever time makes a jump."""
+        if series.times is None or stop - start < 3:
+            return [Stretch(series, start, stop)] if stop > start else []
+        steps = np.diff(series.times[start:stop]).astype(np.float64)
+        cuts = np.flatnonzero(steps > self.gap * max(np.median(steps), np.finfo(float).tiny)) + 1
+        edges = [start, *(start + cuts).tolist(), stop]
+        return [Stretch(series, first, last) for first, last in pairwise(edges)]
+
+    def _hashes(self) -> dict[str, dict[str, str]]:
+        files = [self.path] if self.path.is_file() else _tables(self.path)
+        return {str(file): {"sha256": sha256_of(file)} for file in files}
+
+
+def _tables(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+
+
+def _same_channels(found: Sequence[Series]) -> None:
+    for series in found[1:]:
+        if series.channels != found[0].channels:
+            raise DataError(
+                f"{series.name}: has the channels {', '.join(series.channels)}; {found[0].name} has "
+                f"{', '.join(found[0].channels)}: name those that all files have with data.channels=[…]"
+            )

@@ -287,6 +287,8 @@ def test_the_readmes_commands_work(cli, tiny, tmp_path):
     PIL.Image.fromarray(random.integers(0, 256, (90, 80, 3), dtype=np.uint8)).save(tmp_path / "photo.png")
     rows = [f"a {['fine', 'poor'][i % 2]} film number {i},{['good', 'bad'][i % 2]}\n" for i in range(60)]
     (tmp_path / "reviews.csv").write_text("text,label\n" + "".join(rows))
+    sensors = [f"{at},{np.sin(at / 9):.3f},{random.normal():.3f}" for at in range(200)]
+    (tmp_path / "sensors.csv").write_text("time,a,b\n" + "\n".join(sensors) + "\n")
     for command in commands:
         words = shlex.split(command, comments=True)[1:]
         if words[:2] == ["data", "get"] or (words[0] == "export" and importlib.util.find_spec("onnxruntime") is None):

@@ -110,6 +110,9 @@ class Windows(Sequence[Stretch]):
         self.runs = [run for stretch in stretches for run in _normal_runs(stretch) if len(run) >= length]
         counts = [(len(run) - length) // stride + 1 for run in self.runs]
         self.ends = np.cumsum(counts, dtype=np.int64)
+        self._before = self.ends - counts
+        self._firsts = np.array([run.start for run in self.runs], dtype=np.int64)
+        self._views = [np.lib.stride_tricks.sliding_window_view(run.series.values, length, axis=0) for run in self.runs]
 
     def __len__(self) -> int:
         return int(self.ends[-1]) if len(self.ends) else 0
@@ -118,9 +121,11 @@ class Windows(Sequence[Stretch]):
         """For windows by number: which run each lies in, and the row of the series at which it starts."""
         numbers = np.asarray(indices, dtype=np.int64)
         run = np.searchsorted(self.ends, numbers, side="right")
-        before = np.where(run > 0, self.ends[run - 1], 0)
-        firsts = np.array([each.start for each in self.runs], dtype=np.int64)
-        return run, firsts[run] + (numbers - before) * self.stride
+        return run, self._firsts[run] + (numbers - self._before[run]) * self.stride
+
+    def cut(self, run: int, starts: np.ndarray) -> np.ndarray:
+        """The windows of a run that start at these rows of its series, copied out of it: (windows, channels, length)."""
+        return self._views[run][starts]
 
     @overload
     def __getitem__(self, index: int) -> Stretch: ...

@@ -108,12 +108,12 @@ class SeriesEncoder(Encoder):
     def collate(self, items: Sequence[Stretch], draws: Draws | None = None) -> Batch:
         """Standardise, and pad to the longest with zeros, which are the channels' means."""
         longest = max(len(item) for item in items)
-        values = np.zeros((len(items), longest, len(self.channels)), dtype=np.float32)
+        values = np.zeros((len(items), len(self.channels), longest), dtype=np.float32)
         anomalies = np.full((len(items), longest), UNKNOWN, dtype=np.int8)
         counted = np.zeros((len(items), longest), dtype=bool)
         for row, item in enumerate(items):
             mean, deviation = self._scale(item.series)
-            np.divide(item.values - mean, deviation, out=values[row, : len(item)], casting="unsafe")
+            values[row, :, : len(item)] = (item.values.T - mean[:, None]) / deviation[:, None]
             if item.anomalies is not None:
                 anomalies[row, : len(item)] = item.anomalies
             counted[row, : len(item)] = True
@@ -124,22 +124,23 @@ class SeriesEncoder(Encoder):
         if not isinstance(examples, Windows):
             return super().gather(examples, indices, draws)
         runs, starts = examples.places(indices)
-        values = np.empty((len(starts), examples.length, len(self.channels)), dtype=np.float32)
+        values = np.empty((len(starts), len(self.channels), examples.length), dtype=np.float32)
         anomalies = np.full((len(starts), examples.length), UNKNOWN, dtype=np.int8)
-        for run in np.unique(runs):
-            series, chosen = examples.runs[run].series, runs == run
+        numbers = runs.tolist()
+        for run in set(numbers):
+            series = examples.runs[run].series
+            chosen: Any = slice(None) if numbers.count(run) == len(numbers) else runs == run
             mean, deviation = self._scale(series)
-            windows = np.lib.stride_tricks.sliding_window_view(series.values, examples.length, axis=0)[starts[chosen]]
-            values[chosen] = (windows.transpose(0, 2, 1) - mean) / deviation
+            values[chosen] = (examples.cut(run, starts[chosen]) - mean[:, None]) / deviation[:, None]
             if series.anomalies is not None:
                 anomalies[chosen] = 0  # a window with a known anomaly is none
-        names = [examples.runs[run].series.name for run in runs]
+        names = [examples.runs[run].series.name for run in numbers]
         return self._batch(values, anomalies, np.ones(anomalies.shape, dtype=bool), names)
 
     def _batch(self, values: np.ndarray, anomalies: np.ndarray, counted: np.ndarray, names: list[str]) -> Batch:
         if self.clip is not None:
             np.clip(values, -self.clip, self.clip, out=values)
-        tensor = torch.from_numpy(values).transpose(1, 2).contiguous()  # (batch, channels, time)
+        tensor = torch.from_numpy(values)
         target = {
             "values": tensor,
             "anomalies": torch.from_numpy(anomalies),

@@ -78,7 +78,7 @@ class Sensors(Reader):
             true = run_pump(self.length, random, self.drift)
             values = true + NOISE * random.standard_normal(true.shape)
             flags = inject(values, true, second, random, self.anomalies, 1 / max(self.difficulty, 1e-6))
-            times = np.datetime64("2024-01-01T00:00") + np.arange(self.length) * np.timedelta64(10, "m")
+            times = np.datetime64("2024-01-01T00:00:00") + np.arange(self.length) * np.timedelta64(10, "m")
             series = Series(f"pump {number}", values.astype(np.float32), CHANNELS, times, flags)
             for name, start, stop in (("train", 0, first), ("val", first, second), ("test", second, self.length)):
                 parts[name].append(Stretch(series, start, stop))

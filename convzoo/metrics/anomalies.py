@@ -21,7 +21,8 @@ class AnomalyMeter:
     * `false_alarm_rate` FP / (FP + TN) and `missed_alarm_rate` FN / (FN + TP)
     * `events_found`: the part of true intervals in which a step is flagged; `detection_delay`: how many steps after its beginning
       the first is, a mean over those found
-    * `vus_pr`: the volume under the surface of precision and recall, a mean over the series that hold an anomaly
+    * `vus_pr`: the volume under the surface of precision and recall, a mean over the series that hold an anomaly; mind that by
+      its definition a detector that says the same of all steps gets about (1 + the part of anomalous steps) / 2
     """
 
     def __init__(self) -> None:

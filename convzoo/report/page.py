@@ -56,7 +56,7 @@ def write_report(
     )
     with (home / "metrics.csv").open(newline="", encoding="utf-8") as file:
         metrics = list(csv.DictReader(file))
-    score = _chosen(metrics, results, summary.main_score(recipe, results))
+    score = task.best_by.removeprefix("-")
     page = template.render(
         name=recipe.name,
         about=recipe.about,
@@ -68,7 +68,7 @@ def write_report(
         rows=[(row, [summary.written(row, column) for column in shown]) for row in summary.rows(recipe, results)],
         expect=[(name, low, high, results["scores"].get(name)) for name, (low, high) in recipe.expect.items()],
         repeated=results.get("repeated"),
-        curves=html_safe(figures.curves(metrics, score, results.get("best_step"))) if metrics else "",
+        curves=html_safe(figures.curves(metrics, score, results.get("best_step"))) if metrics and score in metrics[0] else "",
         sections=sections(task, Material(model, encoder, examples, predictions)),
         breakdown=breakdown,
         layers=layer_rows(breakdown),
@@ -92,8 +92,3 @@ def layer_rows(breakdown: Breakdown) -> list[dict[str, str]]:
         }
         for layer in breakdown.layers
     ]
-
-
-def _chosen(metrics: Sequence[Mapping[str, str]], results: Mapping[str, Any], main: str) -> str:
-    name = main.replace("test/", "val/")
-    return name if metrics and name in metrics[0] else next(key for key in metrics[0] if key.startswith("val/"))

@@ -82,8 +82,9 @@ class Encoder(ABC):
         """
         return self.example.from_lines(lines)  # type: ignore[attr-defined]
 
-    def length(self, item: Any) -> int | None:
-        """The length of a prepared item, by which batches are bucketed; None where all have one size."""
+    def length(self, item: Any) -> int | tuple[int, ...] | None:
+        """The length of a prepared item, by which batches are bucketed; of several sequences, each one's, the weightier first;
+        None where all have one size."""
         return None
 
     def input_names(self, item: Any) -> list[str] | None:

@@ -13,7 +13,7 @@ def split_words(text: str) -> list[str]:
 
 
 def joining_words(texts: Iterable[str]) -> tuple[set[str], set[str]]:
-    """The words that mostly stand without a space before them (a full stop), and those without one after them (a bracket)."""
+    """The marks that mostly stand without a space before them (a full stop), and those without one after them (a bracket)."""
     count, before, after = Counter[str](), Counter[str](), Counter[str]()
     for text in texts:
         last, end = "", -1
@@ -24,10 +24,9 @@ def joining_words(texts: Iterable[str]) -> tuple[set[str], set[str]]:
                 before[word] += 1
                 after[last] += 1
             last, end = word, match.end()
-    return (
-        {word for word, times in before.items() if 2 * times > count[word]},
-        {word for word, times in after.items() if 2 * times > count[word]},
-    )
+    # A name that always ends its sentence is no reason to glue whatever follows it.
+    marks = {word for word in count if not any(letter.isalnum() for letter in word)}
+    return {word for word in marks if 2 * before[word] > count[word]}, {word for word in marks if 2 * after[word] > count[word]}
 
 
 def join_words(words: Sequence[str], before: set[str], after: set[str]) -> str:

@@ -76,7 +76,9 @@ class Loader:
         self.bucket = bucket
         self.batch_tokens = batch_tokens
         if batch_tokens and not bucket:
-            raise RecipeError("train.batch_tokens makes batches of like length; set train.batch_size for train.bucket=false")
+            raise RecipeError(
+                "train.batch_tokens makes batches of like length; set train.batch_size for train.bucket=false"
+            )
 
     @cached_property
     def steps_per_epoch(self) -> int:

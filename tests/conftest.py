@@ -36,18 +36,22 @@ TINY = {
                         "model.channels=8", "model.embedding_size=8"],
     "emotion_cnn2d": ["data.train=84", "data.val=28", "data.test=28", "train.epochs=2", "train.batch_size=14",
                       "model.channels=[4,8,8]", "model.hidden=8"],
+    "translation_convs2s": ["data.train=120", "data.val=40", "data.test=40", "train.epochs=2", "train.batch_tokens=300",
+                            "model.channels=16", "model.embedding_size=16", "model.encoder_layers=2", "model.decoder_layers=2"],
 }  # fmt: skip
 """For each embedded recipe, overrides that make it run in about two seconds."""
 
 PLAIN = {
     "sentiment_cnn1d": ["model.dropout=0.0", "data.train=110"],
     "emotion_cnn2d": ["model.dropouts=[0.0,0.0,0.0]", "model.hidden_dropout=0.0", "data.train=80"],
+    "translation_convs2s": ["model.dropout=0.0", "data.train=110"],
 }
 """For each embedded recipe, overrides that leave nothing in a step to chance, with an odd last batch."""
 
 RAW = {
     "sentiment_cnn1d": lambda: ["a dull plot"],
     "emotion_cnn2d": lambda: [np.zeros((48, 48), np.uint8)],
+    "translation_convs2s": lambda: ["the dog sees a cat ."],
 }
 """For each embedded recipe, raw input that `Run.predict` takes."""
 

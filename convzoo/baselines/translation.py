@@ -51,10 +51,10 @@ class WordDictionary(Baseline):
 class PhraseTable(Baseline):
     """Translates by the longest phrases it knows, from left to right (Koehn et al. 2003, aclanthology.org/N03-1017, §2 and §4).
 
-    Words are aligned by IBM model 1 in both directions; where both agree they are linked, and a neighbour of a link is added where
-    one of them has it. Every pair of phrases whose words are linked to each other only is counted; a phrase's translation is the
-    one that it had most often, and counts from `least` times on. The order is the source's. A word that is in no phrase is looked
-    up in the dictionary of the model, and else copied.
+    Words are aligned by IBM model 1 in both directions; where both agree they are linked, and a neighbour of a link is added
+    where one of them has it. Every pair of phrases whose words are linked to each other only is counted; a phrase's translation
+    is the one that it had most often, and counts from `least` times on. The order is the source's. A word that is in no phrase
+    is looked up in the dictionary of the model, and else copied.
 
     Args:
         longest: words of a phrase
@@ -79,7 +79,9 @@ class PhraseTable(Baseline):
             links = _symmetric(set(one), {(j, i) for i, j in other}, len(source), len(target))
             for (start, stop), (first, last) in phrase_pairs(links, len(source), len(target), self.longest):
                 counts[tuple(source[start:stop])][tuple(target[first:last])] += 1
-        self.table = {(word,): [translation] for word, translation in model.dictionary().items()}
+        self.table: dict[tuple[str, ...], Words] = {
+            (word,): [translation] for word, translation in model.dictionary().items()
+        }
         for phrase, found in counts.items():
             # Where two are as frequent, the longer one: the shorter has left out what is linked to nothing.
             best, times = max(found.items(), key=lambda item: (item[1], len(item[0])))

@@ -44,10 +44,12 @@ class Pair:
         """
         found = []
         for value in values:
-            path = Path(value) if isinstance(value, Path) or len(str(value)) < 1000 and "\n" not in str(value) else None
             if isinstance(value, cls):
                 found.append(value)
-            elif path is not None and _is_file(path):
+                continue
+            named = isinstance(value, Path) or (len(str(value)) < 1000 and "\n" not in str(value))
+            path = Path(value) if named else None
+            if path is not None and _is_file(path):
                 lines = read_text_lines(path)
                 found += [cls(line, source=f"{path}:{number}") for number, line in enumerate(lines, 1)]
             elif isinstance(value, Path):

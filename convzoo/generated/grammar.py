@@ -1,6 +1,7 @@
 """English sentences and their German translations from one grammar: agreement, word order, particles, ambiguity, rare names."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from convzoo.core.reader import Reader
 from convzoo.core.translation import Pair
 from convzoo.ops.bleu import corpus_bleu
 from convzoo.ops.words import split_words
+
+T = TypeVar("T")
 
 PERSON, ANIMAL, THING = "person", "animal", "thing"
 # A word written "schön|hübsch" has two translations, of which nothing in the source tells which was taken.
@@ -29,7 +32,10 @@ class Noun:
 
 
 def _nouns(kind: str, table: str) -> tuple[Noun, ...]:
-    return tuple(Noun(*row.split()[:5], kind, *row.split()[5:]) for row in table.strip().splitlines())
+    rows = (row.split() for row in table.strip().splitlines())
+    return tuple(
+        Noun(one, many, ein, viele, gender, kind, *pronoun) for one, many, ein, viele, gender, *pronoun in rows
+    )
 
 
 NOUNS = (
@@ -94,7 +100,13 @@ AMBIGUOUS = (
 )  # fmt: skip
 """Each English word twice: a creature, or a thing. The verb, an adjective or what is said later tells which."""
 
-CREATURE_ADJECTIVES = (("tired", "müd"), ("hungry", "hungrig"), ("young", "jung"), ("clever", "klug"), ("sad", "traurig|betrübt"))
+CREATURE_ADJECTIVES = (
+    ("tired", "müd"),
+    ("hungry", "hungrig"),
+    ("young", "jung"),
+    ("clever", "klug"),
+    ("sad", "traurig|betrübt"),
+)
 THING_ADJECTIVES = (("broken", "kaputt"), ("rusty", "rostig"), ("heavy", "schwer"), ("cheap", "billig"), ("new", "neu"))
 ANY_ADJECTIVES = (
     ("old", "alt"), ("small", "klein"), ("big", "groß"), ("red", "rot"), ("brown", "braun"), ("beautiful", "schön|hübsch"),
@@ -119,7 +131,12 @@ def _verb(english: str, german: str, subjects: tuple[str, ...], objects: tuple[s
     first, second, third, *particle = english.split()
     one, many, infinitive, participle, *prefix = german.split()
     return Verb(
-        (first, second, third), " ".join(particle), (one, many, infinitive, participle), " ".join(prefix), subjects, objects
+        (first, second, third),
+        " ".join(particle),
+        (one, many, infinitive, participle),
+        " ".join(prefix),
+        subjects,
+        objects,
     )
 
 
@@ -236,8 +253,8 @@ class Grammar(Reader):
     … away"); some nouns mean a creature or a thing, and only the verb, an adjective or what follows tells; names, of which most
     are made up and stand in one sentence only, are to be copied.
 
-    Some words have two translations, of which the rarer is taken with the probability `noise`, whatever the sentence says. Whoever
-    knows the grammar takes the commoner: the BLEU of that is the `ceiling`.
+    Some words have two translations, of which the rarer is taken with the probability `noise`, whatever the sentence says.
+    Whoever knows the grammar takes the commoner: the BLEU of that is the `ceiling`.
 
     Args:
         train: number of pairs to learn from
@@ -297,7 +314,7 @@ class Grammar(Reader):
     def _chance(self, probability: float) -> bool:
         return bool(self.random.random() < probability)
 
-    def _of(self, choices: tuple) -> tuple:
+    def _of(self, choices: tuple[T, ...]) -> T:
         return choices[int(self.random.random() * len(choices))]
 
     def _either(self, word: str) -> str:
@@ -306,8 +323,8 @@ class Grammar(Reader):
 
     def _name(self) -> str:
         if not self._chance(self.rare):
-            return str(self._of(COMMON_NAMES))
-        return "".join(str(self._of(SYLLABLES)) for _ in range(2 + self._chance(0.5))).capitalize()
+            return self._of(COMMON_NAMES)
+        return "".join(self._of(SYLLABLES) for _ in range(2 + self._chance(0.5))).capitalize()
 
     def _phrase(self, kinds: tuple[str, ...], told: bool) -> NounPhrase:
         """A noun phrase of one of these kinds; `told` says that the verb tells a creature from a thing."""
@@ -315,7 +332,6 @@ class Grammar(Reader):
             return NounPhrase(None, self._name())
         ambiguous = self._chance(self.difficulty / 2)
         noun = self._of(tuple(noun for noun in (AMBIGUOUS if ambiguous else NOUNS) if noun.kind in kinds))
-        assert isinstance(noun, Noun)
         own = THING_ADJECTIVES if noun.kind == THING else CREATURE_ADJECTIVES
         adjective = None
         if ambiguous and not told:
@@ -327,12 +343,11 @@ class Grammar(Reader):
     def _sentence(self) -> tuple[str, str]:
         transitive = self._chance(0.75)
         verb = self._of(TRANSITIVE if transitive else INTRANSITIVE)
-        assert isinstance(verb, Verb)
         subject = self._phrase(verb.subjects, THING not in verb.subjects or verb.subjects == (THING,))
         thing = None
         if verb.objects:
             thing = self._phrase(verb.objects, not {PERSON, THING} <= {*verb.objects})
-        tense = str(self._of(("present", "present", "perfect", "future")))
+        tense = self._of(("present", "present", "perfect", "future"))
         time = self._of(TIMES[tense]) if self._chance(0.4) else None
         adverb = self._of(ADVERBS) if self._chance(0.3) else None
         english = [time[0]] if time else []
@@ -353,7 +368,7 @@ class Grammar(Reader):
         return f"{' '.join(english)}{after_english} .", f"{' '.join(german)}{after_german} ."
 
     def _english(
-        self, verb: Verb, tense: str, plural: bool, thing: NounPhrase | None, adverb: tuple | None
+        self, verb: Verb, tense: str, plural: bool, thing: NounPhrase | None, adverb: tuple[str, str] | None
     ) -> list[str]:
         third, base, participle = verb.english
         words = {
@@ -362,7 +377,7 @@ class Grammar(Reader):
             "future": f"will {base}",
         }[tense]
         rest = [thing.english] if thing else []
-        return [words, *rest, *([verb.particle] if verb.particle else []), *([str(adverb[0])] if adverb else [])]
+        return [words, *rest, *([verb.particle] if verb.particle else []), *([adverb[0]] if adverb else [])]
 
     def _german(self, verb: Verb, tense: str, plural: bool) -> tuple[str, str]:
         """What is second in the clause, and what is last."""
@@ -384,16 +399,23 @@ class Grammar(Reader):
             verb for verb in TRANSITIVE if kind in (verb.subjects if does else verb.objects) and not verb.particle
         )  # fmt: skip
         verb = self._of(fitting)
-        assert isinstance(verb, Verb)
         one, many, *_ = verb.german
         if does:
             other = self._phrase(verb.objects, False)
             english = f"{verb.english[head.plural]} {other.english}"
-            words = [head.relative("nominative"), other.german("accusative"), verb.prefix + (many if head.plural else one)]
+            words = [
+                head.relative("nominative"),
+                other.german("accusative"),
+                verb.prefix + (many if head.plural else one),
+            ]
         else:
             other = self._phrase(tuple(kind for kind in verb.subjects if kind != THING), False)
             english = f"{other.english} {verb.english[other.plural]}"
-            words = [head.relative("accusative"), other.german("nominative"), verb.prefix + (many if other.plural else one)]
+            words = [
+                head.relative("accusative"),
+                other.german("nominative"),
+                verb.prefix + (many if other.plural else one),
+            ]
         return f" that {english}", f" , {' '.join(words)} ,"
 
     def _because(self, subject: NounPhrase) -> tuple[str, str]:
@@ -401,7 +423,7 @@ class Grammar(Reader):
         noun = subject.noun
         assert noun is not None
         adjective = self._of(THING_ADJECTIVES if noun.kind == THING else CREATURE_ADJECTIVES)
-        stem = "müde|müde" if adjective[1] == "müd" else str(adjective[1])
+        stem = "müde|müde" if adjective[1] == "müd" else adjective[1]
         if subject.plural:
             return f" , because they are {adjective[0]}", f" , weil sie {stem} sind"
         return f" , because {noun.pronoun} is {adjective[0]}", f" , weil {PRONOUNS[noun.gender]} {stem} ist"

@@ -15,17 +15,17 @@ class StepAttention(nn.Module):
     r"""The attention of one decoder layer in ConvS2S (Gehring et al. 2017, arXiv:1705.03122, §3.3). Each layer has its own, so
     that a layer knows what those before it have looked at.
 
-    $d_i = W h_i + b + g_i$, $a_{ij} = \mathrm{softmax}_j(d_i \cdot z_j)$, $c_i = \sqrt m \sum_j a_{ij} (z_j + e_j)$, and the output
-    is $(V c_i + h_i) \sqrt{1/2}$. h is the layer's features, g the vectors of the tokens that are already written, z and e the
-    features and the vectors of the m source tokens; $\sqrt m$ keeps the variance of what is a mean of m vectors (§3.4).
+    $d_i = W h_i + b + g_i$, $a_{ij} = \mathrm{softmax}_j(d_i \cdot z_j)$, $c_i = \sqrt m \sum_j a_{ij} (z_j + e_j)$, and the
+    output is $(V c_i + h_i) \sqrt{1/2}$. h is the layer's features, g the vectors of the tokens that are already written, z and e
+    the features and the vectors of the m source tokens; $\sqrt m$ keeps the variance of what is a mean of m vectors (§3.4).
 
     Args:
         channels: of the layer
         size: of the embedding
 
     Shape:
-        x: (batch, channels, target); embedded: (batch, size, target); keys and values: (batch, size, source); mask: (batch, source),
-        true where there is a token; output: (batch, channels, target) and the weights (batch, target, source).
+        x: (batch, channels, target); embedded: (batch, size, target); keys and values: (batch, size, source); mask: (batch,
+        source), true where there is a token; output: (batch, channels, target) and the weights (batch, target, source).
     """
 
     def __init__(self, channels: Positive, size: Positive) -> None:

@@ -69,7 +69,11 @@ class TokenEmbedding(nn.Module):
 
 
 def tie_embeddings(
-    source: TokenEmbedding, target: TokenEmbedding, output: nn.Linear, tied: Literal["none", "output", "all"], joint: bool
+    source: TokenEmbedding,
+    target: TokenEmbedding,
+    output: nn.Linear,
+    tied: Literal["none", "output", "all"],
+    joint: bool,
 ) -> None:
     """Let the output's weights be the target's vectors, and these the source's too.
 

@@ -14,8 +14,8 @@ from convzoo.layers.dropout import Dropout
 class LightweightConvolution(nn.Module):
     r"""Lightweight and dynamic convolutions over a sequence (Wu et al. 2019, arXiv:1901.10430, §3 and §4).
 
-    $y_{c,t} = \sum_j \mathrm{softmax}_j(w_{h(c)})_j \, x_{c,\, t + j - l}$: a depthwise convolution whose H kernels are shared by the
-    C/H channels of a head and sum to one; l taps lie before the position: all but one if causal, else half of them. A dynamic
+    $y_{c,t} = \sum_j \mathrm{softmax}_j(w_{h(c)})_j \, x_{c,\, t + j - l}$: a depthwise convolution whose H kernels are shared by
+    the C/H channels of a head and sum to one; l taps lie before the position: all but one if causal, else half of them. A dynamic
     one makes its kernels from the position itself, $w = W x_t$.
 
     Args:
@@ -63,7 +63,9 @@ class LightweightConvolution(nn.Module):
             return F.conv1d(padded, self._kernels().to(x.dtype).unsqueeze(1), groups=self.channels)
         kernels = self._made(x)
         y = torch.zeros_like(x).unflatten(1, (self.heads, -1))
-        for tap in range(self.kernel_size):  # (batch, heads, 1, length) of the one, (batch, heads, share, length) of the other
+        for tap in range(
+            self.kernel_size
+        ):  # (batch, heads, 1, length) of the one, (batch, heads, share, length) of the other
             y = y + kernels[:, :, tap : tap + 1] * padded[:, :, tap : tap + x.shape[2]].unflatten(1, (self.heads, -1))
         return y.flatten(1, 2)
 

@@ -39,7 +39,9 @@ class TranslationMeter:
         Raises:
             ValueError: a sentence has no reference.
         """
-        self.texts += [(texts[0], reference) for texts, reference in zip(outputs.texts, target["references"], strict=True)]
+        self.texts += [
+            (texts[0], reference) for texts, reference in zip(outputs.texts, target["references"], strict=True)
+        ]
         if outputs.losses is not None:
             self.losses += torch.from_numpy(np.asarray(outputs.losses, dtype=np.float64)).sum(dim=0)
 
@@ -51,7 +53,9 @@ class TranslationMeter:
         found = {
             "bleu": bleu.corpus_score(written, [references]).score / 100,
             "chrf": chrf.corpus_score(written, [references]).score / 100,
-            "token_bleu": corpus_bleu([self.words(text) for text in written], [self.words(text) for text in references]),
+            "token_bleu": corpus_bleu(
+                [self.words(text) for text in written], [self.words(text) for text in references]
+            ),
         }
         loss, tokens, right = sum_over_processes(self.losses).tolist()
         if tokens:
@@ -85,4 +89,6 @@ def sentence_bleu(written: Sequence[str], references: Sequence[str], lower: bool
     from sacrebleu.metrics import BLEU
 
     bleu = BLEU(lowercase=lower, effective_order=True)
-    return [bleu.sentence_score(text, [reference]).score / 100 for text, reference in zip(written, references, strict=True)]
+    return [
+        bleu.sentence_score(text, [reference]).score / 100 for text, reference in zip(written, references, strict=True)
+    ]

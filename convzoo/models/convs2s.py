@@ -1,7 +1,7 @@
 """Convolutional sequence to sequence: gated convolutions that read, causal ones that write, an attention in each that writes."""
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -73,6 +73,7 @@ class ConvS2S(nn.Module):
         self.encoder = nn.ModuleList(
             GatedConvolution(1, channels, channels, encoder_kernel_size, "same", dropout) for _ in range(encoder_layers)
         )
+        self.encoder_dropouts = nn.ModuleList(Dropout(dropout) if dropout else nn.Identity() for _ in self.encoder)
         self.keys = pointwise(channels, embedding_size)
         self.target_embedding = TokenEmbedding(target_size, embedding_size)
         self.target_positions = LearnedPositions(max_positions, embedding_size)
@@ -81,7 +82,9 @@ class ConvS2S(nn.Module):
             _DecoderLayer(channels, embedding_size, decoder_kernel_size, dropout) for _ in range(decoder_layers)
         )
         self.end = pointwise(channels, embedding_size)
-        self.dropout = Dropout(dropout) if dropout else nn.Identity()
+        self.source_dropout, self.target_dropout, self.dropout = (
+            Dropout(dropout) if dropout else nn.Identity() for _ in range(3)
+        )
         self.output = nn.Linear(embedding_size, target_size)
         for embedding in (self.source_embedding, self.target_embedding):
             assert embedding.learned is not None
@@ -109,10 +112,10 @@ class ConvS2S(nn.Module):
         mask = source.ne(PADDING)
         hidden = ~mask.unsqueeze(1)
         positions = self.source_positions(torch.arange(source.shape[1], device=source.device))
-        embedded = self.dropout(self.source_embedding(source) + positions)
+        embedded = self.source_dropout(self.source_embedding(source) + positions)
         x = self.read(embedded)
-        for layer in self.encoder:
-            x = (layer(self.dropout(x.masked_fill(hidden, 0.0))) + x) * _HALF
+        for layer, dropout in zip(self.encoder, self.encoder_dropouts, strict=True):
+            x = (layer(dropout(x.masked_fill(hidden, 0.0))) + x) * _HALF
         keys = self.keys(x)
         if self.training:
             share = 1 / (2 * len(self.decoder))
@@ -123,7 +126,8 @@ class ConvS2S(nn.Module):
         """The decoder's state before the first token."""
         keys = memory["keys"]
         rows = len(keys)
-        state = {f"history{n}": layer.empty(rows, keys) for n, layer in enumerate(self.decoder)}
+        layers: Any = self.decoder
+        state = {f"history{n}": layer.empty(rows, keys) for n, layer in enumerate(layers)}
         return {**state, "position": torch.zeros(rows, dtype=torch.int64, device=keys.device)}
 
     def step(
@@ -133,11 +137,14 @@ class ConvS2S(nn.Module):
 
         It equals the last position of `forward` over all the tokens so far, without computing the others again.
         """
-        embedded = self.target_embedding(tokens.unsqueeze(1)) + self.target_positions(state["position"]).t().unsqueeze(2)
+        embedded = self.target_embedding(tokens.unsqueeze(1)) + self.target_positions(state["position"]).t().unsqueeze(
+            2
+        )
         x = self.begin(embedded)
         new = {"position": state["position"] + 1}
         looks = []
-        for number, layer in enumerate(self.decoder):
+        layers: Any = self.decoder
+        for number, layer in enumerate(layers):
             x, weights, new[f"history{number}"] = layer.step(x, embedded, memory, state[f"history{number}"])
             looks.append(weights)
         logits = self.output(self.end(x).squeeze(2))
@@ -145,7 +152,7 @@ class ConvS2S(nn.Module):
 
     def _write(self, target_in: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         positions = self.target_positions(torch.arange(target_in.shape[1], device=target_in.device))
-        embedded = self.dropout(self.target_embedding(target_in) + positions)
+        embedded = self.target_dropout(self.target_embedding(target_in) + positions)
         x = self.begin(embedded)
         looks = []
         for layer in self.decoder:

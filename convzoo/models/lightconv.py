@@ -1,7 +1,7 @@
 """Lightweight and dynamic convolutions that read and write: a lighter form of sequence to sequence."""
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -74,7 +74,7 @@ class LightConv(nn.Module):
         self.decoder = nn.ModuleList(
             _Layer(channels, heads, size, hidden, kind, dropout, weight_dropout, True) for size in decoder_kernel_sizes
         )
-        self.dropout = Dropout(dropout) if dropout else nn.Identity()
+        self.source_dropout, self.target_dropout = (Dropout(dropout) if dropout else nn.Identity() for _ in range(2))
         self.output = nn.Linear(channels, target_size, bias=False)
         nn.init.normal_(self.output.weight, 0.0, 1 / self.scale)
         for embedding in (self.source_embedding, self.target_embedding):
@@ -100,11 +100,13 @@ class LightConv(nn.Module):
         """What the decoder needs of a source, a row a sentence: each layer's keys and values, and the mask."""
         mask = source.ne(PADDING)
         hidden = ~mask.unsqueeze(1)
-        x = self._embedded(self.source_embedding, source, torch.arange(source.shape[1], device=source.device))
+        positions = self.positions(torch.arange(source.shape[1], device=source.device))
+        x = self.source_dropout(self.source_embedding(source) * self.scale + positions)
         for layer in self.encoder:
             x = layer(x, hidden)
         memory = {"mask": mask}
-        for number, layer in enumerate(self.decoder):
+        layers: Any = self.decoder
+        for number, layer in enumerate(layers):
             memory[f"keys{number}"], memory[f"values{number}"] = layer.attention.remember(x)
         return memory
 
@@ -112,7 +114,8 @@ class LightConv(nn.Module):
         """The decoder's state before the first token."""
         keys = memory["keys0"]
         rows, channels = keys.shape[:2]
-        state = {f"history{n}": keys.new_zeros(rows, channels, layer.history) for n, layer in enumerate(self.decoder)}
+        layers: Any = self.decoder
+        state = {f"history{n}": keys.new_zeros(rows, channels, layer.history) for n, layer in enumerate(layers)}
         return {**state, "position": torch.zeros(rows, dtype=torch.int64, device=keys.device)}
 
     def step(
@@ -126,20 +129,20 @@ class LightConv(nn.Module):
         x = vectors + self.positions(state["position"]).t().unsqueeze(2)
         new = {"position": state["position"] + 1}
         looks = []
-        for number, layer in enumerate(self.decoder):
+        layers: Any = self.decoder
+        for number, layer in enumerate(layers):
             x, weights, new[f"history{number}"] = layer.step(
                 x, memory[f"keys{number}"], memory[f"values{number}"], memory["mask"], state[f"history{number}"]
             )
             looks.append(weights)
         return self.output(x.squeeze(2)), torch.stack(looks).mean(dim=0).squeeze(1), new
 
-    def _embedded(self, embedding: TokenEmbedding, tokens: Tensor, positions: Tensor) -> Tensor:
-        return self.dropout(embedding(tokens) * self.scale + self.positions(positions))
-
     def _write(self, target_in: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        x = self._embedded(self.target_embedding, target_in, torch.arange(target_in.shape[1], device=target_in.device))
+        positions = self.positions(torch.arange(target_in.shape[1], device=target_in.device))
+        x = self.target_dropout(self.target_embedding(target_in) * self.scale + positions)
         looks = []
-        for number, layer in enumerate(self.decoder):
+        layers: Any = self.decoder
+        for number, layer in enumerate(layers):
             x, weights = layer.write(x, memory[f"keys{number}"], memory[f"values{number}"], memory["mask"])
             looks.append(weights)
         return self.output(x.transpose(1, 2)), torch.stack(looks).mean(dim=0)

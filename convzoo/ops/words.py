@@ -26,7 +26,9 @@ def joining_words(texts: Iterable[str]) -> tuple[set[str], set[str]]:
             last, end = word, match.end()
     # A name that always ends its sentence is no reason to glue whatever follows it.
     marks = {word for word in count if not any(letter.isalnum() for letter in word)}
-    return {word for word in marks if 2 * before[word] > count[word]}, {word for word in marks if 2 * after[word] > count[word]}
+    return {word for word in marks if 2 * before[word] > count[word]}, {
+        word for word in marks if 2 * after[word] > count[word]
+    }
 
 
 def join_words(words: Sequence[str], before: set[str], after: set[str]) -> str:

@@ -149,7 +149,11 @@ class ParallelText(Reader):
             if text.strip() and translation.strip():
                 pairs.append(Pair(text.strip(), translation.strip(), source=where))
             elif self.empty == "refuse":
-                side = "both sides are" if not (text + translation).strip() else f"the {'target' if text.strip() else 'source'} is"
+                side = (
+                    "both sides are"
+                    if not (text + translation).strip()
+                    else f"the {'target' if text.strip() else 'source'} is"
+                )
                 raise DataError(f"{where}: {side} empty; fill or delete the pair, or say data.empty=skip")
         return pairs, files
 
@@ -162,22 +166,30 @@ class ParallelText(Reader):
                 return Path(self.target)
             if not chosen:
                 names = [_ending(twin).removeprefix(".") for twin in twins]
-                raise DataError(f"{path}: has no twin for data.target={self.target}; {did_you_mean(self.target, names)}")
+                raise DataError(
+                    f"{path}: has no twin for data.target={self.target}; {did_you_mean(self.target, names)}"
+                )
             return chosen[0]
         if len(twins) != 1:
-            names = ", ".join(twin.name for twin in twins) or "none"
-            raise DataError(f"{path}: which file is its translation ({names})? say data.target=en, or the file's path")
+            found = ", ".join(twin.name for twin in twins) or "none"
+            raise DataError(f"{path}: which file is its translation ({found})? say data.target=en, or the file's path")
         return twins[0]
 
     def _tsv_rows(self, path: Path, lines: Sequence[str]) -> Iterator[tuple[str, str, str]]:
         """Two columns by place, or by name where the first line names them. Quotation marks are text."""
         heading = lines[0].split("\t") if lines else []
-        named = self.source is not None or self.target is not None or bool({*SOURCES} & {h.strip().lower() for h in heading})
+        named = (
+            self.source is not None
+            or self.target is not None
+            or bool({*SOURCES} & {h.strip().lower() for h in heading})
+        )
         first, second = self._columns(path, heading) if named else (0, 1)
         for number, line in enumerate(lines[named:], 1 + named):
             fields = line.split("\t")
             if len(fields) <= max(first, second):
-                raise DataError(f"{path}:{number}: has {len(fields)} column, not a source and a target with a tab between")
+                raise DataError(
+                    f"{path}:{number}: has {len(fields)} column, not a source and a target with a tab between"
+                )
             yield f"{path}:{number}", fields[first], fields[second]
 
     def _columns(self, path: Path, heading: Sequence[str]) -> tuple[int, int]:

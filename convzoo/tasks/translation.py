@@ -61,12 +61,13 @@ class Translation(Task):
         self.width = 1
         self.count = 1
 
-    def losses(
-        self, outputs: Float[Tensor, "batch target vocabulary"], target: Mapping[str, Any]
-    ) -> dict[str, Tensor]:
+    def losses(self, outputs: Float[Tensor, "batch target vocabulary"], target: Mapping[str, Any]) -> dict[str, Tensor]:
         """The cross-entropy of the tokens that are not padding."""
         loss = F.cross_entropy(
-            outputs.flatten(0, 1), target["tokens"].flatten(), ignore_index=PADDING, label_smoothing=self.label_smoothing
+            outputs.flatten(0, 1),
+            target["tokens"].flatten(),
+            ignore_index=PADDING,
+            label_smoothing=self.label_smoothing,
         )
         return {"cross_entropy": loss}
 
@@ -78,12 +79,13 @@ class Translation(Task):
         """
         losses = None
         if batch.size:
-            logits = model(**batch.inputs).float()
+            logits = model(**batch.inputs)
+            logits = logits if logits.dtype == torch.float64 else logits.float()
             tokens = batch.target["tokens"]
             there = tokens.ne(PADDING)
             lost = F.cross_entropy(logits.transpose(1, 2), tokens, ignore_index=PADDING, reduction="none")
             right = (logits.argmax(dim=2) == tokens) & there
-            losses = torch.stack([lost.sum(1), there.sum(1).float(), right.sum(1).float()], dim=1).cpu().numpy()
+            losses = torch.stack([value.double().sum(dim=1) for value in (lost, there, right)], dim=1).cpu().numpy()
         found = self.search(model, batch.inputs["source"])
         texts, scores = [], []
         for hypotheses, source in zip(found, batch.target["sources"], strict=True):

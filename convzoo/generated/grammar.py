@@ -57,7 +57,7 @@ NOUNS = (
         cat cats Katze Katzen f
         horse horses Pferd|Ross Pferde|Rosse n
         cow cows Kuh Kühe f
-        sheep sheep Schaf Schafe n
+        lamb lambs Lamm Lämmer n
         goat goats Ziege Ziegen f
         rabbit rabbits Kaninchen Kaninchen n
         frog frogs Frosch Frösche m

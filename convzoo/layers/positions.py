@@ -18,7 +18,7 @@ class LearnedPositions(nn.Module):
         deviation: of the normal distribution that they start from
 
     Shape:
-        positions: (any,), from 0; output: (size, any).
+        positions: (any,), from 0; output: (1, size, any).
     """
 
     def __init__(self, most: Positive, size: Positive, deviation: float = 0.1) -> None:
@@ -26,9 +26,9 @@ class LearnedPositions(nn.Module):
         self.table = nn.Embedding(most, size)
         nn.init.normal_(self.table.weight, 0.0, deviation)
 
-    def forward(self, positions: Int[Tensor, " length"]) -> Float[Tensor, "size length"]:
+    def forward(self, positions: Int[Tensor, " length"]) -> Float[Tensor, "1 size length"]:
         """Look them up."""
-        return self.table(positions.clamp(max=self.table.num_embeddings - 1)).transpose(0, 1)
+        return self.table(positions.clamp(max=self.table.num_embeddings - 1)).t().unsqueeze(0)
 
 
 class SinusoidalPositions(nn.Module):
@@ -38,7 +38,7 @@ class SinusoidalPositions(nn.Module):
         size: of a vector, even
 
     Shape:
-        positions: (any,), from 0; output: (size, any).
+        positions: (any,), from 0; output: (1, size, any).
     """
 
     def __init__(self, size: Positive) -> None:
@@ -49,7 +49,7 @@ class SinusoidalPositions(nn.Module):
         self.register_buffer("rates", rates, persistent=False)
         self.rates: Tensor
 
-    def forward(self, positions: Int[Tensor, " length"]) -> Float[Tensor, "size length"]:
+    def forward(self, positions: Int[Tensor, " length"]) -> Float[Tensor, "1 size length"]:
         """The waves at these positions."""
         angles = self.rates[:, None] * positions.to(self.rates.dtype)
-        return torch.cat([angles.sin(), angles.cos()])
+        return torch.cat([angles.sin(), angles.cos()]).unsqueeze(0)

@@ -137,8 +137,8 @@ class ConvS2S(nn.Module):
 
         It equals the last position of `forward` over all the tokens so far, without computing the others again.
         """
-        embedded = self.target_embedding(tokens.unsqueeze(1)) + self.target_positions(state["position"]).t().unsqueeze(
-            2
+        embedded = self.target_embedding(tokens.unsqueeze(1)) + self.target_positions(state["position"]).permute(
+            2, 1, 0
         )
         x = self.begin(embedded)
         new = {"position": state["position"] + 1}

@@ -126,7 +126,7 @@ class LightConv(nn.Module):
         It equals the last position of `forward` over all the tokens so far, without computing the others again.
         """
         vectors = self.target_embedding(tokens.unsqueeze(1)) * self.scale
-        x = vectors + self.positions(state["position"]).t().unsqueeze(2)
+        x = vectors + self.positions(state["position"]).permute(2, 1, 0)
         new = {"position": state["position"] + 1}
         looks = []
         layers: Any = self.decoder

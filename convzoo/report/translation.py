@@ -103,7 +103,15 @@ def _attention(task: Translation, material: Material, rows: Sequence[Mapping[str
         with torch.no_grad():
             weights = model.attention(source, torch.tensor([[BEGIN, *best.tokens]]))[0].numpy()
         written = [encoder.target.tokens[number] for number in best.tokens] + ["</s>"]
-        drawn.append(figures.heat(weights, encoder.input_names(items[index]), written, "source", "written"))
+        drawn.append(
+            figures.heat(
+                weights,
+                [*encoder.tokenise(items[index][2].text, encoder.source), "</s>"][: weights.shape[1]],
+                written,
+                "source",
+                "written",
+            )
+        )
     return Section(
         "Where it looks",
         html_safe(

@@ -90,7 +90,7 @@ class Translation(Task):
         texts, scores = [], []
         for hypotheses, source in zip(found, batch.target["sources"], strict=True):
             # Nothing is what nothing means.
-            hypotheses = hypotheses[: self.count] if source else [Hypothesis([], 0.0, [])]
+            hypotheses = hypotheses[: self.count] if source else [Hypothesis([], 0.0, [])] * self.count
             texts.append([self.write(h.tokens, h.attended if self.copy_unknown else (), source) for h in hypotheses])
             scores.append([h.score for h in hypotheses])
         return Translations(texts, scores, losses)

@@ -1,6 +1,6 @@
 """Opponents for a translator: the source as it is, a word dictionary, and a table of phrases."""
 
-from collections import Counter, defaultdict
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -58,7 +58,7 @@ class PhraseTable(Baseline):
 
     Args:
         longest: words of a phrase
-        least: how often a phrase of several words must have had its translation
+        least: how often a phrase must have had its translation
         iterations: of expectation-maximisation
     """
 
@@ -74,19 +74,24 @@ class PhraseTable(Baseline):
         model = LexicalModel.learn(sources, targets, self.iterations)
         forth = model.align()
         back = LexicalModel.learn(targets, sources, self.iterations).align()
-        counts: dict[tuple[str, ...], Counter] = defaultdict(Counter)
+        self.table = model.dictionary()
+        # Phrases by number, and their pairs in one array: a counter for each phrase would take gigabytes.
+        ours: dict[str, int] = {}
+        theirs: dict[str, int] = {}
+        pairs = array("q")
         for source, target, one, other in zip(sources, targets, forth, back, strict=True):
             links = _symmetric(set(one), {(j, i) for i, j in other}, len(source), len(target))
             for (start, stop), (first, last) in phrase_pairs(links, len(source), len(target), self.longest):
-                counts[tuple(source[start:stop])][tuple(target[first:last])] += 1
-        self.table: dict[tuple[str, ...], Words] = {
-            (word,): [translation] for word, translation in model.dictionary().items()
-        }
-        for phrase, found in counts.items():
-            # Where two are as frequent, the longer one: the shorter has left out what is linked to nothing.
-            best, times = max(found.items(), key=lambda item: (item[1], len(item[0])))
-            if times >= self.least:
-                self.table[phrase] = list(best)
+                phrase = ours.setdefault(" ".join(source[start:stop]), len(ours))
+                pairs.append(phrase << 32 | theirs.setdefault(" ".join(target[first:last]), len(theirs)))
+        found, times = np.unique(np.asarray(pairs, dtype=np.int64), return_counts=True)
+        enough = times >= self.least
+        found, times = found[enough], times[enough]
+        phrases, translations = [*ours], [*theirs]
+        # Where two are as frequent, the longer one: the shorter has left out what is linked to nothing.
+        sizes = np.array([translations[number].count(" ") for number in (found & 0xFFFFFFFF).tolist()])
+        for key in found[np.lexsort((sizes, times))].tolist():
+            self.table[phrases[key >> 32]] = translations[key & 0xFFFFFFFF]
 
     def outputs(self, examples: Sequence[Pair]) -> Translations:
         """Phrase by phrase."""
@@ -97,9 +102,9 @@ class PhraseTable(Baseline):
         at = 0
         while at < len(source):
             for size in range(min(self.longest, len(source) - at), 0, -1):
-                phrase = tuple(source[at : at + size])
+                phrase = " ".join(source[at : at + size])
                 if phrase in self.table:
-                    written += self.table[phrase]
+                    written += self.table[phrase].split(" ")
                     break
             else:
                 size = 1

@@ -227,10 +227,11 @@ def main() -> int:
         print(json.dumps({"peak": memory_worker(options.worker, options.file, options.set)}))
         return 0
     print_environment(options.threads)
-    rates = train(options.set, options.rounds, options.steps)
-    print_medians(rates, "target tokens/s")
+    # Memory first: a process that is started begins with the peak of the one that starts it.
     peaks = memory(options.set, min(options.rounds, 3), options.threads)
     print_medians(peaks, "peak MB")
+    rates = train(options.set, options.rounds, options.steps)
+    print_medians(rates, "target tokens/s")
     times = write(options.set, options.rounds, options.lengths)
     rows = []
     for length, sides in times.items():

@@ -84,7 +84,7 @@ def _by_length(task: Translation, material: Material, rows: Sequence[Mapping[str
         texts = [str(rows[index]["translation"]) for index in inside]
         values.append(bleu.corpus_score(texts, [[str(rows[index]["true_translation"]) for index in inside]]).score)
         labels.append(f"{shortest}" if shortest == longest else f"{shortest} to {longest}")
-        notes.append(f"{len(inside)} sentences")
+        notes.append(f"n = {len(inside)}")
     drawn = figures.bars(labels, values, notes, "words of the source", "BLEU by length")
     return Section("BLEU by length", html_safe(drawn))
 

@@ -168,7 +168,7 @@ def loaders(experiment: Experiment, devices: Devices) -> dict[str, Loader]:
         pieces = experiment.encoder.pieces(examples) if name == "train" else examples
         found[name] = Loader(
             pieces, experiment.encoder, train.batch_size, train.seed, train.accumulate if name == "train" else 1,
-            train.bucket, devices.rank, devices.world, train.workers, train.cache_gigabytes * 1e9,
+            train.bucket, devices.rank, devices.world, train.workers, train.cache_gigabytes * 1e9, train.batch_tokens,
         )  # fmt: skip
     if len(found["train"].examples) < found["train"].parts:
         raise DataError(

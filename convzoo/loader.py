@@ -11,7 +11,7 @@ from torch import Tensor
 
 from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
-from convzoo.core.errors import DataError
+from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.randomness import Draws, permutation
 
 _CHUNK = 50
@@ -40,9 +40,12 @@ class Loader:
         world: processes
         workers: processes that prepare what does not fit in memory
         cache_bytes: the most that prepared examples may take in memory
+        batch_tokens: in place of `batch_size`: the most tokens that a batch may hold, padding counted; a longer example is a
+            batch by itself
 
     Raises:
-        DataError: the split is empty; later, an example cannot be prepared.
+        DataError: the split is empty; later, an example cannot be prepared, or has no length to count tokens by.
+        RecipeError: `batch_tokens` without buckets.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Loader:
         world: int = 1,
         workers: int = 2,
         cache_bytes: float = 4e9,
+        batch_tokens: int | None = None,
     ) -> None:
         self.examples = examples
         self.encoder = encoder
@@ -70,7 +74,21 @@ class Loader:
             raise DataError("a split has no examples")
         self.cache_bytes = cache_bytes
         self.bucket = bucket
-        self.steps_per_epoch = -(-len(examples) // batch_size)
+        self.batch_tokens = batch_tokens
+        if batch_tokens and not bucket:
+            raise RecipeError(
+                "train.batch_tokens makes batches of like length; set train.batch_size for train.bucket=false"
+            )
+
+    @cached_property
+    def steps_per_epoch(self) -> int:
+        """The same in every epoch."""
+        return len(self._order(0)) if self.batch_tokens else -(-len(self.examples) // self.batch_size)
+
+    @property
+    def examples_per_step(self) -> int:
+        """The mean over an epoch."""
+        return round(len(self.examples) / self.steps_per_epoch) if self.batch_tokens else self.batch_size
 
     @cached_property
     def items(self) -> list[Any] | None:
@@ -85,9 +103,17 @@ class Loader:
 
     @cached_property
     def lengths(self) -> np.ndarray | None:
-        """The examples' lengths, by which they are bucketed; None where they have none, or are not in memory."""
-        lengths = [self.encoder.length(item) for item in self.items] if self.items is not None and self.bucket else []
-        return np.array(lengths) if lengths and lengths[0] is not None else None
+        """The examples' lengths, (examples,) or (examples, sequences), by which they are bucketed; None where they have none,
+        or are not in memory."""
+        items: Any = self.items if self.bucket else None
+        if items is None and self.batch_tokens:
+            items = map(self.encoder.prepare, self.examples)
+        lengths = [self.encoder.length(item) for item in items] if items is not None else []
+        if lengths and lengths[0] is not None:
+            return np.array(lengths)
+        if self.batch_tokens:
+            raise DataError("train.batch_tokens: these data have no lengths; set train.batch_size instead")
+        return None
 
     def steps(self, epoch: int, start: int = 0) -> Iterator[list[Batch]]:
         """The steps of an epoch from step `start`: for each, this process's micro-batches (none where there are too few)."""
@@ -105,9 +131,12 @@ class Loader:
         """This process's share of the split, each example once and not augmented, with the examples' indices."""
         order = np.arange(len(self.examples))
         if self.lengths is not None:
-            order = np.argsort(self.lengths, kind="stable")
+            order = self._by_length(order)
         mine = order[self.rank :: self.world]
-        chunks = [mine[start : start + self.batch_size] for start in range(0, len(mine), self.batch_size)]
+        if self.batch_tokens:
+            chunks = self._by_tokens(mine)
+        else:
+            chunks = [mine[start : start + self.batch_size] for start in range(0, len(mine), self.batch_size)]
         batches = self._fulfil(chunks, lambda chunk: Request(chunk.tolist(), None))
         return zip((chunk.tolist() for chunk in chunks), batches, strict=True)
 
@@ -120,14 +149,37 @@ class Loader:
     def _order(self, epoch: int) -> list[np.ndarray]:
         order = permutation(len(self.examples), self.seed, epoch)
         size = self.batch_size
+        if self.batch_tokens:
+            # Those of equal length change places, the lengths in their order do not: so the cuts are the same in every epoch.
+            batches = self._by_tokens(self._by_length(order))
+            return [batches[index] for index in permutation(len(batches), self.seed + 1, epoch)]
         if self.lengths is None:
             return [order[start : start + size] for start in range(0, len(order), size)]
         batches = []
         for start in range(0, len(order), size * _CHUNK):
             chunk = order[start : start + size * _CHUNK]
-            chunk = chunk[np.argsort(self.lengths[chunk], kind="stable")]
+            chunk = self._by_length(chunk)
             batches += [chunk[first : first + size] for first in range(0, len(chunk), size)]
         return [batches[index] for index in permutation(len(batches), self.seed + 1, epoch)]
+
+    def _by_length(self, indices: np.ndarray) -> np.ndarray:
+        """The shortest first; those of equal length stay in their order."""
+        assert self.lengths is not None
+        lengths = self.lengths[indices]
+        return indices[np.argsort(lengths, kind="stable") if lengths.ndim == 1 else np.lexsort(lengths.T[::-1])]
+
+    def _by_tokens(self, indices: np.ndarray) -> list[np.ndarray]:
+        """Cut where the next example would make a batch, padded to its longest, hold more than `batch_tokens`."""
+        assert self.lengths is not None and self.batch_tokens is not None
+        lengths = self.lengths[indices].reshape(len(indices), -1).tolist()
+        cuts, start, longest = [], 0, lengths[0] if lengths else []
+        for place, sizes in enumerate(lengths):
+            grown = [max(pair) for pair in zip(longest, sizes, strict=True)]
+            if place > start and (place + 1 - start) * sum(grown) > self.batch_tokens:
+                cuts.append(place)
+                start, grown = place, sizes
+            longest = grown
+        return [part for part in np.split(indices, cuts) if len(part)]
 
     def _fulfil(self, parts: Sequence[np.ndarray], request: Callable[[np.ndarray], Request]) -> Iterator[Batch]:
         inline = self.items is not None or not self.encoder.cached or self.workers == 0 or len(parts) < 2

@@ -19,11 +19,15 @@ PARTS: dict[str, dict[str, str]] = {
         "series_table": "convzoo.readers.series_table:SeriesTable",
         "skab": "convzoo.readers.skab:Skab",
         "nab": "convzoo.readers.nab:Nab",
+        "grammar": "convzoo.generated.grammar:Grammar",
+        "parallel_text": "convzoo.readers.parallel_text:ParallelText",
+        "multi30k": "convzoo.readers.multi30k:Multi30k",
     },
     "encoder": {
         "series": "convzoo.encoders.series:SeriesEncoder",
         "text": "convzoo.encoders.text:TextEncoder",
         "image": "convzoo.encoders.image:ImageEncoder",
+        "parallel_text": "convzoo.encoders.parallel_text:ParallelTextEncoder",
     },
     "model": {
         "tcn1d": "convzoo.models.tcn1d:TCN1d",
@@ -33,11 +37,14 @@ PARTS: dict[str, dict[str, str]] = {
         "region_cnn1d": "convzoo.models.region_cnn1d:RegionCNN1d",
         "cnn2d": "convzoo.models.cnn2d:CNN2d",
         "resnet2d": "convzoo.models.resnet2d:ResNet2d",
+        "convs2s": "convzoo.models.convs2s:ConvS2S",
+        "lightconv": "convzoo.models.lightconv:LightConv",
     },
     "task": {
         "classification": "convzoo.tasks.classification:Classification",
         "anomaly_detection": "convzoo.tasks.anomaly_detection:AnomalyDetection",
         "nab_detection": "convzoo.tasks.nab_detection:NabDetection",
+        "translation": "convzoo.tasks.translation:Translation",
     },
     "baseline": {
         "always": "convzoo.baselines.anomalies:Always",
@@ -49,12 +56,15 @@ PARTS: dict[str, dict[str, str]] = {
         "nbsvm": "convzoo.baselines.text:NBSVM",
         "pixel_logistic_regression": "convzoo.baselines.image:PixelLogisticRegression",
         "eigen_svm": "convzoo.baselines.image:EigenSVM",
+        "copy_source": "convzoo.baselines.translation:CopySource",
+        "word_dictionary": "convzoo.baselines.translation:WordDictionary",
+        "phrase_table": "convzoo.baselines.translation:PhraseTable",
     },
 }
 
 KINDS = tuple(PARTS)
 
-EXTRAS: dict[str, str] = {}
+EXTRAS: dict[str, str] = {"task.translation": "translation"}
 """Parts that need an optional library: 'kind.name' -> the extra that brings it."""
 
 

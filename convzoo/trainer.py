@@ -100,7 +100,7 @@ class Trainer:
         progress = self.progress
         began = time.perf_counter() - progress.seconds
         evaluate_every = self.config.evaluate_every or self.train.steps_per_epoch
-        self._tell(Started(progress.step, self.total_steps, self.train.steps_per_epoch, self.config.batch_size))
+        self._tell(Started(progress.step, self.total_steps, self.train.steps_per_epoch, self.train.examples_per_step))
         with self._signals():
             steps = self._steps()
             while progress.step < self.total_steps and not progress.finished:

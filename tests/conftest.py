@@ -38,6 +38,8 @@ TINY = {
                       "model.channels=[4,8,8]", "model.hidden=8"],
     "anomaly_cnn1d": ["data.pumps=2", "data.length=700", "train.epochs=2", "train.batch_size=20", "model.channels=8",
                       "model.dilations=[1,2]", "encoder.window=32", "encoder.stride=3", "task.settle=8"],
+    "translation_convs2s": ["data.train=120", "data.val=40", "data.test=40", "train.epochs=2", "train.batch_tokens=300",
+                            "model.channels=16", "model.embedding_size=16", "model.encoder_layers=2", "model.decoder_layers=2"],
 }  # fmt: skip
 """For each embedded recipe, overrides that make it run in about two seconds."""
 
@@ -45,6 +47,7 @@ PLAIN = {
     "sentiment_cnn1d": ["model.dropout=0.0", "data.train=110"],
     "emotion_cnn2d": ["model.dropouts=[0.0,0.0,0.0]", "model.hidden_dropout=0.0", "data.train=80"],
     "anomaly_cnn1d": ["data.length=710"],
+    "translation_convs2s": ["model.dropout=0.0", "data.train=110"],
 }
 """For each embedded recipe, overrides that leave nothing in a step to chance, with an odd last batch."""
 
@@ -52,6 +55,7 @@ RAW = {
     "sentiment_cnn1d": lambda: ["a dull plot"],
     "emotion_cnn2d": lambda: [np.zeros((48, 48), np.uint8)],
     "anomaly_cnn1d": lambda: [np.zeros((40, 6))],
+    "translation_convs2s": lambda: ["the dog sees a cat ."],
 }
 """For each embedded recipe, raw input that `Run.predict` takes."""
 

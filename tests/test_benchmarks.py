@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "benchmarks"
 TINY = ["--set", "data.train=21", "data.val=7", "data.test=7", "train.batch_size=7"]
+PAIRS = ["data.train=21", "data.val=7", "data.test=7", "train.batch_tokens=100"]
 RUNS = {
     "trainer_speed": (["--steps", "1", *TINY], 5),
     "memory": (["--recipes", "sentiment_cnn1d", *TINY], 1),
@@ -18,6 +19,7 @@ RUNS = {
         ["--steps", "2", "--points", "20000", "--set", "data.pumps=1", "data.length=400", "train.batch_size=8"],
         3,
     ),
+    "translation_speed": (["--steps", "1", "--lengths", "4", "8", "--set", *PAIRS], 6),
     "start": (["--recipes", "sentiment_cnn1d", "--warm-up", "0", *TINY], 1),
 }
 """For each benchmark, its options and how many ratios it prints."""

@@ -95,8 +95,9 @@ class Encoder(ABC):
         """A prediction with what only the encoder knows of its example: the times of rows, the names of neighbours."""
         return prediction
 
-    def length(self, item: Any) -> int | None:
-        """The length of a prepared item, by which batches are bucketed; None where all have one size."""
+    def length(self, item: Any) -> int | tuple[int, ...] | None:
+        """The length of a prepared item, by which batches are bucketed; of several sequences, each one's, the weightier first;
+        None where all have one size."""
         return None
 
     def input_names(self, item: Any) -> list[str] | None:

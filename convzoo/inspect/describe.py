@@ -8,18 +8,25 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import type_before_parametrizations
 from torch.utils.flop_counter import FlopCounterMode
 
 from convzoo.inspect.receptive_field import receptive_fields
 from convzoo.layers.convolution import ChannelLayerNorm, ConvolutionBlock
 from convzoo.layers.dropout import Dropout
 from convzoo.layers.embedding import TokenEmbedding
+from convzoo.layers.gated import GatedConvolution
+from convzoo.layers.lightweight import LightweightConvolution
 from convzoo.layers.pooling import Pooling
+from convzoo.layers.positions import LearnedPositions, SinusoidalPositions
 
 _ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Softmax)
 _NAMES = {"LeakyReLU": "leaky ReLU", "Tanh": "tanh", "Sigmoid": "sigmoid"}
 # Taken whole, though they hold others: their parts say less than they do.
-_WHOLE = (Pooling, TokenEmbedding, ChannelLayerNorm, nn.MultiheadAttention)
+_WHOLE = (
+    Pooling, TokenEmbedding, ChannelLayerNorm, nn.MultiheadAttention, GatedConvolution, LightweightConvolution,
+    LearnedPositions, SinusoidalPositions,
+)  # fmt: skip
 
 
 @dataclass
@@ -73,7 +80,8 @@ def describe(model: nn.Module, inputs: dict[str, Any]) -> Breakdown:
             return
         given = args[0] if args and isinstance(args[0], Tensor) else None
         shape = tuple(given.shape[1:]) if given is not None else ()
-        row = Layer(named[module], type(module).__name__, words_for(module), shape, tuple(output.shape[1:]))
+        kind = type_before_parametrizations(module).__name__
+        row = Layer(named[module], kind, words_for(module), shape, tuple(output.shape[1:]))
         row.parameters = sum(p.numel() for p in module.parameters())
         rows[module] = row
 
@@ -104,7 +112,8 @@ def describe(model: nn.Module, inputs: dict[str, Any]) -> Breakdown:
 
 
 def _leaves(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
-    children = list(module.named_children())
+    # What a weight is computed from (weight normalisation) is no layer of its own.
+    children = [(name, child) for name, child in module.named_children() if name != "parametrizations"]
     if prefix and (isinstance(module, _WHOLE) or not children):
         if not isinstance(module, nn.Identity):
             yield prefix, module
@@ -265,3 +274,32 @@ for _norm in (
     nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d,
 ):  # fmt: skip
     words_for.register(_norm, _norm_words)
+
+
+@words_for.register
+def _(module: GatedConvolution) -> str:
+    convolution: Any = module.block.convolution
+    back = ", looking back only" if module.block.sides else ""
+    size = f"{_times(convolution.kernel_size)} filters" if len(convolution.kernel_size) > 1 else "filters"
+    wide = f" that are {convolution.kernel_size[0]} wide" if len(convolution.kernel_size) == 1 else ""
+    maps = convolution.out_channels // 2
+    return f"Extracts {maps} feature maps using {size}{wide}{back}, each let through by a gate of its own."
+
+
+@words_for.register
+def _(module: LightweightConvolution) -> str:
+    made = "made anew at each position" if module.kind == "dynamic" else "that are learnt"
+    return (
+        f"Takes a weighted mean of {module.kernel_size} positions, with {module.heads} kernels {made}, each shared by "
+        f"{module.channels // module.heads} maps."
+    )
+
+
+@words_for.register
+def _(module: LearnedPositions) -> str:
+    return f"Looks up a learnt vector for each of {module.table.num_embeddings} positions."
+
+
+@words_for.register
+def _(module: SinusoidalPositions) -> str:
+    return "Marks each position by waves of many lengths."

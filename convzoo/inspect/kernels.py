@@ -70,17 +70,44 @@ def phrases_by_kernel(
         maps = feature_maps(model, batch, layer)  # (batch, kernels, positions)
         width, dilation = layer.kernel_size[0], layer.dilation[0]
         before = layer.padding[0] if isinstance(layer.padding, tuple) else dilation * (width - 1) // 2
-        strength = maps.amax(dim=2).var(dim=0)
-        for kernel in strength.topk(min(kernels, len(strength))).indices.tolist():
-            answers: dict[str, float] = {}
-            for row, tokens in enumerate(names):
-                for position in range(min(maps.shape[2], len(tokens) + before)):
-                    start = position - before
-                    places = [start + step * dilation for step in range(width)]
-                    words = [tokens[place] if 0 <= place < len(tokens) else "·" for place in places]
-                    phrase = " ".join(words)
-                    value = float(maps[row, kernel, position])
-                    answers[phrase] = max(answers.get(phrase, -1e9), value)
-            best = sorted(answers.items(), key=lambda item: -item[1])[:phrases]
-            found.append(Detector(name, kernel, best))
+        found += detectors(name, maps, names, width, dilation, before, kernels, phrases)
+    return found
+
+
+def detectors(
+    name: str,
+    maps: Tensor,
+    names: list[list[str]],
+    width: int,
+    dilation: int = 1,
+    before: int = 0,
+    kernels: int = 8,
+    phrases: int = 4,
+) -> list[Detector]:
+    """For the kernels of a layer whose answers vary most, the stretches of tokens that they answer to most.
+
+    Args:
+        name: of the layer
+        maps: its output, (batch, kernels, positions)
+        names: the tokens of each row
+        width: of a kernel
+        dilation: between its taps
+        before: taps that lie before a position's own
+        kernels: how many
+        phrases: how many stretches a kernel
+    """
+    found = []
+    strength = maps.amax(dim=2).var(dim=0)
+    for kernel in strength.topk(min(kernels, len(strength))).indices.tolist():
+        answers: dict[str, float] = {}
+        for row, tokens in enumerate(names):
+            for position in range(min(maps.shape[2], len(tokens) + before)):
+                start = position - before
+                places = [start + step * dilation for step in range(width)]
+                words = [tokens[place] if 0 <= place < len(tokens) else "·" for place in places]
+                phrase = " ".join(words)
+                value = float(maps[row, kernel, position])
+                answers[phrase] = max(answers.get(phrase, -1e9), value)
+        best = sorted(answers.items(), key=lambda item: -item[1])[:phrases]
+        found.append(Detector(name, kernel, best))
     return found

@@ -66,3 +66,24 @@ class TokenEmbedding(nn.Module):
         if self.dropout is not None:
             vectors = self.dropout(vectors)
         return vectors.transpose(1, 2)
+
+
+def tie_embeddings(
+    source: TokenEmbedding,
+    target: TokenEmbedding,
+    output: nn.Linear,
+    tied: Literal["none", "output", "all"],
+    joint: bool,
+) -> None:
+    """Let the output's weights be the target's vectors, and these the source's too.
+
+    Raises:
+        ValueError: the source's vocabulary is another one.
+    """
+    assert source.learned is not None and target.learned is not None
+    if tied == "all":
+        if not joint:
+            raise ValueError("tied 'all' needs one vocabulary for both languages: encoder.joint=true")
+        target.learned.weight = source.learned.weight
+    if tied != "none":
+        output.weight = target.learned.weight

@@ -1,6 +1,8 @@
 """How text is cut into words, for encoders and for the opponents that they are held against."""
 
 import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 
@@ -8,3 +10,32 @@ _WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 def split_words(text: str) -> list[str]:
     """Words, with the apostrophes inside them, and single punctuation marks."""
     return _WORD.findall(text)
+
+
+def joining_words(texts: Iterable[str]) -> tuple[set[str], set[str]]:
+    """The marks that mostly stand without a space before them (a full stop), and those without one after them (a bracket)."""
+    count, before, after = Counter[str](), Counter[str](), Counter[str]()
+    for text in texts:
+        last, end = "", -1
+        for match in _WORD.finditer(text):
+            word = match.group()
+            count[word] += 1
+            if match.start() == end:
+                before[word] += 1
+                after[last] += 1
+            last, end = word, match.end()
+    # A name that always ends its sentence is no reason to glue whatever follows it.
+    marks = {word for word in count if not any(letter.isalnum() for letter in word)}
+    return {word for word in marks if 2 * before[word] > count[word]}, {
+        word for word in marks if 2 * after[word] > count[word]
+    }
+
+
+def join_words(words: Sequence[str], before: set[str], after: set[str]) -> str:
+    """Words as a text, with spaces between them but before the ones and after the others."""
+    text = ""
+    last = None
+    for word in words:
+        text += word if last is None or word in before or last in after else f" {word}"
+        last = word
+    return text

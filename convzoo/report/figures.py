@@ -163,3 +163,28 @@ def confusion(truth: Sequence[str], predicted: Sequence[str], labels: Sequence[s
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     return _svg(figure)
+
+
+def bars(labels: Sequence[str], values: Sequence[float], below: Sequence[str], across: str, title: str) -> str:
+    """A bar for each label, with its value above it and a note below the label."""
+    figure = _figure(7, 2.9)
+    axes = figure.subplots()
+    drawn = axes.bar(range(len(labels)), values, color="tab:blue")
+    axes.bar_label(drawn, [f"{value:.1f}" for value in values], fontsize=8)
+    axes.set_xticks(range(len(labels)), [f"{label}\n{note}" for label, note in zip(labels, below, strict=True)])
+    axes.set_xlabel(across)
+    axes.set_title(title)
+    axes.spines[["top", "right"]].set_visible(False)
+    return _svg(figure)
+
+
+def heat(values: np.ndarray, columns: Sequence[str], rows: Sequence[str], across: str, down: str) -> str:
+    """A matrix (rows, columns) from 0 to 1 in shades, with the names of its rows and columns."""
+    figure = _figure(1.6 + 0.34 * len(columns), 1.2 + 0.27 * len(rows))
+    axes = figure.subplots()
+    axes.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.set_xticks(range(len(columns)), columns, rotation=60, ha="right", fontsize=9, parse_math=False)
+    axes.set_yticks(range(len(rows)), rows, fontsize=9, parse_math=False)
+    axes.set_xlabel(across)
+    axes.set_ylabel(down)
+    return _svg(figure)

@@ -1,0 +1,98 @@
+"""Attention of one sequence to another: one look a layer, or several heads."""
+
+import math
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from convzoo.core.arguments import Positive, Probability
+from convzoo.layers.dropout import Dropout
+from convzoo.layers.gated import pointwise
+
+
+class StepAttention(nn.Module):
+    r"""The attention of one decoder layer in ConvS2S (Gehring et al. 2017, arXiv:1705.03122, §3.3). Each layer has its own, so
+    that a layer knows what those before it have looked at.
+
+    $d_i = W h_i + b + g_i$, $a_{ij} = \mathrm{softmax}_j(d_i \cdot z_j)$, $c_i = \sqrt m \sum_j a_{ij} (z_j + e_j)$, and the
+    output is $(V c_i + h_i) \sqrt{1/2}$. h is the layer's features, g the vectors of the tokens that are already written, z and e
+    the features and the vectors of the m source tokens; $\sqrt m$ keeps the variance of what is a mean of m vectors (§3.4).
+
+    Args:
+        channels: of the layer
+        size: of the embedding
+
+    Shape:
+        x: (batch, channels, target); embedded: (batch, size, target); keys and values: (batch, size, source); mask: (batch,
+        source), true where there is a token; output: (batch, channels, target) and the weights (batch, target, source).
+    """
+
+    def __init__(self, channels: Positive, size: Positive) -> None:
+        super().__init__()
+        self.query = pointwise(channels, size)
+        self.output = pointwise(size, channels)
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch channels target"],
+        embedded: Float[Tensor, "batch size target"],
+        keys: Float[Tensor, "batch size source"],
+        values: Float[Tensor, "batch size source"],
+        mask: Bool[Tensor, "batch source"],
+    ) -> tuple[Float[Tensor, "batch channels target"], Float[Tensor, "batch target source"]]:
+        """Look, and add what was seen."""
+        query = (self.query(x) + embedded) * math.sqrt(0.5)
+        scores = query.transpose(1, 2) @ keys
+        weights = scores.masked_fill(~mask.unsqueeze(1), -torch.inf).softmax(dim=2)
+        seen = values @ weights.transpose(1, 2) * mask.sum(dim=1).sqrt().to(values.dtype)[:, None, None]
+        return (self.output(seen) + x) * math.sqrt(0.5), weights
+
+
+class MultiHeadAttention(nn.Module):
+    r"""Scaled dot-product attention with several heads (Vaswani et al. 2017, arXiv:1706.03762, §3.2):
+    $\mathrm{softmax}(q k^\top / \sqrt d) v$ for each head. The source's keys and values are made once (`remember`).
+
+    Args:
+        channels: of both sequences
+        heads: which divide the channels
+        dropout: on the weights
+
+    Shape:
+        x: (batch, channels, target); keys and values: (batch, channels, source); mask: (batch, source), true where there is a
+        token; output: (batch, channels, target) and the mean of the heads' weights (batch, target, source).
+
+    Raises:
+        ValueError: the heads do not divide the channels.
+    """
+
+    def __init__(self, channels: Positive, heads: Positive, dropout: Probability = 0.0) -> None:
+        super().__init__()
+        if channels % heads:
+            raise ValueError(f"{heads} heads do not divide {channels} channels")
+        self.heads = heads
+        self.query, self.key, self.value, self.output = (nn.Conv1d(channels, channels, 1) for _ in range(4))
+        for part in (self.query, self.key, self.value, self.output):
+            nn.init.xavier_uniform_(part.weight)
+            nn.init.zeros_(part.bias)  # type: ignore[arg-type]
+        self.dropout = Dropout(dropout) if dropout else nn.Identity()
+
+    def remember(
+        self, source: Float[Tensor, "batch channels source"]
+    ) -> tuple[Float[Tensor, "batch channels source"], Float[Tensor, "batch channels source"]]:
+        """Keys and values of a source."""
+        return self.key(source), self.value(source)
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch channels target"],
+        keys: Float[Tensor, "batch channels source"],
+        values: Float[Tensor, "batch channels source"],
+        mask: Bool[Tensor, "batch source"],
+    ) -> tuple[Float[Tensor, "batch channels target"], Float[Tensor, "batch target source"]]:
+        """Look."""
+        query, key, value = (part.unflatten(1, (self.heads, -1)) for part in (self.query(x), keys, values))
+        scores = query.transpose(2, 3) @ key / math.sqrt(query.shape[2])  # (batch, heads, target, source)
+        weights = scores.masked_fill(~mask[:, None, None], -torch.inf).softmax(dim=3)
+        seen = value @ self.dropout(weights).transpose(2, 3)
+        return self.output(seen.flatten(1, 2)), weights.mean(dim=1)

@@ -1,0 +1,94 @@
+"""The scores of a translator, over a whole split and over all processes."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from convzoo.core.processes import gather_objects, sum_over_processes
+from convzoo.core.translation import Translations
+from convzoo.ops.bleu import corpus_bleu
+
+
+class TranslationMeter:
+    """BLEU and chrF by sacreBLEU (Post 2018, aclanthology.org/W18-6319) on texts; BLEU on words; and what the probabilities of
+    the true tokens give. All but the losses are parts of 1.
+
+    `bleu` and `chrf` are sacreBLEU's own, with its tokenisation, on the texts as they are written; `signature` says how. With
+    `lower` both sides are lower-cased. `token_bleu` is `ops.bleu.corpus_bleu` on words cut by the encoder's rule: what papers
+    that cut and lower-case the reference themselves report. `cross_entropy` (nats a token), `perplexity` and `token_accuracy`
+    are of the true translation, each token given the true ones before it; they are left out where a translator has no
+    probabilities.
+
+    Args:
+        words: cuts a text into words
+        lower: compare lower-cased
+    """
+
+    def __init__(self, words: Callable[[str], list[str]], lower: bool) -> None:
+        self.words = words
+        self.lower = lower
+        self.texts: list[tuple[str, str]] = []
+        self.losses = torch.zeros(3, dtype=torch.float64)
+
+    def update(self, outputs: Translations, target: Mapping[str, Any]) -> None:
+        """Add a batch: translations, and the target's `references`.
+
+        Raises:
+            ValueError: a sentence has no reference.
+        """
+        self.texts += [
+            (texts[0], reference) for texts, reference in zip(outputs.texts, target["references"], strict=True)
+        ]
+        if outputs.losses is not None:
+            self.losses += torch.from_numpy(np.asarray(outputs.losses, dtype=np.float64)).sum(dim=0)
+
+    def compute(self) -> dict[str, float]:
+        """The scores over everything so far, on all processes."""
+        pairs = [pair for share in gather_objects(self.texts) for pair in share]
+        written, references = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        bleu, chrf = scorers(self.lower)
+        found = {
+            "bleu": bleu.corpus_score(written, [references]).score / 100,
+            "chrf": chrf.corpus_score(written, [references]).score / 100,
+            "token_bleu": corpus_bleu(
+                [self.words(text) for text in written], [self.words(text) for text in references]
+            ),
+        }
+        loss, tokens, right = sum_over_processes(self.losses).tolist()
+        if tokens:
+            found["cross_entropy"] = loss / tokens
+            found["perplexity"] = math.exp(min(loss / tokens, 700.0))
+            found["token_accuracy"] = right / tokens
+        return found
+
+
+def scorers(lower: bool) -> tuple[Any, Any]:
+    """sacreBLEU's BLEU and chrF, which may be used again and again.
+
+    Raises:
+        ImportError: sacreBLEU is not installed.
+    """
+    from sacrebleu.metrics import BLEU, CHRF
+
+    return BLEU(lowercase=lower), CHRF(lowercase=lower)
+
+
+def signatures(lower: bool, references: int = 1) -> dict[str, str]:
+    """What sacreBLEU's figures depend on, in its own words."""
+    bleu, chrf = scorers(lower)
+    for metric in (bleu, chrf):  # a signature is complete once something was scored
+        metric.corpus_score(["a b c d"], [["a b c d"]] * references)
+    return {"bleu": str(bleu.get_signature()), "chrf": str(chrf.get_signature())}
+
+
+def sentence_bleu(written: Sequence[str], references: Sequence[str], lower: bool) -> list[float]:
+    """sacreBLEU's BLEU of each sentence, from 0 to 1: for choosing the best and the worst, not for a score."""
+    from sacrebleu.metrics import BLEU
+
+    bleu = BLEU(lowercase=lower, effective_order=True)
+    return [
+        bleu.sentence_score(text, [reference]).score / 100 for text, reference in zip(written, references, strict=True)
+    ]

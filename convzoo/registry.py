@@ -15,10 +15,12 @@ PARTS: dict[str, dict[str, str]] = {
         "polarity": "convzoo.readers.polarity:Polarity",
         "sst": "convzoo.readers.sst:StanfordSentiment",
         "trec": "convzoo.readers.trec:Trec",
+        "lightgcn_text": "convzoo.readers.lightgcn_text:LightGCNText",
     },
     "encoder": {
         "text": "convzoo.encoders.text:TextEncoder",
         "image": "convzoo.encoders.image:ImageEncoder",
+        "interactions": "convzoo.encoders.interactions:InteractionEncoder",
     },
     "model": {
         "cnn1d": "convzoo.models.cnn1d:CNN1d",
@@ -26,9 +28,11 @@ PARTS: dict[str, dict[str, str]] = {
         "region_cnn1d": "convzoo.models.region_cnn1d:RegionCNN1d",
         "cnn2d": "convzoo.models.cnn2d:CNN2d",
         "resnet2d": "convzoo.models.resnet2d:ResNet2d",
+        "lightgcn": "convzoo.models.lightgcn:LightGCN",
     },
     "task": {
         "classification": "convzoo.tasks.classification:Classification",
+        "ranking": "convzoo.tasks.ranking:RankItems",
     },
     "baseline": {
         "majority": "convzoo.baselines.majority:Majority",

@@ -15,11 +15,13 @@ PARTS: dict[str, dict[str, str]] = {
         "polarity": "convzoo.readers.polarity:Polarity",
         "sst": "convzoo.readers.sst:StanfordSentiment",
         "trec": "convzoo.readers.trec:Trec",
+        "planetoid": "convzoo.readers.planetoid:Planetoid",
         "lightgcn_text": "convzoo.readers.lightgcn_text:LightGCNText",
     },
     "encoder": {
         "text": "convzoo.encoders.text:TextEncoder",
         "image": "convzoo.encoders.image:ImageEncoder",
+        "graph": "convzoo.encoders.graph:GraphEncoder",
         "interactions": "convzoo.encoders.interactions:InteractionEncoder",
     },
     "model": {
@@ -28,6 +30,7 @@ PARTS: dict[str, dict[str, str]] = {
         "region_cnn1d": "convzoo.models.region_cnn1d:RegionCNN1d",
         "cnn2d": "convzoo.models.cnn2d:CNN2d",
         "resnet2d": "convzoo.models.resnet2d:ResNet2d",
+        "graph_network": "convzoo.models.graph_network:GraphNetwork",
         "lightgcn": "convzoo.models.lightgcn:LightGCN",
     },
     "task": {
@@ -45,7 +48,7 @@ PARTS: dict[str, dict[str, str]] = {
 
 KINDS = tuple(PARTS)
 
-EXTRAS: dict[str, str] = {}
+EXTRAS: dict[str, str] = {"model.graph_network": "graph"}
 """Parts that need an optional library: 'kind.name' -> the extra that brings it."""
 
 

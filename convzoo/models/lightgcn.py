@@ -89,6 +89,12 @@ class LightGCN(nn.Module):
         first = self.embedding(torch.cat([users.unsqueeze(1), rows], dim=1))
         return {"scores": scores, "norms": 0.5 * first.square().sum(dim=(1, 2))}
 
+    def train(self, mode: bool = True) -> "LightGCN":
+        """Before weights change, forget what was computed with them: a fused optimizer does not count its changes."""
+        if mode:
+            self._spread = None
+        return super().train(mode)
+
     def exported(self, inputs: dict[str, Tensor]) -> tuple[nn.Module, dict[str, Tensor]]:
         """What is shipped: the final vectors, without the graph that made them."""
         with torch.no_grad():

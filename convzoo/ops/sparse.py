@@ -154,3 +154,27 @@ class _Product(torch.autograd.Function):
                 pointers, columns, order = matrix.back
                 found = _multiply(pointers, columns, matrix.values.index_select(0, order), gradient)
         return found.to(ctx.dtype), None
+
+
+class GraphTensors:
+    """A graph as a model takes it.
+
+    Attributes:
+        features: (nodes, features), dense or sparse
+        adjacency: (nodes, nodes), the matrix that messages are weighted by
+    """
+
+    def __init__(self, features: Tensor | SparseMatrix, adjacency: SparseMatrix | EdgeList) -> None:
+        self.features = features
+        self.adjacency = adjacency
+        self._moved: GraphTensors | None = None
+
+    def to(self, device: torch.device, dtype: torch.dtype | None = None) -> "GraphTensors":
+        """The same on a device. It is kept, so that a graph travels once and not at every step."""
+        assert isinstance(self.adjacency, SparseMatrix)
+        features, adjacency = self.features.to(device, dtype), self.adjacency.to(device, dtype)
+        if features is self.features and adjacency is self.adjacency:
+            return self
+        if self._moved is None or self._moved.adjacency is not adjacency:
+            self._moved = GraphTensors(features, adjacency)  # type: ignore[arg-type]
+        return self._moved

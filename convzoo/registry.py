@@ -15,7 +15,11 @@ PARTS: dict[str, dict[str, str]] = {
         "polarity": "convzoo.readers.polarity:Polarity",
         "sst": "convzoo.readers.sst:StanfordSentiment",
         "trec": "convzoo.readers.trec:Trec",
+        "tastes": "convzoo.generated.tastes:Tastes",
+        "communities": "convzoo.generated.communities:Communities",
         "planetoid": "convzoo.readers.planetoid:Planetoid",
+        "graph_table": "convzoo.readers.graph_table:GraphTable",
+        "interactions": "convzoo.readers.interactions:InteractionTable",
         "lightgcn_text": "convzoo.readers.lightgcn_text:LightGCNText",
     },
     "encoder": {
@@ -43,6 +47,12 @@ PARTS: dict[str, dict[str, str]] = {
         "nbsvm": "convzoo.baselines.text:NBSVM",
         "pixel_logistic_regression": "convzoo.baselines.image:PixelLogisticRegression",
         "eigen_svm": "convzoo.baselines.image:EigenSVM",
+        "popularity": "convzoo.baselines.ranking:Popularity",
+        "item_neighbours": "convzoo.baselines.ranking:ItemNeighbours",
+        "ease": "convzoo.baselines.ranking:EASE",
+        "mf_bpr": "convzoo.baselines.ranking:MatrixFactorisation",
+        "feature_mlp": "convzoo.baselines.graph:FeatureMLP",
+        "label_propagation": "convzoo.baselines.graph:LabelPropagation",
     },
 }
 

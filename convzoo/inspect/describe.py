@@ -105,7 +105,7 @@ def describe(model: nn.Module, inputs: dict[str, Any]) -> Breakdown:
 
 def _leaves(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
     children = list(module.named_children())
-    if prefix and (isinstance(module, _WHOLE) or not children):
+    if prefix and (isinstance(module, _WHOLE) or hasattr(module, "in_words") or not children):
         if not isinstance(module, nn.Identity):
             yield prefix, module
         return
@@ -170,7 +170,9 @@ _WHY = {
 
 @singledispatch
 def words_for(module: nn.Module) -> str:
-    """What a layer does, in a sentence."""
+    """What a layer does, in a sentence; a layer that few have says it itself (`in_words`)."""
+    if hasattr(module, "in_words"):
+        return module.in_words()  # type: ignore[operator]
     return f"A layer of the kind {type(module).__name__}."
 
 

@@ -36,18 +36,26 @@ TINY = {
                         "model.channels=8", "model.embedding_size=8"],
     "emotion_cnn2d": ["data.train=84", "data.val=28", "data.test=28", "train.epochs=2", "train.batch_size=14",
                       "model.channels=[4,8,8]", "model.hidden=8"],
+    "nodes_gcn": ["data.nodes=300", "data.train=8", "data.val=60", "data.test=60", "data.vocabulary=60", "train.epochs=3",
+                  "train.batch_size=16", "model.channels=8"],
+    "recommender_lightgcn": ["data.users=120", "data.items=80", "data.mean=12.0", "model.size=8", "train.epochs=3",
+                             "train.batch_size=400", "train.evaluate_every=3"],
 }  # fmt: skip
 """For each embedded recipe, overrides that make it run in about two seconds."""
 
 PLAIN = {
     "sentiment_cnn1d": ["model.dropout=0.0", "data.train=110"],
     "emotion_cnn2d": ["model.dropouts=[0.0,0.0,0.0]", "model.hidden_dropout=0.0", "data.train=80"],
+    "nodes_gcn": ["model.dropout=0.0", "train.batch_size=17"],
+    "recommender_lightgcn": ["data.users=110"],
 }
 """For each embedded recipe, overrides that leave nothing in a step to chance, with an odd last batch."""
 
 RAW = {
     "sentiment_cnn1d": lambda: ["a dull plot"],
     "emotion_cnn2d": lambda: [np.zeros((48, 48), np.uint8)],
+    "nodes_gcn": lambda: ["n3", {"features": {"word 1": 1, "word 7": 1}, "edges": ["n1", "n2"]}],
+    "recommender_lightgcn": lambda: ["u5"],
 }
 """For each embedded recipe, raw input that `Run.predict` takes."""
 

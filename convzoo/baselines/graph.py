@@ -50,8 +50,8 @@ class FeatureMLP(Baseline):
 
 
 class LabelPropagation(Baseline):
-    r"""Label spreading (Zhou et al. 2003, "Learning with local and global consistency"): $F \leftarrow \alpha S F + (1 - \alpha) Y$ with
-    $S = D^{-1/2} A D^{-1/2}$, from the training nodes' classes Y along the edges, without features.
+    r"""Label spreading (Zhou et al. 2003, "Learning with local and global consistency"): $F \leftarrow \alpha S F +
+    (1 - \alpha) Y$ with $S = D^{-1/2} A D^{-1/2}$, from the training nodes' classes Y along the edges, without features.
 
     Args:
         alpha: how much comes from the neighbours at each step

@@ -75,8 +75,9 @@ class EASE(Baseline):
     r"""EASE (Steck 2019, arXiv:1905.03375): items regressed on items, with a zero diagonal, in closed form: with
     $P = (X^T X + \lambda I)^{-1}$, $B_{ij} = -P_{ij} / P_{jj}$ and the scores $X B$.
 
-    The smaller of two systems is solved: with $K = X X^T + \lambda I$ over the users, $X P = K^{-1} X$ and $P_{jj} = (1 - x_j^T K^{-1}
-    x_j) / \lambda$. Only one dense matrix of users × users is held, and scores are made a block of items at a time.
+    The smaller of two systems is solved: with $K = X X^T + \lambda I$ over the users, $X P = K^{-1} X$ and
+    $P_{jj} = (1 - x_j^T K^{-1} x_j) / \lambda$. Only one dense matrix of users × users is held, and
+    scores are made a block of items at a time.
 
     Args:
         strength: λ, the L2 penalty

@@ -44,7 +44,9 @@ class Graph:
             bad = ~np.isfinite(values) if values.ndim == 1 else ~np.isfinite(values).all(axis=1)
             columns = self.features.indices if values.ndim == 1 else None
             at = int(rows[np.flatnonzero(bad)[0]])
-            place = int(columns[np.flatnonzero(bad)[0]]) if columns is not None else int(np.argmin(np.isfinite(values[at])))
+            place = (
+                int(columns[np.flatnonzero(bad)[0]]) if columns is not None else int(np.argmin(np.isfinite(values[at])))
+            )
             name = self.feature_names[place] if self.feature_names else f"number {place}"
             raise DataError(
                 f"node {self.ids[at]!r}: feature {name} is no finite number; fill what is missing ({int(bad.sum())} in all)"
@@ -61,11 +63,17 @@ class Graph:
 
     def in_words(self) -> str:
         """Size, components and isolated nodes, for the run's record."""
-        degrees = np.diff(self.edges.indptr) + (np.bincount(self.edges.indices, minlength=len(self)) if self.directed else 0)
+        degrees = np.diff(self.edges.indptr) + (
+            np.bincount(self.edges.indices, minlength=len(self)) if self.directed else 0
+        )
         pieces = scipy.sparse.csgraph.connected_components(self.edges, directed=False)[0]
         isolated = int((degrees == 0).sum())
         edges = self.edges.nnz if self.directed else (self.edges.nnz + int((self.edges.diagonal() != 0).sum())) // 2
-        parts = [f"{len(self):,} nodes", f"{edges:,} {'directed ' if self.directed else ''}edges", f"{pieces:,} components"]
+        parts = [
+            f"{len(self):,} nodes",
+            f"{edges:,} {'directed ' if self.directed else ''}edges",
+            f"{pieces:,} components",
+        ]
         if isolated:
             parts.append(f"{isolated:,} isolated nodes")
         return ", ".join(parts) + (f"; {self.notes}" if self.notes else "")

@@ -157,7 +157,7 @@ class GraphEncoder(Encoder):
 
         def uniform(chosen: np.ndarray, hop: int, count: int) -> np.ndarray:
             # Of the node, not of the batch: however a batch is divided, a node sees the same neighbours.
-            return Draws(draws.seed, draws.epoch, chosen).uniform(hop, count)  # type: ignore[arg-type]
+            return Draws(draws.seed, draws.epoch, chosen).uniform(hop, count)
 
         part = self._sampler[1](nodes, uniform)
         features = _as_tensor(self._features(graph, part.nodes), gradient=True)
@@ -188,8 +188,8 @@ class GraphEncoder(Encoder):
         above = graph_matrix(graph.edges, self.matrix, self.self_loops)
         above.resize((count, count + len(new)))
         matrix = scipy.sparse.vstack([above, below], format="csr")
-        stack = scipy.sparse.vstack if scipy.sparse.issparse(graph.features) else np.vstack
-        features = self._normalised(stack([graph.features, np.stack([node.features for node in new])]))  # type: ignore[operator]
+        stack: Any = scipy.sparse.vstack if scipy.sparse.issparse(graph.features) else np.vstack
+        features = self._normalised(stack([graph.features, np.stack([np.asarray(node.features) for node in new])]))
         features = features.tocsr() if scipy.sparse.issparse(features) else features
         order = iter(range(count, count + len(new)))
         nodes = np.array([example.index if example.index >= 0 else next(order) for example in examples])
@@ -216,7 +216,9 @@ class GraphEncoder(Encoder):
                 found.append(self._parsed(str(value), "the argument"))
             elif str(value).endswith((".json", ".jsonl")):
                 lines = read_lines(Path(value))
-                found += [self._parsed(line, f"{value}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
+                found += [
+                    self._parsed(line, f"{value}:{number}") for number, line in enumerate(lines, 1) if line.strip()
+                ]
             else:
                 near = nearest(str(value), list(self.graph.ids)[:20_000])
                 hint = f"did you mean {near!r}? " if near else ""
@@ -243,8 +245,8 @@ class GraphEncoder(Encoder):
         graph = self.graph
         if not graph.features.shape[1]:
             raise DataError(
-                f"{where}: nodes of this graph have no features, so a vector was learnt for each: a new node has none. Train with "
-                "features, or on a graph that has the node"
+                f"{where}: nodes of this graph have no features, so a vector was learnt for each: a new node has none. Train "
+                "with features, or on a graph that has the node"
             )
         if self.matrix == "laplacian":
             raise DataError(
@@ -260,7 +262,9 @@ class GraphEncoder(Encoder):
         for name in edges:
             if str(name) not in graph.numbers:
                 near = nearest(str(name), list(graph.ids)[:20_000])
-                raise DataError(f"{where}: the graph has no node {str(name)!r}{f'; did you mean {near!r}?' if near else ''}")
+                raise DataError(
+                    f"{where}: the graph has no node {str(name)!r}{f'; did you mean {near!r}?' if near else ''}"
+                )
         weights = value.get("weights", [1.0] * len(edges))
         if not isinstance(weights, list) or len(weights) != len(edges):
             raise DataError(f"{where}: should have as many weights as edges ({len(edges)})")
@@ -325,7 +329,9 @@ class GraphEncoder(Encoder):
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take back what `state` gave."""
-        arrays = {key: value.numpy() if isinstance(value, Tensor) else value for key, value in state.items()}
+        arrays: dict[str, Any] = {
+            key: value.numpy() if isinstance(value, Tensor) else value for key, value in state.items()
+        }
         self.labels = Labels(arrays["labels"])
         count = len(arrays["ids"])
         features = arrays.get("features")

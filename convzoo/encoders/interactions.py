@@ -102,7 +102,7 @@ class InteractionEncoder(Encoder):
             rows = np.flatnonzero(missing.any(axis=1))
             if not len(rows):
                 break
-            chosen = Draws(draws.seed, draws.epoch, np.asarray(draws.indices)[rows])  # type: ignore[arg-type]
+            chosen = Draws(draws.seed, draws.epoch, np.asarray(draws.indices)[rows])
             drawn = (chosen.uniform(stream, self.negatives) * count).astype(np.int64)
             found[rows] = np.where(missing[rows], drawn, found[rows])
             keys = users[rows].astype(np.int64)[:, None] * count + found[rows]

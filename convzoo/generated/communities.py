@@ -146,7 +146,8 @@ def draw_ties(
             mean = affinity[first, second] * degree / len(classes) * sums[first][-1] * sums[second][-1]
             ties = random.poisson(mean / 2 if first == second else mean)
             ends = [
-                members[side][np.searchsorted(sums[side], random.random(ties) * sums[side][-1])] for side in (first, second)
+                members[side][np.searchsorted(sums[side], random.random(ties) * sums[side][-1])]
+                for side in (first, second)
             ]
             found.append(np.stack(ends))
     pairs = np.concatenate(found, axis=1)
@@ -161,8 +162,8 @@ def draw_words(classes: np.ndarray, chances: np.ndarray, words: float, random: n
         counts = random.poisson(words, len(inside))
         rows.append(np.repeat(inside, counts))
         columns.append(random.choice(chances.shape[1], counts.sum(), p=chances[community] / chances[community].sum()))
-    rows, columns = np.concatenate(rows), np.concatenate(columns)
-    found = scipy.sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), (len(classes), chances.shape[1]))
+    places = np.concatenate(rows), np.concatenate(columns)
+    found = scipy.sparse.csr_matrix((np.ones(len(places[0]), np.float32), places), (len(classes), chances.shape[1]))
     found.data[:] = 1
     found.sort_indices()
     return found
@@ -216,7 +217,10 @@ def belief_propagation(
         field = rates @ (propensity @ beliefs)
         heard = np.log(messages @ rates.T + 1e-300)  # (entries, communities), from source to target
         total = evidence + told - propensity[:, None] * field
-        collected = scipy.sparse.csr_matrix((np.ones(edges.nnz), (targets, np.arange(edges.nnz))), (edges.shape[0], edges.nnz)) @ heard
+        collected = (
+            scipy.sparse.csr_matrix((np.ones(edges.nnz), (targets, np.arange(edges.nnz))), (edges.shape[0], edges.nnz))
+            @ heard
+        )
         beliefs = _softmax(total + collected)
         messages = 0.5 * messages + 0.5 * _softmax((total + collected)[sources] - heard[reverse])
     return beliefs

@@ -10,12 +10,13 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch_geometric.nn import APPNP, ChebConv, GATConv, GCN2Conv, GCNConv, SAGEConv
 
 from convzoo.core.arguments import Count, Positive, Probability
+from convzoo.core.libraries import import_torch_geometric
 from convzoo.layers.dropout import Dropout
 from convzoo.ops.sparse import EdgeList, SparseMatrix, product
 
+geometric: Any = import_torch_geometric()
 Matrix = SparseMatrix | EdgeList
 
 
@@ -60,7 +61,7 @@ class FeatureDropout(Dropout):
         return super().forward(x)
 
 
-class GraphConvolution(GCNConv):
+class GraphConvolution(geometric.GCNConv):
     r"""$\tilde A X W + b$ (Kipf & Welling 2017, arXiv:1609.02907)."""
 
     def __init__(self, in_channels: Positive, out_channels: Positive) -> None:
@@ -79,7 +80,7 @@ class GraphConvolution(GCNConv):
         )
 
 
-class SampleAndAggregate(SAGEConv):
+class SampleAndAggregate(geometric.SAGEConv):
     r"""$\tilde A X W_1 + X W_2 + b$, with the mean over neighbours where the matrix is a random walk's (Hamilton et al. 2017,
     arXiv:1706.02216)."""
 
@@ -98,7 +99,7 @@ class SampleAndAggregate(SAGEConv):
         )
 
 
-class Chebyshev(ChebConv):
+class Chebyshev(geometric.ChebConv):
     r"""$\sum_k T_k(\tilde L) X W_k + b$ with $T_k = 2 \tilde L T_{k-1} - T_{k-2}$ (Defferrard et al. 2016, arXiv:1606.09375)."""
 
     def __init__(self, in_channels: Positive, out_channels: Positive, order: Positive) -> None:
@@ -120,9 +121,9 @@ class Chebyshev(ChebConv):
         )
 
 
-class InitialResidual(GCN2Conv):
-    r"""$((1 - \alpha) \tilde A X + \alpha X^{(0)})((1 - \beta_l) I + \beta_l W)$, $\beta_l = \log(\theta / l + 1)$ (Chen et al. 2020,
-    arXiv:2007.02133, eq. 5)."""
+class InitialResidual(geometric.GCN2Conv):
+    r"""$((1 - \alpha) \tilde A X + \alpha X^{(0)})((1 - \beta_l) I + \beta_l W)$, $\beta_l = \log(\theta / l + 1)$ (Chen et al.
+    2020, arXiv:2007.02133, eq. 5)."""
 
     def __init__(self, channels: Positive, alpha: Probability, theta: float, layer: Positive) -> None:
         super().__init__(channels, alpha, theta, layer, normalize=False)
@@ -139,7 +140,7 @@ class InitialResidual(GCN2Conv):
         )
 
 
-class PersonalisedPageRank(APPNP):
+class PersonalisedPageRank(geometric.APPNP):
     r"""$Z^{(k+1)} = (1 - \alpha) \tilde A Z^{(k)} + \alpha H$ (Gasteiger et al. 2019, arXiv:1810.05997, eq. 5)."""
 
     def __init__(self, steps: Count, alpha: Probability) -> None:
@@ -157,16 +158,18 @@ class PersonalisedPageRank(APPNP):
         )
 
 
-class GraphAttention(GATConv):
-    r"""$\sum_j \alpha_{ij} W x_j$ with $\alpha_{ij} = \mathrm{softmax}_j\, \mathrm{LeakyReLU}(a_1 W x_i + a_2 W x_j)$ (Veličković et al.
-    2018, arXiv:1710.10903). The matrix says who is a neighbour; its values do not matter.
+class GraphAttention(geometric.GATConv):
+    r"""$\sum_j \alpha_{ij} W x_j$ with $\alpha_{ij} = \mathrm{softmax}_j\, \mathrm{LeakyReLU}(a_1 W x_i + a_2 W x_j)$ (Veličković
+    et al. 2018, arXiv:1710.10903). The matrix says who is a neighbour; its values do not matter.
 
     While no gradient is wanted, a block of nodes is done at a time, so that not all edges' messages are there at once.
     """
 
     block = 65_536
 
-    def __init__(self, in_channels: Positive, out_channels: Positive, heads: Positive, concat: bool, dropout: float) -> None:
+    def __init__(
+        self, in_channels: Positive, out_channels: Positive, heads: Positive, concat: bool, dropout: float
+    ) -> None:
         super().__init__(in_channels, out_channels, heads, concat=concat, dropout=dropout, add_self_loops=False)
         self.lin = FeatureLinear(in_channels, heads * out_channels)
 

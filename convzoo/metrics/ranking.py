@@ -57,7 +57,7 @@ class RankingMeter:
         """The scores over everything so far, on all processes."""
         sums, users = sum_over_processes(self.sums), sum_over_processes(self.users)
         shown = gather_all(self.shown.unsqueeze(0)).amax(dim=0)
-        found = {}
+        found: dict[str, float] = {}
         for row, k in enumerate(self.at):
             recall, ndcg, mrr = (sums[row] / users.clamp(min=1)).tolist()
             found |= {f"recall_at_{k}": recall, f"ndcg_at_{k}": ndcg, f"mrr_at_{k}": mrr}

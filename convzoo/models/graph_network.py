@@ -1,5 +1,6 @@
 """Networks of graph convolutions, for the nodes of one graph."""
 
+from itertools import pairwise
 from typing import Any, Literal
 
 import torch
@@ -85,7 +86,9 @@ class GraphNetwork(nn.Module):
             raise ValueError(f"conv: {conv} needs encoder.matrix: {fitting}; it is {matrix}")
         steps_away = layers * (order - 1) if conv == "cheb" else steps if conv == "appnp" else layers
         if hops and hops != steps_away:
-            raise ValueError(f"encoder.neighbours samples {hops} hops; conv: {conv} with these settings goes {steps_away}")
+            raise ValueError(
+                f"encoder.neighbours samples {hops} hops; conv: {conv} with these settings goes {steps_away}"
+            )
         self.conv = conv
         self.dense_only = conv in ("sage", "cheb")
         widths = [in_channels, *[channels] * (layers - 1), classes]
@@ -95,9 +98,11 @@ class GraphNetwork(nn.Module):
         if conv == "gcn2":
             self.first, self.last = FeatureLinear(in_channels, channels, True), nn.Linear(channels, classes)
             ends = [self.first, self.last]
-            kinds: list[nn.Module] = [InitialResidual(channels, alpha, theta, number) for number in range(1, layers + 1)]
+            kinds: list[nn.Module] = [
+                InitialResidual(channels, alpha, theta, number) for number in range(1, layers + 1)
+            ]
         elif conv == "appnp":
-            kinds = [FeatureLinear(*pair, True) for pair in zip(widths, widths[1:], strict=False)]
+            kinds = [FeatureLinear(*pair, True) for pair in pairwise(widths)]
             self.last = PersonalisedPageRank(steps, alpha)
         elif conv == "gat":
             kinds = [
@@ -110,7 +115,7 @@ class GraphNetwork(nn.Module):
         else:
             make: Any = {"gcn": GraphConvolution, "sage": SampleAndAggregate, "cheb": Chebyshev}[conv]
             more = {"order": order} if conv == "cheb" else {}
-            kinds = [make(*pair, **more) for pair in zip(widths, widths[1:], strict=False)]
+            kinds = [make(*pair, **more) for pair in pairwise(widths)]
         self.layers = nn.ModuleList(kinds)
         self.dropouts = nn.ModuleList(
             [FeatureDropout(dropout), *(Dropout(dropout) for _ in range(len(kinds) + (conv == "gcn2")))][
@@ -145,7 +150,8 @@ class GraphNetwork(nn.Module):
 
     def _all(self, graph: GraphTensors) -> Tensor:
         """(nodes, classes)."""
-        x, adjacency = graph.features, graph.adjacency
+        x: Any = graph.features
+        adjacency = graph.adjacency
         if self.dense_only and isinstance(x, SparseMatrix):
             x = x.dense()
         dropouts = iter(self.dropouts)

@@ -98,8 +98,8 @@ class LightGCN(nn.Module):
     def exported(self, inputs: dict[str, Tensor]) -> tuple[nn.Module, dict[str, Tensor]]:
         """What is shipped: the final vectors, without the graph that made them."""
         with torch.no_grad():
-            final = self.vectors().clone()
-        return _FinalVectors(final[: self.users], final[self.users :]), {"users": inputs["users"]}
+            final = self.vectors()
+        return _FinalVectors(final[: self.users].clone(), final[self.users :].clone()), {"users": inputs["users"]}
 
 
 class _FinalVectors(nn.Module):

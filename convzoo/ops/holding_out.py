@@ -50,7 +50,9 @@ def users_of(catalogue: Catalogue, train: Rows, val: Rows, test: Rows, origin: s
         good = known[rows.items] & served[users]
         if not good.all():
             new_items, new_users = int((~known[rows.items]).sum()), int((~served[users]).sum())
-            origin += f"; left out of {name}: {new_items} interactions with items and {new_users} of users that training never saw"
+            origin += (
+                f"; left out of {name}: {new_items} interactions with items and {new_users} of users new to training"
+            )
         kept[name] = Rows.of(users[good], rows.items[good], count)
         if not good.any():
             raise DataError(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ class NeighbourSampler:
         rows, columns, values = [], [], []
         frontier = seeds
         for hop, fanout in enumerate(self.fanouts):
-            at, drawn, degree = choose(self.pointers, frontier, fanout, lambda nodes, n, hop=hop: uniform(nodes, hop, n))  # type: ignore[misc]
+            at, drawn, degree = choose(self.pointers, frontier, fanout, partial(_of_hop, uniform, hop))
             reached = self.columns[at]
             new = np.unique(reached[place[reached] < 0])
             place[new] = np.arange(count, count + len(new))
@@ -80,6 +81,10 @@ class NeighbourSampler:
         place[nodes] = -1
         entries = (np.concatenate(values).astype(np.float32), (np.concatenate(rows), np.concatenate(columns)))
         return Sample(nodes, scipy.sparse.csr_matrix(entries, (count, count)))
+
+
+def _of_hop(uniform: Uniform, hop: int, nodes: np.ndarray, count: int) -> np.ndarray:
+    return uniform(nodes, hop, count)
 
 
 def choose(

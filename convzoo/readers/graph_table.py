@@ -96,8 +96,8 @@ class GraphTable(Reader):
         """Read the graph.
 
         Raises:
-            DataError: a file is absent or damaged; an edge names a node that has no row; a feature is no finite number; nothing is
-                labelled; there are no edges.
+            DataError: a file is absent or damaged; an edge names a node that has no row; a feature is no finite number; nothing
+                is labelled; there are no edges.
         """
         graph, home, files = self._read()
         labelled = np.array([index for index, label in enumerate(graph.labels) if label is not None])
@@ -105,22 +105,24 @@ class GraphTable(Reader):
         if home is None:
             if not len(labelled):
                 raise DataError(f"{self.path}: no node has a label to learn from")
-            names = [graph.labels[index] for index in labelled]
+            names = [graph.labels[index] for index in labelled.tolist()]
             home = np.full(len(graph), -1)
             home[labelled] = split_by_group(names, labelled.tolist(), self.val, self.test, self.seed)
             origin = f"made here: stratified by class, val {self.val:g}, test {self.test:g}, seed {self.seed}"
         parts = [np.flatnonzero(home == number) for number in range(3)]
         for name, part in zip(("train", "val", "test"), parts, strict=True):
-            bare = next((graph.ids[index] for index in part if graph.labels[index] is None), None)
+            bare = next((graph.ids[index] for index in part.tolist() if graph.labels[index] is None), None)
             if bare is not None:
                 raise DataError(f"{self.path}: node {bare!r} is in {name} but has no label")
-        trained = {graph.labels[index] for index in parts[0]}
-        missing = sorted({graph.labels[i] for part in parts[1:] for i in part} - trained)  # type: ignore[type-var]
+        trained = {graph.labels[index] for index in parts[0].tolist()}
+        missing = sorted({graph.labels[i] for part in parts[1:] for i in part.tolist()} - trained, key=str)
         if missing:
-            raise DataError(f"{self.path}: class {missing[0]!r} has no training node; label one, or leave the class out")
-        files = {str(file): {"sha256": sha256_of(file)} for file in files}
+            raise DataError(
+                f"{self.path}: class {missing[0]!r} has no training node; label one, or leave the class out"
+            )
+        facts = {str(file): {"sha256": sha256_of(file)} for file in files}
         train, val, test = (Nodes(graph, part) for part in parts)
-        return Splits(train, val, test, origin=f"{origin}; {graph.in_words()}", files=files)
+        return Splits(train, val, test, origin=f"{origin}; {graph.in_words()}", files=facts)
 
     def examples(self) -> list[Any]:
         """All labelled nodes."""
@@ -150,7 +152,9 @@ class GraphTable(Reader):
         numbers = {name: number for number, name in enumerate(ids)}
         if len(numbers) < len(ids):
             twice = next(number for number, name in enumerate(ids) if numbers[name] != number)
-            raise DataError(f"{nodes.place(numbers[ids[twice]])}: node {ids[twice]!r} is there twice; its first row is {nodes.place(twice)}")
+            raise DataError(
+                f"{nodes.place(numbers[ids[twice]])}: node {ids[twice]!r} is there twice; its first row is {nodes.place(twice)}"
+            )
         label = nodes.find("label", self.label, LABEL)
         split = nodes.find("split", self.split, ("split",), needed=False)
         kept = [name for name in nodes.columns if name not in (id_column, label, split)]
@@ -203,7 +207,10 @@ class GraphTable(Reader):
 
         def rows(kind: str, own: tuple[str, ...]) -> Table:
             elements = list(graph.iter(f"{space}{kind}"))
-            names = [*own, *dict.fromkeys(keys.get(d.get("key", ""), "") for e in elements for d in e.iter(f"{space}data"))]
+            names = [
+                *own,
+                *dict.fromkeys(keys.get(d.get("key", ""), "") for e in elements for d in e.iter(f"{space}data")),
+            ]
             columns: dict[str, list[Any]] = {name: [] for name in dict.fromkeys(names)}
             for element in elements:
                 data = {keys.get(d.get("key", ""), ""): (d.text or "").strip() for d in element.iter(f"{space}data")}
@@ -226,19 +233,27 @@ class GraphTable(Reader):
         count = len(held["labels"])
         pairs = held["edge_index"]
         if pairs.ndim != 2 or pairs.shape[0] != 2 or pairs.dtype.kind not in "iu":
-            raise DataError(f"{self.path}: edge_index should be whole numbers, (2, edges), not {pairs.dtype} {pairs.shape}")
+            raise DataError(
+                f"{self.path}: edge_index should be whole numbers, (2, edges), not {pairs.dtype} {pairs.shape}"
+            )
         if pairs.size and (pairs.min() < 0 or pairs.max() >= count):
             raise DataError(f"{self.path}: edge_index names node {int(pairs.max())}; there are {count} labels")
         features = held.get("features", np.zeros((count, 0), np.float32))
         if features.ndim != 2 or len(features) != count or features.dtype.kind not in "fiub":
-            raise DataError(f"{self.path}: features should be numbers, ({count}, features), not {features.dtype} {features.shape}")
+            raise DataError(
+                f"{self.path}: features should be numbers, ({count}, features), not {features.dtype} {features.shape}"
+            )
         weights = held.get("edge_weight")
         if weights is not None and weights.shape != (pairs.shape[1],):
             raise DataError(f"{self.path}: edge_weight should be ({pairs.shape[1]},), not {weights.shape}")
-        matrix, notes = make_edges(*pairs.astype(np.int64), count, weights, bool(self.directed))
+        matrix, notes = make_edges(
+            pairs[0].astype(np.int64), pairs[1].astype(np.int64), count, weights, bool(self.directed)
+        )
         # Numbers below 0 and empty names say that a node has no class.
         labels = [None if str(name) in ("", "-1", "nan") else str(name) for name in held["labels"].tolist()]
-        ids = [str(name) for name in held["ids"].tolist()] if "ids" in held else [str(number) for number in range(count)]
+        ids = (
+            [str(name) for name in held["ids"].tolist()] if "ids" in held else [str(number) for number in range(count)]
+        )
         names = [str(name) for name in held.get("feature_names", np.array([])).tolist()]
         graph = Graph(matrix, features.astype(np.float32), labels, ids, names, bool(self.directed), notes)
         if not any(name in held for name in ("train", "val", "test")):
@@ -289,10 +304,14 @@ def _homes(nodes: Table, split: str) -> np.ndarray:
         if word in SPLITS:
             home[row] = SPLITS[word]
         elif word not in ("", "none"):
-            raise DataError(f"{nodes.place(row)}: column {split!r} says {word!r}; it should say train, val, test or nothing")
+            raise DataError(
+                f"{nodes.place(row)}: column {split!r} says {word!r}; it should say train, val, test or nothing"
+            )
     for number, name in enumerate(("train", "val", "test")):
         if not (home == number).any():
-            raise DataError(f"{nodes.path}: the {name} split has no nodes; column {split!r} should say {name} somewhere")
+            raise DataError(
+                f"{nodes.path}: the {name} split has no nodes; column {split!r} should say {name} somewhere"
+            )
     return home
 
 

@@ -15,7 +15,20 @@ from convzoo.ops.holding_out import hold_out_items, users_of
 from convzoo.readers.tables import SUFFIXES, Table, read_table
 
 USER = ("user", "user_id", "userid", "customer", "customer_id", "reader", "session", "session_id")
-ITEM = ("item", "item_id", "itemid", "movie", "movie_id", "movieid", "product", "product_id", "book", "book_id", "isbn", "track")
+ITEM = (
+    "item",
+    "item_id",
+    "itemid",
+    "movie",
+    "movie_id",
+    "movieid",
+    "product",
+    "product_id",
+    "book",
+    "book_id",
+    "isbn",
+    "track",
+)
 RATING = ("rating", "score", "stars")
 TIME = ("time", "timestamp", "date", "datetime", "when")
 _MOVIELENS = ["user", "item", "rating", "time"]
@@ -44,7 +57,9 @@ class InteractionTable(Reader):
     """
 
     example = User
-    formats: ClassVar[str] = "a table of interactions (.csv, .tsv, .parquet: user, item, rating, time), u.data or ratings.dat"
+    formats: ClassVar[str] = (
+        "a table of interactions (.csv, .tsv, .parquet: user, item, rating, time), u.data or ratings.dat"
+    )
 
     def __init__(
         self,
@@ -128,7 +143,9 @@ class InteractionTable(Reader):
         times = times[kept] if times is not None else None
         chosen = _frequent(user_numbers, item_numbers, self.fewest)
         if not chosen.any():
-            raise DataError(f"{path}: no interaction is left with data.fewest={self.fewest} and data.at_least={self.at_least}")
+            raise DataError(
+                f"{path}: no interaction is left with data.fewest={self.fewest} and data.at_least={self.at_least}"
+            )
         user_names, user_numbers = _renumbered(user_names, user_numbers[chosen])
         item_names, item_numbers = _renumbered(item_names, item_numbers[chosen])
         times = times[chosen] if times is not None else None

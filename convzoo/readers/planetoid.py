@@ -26,8 +26,8 @@ _VALIDATION = 500
 
 
 class Planetoid(Reader):
-    """`ind.<name>.x` and so on, with the public split (Yang et al. 2016, arXiv:1603.08861): the labelled nodes train, the next 500
-    validate, and 1,000 named ones test.
+    """`ind.<name>.x` and so on, with the public split (Yang et al. 2016, arXiv:1603.08861): the labelled nodes train, the next
+    500 validate, and 1,000 named ones test.
 
     Test nodes that CiteSeer's index passes over are isolated nodes without features, as everyone has them.
 
@@ -97,5 +97,3 @@ class Planetoid(Reader):
 def _class_numbers(rows: Any) -> np.ndarray:
     rows = np.asarray(rows)
     return np.where(rows.any(axis=1), rows.argmax(axis=1), -1)
-
-

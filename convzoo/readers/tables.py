@@ -74,7 +74,9 @@ class Table:
             found = np.array([np.nan if value in (None, "") else value for value in values], np.float64)
         except (TypeError, ValueError):
             at = next(row for row, value in enumerate(values) if not _is_number(value))
-            raise DataError(f"{self.place(at)}: column {name!r} says {str(values[at])[:40]!r}; it should be a number") from None
+            raise DataError(
+                f"{self.place(at)}: column {name!r} says {str(values[at])[:40]!r}; it should be a number"
+            ) from None
         if not np.isfinite(found).all():
             at = int(np.flatnonzero(~np.isfinite(found))[0])
             raise DataError(f"{self.place(at)}: column {name!r} says {values[at]!r}; it should be a finite number")

@@ -1,6 +1,7 @@
 """Ranking: which items a user will want, learnt from what it had."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import torch.nn.functional as F
@@ -28,7 +29,11 @@ class RankItems(Task):
     """
 
     def __init__(
-        self, item_ids: FromData[Any], at: list[Positive] = [20], penalty: NonNegative = 1e-4, shown: Positive = 20
+        self,
+        item_ids: FromData[Any],
+        at: list[Positive] = [20],  # noqa: B006 (read only: what a recipe writes)
+        penalty: NonNegative = 1e-4,
+        shown: Positive = 20,
     ) -> None:
         if not at:
             raise ValueError("at: should name at least one list length, such as [20]")
@@ -77,10 +82,7 @@ class RankItems(Task):
     def read_target(self, target: Mapping[str, Mapping[str, Tensor]]) -> list[dict[str, Any]]:
         """The ids of what each user had afterwards."""
         pointers, items = (target["wanted"][name].tolist() for name in ("pointers", "items"))
-        return [
-            {"items": [self.item_ids[item] for item in items[first:last]]}
-            for first, last in zip(pointers, pointers[1:], strict=False)
-        ]
+        return [{"items": [self.item_ids[item] for item in items[first:last]]} for first, last in pairwise(pointers)]
 
     def in_words(self, prediction: Mapping[str, Any], shown: str) -> str:
         """The list, numbered."""

@@ -34,7 +34,7 @@ class Popularity(Baseline):
 
 class ItemNeighbours(Baseline):
     """Item-based collaborative filtering (Sarwar et al. 2001, doi:10.1145/371920.372071; Deshpande & Karypis 2004): an item's
-    score is the sum of its cosines with what the user had, of each of which only the nearest items count.
+    score is the sum of its cosines with those of its nearest items that the user had.
 
     Args:
         neighbours: nearest items of each item that count
@@ -49,8 +49,8 @@ class ItemNeighbours(Baseline):
         scale = 1 / np.sqrt(np.maximum(np.asarray(self.had.sum(axis=0)).ravel(), 1))
         scaled = (self.had @ scipy.sparse.diags(scale.astype(np.float32))).tocsc()
         blocks = []
-        for first in range(0, dims["items"], 1000):
-            similar = (scaled[:, first : first + 1000].T @ scaled).tocsr()
+        for first in range(0, dims["items"], _BLOCK):
+            similar = (scaled[:, first : first + _BLOCK].T @ scaled).tocsr()
             for row in range(similar.shape[0]):
                 begin, end = similar.indptr[row], similar.indptr[row + 1]
                 values = similar.data[begin:end]
@@ -59,14 +59,14 @@ class ItemNeighbours(Baseline):
                     values[np.argpartition(values, -self.neighbours)[: -self.neighbours]] = 0
             similar.eliminate_zeros()
             blocks.append(similar)
-        self.similar = scipy.sparse.vstack(blocks, format="csr")
+        self.nearest = scipy.sparse.vstack(blocks, format="csr").T.tocsr()  # from what was had to what is scored
 
     def outputs(self, examples: Sequence[User]) -> Ranking:
         """The items nearest to what each user had."""
         users = np.array([example.index for example in examples])
 
         def score(chosen: slice) -> Tensor:
-            return torch.from_numpy(np.asarray((self.had[users[chosen]] @ self.similar).todense(), np.float32))
+            return torch.from_numpy(np.asarray((self.had[users[chosen]] @ self.nearest).todense(), np.float32))
 
         return _rank(examples, score)
 

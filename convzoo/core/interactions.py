@@ -34,7 +34,7 @@ class Rows:
         np.cumsum(np.bincount(users, minlength=count), out=pointers[1:])
         return cls(pointers, items.astype(np.int32))
 
-    def __getitem__(self, user: int) -> np.ndarray:
+    def __getitem__(self, user: int | np.integer) -> np.ndarray:
         return self.items[self.pointers[user] : self.pointers[user + 1]]
 
     def counts(self) -> np.ndarray:

@@ -135,8 +135,8 @@ class InitialResidual(geometric.GCN2Conv):
     def in_words(self) -> str:
         """For `describe`."""
         return (
-            f"Sums each node's {self.channels} values over its neighbours, adds {self.alpha:g} of what the node began with, and "
-            f"mixes {self.beta:.2f} of it anew: deep without blurring."
+            f"Sums each node's {self.channels} values over its neighbours, one step further along the edges, adds "
+            f"{self.alpha:g} of what the node began with, and mixes {self.beta:.2f} of it anew: deep without blurring."
         )
 
 
@@ -171,9 +171,8 @@ class GraphAttention(geometric.GATConv):
         self, in_channels: Positive, out_channels: Positive, heads: Positive, concat: bool, dropout: float
     ) -> None:
         super().__init__(in_channels, out_channels, heads, concat=concat, dropout=dropout, add_self_loops=False)
-        self.lin = FeatureLinear(in_channels, heads * out_channels)
 
-    def forward(self, x: Any, edge_index: Matrix) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, edge_index: Matrix) -> Tensor:  # type: ignore[override]
         """Attend to the neighbours."""
         if isinstance(edge_index, EdgeList):
             return super().forward(x, torch.stack([edge_index.columns, edge_index.rows]))

@@ -36,7 +36,7 @@ class RankingMeter:
         counts = pointers.diff()
         hits = _hits(ranked, counts, wanted, self.items)
         asked = counts > 0
-        hits, counts = hits[asked], counts[asked]
+        hits, counts, ranked = hits[asked], counts[asked], ranked[asked]
         self.users += len(hits)
         width = hits.shape[1]
         discount = 1 / torch.log2(torch.arange(2, width + 2, dtype=torch.float64))
@@ -47,7 +47,7 @@ class RankingMeter:
             ideal = torch.cat([torch.zeros(1, dtype=torch.float64), discount.cumsum(0)])
             best = ideal[counts.clamp(max=min(k, width))]
             first = torch.where(inside, places[:k], width + 1).amin(dim=1)
-            self.sums[row, 0] += (inside.sum(dim=1) / counts).sum()
+            self.sums[row, 0] += (inside.sum(dim=1).double() / counts).sum()
             self.sums[row, 1] += (gain / best).sum()
             self.sums[row, 2] += torch.where(first <= k, 1 / first.double(), 0.0).sum()
             named = ranked[:, :k].reshape(-1)

@@ -90,7 +90,7 @@ class GraphNetwork(nn.Module):
                 f"encoder.neighbours samples {hops} hops; conv: {conv} with these settings goes {steps_away}"
             )
         self.conv = conv
-        self.dense_only = conv in ("sage", "cheb")
+        self.dense_only = conv in ("sage", "gat", "cheb")
         widths = [in_channels, *[channels] * (layers - 1), classes]
         ends: list[nn.Module] = []
         self.first: nn.Module | None = None

@@ -128,7 +128,7 @@ class GraphTable(Reader):
         """All labelled nodes."""
         graph, _, _ = self._read()
         chosen = np.array([index for index, label in enumerate(graph.labels) if label is not None], np.int64)
-        return Nodes(graph, chosen)  # type: ignore[return-value]
+        return list(Nodes(graph, chosen))
 
     def _read(self) -> tuple[Graph, np.ndarray | None, list[Path]]:
         if self.path.is_dir():

@@ -29,7 +29,7 @@ class Planetoid(Reader):
     """`ind.<name>.x` and so on, with the public split (Yang et al. 2016, arXiv:1603.08861): the labelled nodes train, the next
     500 validate, and 1,000 named ones test.
 
-    Test nodes that CiteSeer's index passes over are isolated nodes without features, as everyone has them.
+    Nodes that CiteSeer's test index passes over have neither words nor a class; they stay in the graph, in no split.
 
     Args:
         dataset: cora, citeseer or pubmed

@@ -19,7 +19,7 @@ from convzoo.report.pictures import _explain, picture
 from convzoo.report.sections import Material, Section, html_safe, sections, sections_of_kind
 from convzoo.tasks.ranking import RankItems
 
-DRAWN = 700
+DRAWN = 450
 """Nodes that are drawn: a larger graph is shown by a part around some of its test nodes."""
 EMBEDDED = 1500
 """Nodes whose vectors are laid out in the plane."""
@@ -39,7 +39,7 @@ def _(example: Node) -> str:
     listed = ", ".join(
         f"{count} × {html.escape(name)}" for name, count in sorted(kinds.items(), key=lambda item: -item[1])[:4]
     )
-    around = f"{len(inside)} neighbours{': ' + listed if listed else ''}"
+    around = f"{len(inside)} neighbour{'' if len(inside) == 1 else 's'}{': ' + listed if listed else ''}"
     return f"<code>{html.escape(example.source)}</code><br><small>{around}</small>"
 
 
@@ -97,9 +97,10 @@ def _drawing(
     axes[1].scatter(*spots[inside[~good]].T, s=18, color="#b3261e", label="wrong", zorder=3)
     axes[1].set_title("errors")
     if len(names) <= 20:
-        for text in axes[0].legend(frameon=False, fontsize=7, markerscale=1.2, loc="upper left").get_texts():
+        below = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.02), "ncols": 4}
+        for text in axes[0].legend(frameon=False, fontsize=7, **below).get_texts():
             text.set_parse_math(False)
-    axes[1].legend(frameon=False, fontsize=7, loc="upper left")
+    axes[1].legend(frameon=False, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=2)
     share = "the whole graph" if len(chosen) == len(graph) else f"{len(chosen):,} of {len(graph):,} nodes"
     return (
         f"<p>{html.escape(graph.in_words())}. Drawn: {share}; test nodes are coloured, the others grey. Errors that lie together "
@@ -112,11 +113,12 @@ def part_around(graph: Graph, nodes: np.ndarray, most: int) -> np.ndarray:
     if len(graph) <= most:
         return np.arange(len(graph))
     degree = np.diff(graph.edges.indptr)
-    seeds = nodes[np.argsort(-degree[nodes], kind="stable")[:3]].tolist()
+    middle = np.argsort(np.abs(degree[nodes] - np.median(degree[nodes])), kind="stable")
+    seeds = nodes[middle[:2]].tolist()
     found = dict.fromkeys(seeds)
     queue = list(found)
     for node in queue:
-        for neighbour in graph.edges.indices[graph.edges.indptr[node] : graph.edges.indptr[node + 1]][:12].tolist():
+        for neighbour in graph.edges.indices[graph.edges.indptr[node] : graph.edges.indptr[node + 1]][:8].tolist():
             if len(found) < most and neighbour not in found:
                 found[neighbour] = None
                 queue.append(neighbour)
@@ -221,10 +223,12 @@ def _bars(axes: Any, values: np.ndarray, right: np.ndarray, label: str, whole: b
         axes.bar(number, share, color="#7aa6d8", yerr=np.sqrt(share * (1 - share) / len(inside)), ecolor="#44546a")
         axes.text(number, 0.02, f"{len(inside):,}", ha="center", fontsize=7)
     last = len(edges) - 2
-    names = [
-        (f"{low:.0f} to {high if n == last else max(high - 1, low):.0f}" if whole else f"{low:.1f} to {high:.1f}")
-        for n, (low, high) in enumerate(pairwise(edges))
-    ]
+    names = []
+    for number, (low, high) in enumerate(pairwise(edges)):
+        top = high if number == last or not whole else high - 1
+        names.append(
+            f"{low:.0f}" if whole and low == top else f"{low:.{0 if whole else 1}f} to {top:.{0 if whole else 1}f}"
+        )
     axes.set_xticks(range(len(names)), names, fontsize=8)
     axes.set_xlabel(label)
     axes.set_ylabel("accuracy")
@@ -240,9 +244,12 @@ def _explain_nodes(kind: Node, model: nn.Module, encoder: Encoder, examples: Seq
         names: list[str] = []
     else:
         names = list(graph.feature_names)
+    # One with enough neighbours to see something, and not too many to list.
+    counts = np.diff(graph.edges.indptr)[[example.index for example in examples]]
+    shown = examples[int(np.argmin(np.abs(counts - 5)))].index
     matrix = encoder.gather(examples, [0]).inputs["graph"].adjacency
     parts = [
-        f"<p>The first convolution looks at a node and those around it. {_weights_in_words(graph, matrix, kind.index)}</p>"
+        f"<p>The first convolution looks at a node and those around it. {_weights_in_words(graph, matrix, shown)}</p>"
     ]
     if names:
         assert isinstance(weights, Tensor)

@@ -22,17 +22,12 @@ def make_optimizer(model: nn.Module, config: TrainConfig, device: torch.device) 
     A module's attribute `decay` is the part of the recipe's weight decay that its own weights get.
     """
     exempt = {id(p) for m in model.modules() if isinstance(m, _NORMS) for p in m.parameters(recurse=False)}
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     own = {id(p): float(m.decay) for m in model.modules() if hasattr(m, "decay") for p in m.parameters(recurse=False)}  # type: ignore[arg-type]
-    decayed = [p for p in trained if p.ndim > 1 and id(p) not in exempt]
-    chosen = {id(p) for p in decayed}
-    plain = [p for p in trained if id(p) not in chosen]
-    parts = sorted({own.get(id(p), 1.0) for p in decayed}, reverse=True)
-    groups = [
-        {"params": [p for p in decayed if own.get(id(p), 1.0) == part], "weight_decay": part * config.weight_decay}
-        for part in parts
-    ]
-    groups.append({"params": plain, "weight_decay": 0.0})
+    by_decay: dict[float, list[nn.Parameter]] = {config.weight_decay: [], 0.0: []}
+    for p in (parameter for parameter in model.parameters() if parameter.requires_grad):
+        part = own.get(id(p), 1.0) if p.ndim > 1 and id(p) not in exempt else 0.0
+        by_decay.setdefault(part * config.weight_decay, []).append(p)
+    groups: list[dict[str, Any]] = [{"params": group, "weight_decay": decay} for decay, group in by_decay.items()]
     groups = [group for group in groups if group["params"]]
     fused: dict[str, Any] = {"fused": True} if device.type in ("cpu", "cuda") else {}
     if config.optimizer == "adamw":

@@ -13,6 +13,23 @@ FOLDER = ROOT / "benchmarks"
 TINY = ["--set", "data.train=21", "data.val=7", "data.test=7", "train.batch_size=7"]
 RUNS = {
     "trainer_speed": (["--steps", "1", *TINY], 5),
+    "graph_speed": (["--steps", "1", "--cora-nodes", "300", "--nodes", "3000", "--edges", "9000"], 6),
+    "recommender_speed": (
+        [
+            "--steps",
+            "1",
+            "--embedded",
+            "--users",
+            "300",
+            "--items",
+            "400",
+            "--set",
+            "data.users=120",
+            "data.items=80",
+            "data.mean=12.0",
+        ],
+        4,
+    ),
     "memory": (["--recipes", "sentiment_cnn1d", *TINY], 1),
     "start": (["--recipes", "sentiment_cnn1d", "--warm-up", "0", *TINY], 1),
 }

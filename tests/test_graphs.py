@@ -178,10 +178,11 @@ def test_sparse_features_are_only_a_faster_form(conv):
     torch.testing.assert_close(found, network(GraphTensors(thin, graph.adjacency), torch.arange(40)))
 
 
-def test_attention_in_blocks_is_attention():
+@pytest.mark.parametrize("conv", ["gat", "sage"])
+def test_a_block_of_nodes_at_a_time_gives_the_same(conv):
     torch.manual_seed(0)
     graph, _ = a_graph()
-    network = GraphNetwork(7, 3, conv="gat", layers=2, channels=4, heads=3, last_heads=2).eval()
+    network = GraphNetwork(7, 3, conv=conv, layers=2, channels=4, heads=3, last_heads=2).eval()
     whole = network(graph, torch.arange(40))
     for layer in network.layers:
         layer.block = 7

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from conftest import TINY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -184,7 +185,7 @@ OFFLINE = sorted(name for name in shipped_recipes() if "/" not in name)
 
 @pytest.mark.parametrize("name", OFFLINE)
 def test_every_shipped_recipe_is_described(cli, name):
-    sizes = ["data.train=60", "data.val=20", "data.test=20"]
+    sizes = TINY[name]
     result = cli("describe", name, *sizes, "--json")
     assert result.code == 0, result.err
     found = json.loads(result.out)

@@ -88,12 +88,14 @@ def make_edges(
     added. Loops are kept out: whether a node sees itself is the encoder's choice.
     """
     given = len(sources)
+    kind = np.int32 if count < 2**31 else np.int64
     loops = sources == targets
-    sources, targets = sources[~loops], targets[~loops]
-    values = np.ones(len(sources), np.float32) if weights is None else weights[~loops].astype(np.float32)
+    sources, targets = sources[~loops].astype(kind, copy=False), targets[~loops].astype(kind, copy=False)
+    values = None if weights is None else weights[~loops].astype(np.float32)
     if not directed:
-        sources, targets, values = np.r_[sources, targets], np.r_[targets, sources], np.r_[values, values]
-    matrix = _compressed(targets, sources, values, count, weights is not None)
+        sources, targets = np.r_[sources, targets], np.r_[targets, sources]
+        values = None if values is None else np.r_[values, values]
+    matrix = _compressed(targets, sources, values, count)
     kept = matrix.nnz if directed else matrix.nnz // 2
     notes = []
     if loops.any():
@@ -103,16 +105,17 @@ def make_edges(
     return matrix, ", ".join(notes)
 
 
-def _compressed(rows: np.ndarray, columns: np.ndarray, values: np.ndarray, count: int, weighted: bool) -> Any:
-    """CSR with each entry once; of equal ones the largest value."""
-    matrix = scipy.sparse.csr_matrix((values, (rows, columns)), (count, count))  # SciPy adds equal entries up
-    if weighted and matrix.nnz < len(values):
+def _compressed(rows: np.ndarray, columns: np.ndarray, values: np.ndarray | None, count: int) -> Any:
+    """CSR with each entry once; of equal ones the largest value, 1 where there are no values."""
+    if values is not None:
         order = np.lexsort((values, columns, rows))
         rows, columns, values = rows[order], columns[order], values[order]
-        last = np.r_[(rows[1:] != rows[:-1]) | (columns[1:] != columns[:-1]), True]
-        matrix = scipy.sparse.csr_matrix((values[last], (rows[last], columns[last])), (count, count))
-    elif not weighted:
-        matrix.data[:] = 1.0
+        if len(rows):
+            last = np.r_[(rows[1:] != rows[:-1]) | (columns[1:] != columns[:-1]), True]
+            rows, columns, values = rows[last], columns[last], values[last]
+        return scipy.sparse.csr_matrix((values, (rows, columns)), (count, count))
+    matrix = scipy.sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), (count, count))
+    matrix.data[:] = 1.0  # SciPy adds equal entries up
     matrix.sort_indices()
     return matrix
 

@@ -61,8 +61,11 @@ class GraphEncoder(Encoder):
         self.mean: np.ndarray | None = None
         self.deviation: np.ndarray | None = None
         self._graph: Graph | None = None
-        self._of: tuple[Graph, GraphTensors, np.ndarray] | None = None
-        self._sampler: tuple[Graph, NeighbourSampler, Any] | None = None
+        # Each for the last graph that was asked for: as good as always the one that was trained on.
+        self._made: tuple[Graph, Any] | None = None
+        self._numbers: tuple[Graph, np.ndarray] | None = None
+        self._of: tuple[Graph, GraphTensors] | None = None
+        self._sampler: tuple[Graph, NeighbourSampler] | None = None
 
     @property
     def graph(self) -> Graph:
@@ -102,8 +105,7 @@ class GraphEncoder(Encoder):
         """
         graph = examples[indices[0]].graph if len(indices) else self.graph
         nodes = _indices(examples, indices)
-        whole, classes = self._tensors(graph)
-        target = np.where(nodes >= 0, classes[nodes], UNLABELLED)
+        target = np.where(nodes >= 0, self._classes(graph)[nodes], UNLABELLED)
         if (target < UNLABELLED).any():
             at = int(nodes[np.flatnonzero(target < UNLABELLED)[0]])
             self.labels.number(graph.labels[at], f"node {graph.ids[at]!r}")
@@ -112,24 +114,36 @@ class GraphEncoder(Encoder):
             whole, nodes = self._attached(graph, [examples[index] for index in indices])
         elif draws is not None and self.neighbours:
             whole, nodes = self._sampled(graph, nodes, draws)
+        else:
+            whole = self._whole(graph)
         return Batch({"graph": whole, "nodes": torch.from_numpy(nodes)}, torch.from_numpy(target), size)
 
-    def _tensors(self, graph: Graph) -> tuple[GraphTensors, np.ndarray]:
-        """The whole graph and its nodes' class numbers, made once for a graph."""
-        if self._of is None or self._of[0] is not graph:
+    def _matrix(self, graph: Graph) -> Any:
+        """The matrix of a graph, made once."""
+        if self._made is None or self._made[0] is not graph:
+            self._made = (graph, graph_matrix(graph.edges, self.matrix, self.self_loops))
+        return self._made[1]
+
+    def _classes(self, graph: Graph) -> np.ndarray:
+        """(nodes,): the nodes' class numbers, made once; below UNLABELLED where training has no such class."""
+        if self._numbers is None or self._numbers[0] is not graph:
             wanted = self.graph.features.shape[1] or len(self.graph)
             found = graph.features.shape[1] or len(graph)
             if found != wanted:
                 raise DataError(f"the graph's nodes have {found} features; the network was trained with {wanted}")
-            number = {name: index for index, name in enumerate(self.labels.names)}
-            classes = [UNLABELLED if name is None else number.get(name, UNLABELLED - 1) for name in graph.labels]
+            number: dict[str | None, int] = {name: index for index, name in enumerate(self.labels.names)}
+            number[None] = UNLABELLED
+            self._numbers = (graph, np.array([number.get(name, UNLABELLED - 1) for name in graph.labels], np.int64))
+        return self._numbers[1]
+
+    def _whole(self, graph: Graph) -> GraphTensors:
+        """The whole graph, made once."""
+        if self._of is None or self._of[0] is not graph:
             symmetric = not graph.directed and self.matrix != "random_walk"
-            matrix = graph_matrix(graph.edges, self.matrix, self.self_loops)
-            adjacency = SparseMatrix.of(matrix, symmetric, gradient=not self.neighbours)
-            features = self._features(graph, None)
-            tensors = GraphTensors(_as_tensor(features, gradient=not self.neighbours), adjacency)
-            self._of = (graph, tensors, np.array(classes, np.int64))
-        return self._of[1], self._of[2]
+            adjacency = SparseMatrix.of(self._matrix(graph), symmetric, gradient=not self.neighbours)
+            features = _as_tensor(self._features(graph, None), gradient=not self.neighbours)
+            self._of = (graph, GraphTensors(features, adjacency))
+        return self._of[1]
 
     def _features(self, graph: Graph, nodes: np.ndarray | None) -> Any:
         """The normalised features of some nodes, or of all."""
@@ -152,8 +166,7 @@ class GraphEncoder(Encoder):
 
     def _sampled(self, graph: Graph, nodes: np.ndarray, draws: Draws) -> tuple[GraphTensors, np.ndarray]:
         if self._sampler is None or self._sampler[0] is not graph:
-            matrix = graph_matrix(graph.edges, self.matrix, self.self_loops)
-            self._sampler = (graph, NeighbourSampler(matrix, self.neighbours), None)
+            self._sampler = (graph, NeighbourSampler(self._matrix(graph), self.neighbours))
 
         def uniform(chosen: np.ndarray, hop: int, count: int) -> np.ndarray:
             # Of the node, not of the batch: however a batch is divided, a node sees the same neighbours.
@@ -185,7 +198,7 @@ class GraphEncoder(Encoder):
             (np.concatenate(values).astype(np.float32), (np.concatenate(rows), np.concatenate(columns))),
             (len(new), count + len(new)),
         )
-        above = graph_matrix(graph.edges, self.matrix, self.self_loops)
+        above = self._matrix(graph).copy()
         above.resize((count, count + len(new)))
         matrix = scipy.sparse.vstack([above, below], format="csr")
         stack: Any = scipy.sparse.vstack if scipy.sparse.issparse(graph.features) else np.vstack

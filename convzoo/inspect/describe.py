@@ -22,6 +22,14 @@ _NAMES = {"LeakyReLU": "leaky ReLU", "Tanh": "tanh", "Sigmoid": "sigmoid"}
 _WHOLE = (Pooling, TokenEmbedding, ChannelLayerNorm, nn.MultiheadAttention)
 
 
+def _bag_flops(weight: Any, indices: Any, *args: Any, **kwargs: Any) -> int:
+    """A sparse product is a bag of embeddings (`ops/sparse.py`): a multiplication and an addition for each entry and column."""
+    return 2 * indices[0] * weight[1]
+
+
+_SPARSE_PRODUCTS = {torch.ops.aten._embedding_bag: _bag_flops, torch.ops.aten._embedding_bag_forward_only: _bag_flops}
+
+
 @dataclass
 class Layer:
     """One row of a breakdown. Shapes are without the batch."""
@@ -63,7 +71,7 @@ def describe(model: nn.Module, inputs: dict[str, Any]) -> Breakdown:
         model: any module; layers that are not known by name are described by their class
         inputs: one example's `forward` arguments (batch size 1)
     """
-    model.eval()
+    model.train().eval()  # who remembers its last outputs forgets them on the way
     named = {module: name for name, module in model.named_modules()}
     rows: dict[nn.Module, Layer] = {}
     hooks = []
@@ -80,7 +88,7 @@ def describe(model: nn.Module, inputs: dict[str, Any]) -> Breakdown:
     leaves = dict(_leaves(model))
     for module in leaves.values():
         hooks.append(module.register_forward_hook(note))
-    counter = FlopCounterMode(display=False, depth=None)  # type: ignore[arg-type]
+    counter = FlopCounterMode(display=False, depth=None, custom_mapping=_SPARSE_PRODUCTS)  # type: ignore[arg-type]
     try:
         with torch.no_grad(), counter:
             model(**inputs)
@@ -89,7 +97,8 @@ def describe(model: nn.Module, inputs: dict[str, Any]) -> Breakdown:
             hook.remove()
     _count_multiply_adds(model, rows, counter)
     layers = _in_block_order(model, rows)
-    fields = receptive_fields(model, inputs, {row.name: leaves[row.name] for row in layers})
+    own: Any = getattr(model, "receptive_fields", None)  # of a model whose input is no grid
+    fields = own(inputs) if own else receptive_fields(model, inputs, {row.name: leaves[row.name] for row in layers})
     for row in layers:
         row.receptive_field = fields.get(row.name)
     widest = max(fields.values(), key=lambda widths: math.prod(widths), default=None)

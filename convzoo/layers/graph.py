@@ -84,8 +84,21 @@ class SampleAndAggregate(geometric.SAGEConv):
     r"""$\tilde A X W_1 + X W_2 + b$, with the mean over neighbours where the matrix is a random walk's (Hamilton et al. 2017,
     arXiv:1706.02216)."""
 
+    block = 65_536
+
     def __init__(self, in_channels: Positive, out_channels: Positive) -> None:
         super().__init__(in_channels, out_channels)
+
+    def forward(self, x: Tensor, edge_index: Matrix, size: Any = None) -> Tensor:
+        """Each node's own and its neighbours' mean. While no gradient is wanted, a block of nodes is done at a time, so that the
+        means of all are not there at once."""
+        if torch.is_grad_enabled() or isinstance(edge_index, EdgeList) or len(x) <= self.block:
+            return super().forward(x, edge_index)
+        found = x.new_empty(len(x), self.out_channels)
+        for first in range(0, len(x), self.block):
+            last = min(first + self.block, len(x))
+            found[first:last] = super().forward((x, x[first:last]), edge_index.part(first, last))
+        return found
 
     def propagate(self, edge_index: Matrix, size: Any = None, **kwargs: Any) -> Tensor:
         """The sum over neighbours."""
@@ -183,11 +196,10 @@ class GraphAttention(geometric.GATConv):
         source, target = ((values * weight).sum(dim=-1) for weight in (self.att_src, self.att_dst))
         found = []
         for first in range(0, count, self.block):
-            pointers = edge_index.pointers[first : first + self.block + 1].long()
-            columns = edge_index.columns[pointers[0] : pointers[-1]].long()
-            rows = torch.repeat_interleave(pointers.diff())
+            part = edge_index.part(first, min(first + self.block, count))
+            columns, rows = part.columns.long(), part.rows()
             alpha = F.leaky_relu(source[columns] + target[first + rows], self.negative_slope)
-            height = len(pointers) - 1
+            height = part.shape[0]
             index = rows.unsqueeze(1).expand_as(alpha)
             top = alpha.new_zeros(height, self.heads).scatter_reduce(0, index, alpha, "amax", include_self=False)
             alpha = (alpha - top[rows]).exp()

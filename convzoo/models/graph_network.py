@@ -20,7 +20,10 @@ from convzoo.layers.graph import (
     PersonalisedPageRank,
     SampleAndAggregate,
 )
-from convzoo.ops.sparse import EdgeList, GraphTensors, SparseMatrix
+from convzoo.ops.sparse import EdgeList, GraphTensors, SparseMatrix, nodes_within
+
+_BLOCK = 65_536
+"""Nodes that are done at a time, where no gradient is wanted."""
 
 ConvolutionKind = Literal["gcn", "sage", "gat", "gcn2", "appnp", "cheb"]
 
@@ -90,6 +93,7 @@ class GraphNetwork(nn.Module):
                 f"encoder.neighbours samples {hops} hops; conv: {conv} with these settings goes {steps_away}"
             )
         self.conv = conv
+        self.hops = steps_away
         self.dense_only = conv in ("sage", "gat", "cheb")
         widths = [in_channels, *[channels] * (layers - 1), classes]
         ends: list[nn.Module] = []
@@ -164,8 +168,27 @@ class GraphNetwork(nn.Module):
             x = next(dropouts)(x)
             x = layer(x) if self.conv == "appnp" else layer(x, adjacency)
             if number < len(self.layers) - 1:
-                x = self.activation(x)
+                x = self._activated(x)
         return self.last(x, adjacency) if self.last is not None else x
+
+    def _activated(self, x: Tensor) -> Tensor:
+        if torch.is_grad_enabled() or len(x) <= _BLOCK:
+            return self.activation(x)
+        for part in x.split(_BLOCK):  # in place: a second copy of all nodes' values would be felt
+            part.copy_(self.activation(part))
+        return x
+
+    def receptive_fields(self, inputs: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+        """For each layer on the graph, how many nodes the first node's output depends on."""
+        graph, node = inputs["graph"], int(inputs["nodes"][0])
+        sees = nodes_within(graph.adjacency, node, self.hops)
+        if self.conv == "appnp":
+            return {"last": (sees[-1],)}
+        each = self.hops // len(self.layers)
+        found: dict[str, tuple[int, ...]] = {
+            f"layers.{number}": (sees[each * (number + 1)],) for number in range(len(self.layers))
+        }
+        return found | ({"last": (sees[-1],)} if self.last is not None else {})
 
     def exported(self, inputs: dict[str, Any]) -> tuple[nn.Module, dict[str, Tensor]]:
         """The network as exporters take it: the matrix as a list of entries, features dense."""

@@ -4,11 +4,12 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Int
 from torch import Tensor, nn
 
 from convzoo.core.arguments import Count, FromData, Positive, PositiveFloat
-from convzoo.ops.sparse import SparseMatrix, product
+from convzoo.ops.sparse import SparseMatrix, nodes_within, product
 
 
 class LightGCN(nn.Module):
@@ -50,44 +51,50 @@ class LightGCN(nn.Module):
         self.register_buffer("pointers", adjacency.pointers, persistent=False)
         self.register_buffer("columns", adjacency.columns, persistent=False)
         self.register_buffer("values", adjacency.values, persistent=False)
-        self.embedding = nn.Embedding(users + items, size)
-        with torch.no_grad():
-            if initialisation == "normal":
-                self.embedding.weight.normal_(std=scale)
-            else:
-                self.embedding.weight.copy_(_spectral(adjacency, users, size, scale))
+        first = (
+            scale * torch.randn(users + items, size)
+            if initialisation == "normal"
+            else _spectral(adjacency, users, size, scale)
+        )
+        self.embedding = VectorTable(first, users)
+        self.propagation = Propagation(layers)
+        self.scoring = InnerProducts()
         self._spread: tuple[tuple, Tensor] | None = None
 
     def vectors(self) -> Tensor:
         """(users + items, size): all final vectors. Outside training they are kept until a weight changes."""
         weight = self.embedding.weight
         if torch.is_grad_enabled():
-            return self._propagate(weight)
+            return self._propagate()
         now = (weight.data_ptr(), weight._version, weight.dtype)
         if self._spread is None or self._spread[0] != now:
-            self._spread = (now, self._propagate(weight))
+            self._spread = (now, self._propagate())
         return self._spread[1]
 
-    def _propagate(self, weight: Tensor) -> Tensor:
-        matrix = SparseMatrix(self.pointers, self.columns, self.values, len(weight))  # type: ignore[arg-type]
-        x = total = weight
-        for _ in range(self.layers):
-            x = product(matrix, x)
-            total = total + x
-        return total / (self.layers + 1)
+    def _propagate(self) -> Tensor:
+        weight = self.embedding()
+        return self.propagation(weight, self._matrix())
+
+    def _matrix(self) -> SparseMatrix:
+        return SparseMatrix(self.pointers, self.columns, self.values, len(self.embedding.weight))  # type: ignore[arg-type]
 
     def forward(self, users: Int[Tensor, " batch"], items: Int[Tensor, "batch candidates"] | None = None) -> Any:
         """Scores of users for items."""
         final = self.vectors()
         who = final[users]  # (batch, size)
         if items is None:
-            return who @ final[self.users :].T
+            return self.scoring(who, final[self.users :])
         rows = items + self.users
         scores = torch.einsum("bd,bcd->bc", who, final[rows])
         if not self.training:
             return scores
-        first = self.embedding(torch.cat([users.unsqueeze(1), rows], dim=1))
+        first = F.embedding(torch.cat([users.unsqueeze(1), rows], dim=1), self.embedding.weight)
         return {"scores": scores, "norms": 0.5 * first.square().sum(dim=(1, 2))}
+
+    def receptive_fields(self, inputs: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
+        """How many users and items the first user's vector depends on."""
+        sees = nodes_within(self._matrix(), int(inputs["users"][0]), self.layers)
+        return {"embedding": (1,), "propagation": (sees[-1],)}
 
     def train(self, mode: bool = True) -> "LightGCN":
         """Before weights change, forget what was computed with them: a fused optimizer does not count its changes."""
@@ -100,6 +107,59 @@ class LightGCN(nn.Module):
         with torch.no_grad():
             final = self.vectors()
         return _FinalVectors(final[: self.users].clone(), final[self.users :].clone()), {"users": inputs["users"]}
+
+
+class VectorTable(nn.Module):
+    """A learnt vector for each user and each item, users first."""
+
+    def __init__(self, first: Tensor, users: int) -> None:
+        super().__init__()
+        self.users = users
+        self.weight = nn.Parameter(first)
+
+    def forward(self) -> Tensor:
+        """(users + items, size)."""
+        return self.weight
+
+    def in_words(self) -> str:
+        """For `describe`."""
+        count, size = self.weight.shape
+        return f"A learnt vector of {size} numbers for each of {self.users:,} users and {count - self.users:,} items."
+
+
+class Propagation(nn.Module):
+    r"""$\frac{1}{K+1} \sum_{k=0}^{K} \tilde A^k x$."""
+
+    def __init__(self, steps: Count) -> None:
+        super().__init__()
+        self.steps = steps
+
+    def forward(self, x: Tensor, matrix: SparseMatrix) -> Tensor:
+        """(nodes, size) to the same."""
+        total = x
+        for _ in range(self.steps):
+            x = product(matrix, x)
+            total = total + x
+        return total / (self.steps + 1)
+
+    def in_words(self) -> str:
+        """For `describe`."""
+        return (
+            f"Spreads all vectors {self.steps} steps over the graph of who had what, weighted by the degrees, and averages the "
+            "steps. Nothing here is learnt."
+        )
+
+
+class InnerProducts(nn.Module):
+    """Scores of users for items."""
+
+    def forward(self, users: Tensor, items: Tensor) -> Tensor:
+        """(batch, size) and (items, size) to (batch, items)."""
+        return users @ items.T
+
+    def in_words(self) -> str:
+        """For `describe`."""
+        return "A user's score for an item is the inner product of their vectors."
 
 
 class _FinalVectors(nn.Module):

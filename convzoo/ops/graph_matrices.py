@@ -28,12 +28,20 @@ def graph_matrix(edges: Any, kind: MatrixKind, self_loops: bool) -> Any:
     """
     loops = self_loops and kind != "laplacian"
     degree = degrees(edges, loops)
-    matrix = (edges + scipy.sparse.identity(edges.shape[0], np.float32, format="csr")) if loops else edges.copy()
-    matrix = matrix.astype(np.float32)
-    matrix.sort_indices()
-    rows = np.repeat(np.arange(len(degree)), np.diff(matrix.indptr))
-    matrix.data *= entry_scale(degree[rows], degree[matrix.indices], kind)
-    return matrix
+    if loops:
+        edges = edges + scipy.sparse.identity(edges.shape[0], np.float32, format="csr")
+        edges.sort_indices()
+    # Only the values are new: of a large graph, another copy of the columns would be felt.
+    values = edges.data.astype(np.float32)
+    if kind != "adjacency":
+        power = -1.0 if kind == "random_walk" else -0.5
+        scale = np.power(degree, power, out=np.zeros_like(degree), where=degree > 0).astype(np.float32)
+        values *= np.repeat(scale, np.diff(edges.indptr))
+        if kind != "random_walk":
+            values *= scale[edges.indices]
+        if kind == "laplacian":
+            np.negative(values, out=values)
+    return scipy.sparse.csr_matrix((values, edges.indices, edges.indptr), edges.shape, copy=False)
 
 
 def entry_scale(row_degree: np.ndarray, column_degree: np.ndarray, kind: MatrixKind) -> np.ndarray:

@@ -65,7 +65,11 @@ class NeighbourSampler:
         for hop, fanout in enumerate(self.fanouts):
             at, drawn, degree = choose(self.pointers, frontier, fanout, partial(_of_hop, uniform, hop))
             reached = self.columns[at]
-            new = np.unique(reached[place[reached] < 0])
+            fresh = reached[place[reached] < 0]
+            # Each writes its own number in its node's place; the one that stands there at the end speaks for the node.
+            own = np.arange(len(fresh), dtype=np.int32)
+            place[fresh] = own
+            new = fresh[place[fresh] == own]
             place[new] = np.arange(count, count + len(new))
             found.append(new)
             rows.append(np.repeat(place[frontier], drawn))

@@ -72,6 +72,18 @@ class SparseMatrix:
         """The same entries with other values (dropped or scaled)."""
         return SparseMatrix(self.pointers, self.columns, values, self.width, self.back)
 
+    def part(self, first: int, last: int) -> "SparseMatrix":
+        """The rows from `first` to before `last`, for products without a gradient."""
+        pointers = self.pointers[first : last + 1]
+        inside = slice(int(pointers[0]), int(pointers[-1]))
+        return SparseMatrix(pointers - pointers[0], self.columns[inside], self.values[inside], self.width)
+
+    def transposed(self) -> "SparseMatrix":
+        """Who hears whom, turned round; the values are all 1."""
+        assert self.back is not None, "only a matrix that is differentiated through knows its transpose"
+        pointers, columns, _ = self.back
+        return SparseMatrix(pointers, columns, torch.ones_like(self.values), self.shape[0])
+
     def rows(self) -> Tensor:
         """(entries,): the row of each entry."""
         return torch.repeat_interleave(torch.arange(self.shape[0], device=self.device), self.pointers.diff().long())
@@ -130,8 +142,23 @@ def product(matrix: SparseMatrix | EdgeList, x: Tensor) -> Tensor:
     return _Product.apply(x, matrix)
 
 
+def nodes_within(matrix: SparseMatrix, node: int, hops: int) -> list[int]:
+    """How many nodes are at most 0, 1, … `hops` steps away from a node, itself included."""
+    ones = matrix.with_values(torch.ones_like(matrix.values))
+    reached = torch.zeros(matrix.shape[0], 1, dtype=matrix.values.dtype, device=matrix.device)
+    reached[node] = 1
+    back = matrix.transposed() if matrix.back is not None else ones
+    counts = [1]
+    for _ in range(hops):
+        reached = (reached + product(back, reached)).clamp(max=1)
+        counts.append(int(reached.sum()))
+    return counts
+
+
 def _multiply(pointers: Tensor, columns: Tensor, values: Tensor, x: Tensor) -> Tensor:
-    # A sum of looked-up rows is a bag of embeddings: torch's fastest sparse product on a CPU, and it runs on GPUs too.
+    # A sum of looked-up rows is a bag of embeddings: torch's fastest sparse product on a CPU, and it runs on GPUs too. It is
+    # not among the functions that autocast changes; an x in lower precision is brought to that of the values.
+    x = x.to(values.dtype).contiguous()
     return F.embedding_bag(columns, x, pointers, mode="sum", per_sample_weights=values, include_last_offset=True)
 
 
@@ -140,19 +167,16 @@ class _Product(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, matrix: SparseMatrix) -> Tensor:
         ctx.matrix = matrix
         ctx.dtype = x.dtype
-        with torch.autocast(x.device.type, enabled=False):
-            return _multiply(matrix.pointers, matrix.columns, matrix.values, x.to(matrix.values.dtype)).to(x.dtype)
+        return _multiply(matrix.pointers, matrix.columns, matrix.values, x).to(x.dtype)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         matrix = ctx.matrix
-        with torch.autocast(gradient.device.type, enabled=False):
-            gradient = gradient.to(matrix.values.dtype).contiguous()
-            if matrix.back is None:
-                found = _multiply(matrix.pointers, matrix.columns, matrix.values, gradient)
-            else:
-                pointers, columns, order = matrix.back
-                found = _multiply(pointers, columns, matrix.values.index_select(0, order), gradient)
+        if matrix.back is None:
+            found = _multiply(matrix.pointers, matrix.columns, matrix.values, gradient)
+        else:
+            pointers, columns, order = matrix.back
+            found = _multiply(pointers, columns, matrix.values.index_select(0, order), gradient)
         return found.to(ctx.dtype), None
 
 

@@ -25,7 +25,7 @@ class FeatureMLP(Baseline):
         epochs: at most
     """
 
-    def __init__(self, hidden: Positive = 16, strength: NonNegative = 0.1, epochs: Positive = 300) -> None:
+    def __init__(self, hidden: Positive = 16, strength: NonNegative = 3.0, epochs: Positive = 300) -> None:
         self.hidden = hidden
         self.strength = strength
         self.epochs = epochs
@@ -35,11 +35,14 @@ class FeatureMLP(Baseline):
         import warnings
 
         from sklearn.neural_network import MLPClassifier
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import MaxAbsScaler
 
         if not examples[0].graph.features.shape[1]:
             raise DataError("the nodes have no features to learn from")
         self.classes = len(dims["labels"])
-        self.machine = MLPClassifier((self.hidden,), alpha=self.strength, max_iter=self.epochs, random_state=0)
+        network = MLPClassifier((self.hidden,), alpha=self.strength, max_iter=self.epochs, random_state=0)
+        self.machine = make_pipeline(MaxAbsScaler(), network)  # columns of any size, zeros stay zeros
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that it did not converge is no news: the epochs are a setting
             self.machine.fit(_rows(examples), class_numbers(examples, dims))

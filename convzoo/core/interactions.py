@@ -149,7 +149,7 @@ def number_of(name: str, names: Sequence[str], index: dict[str, int], kind: str)
     """
     if name not in index:
         near = nearest(name, names[:20_000])
-        hint = f"; did you mean {near!r}?" if near else ""
+        hint = f"; did you mean {near!r}?" if near else "."
         raise DataError(
             f"{kind} {name!r} is none of the {len(names):,} that were trained on{hint} Vectors are learnt for each {kind}: "
             f"train again with its interactions"

@@ -31,8 +31,9 @@ def export(folder: str, kind: str, out: str | None = None) -> Iterator[str]:
     path = Path(out) if out else run.path / ("model.onnx" if kind == "onnx" else "model.pt2")
     splits = build("data", run.recipe.data, origins=run.recipe.origins).read()
     examples = run.encoder.pieces(splits.val)
-    several = _inputs(run, examples, range(8))
-    model = run.model.eval()
+    original = run.model.eval()
+    model, several = _exported(original, _inputs(run, examples, range(8)))
+    model.eval()
     whole = [run.encoder.gather(splits.val, [index]).inputs for index in range(min(2, len(splits.val)))]
     shapes = _free_shapes(run, several, examples, whole)
     if kind == "onnx":
@@ -59,8 +60,8 @@ def export(folder: str, kind: str, out: str | None = None) -> Iterator[str]:
     worst = 0.0
     for inputs in batches:
         with torch.no_grad():
-            expected = model(**inputs)
-            found = compute(inputs)
+            expected = original(**inputs)
+            found = compute(_exported(original, inputs)[1])
         scale = max(1.0, float(expected.abs().max()))
         worst = max(worst, float((found - expected).abs().max()) / scale)
     if not worst <= TOLERANCE:
@@ -81,14 +82,23 @@ def _inputs(run: Run, examples: Sequence[Any], indices: Sequence[int]) -> dict[s
     return run.encoder.gather(examples, [index for index in indices if index < len(examples)]).inputs
 
 
+def _exported(model: nn.Module, inputs: dict[str, Any]) -> tuple[nn.Module, dict[str, Tensor]]:
+    """What is exported in a model's place, and its inputs: a model that takes what no exporter does (sparse matrices) says so
+    itself, by a method `exported(inputs)`."""
+    own = getattr(model, "exported", None)
+    return own(inputs) if callable(own) else (model, inputs)
+
+
 def _free_shapes(
     run: Run, inputs: dict[str, Any], examples: Sequence[Any], whole: Sequence[dict[str, Any]]
 ) -> dict[str, dict[int, Any]]:
     """The axes of each input that differ between batches: the first, and those that follow an example's length."""
-    others = [inputs, *whole, *(_inputs(run, examples, [index]) for index in range(min(32, len(examples))))]
+    others = [{name: tuple(value.shape) for name, value in inputs.items()}]
+    for given in [*whole, *(_inputs(run, examples, [index]) for index in range(min(32, len(examples))))]:
+        others.append({name: tuple(value.shape) for name, value in _exported(run.model, given)[1].items()})
     free: dict[str, dict[int, Any]] = {}
     for name, value in inputs.items():
-        varying = {axis for axis in range(1, value.ndim) if len({other[name].shape[axis] for other in others}) > 1}
+        varying = {axis for axis in range(1, value.ndim) if len({other[name][axis] for other in others}) > 1}
         free[name] = dict.fromkeys({0} | varying, torch.export.Dim.DYNAMIC)
     return free
 

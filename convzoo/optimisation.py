@@ -17,13 +17,17 @@ _NORMS = (
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig, device: torch.device) -> torch.optim.Optimizer:
-    """The optimizer of a recipe; weights of norms and one-dimensional weights are not decayed."""
+    """The optimizer of a recipe; weights of norms and one-dimensional weights are not decayed.
+
+    A module's attribute `decay` is the part of the recipe's weight decay that its own weights get.
+    """
     exempt = {id(p) for m in model.modules() if isinstance(m, _NORMS) for p in m.parameters(recurse=False)}
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    decayed = [p for p in trained if p.ndim > 1 and id(p) not in exempt]
-    chosen = {id(p) for p in decayed}
-    plain = [p for p in trained if id(p) not in chosen]
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    own = {id(p): float(m.decay) for m in model.modules() if hasattr(m, "decay") for p in m.parameters(recurse=False)}  # type: ignore[arg-type]
+    by_decay: dict[float, list[nn.Parameter]] = {config.weight_decay: [], 0.0: []}
+    for p in (parameter for parameter in model.parameters() if parameter.requires_grad):
+        part = own.get(id(p), 1.0) if p.ndim > 1 and id(p) not in exempt else 0.0
+        by_decay.setdefault(part * config.weight_decay, []).append(p)
+    groups: list[dict[str, Any]] = [{"params": group, "weight_decay": decay} for decay, group in by_decay.items()]
     groups = [group for group in groups if group["params"]]
     fused: dict[str, Any] = {"fused": True} if device.type in ("cpu", "cuda") else {}
     if config.optimizer == "adamw":

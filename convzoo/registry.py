@@ -22,12 +22,20 @@ PARTS: dict[str, dict[str, str]] = {
         "grammar": "convzoo.generated.grammar:Grammar",
         "parallel_text": "convzoo.readers.parallel_text:ParallelText",
         "multi30k": "convzoo.readers.multi30k:Multi30k",
+        "tastes": "convzoo.generated.tastes:Tastes",
+        "communities": "convzoo.generated.communities:Communities",
+        "planetoid": "convzoo.readers.planetoid:Planetoid",
+        "graph_table": "convzoo.readers.graph_table:GraphTable",
+        "interactions": "convzoo.readers.interactions:InteractionTable",
+        "lightgcn_text": "convzoo.readers.lightgcn_text:LightGCNText",
     },
     "encoder": {
         "series": "convzoo.encoders.series:SeriesEncoder",
         "text": "convzoo.encoders.text:TextEncoder",
         "image": "convzoo.encoders.image:ImageEncoder",
         "parallel_text": "convzoo.encoders.parallel_text:ParallelTextEncoder",
+        "graph": "convzoo.encoders.graph:GraphEncoder",
+        "interactions": "convzoo.encoders.interactions:InteractionEncoder",
     },
     "model": {
         "tcn1d": "convzoo.models.tcn1d:TCN1d",
@@ -45,6 +53,12 @@ PARTS: dict[str, dict[str, str]] = {
         "anomaly_detection": "convzoo.tasks.anomaly_detection:AnomalyDetection",
         "nab_detection": "convzoo.tasks.nab_detection:NabDetection",
         "translation": "convzoo.tasks.translation:Translation",
+        "graph_network": "convzoo.models.graph_network:GraphNetwork",
+        "lightgcn": "convzoo.models.lightgcn:LightGCN",
+    },
+    "task": {
+        "classification": "convzoo.tasks.classification:Classification",
+        "ranking": "convzoo.tasks.ranking:RankItems",
     },
     "baseline": {
         "always": "convzoo.baselines.anomalies:Always",
@@ -59,12 +73,19 @@ PARTS: dict[str, dict[str, str]] = {
         "copy_source": "convzoo.baselines.translation:CopySource",
         "word_dictionary": "convzoo.baselines.translation:WordDictionary",
         "phrase_table": "convzoo.baselines.translation:PhraseTable",
+        "popularity": "convzoo.baselines.ranking:Popularity",
+        "item_neighbours": "convzoo.baselines.ranking:ItemNeighbours",
+        "ease": "convzoo.baselines.ranking:EASE",
+        "mf_bpr": "convzoo.baselines.ranking:MatrixFactorisation",
+        "feature_mlp": "convzoo.baselines.graph:FeatureMLP",
+        "label_propagation": "convzoo.baselines.graph:LabelPropagation",
     },
 }
 
 KINDS = tuple(PARTS)
 
 EXTRAS: dict[str, str] = {"task.translation": "translation"}
+EXTRAS: dict[str, str] = {"model.graph_network": "graph"}
 """Parts that need an optional library: 'kind.name' -> the extra that brings it."""
 
 

@@ -40,6 +40,10 @@ TINY = {
                       "model.dilations=[1,2]", "encoder.window=32", "encoder.stride=3", "task.settle=8"],
     "translation_convs2s": ["data.train=120", "data.val=40", "data.test=40", "train.epochs=2", "train.batch_tokens=300",
                             "model.channels=16", "model.embedding_size=16", "model.encoder_layers=2", "model.decoder_layers=2"],
+    "nodes_gcn": ["data.nodes=300", "data.train=8", "data.val=60", "data.test=60", "data.vocabulary=60", "train.epochs=3",
+                  "train.batch_size=16", "model.channels=8"],
+    "recommender_lightgcn": ["data.users=120", "data.items=80", "data.mean=12.0", "model.size=8", "train.epochs=3",
+                             "train.batch_size=400", "train.evaluate_every=3"],
 }  # fmt: skip
 """For each embedded recipe, overrides that make it run in about two seconds."""
 
@@ -48,6 +52,8 @@ PLAIN = {
     "emotion_cnn2d": ["model.dropouts=[0.0,0.0,0.0]", "model.hidden_dropout=0.0", "data.train=80"],
     "anomaly_cnn1d": ["data.length=710"],
     "translation_convs2s": ["model.dropout=0.0", "data.train=110"],
+    "nodes_gcn": ["model.dropout=0.0", "train.batch_size=17"],
+    "recommender_lightgcn": ["data.users=110"],
 }
 """For each embedded recipe, overrides that leave nothing in a step to chance, with an odd last batch."""
 
@@ -56,6 +62,8 @@ RAW = {
     "emotion_cnn2d": lambda: [np.zeros((48, 48), np.uint8)],
     "anomaly_cnn1d": lambda: [np.zeros((40, 6))],
     "translation_convs2s": lambda: ["the dog sees a cat ."],
+    "nodes_gcn": lambda: ["n3", {"features": {"word 1": 1, "word 7": 1}, "edges": ["n1", "n2"]}],
+    "recommender_lightgcn": lambda: ["u5"],
 }
 """For each embedded recipe, raw input that `Run.predict` takes."""
 

@@ -14,6 +14,23 @@ TINY = ["--set", "data.train=21", "data.val=7", "data.test=7", "train.batch_size
 PAIRS = ["data.train=21", "data.val=7", "data.test=7", "train.batch_tokens=100"]
 RUNS = {
     "trainer_speed": (["--steps", "1", *TINY], 5),
+    "graph_speed": (["--steps", "1", "--cora-nodes", "300", "--nodes", "3000", "--edges", "9000"], 6),
+    "recommender_speed": (
+        [
+            "--steps",
+            "1",
+            "--embedded",
+            "--users",
+            "300",
+            "--items",
+            "400",
+            "--set",
+            "data.users=120",
+            "data.items=80",
+            "data.mean=12.0",
+        ],
+        4,
+    ),
     "memory": (["--recipes", "sentiment_cnn1d", *TINY], 1),
     "series_speed": (
         ["--steps", "2", "--points", "20000", "--set", "data.pumps=1", "data.length=400", "train.batch_size=8"],

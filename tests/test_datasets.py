@@ -171,7 +171,19 @@ def test_every_card_is_complete(name: str) -> None:
 
 
 def test_the_expected_cards_are_there() -> None:
-    expected = {"mr", "subj", "sst2", "trec", "sms_spam", "mnist", "fashion_mnist", "fer2013"}
+    expected = {
+        "mr",
+        "subj",
+        "sst2",
+        "trec",
+        "sms_spam",
+        "mnist",
+        "fashion_mnist",
+        "fer2013",
+        "cora",
+        "citeseer",
+        "gowalla",
+    }
     assert expected <= set(list_cards())
 
 

@@ -43,6 +43,8 @@ class Batch:
                 return {key: move(item) for key, item in value.items()}
             if isinstance(value, tuple | list):
                 return type(value)(move(item) for item in value)
+            if hasattr(value, "to"):  # a graph, a sparse matrix: what knows itself how to move
+                return value.to(device, dtype)
             return value
 
         return Batch(move(self.inputs), move(self.target), self.size)

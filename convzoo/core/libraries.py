@@ -1,6 +1,7 @@
 """Optional libraries that do not load by themselves everywhere."""
 
 import sys
+import warnings
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
@@ -28,3 +29,15 @@ def import_torchaudio() -> Any:
     import torchaudio
 
     return torchaudio
+
+
+def import_torch_geometric() -> Any:
+    """torch_geometric.nn, without the warnings that it sets off in torch while it is imported.
+
+    Raises:
+        ImportError: torch-geometric is not installed.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import torch_geometric.nn
+    return torch_geometric.nn

@@ -28,7 +28,7 @@ class Draws:
 
     seed: int
     epoch: int
-    indices: Sequence[int]
+    indices: Sequence[int] | np.ndarray
 
     def uniform(self, stream: int, count: int) -> np.ndarray:
         """Uniform numbers in [0, 1), float64, (batch, count). `stream` keeps two uses of one batch apart."""

@@ -29,6 +29,14 @@ _WHOLE = (
 )  # fmt: skip
 
 
+def _bag_flops(weight: Any, indices: Any, *args: Any, **kwargs: Any) -> int:
+    """A sparse product is a bag of embeddings (`ops/sparse.py`): a multiplication and an addition for each entry and column."""
+    return 2 * indices[0] * weight[1]
+
+
+_SPARSE_PRODUCTS = {torch.ops.aten._embedding_bag: _bag_flops, torch.ops.aten._embedding_bag_forward_only: _bag_flops}
+
+
 @dataclass
 class Layer:
     """One row of a breakdown. Shapes are without the batch."""
@@ -70,7 +78,7 @@ def describe(model: nn.Module, inputs: dict[str, Any]) -> Breakdown:
         model: any module; layers that are not known by name are described by their class
         inputs: one example's `forward` arguments (batch size 1)
     """
-    model.eval()
+    model.train().eval()  # who remembers its last outputs forgets them on the way
     named = {module: name for name, module in model.named_modules()}
     rows: dict[nn.Module, Layer] = {}
     hooks = []
@@ -88,7 +96,7 @@ def describe(model: nn.Module, inputs: dict[str, Any]) -> Breakdown:
     leaves = dict(_leaves(model))
     for module in leaves.values():
         hooks.append(module.register_forward_hook(note))
-    counter = FlopCounterMode(display=False, depth=None)  # type: ignore[arg-type]
+    counter = FlopCounterMode(display=False, depth=None, custom_mapping=_SPARSE_PRODUCTS)  # type: ignore[arg-type]
     try:
         with torch.no_grad(), counter:
             model(**inputs)
@@ -97,7 +105,8 @@ def describe(model: nn.Module, inputs: dict[str, Any]) -> Breakdown:
             hook.remove()
     _count_multiply_adds(model, rows, counter)
     layers = _in_block_order(model, rows)
-    fields = receptive_fields(model, inputs, {row.name: leaves[row.name] for row in layers})
+    own: Any = getattr(model, "receptive_fields", None)  # of a model whose input is no grid
+    fields = own(inputs) if own else receptive_fields(model, inputs, {row.name: leaves[row.name] for row in layers})
     for row in layers:
         row.receptive_field = fields.get(row.name)
     widest = max(fields.values(), key=lambda widths: math.prod(widths), default=None)
@@ -114,7 +123,7 @@ def describe(model: nn.Module, inputs: dict[str, Any]) -> Breakdown:
 def _leaves(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
     # What a weight is computed from (weight normalisation) is no layer of its own.
     children = [(name, child) for name, child in module.named_children() if name != "parametrizations"]
-    if prefix and (isinstance(module, _WHOLE) or not children):
+    if prefix and (isinstance(module, _WHOLE) or hasattr(module, "in_words") or not children):
         if not isinstance(module, nn.Identity):
             yield prefix, module
         return
@@ -179,7 +188,9 @@ _WHY = {
 
 @singledispatch
 def words_for(module: nn.Module) -> str:
-    """What a layer does, in a sentence."""
+    """What a layer does, in a sentence; a layer that few have says it itself (`in_words`)."""
+    if hasattr(module, "in_words"):
+        return module.in_words()  # type: ignore[operator]
     return f"A layer of the kind {type(module).__name__}."
 
 

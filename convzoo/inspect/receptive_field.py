@@ -1,6 +1,7 @@
 """How much of the input one output of each layer sees: measured, not derived, so that it holds for any network."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ _BATCH = 64
 
 
 def receptive_fields(
-    model: nn.Module, inputs: dict[str, Tensor], layers: dict[str, nn.Module]
+    model: nn.Module, inputs: dict[str, Any], layers: dict[str, nn.Module]
 ) -> dict[str, tuple[int, ...]]:
     """For each layer the width, along each spatial axis of the input, of what the middle one of its outputs depends on.
 
@@ -38,7 +39,7 @@ def receptive_fields(
 class _Probe:
     """Runs the model on an input of which a part is NaN, and says which layers' middle outputs that reaches."""
 
-    def __init__(self, model: nn.Module, inputs: dict[str, Tensor], layers: dict[str, nn.Module]) -> None:
+    def __init__(self, model: nn.Module, inputs: dict[str, Any], layers: dict[str, nn.Module]) -> None:
         self.model = model
         self.inputs = inputs
         self.layers = layers

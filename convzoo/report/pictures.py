@@ -53,9 +53,7 @@ def image_tag(pixels: np.ndarray, height: int, title: str = "") -> str:
 
 def explain_first_layer(model: nn.Module, encoder: Encoder, examples: Sequence[Any]) -> str:
     """HTML on what the first layer's kernels look for; empty where the network has none or the input no picture."""
-    if not examples or not first_convolutions(model):
-        return ""
-    return _explain(examples[0], model, encoder, examples)
+    return _explain(examples[0], model, encoder, examples) if examples else ""
 
 
 @singledispatch
@@ -65,6 +63,8 @@ def _explain(kind: Any, model: nn.Module, encoder: Encoder, examples: Sequence[A
 
 @_explain.register
 def _(kind: Image, model: nn.Module, encoder: Encoder, examples: Sequence[Image]) -> str:
+    if not first_convolutions(model):
+        return ""
     name, layer = next(iter(first_convolutions(model).items()))
     weights: Tensor = layer.weight.detach()  # type: ignore[assignment]
     tiles = [
@@ -86,6 +86,8 @@ def _(kind: Image, model: nn.Module, encoder: Encoder, examples: Sequence[Image]
 
 @_explain.register
 def _(kind: Text, model: nn.Module, encoder: Encoder, examples: Sequence[Text]) -> str:
+    if not first_convolutions(model):
+        return ""
     items = [encoder.prepare(example) for example in list(examples)[:400]]
     names = [encoder.input_names(item) or [] for item in items]
     batch = encoder.collate(items).inputs

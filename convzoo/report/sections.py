@@ -51,6 +51,12 @@ def sections(task: Task, material: Material) -> list[Section]:
     return []
 
 
+@singledispatch
+def sections_of_kind(example: Any, material: Material) -> list[Section]:
+    """What a page shows of classified examples besides, by their type."""
+    return []
+
+
 @sections.register
 def _(task: AnomalyDetection, material: Material) -> list[Section]:
     rows = sorted(material.predictions, key=lambda row: -float(row["highest"]))[:SERIES]
@@ -91,6 +97,7 @@ def _(task: Classification, material: Material) -> list[Section]:
         f"<small>{html.escape(str(row['source']))}</small></div>"
         for row in worst_mistakes(labelled)
     ]
+    found += sections_of_kind(material.examples[0], material)
     if cards:
         about = "<p>Wrong predictions on the test split that the network was surest of.</p>"
         found.append(Section("Worst mistakes", html_safe(f"{about}<div class='cards'>{''.join(cards)}</div>")))

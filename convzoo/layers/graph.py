@@ -1,0 +1,220 @@
+"""torch-geometric's graph convolutions, over compressed rows.
+
+Weights, initialisation and equations are torch-geometric's. What differs is how messages are summed: its `propagate` gathers a
+message for each edge and scatters it; here one sparse product does both, which is exact, needs no memory for the edges'
+messages and takes a fraction of the time on a CPU. The matrix comes normalised from the encoder.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convzoo.core.arguments import Count, Positive, Probability
+from convzoo.core.libraries import import_torch_geometric
+from convzoo.layers.dropout import Dropout
+from convzoo.ops.sparse import EdgeList, SparseMatrix, product
+
+geometric: Any = import_torch_geometric()
+Matrix = SparseMatrix | EdgeList
+
+
+class FeatureLinear(nn.Module):
+    """A linear map of features that may be sparse, such as bags of words: then only the entries that are there take time.
+
+    Args:
+        in_channels: features
+        out_channels: outputs
+        bias: whether a constant is added
+
+    Shape:
+        x: (nodes, in_channels), dense or a SparseMatrix; output: (nodes, out_channels).
+    """
+
+    def __init__(self, in_channels: Positive, out_channels: Positive, bias: bool = False) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        # As a table of rows, which is how the product reads it.
+        self.weight = nn.Parameter(torch.empty(in_channels, out_channels))
+        nn.init.xavier_uniform_(self.weight)
+        self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
+
+    def forward(self, x: Tensor | SparseMatrix) -> Tensor:
+        """Map each node's features."""
+        found = product(x, self.weight) if isinstance(x, SparseMatrix) else x @ self.weight
+        return found if self.bias is None else found + self.bias
+
+    def in_words(self) -> str:
+        """For `describe`."""
+        return f"Connects all {self.in_channels} features of each node to {self.out_channels} neurons."
+
+
+class FeatureDropout(Dropout):
+    """Dropout that, of sparse features, touches only what is there: a zero that is dropped is still a zero."""
+
+    def forward(self, x: Any) -> Any:
+        """Zero each element with probability p while training."""
+        if isinstance(x, SparseMatrix):
+            return x.with_values(super().forward(x.values)) if self.training and self.p else x
+        return super().forward(x)
+
+
+class GraphConvolution(geometric.GCNConv):
+    r"""$\tilde A X W + b$ (Kipf & Welling 2017, arXiv:1609.02907)."""
+
+    def __init__(self, in_channels: Positive, out_channels: Positive) -> None:
+        super().__init__(in_channels, out_channels, normalize=False)
+        self.lin = FeatureLinear(in_channels, out_channels)
+
+    def propagate(self, edge_index: Matrix, size: Any = None, **kwargs: Any) -> Tensor:
+        """The sum over neighbours."""
+        return product(edge_index, kwargs["x"])
+
+    def in_words(self) -> str:
+        """For `describe`."""
+        return (
+            f"Mixes the {self.in_channels} values of each node into {self.out_channels} and sums them over the node and its "
+            "neighbours, weighted by the matrix: one step further along the edges."
+        )
+
+
+class SampleAndAggregate(geometric.SAGEConv):
+    r"""$\tilde A X W_1 + X W_2 + b$, with the mean over neighbours where the matrix is a random walk's (Hamilton et al. 2017,
+    arXiv:1706.02216)."""
+
+    block = 65_536
+
+    def __init__(self, in_channels: Positive, out_channels: Positive) -> None:
+        super().__init__(in_channels, out_channels)
+
+    def forward(self, x: Tensor, edge_index: Matrix, size: Any = None) -> Tensor:
+        """Each node's own and its neighbours' mean. While no gradient is wanted, a block of nodes is done at a time, so that the
+        means of all are not there at once."""
+        if torch.is_grad_enabled() or isinstance(edge_index, EdgeList) or len(x) <= self.block:
+            return super().forward(x, edge_index)
+        found = x.new_empty(len(x), self.out_channels)
+        for first in range(0, len(x), self.block):
+            last = min(first + self.block, len(x))
+            found[first:last] = super().forward((x, x[first:last]), edge_index.part(first, last))
+        return found
+
+    def propagate(self, edge_index: Matrix, size: Any = None, **kwargs: Any) -> Tensor:
+        """The sum over neighbours."""
+        return product(edge_index, kwargs["x"][0])
+
+    def in_words(self) -> str:
+        """For `describe`."""
+        return (
+            f"Maps each node's {self.in_channels} values, and beside them the mean of its neighbours', to {self.out_channels}: "
+            "one step further along the edges."
+        )
+
+
+class Chebyshev(geometric.ChebConv):
+    r"""$\sum_k T_k(\tilde L) X W_k + b$ with $T_k = 2 \tilde L T_{k-1} - T_{k-2}$ (Defferrard et al. 2016, arXiv:1606.09375)."""
+
+    def __init__(self, in_channels: Positive, out_channels: Positive, order: Positive) -> None:
+        super().__init__(in_channels, out_channels, K=order)
+
+    def __norm__(self, edge_index: Any, *args: Any, **kwargs: Any) -> tuple[Any, None]:
+        """The encoder has scaled the Laplacian already."""
+        return edge_index, None
+
+    def propagate(self, edge_index: Matrix, size: Any = None, **kwargs: Any) -> Tensor:
+        """The sum over neighbours."""
+        return product(edge_index, kwargs["x"])
+
+    def in_words(self) -> str:
+        """For `describe`."""
+        return (
+            f"Filters the {self.in_channels} values of the nodes with polynomials of degree {len(self.lins) - 1} of the "
+            f"Laplacian into {self.out_channels}: {len(self.lins) - 1} steps along the edges."
+        )
+
+
+class InitialResidual(geometric.GCN2Conv):
+    r"""$((1 - \alpha) \tilde A X + \alpha X^{(0)})((1 - \beta_l) I + \beta_l W)$, $\beta_l = \log(\theta / l + 1)$ (Chen et al.
+    2020, arXiv:2007.02133, eq. 5)."""
+
+    def __init__(self, channels: Positive, alpha: Probability, theta: float, layer: Positive) -> None:
+        super().__init__(channels, alpha, theta, layer, normalize=False)
+
+    def propagate(self, edge_index: Matrix, size: Any = None, **kwargs: Any) -> Tensor:
+        """The sum over neighbours."""
+        return product(edge_index, kwargs["x"])
+
+    def in_words(self) -> str:
+        """For `describe`."""
+        return (
+            f"Sums each node's {self.channels} values over its neighbours, one step further along the edges, adds "
+            f"{self.alpha:g} of what the node began with, and mixes {self.beta:.2f} of it anew: deep without blurring."
+        )
+
+
+class PersonalisedPageRank(geometric.APPNP):
+    r"""$Z^{(k+1)} = (1 - \alpha) \tilde A Z^{(k)} + \alpha H$ (Gasteiger et al. 2019, arXiv:1810.05997, eq. 5)."""
+
+    def __init__(self, steps: Count, alpha: Probability) -> None:
+        super().__init__(steps, alpha, normalize=False)
+
+    def propagate(self, edge_index: Matrix, size: Any = None, **kwargs: Any) -> Tensor:
+        """The sum over neighbours."""
+        return product(edge_index, kwargs["x"])
+
+    def in_words(self) -> str:
+        """For `describe`."""
+        return (
+            f"Spreads the nodes' votes {self.K} steps along the edges, each time going back to the node's own with "
+            f"{self.alpha:g}. Nothing here is learnt."
+        )
+
+
+class GraphAttention(geometric.GATConv):
+    r"""$\sum_j \alpha_{ij} W x_j$ with $\alpha_{ij} = \mathrm{softmax}_j\, \mathrm{LeakyReLU}(a_1 W x_i + a_2 W x_j)$ (Veličković
+    et al. 2018, arXiv:1710.10903). The matrix says who is a neighbour; its values do not matter.
+
+    While no gradient is wanted, a block of nodes is done at a time, so that not all edges' messages are there at once.
+    """
+
+    block = 65_536
+
+    def __init__(
+        self, in_channels: Positive, out_channels: Positive, heads: Positive, concat: bool, dropout: float
+    ) -> None:
+        super().__init__(in_channels, out_channels, heads, concat=concat, dropout=dropout, add_self_loops=False)
+
+    def forward(self, x: Tensor, edge_index: Matrix) -> Tensor:  # type: ignore[override]
+        """Attend to the neighbours."""
+        if isinstance(edge_index, EdgeList):
+            return super().forward(x, torch.stack([edge_index.columns, edge_index.rows]))
+        count = edge_index.shape[0]
+        if torch.is_grad_enabled() or count <= self.block:
+            return super().forward(x, torch.stack([edge_index.columns.long(), edge_index.rows()]))
+        values = self.lin(x).view(-1, self.heads, self.out_channels)
+        source, target = ((values * weight).sum(dim=-1) for weight in (self.att_src, self.att_dst))
+        found = []
+        for first in range(0, count, self.block):
+            part = edge_index.part(first, min(first + self.block, count))
+            columns, rows = part.columns.long(), part.rows()
+            alpha = F.leaky_relu(source[columns] + target[first + rows], self.negative_slope)
+            height = part.shape[0]
+            index = rows.unsqueeze(1).expand_as(alpha)
+            top = alpha.new_zeros(height, self.heads).scatter_reduce(0, index, alpha, "amax", include_self=False)
+            alpha = (alpha - top[rows]).exp()
+            total = alpha.new_zeros(height, self.heads).index_add(0, rows, alpha)
+            alpha = alpha / total[rows].clamp(min=1e-16)
+            heads = values.new_zeros(height, self.heads, self.out_channels)
+            for head in range(self.heads):
+                heads[:, head].index_add_(0, rows, values[columns, head] * alpha[:, head, None])
+            found.append(heads.flatten(1) if self.concat else heads.mean(dim=1))
+        outputs = torch.cat(found)
+        return outputs if self.bias is None else outputs + self.bias
+
+    def in_words(self) -> str:
+        """For `describe`."""
+        return (
+            f"Looks at each node's neighbours with {self.heads} heads, each of which gives them weights of its own and takes "
+            f"{self.out_channels} values: one step further along the edges."
+        )

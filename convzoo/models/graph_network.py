@@ -1,0 +1,210 @@
+"""Networks of graph convolutions, for the nodes of one graph."""
+
+from itertools import pairwise
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from convzoo.core.arguments import Activation, Count, FromData, Positive, PositiveFloat, Probability
+from convzoo.layers.activation import activation_layer
+from convzoo.layers.dropout import Dropout
+from convzoo.layers.graph import (
+    Chebyshev,
+    FeatureDropout,
+    FeatureLinear,
+    GraphAttention,
+    GraphConvolution,
+    InitialResidual,
+    PersonalisedPageRank,
+    SampleAndAggregate,
+)
+from convzoo.ops.sparse import EdgeList, GraphTensors, SparseMatrix, nodes_within
+
+_BLOCK = 65_536
+"""Nodes that are done at a time, where no gradient is wanted."""
+
+ConvolutionKind = Literal["gcn", "sage", "gat", "gcn2", "appnp", "cheb"]
+
+
+class GraphNetwork(nn.Module):
+    """Classes of a graph's nodes.
+
+    `gcn`, `sage`, `gat` and `cheb` are stacks of dropout, convolution and activation, the last without activation. `gcn2`
+    is a linear layer, its convolutions, and a linear layer; `appnp` two linear layers, whose votes are then spread.
+
+    Outside training all nodes are computed layer by layer, once for a set of weights: the memory is that of the widest layer,
+    and scoring a graph in many batches costs no more than in one.
+
+    Args:
+        in_channels: features of a node
+        classes: how many
+        matrix: what the encoder made of the graph
+        hops: neighbours' hops that the encoder samples; 0 where it gives the whole graph
+        conv: which convolution
+        layers: convolutions one after another (for `appnp`, linear layers)
+        channels: width of the hidden layers (for `gat`, of a head)
+        dropout: probability, before each layer
+        activation: between layers
+        heads: of `gat`, in all layers but the last
+        last_heads: of `gat`, in the last layer, averaged
+        attention_dropout: of `gat`, on the attention
+        order: terms of the polynomials of `cheb`
+        alpha: of `gcn2` and `appnp`, how much of a node's own is kept at each step
+        theta: of `gcn2`, how strongly its layers mix
+        steps: of `appnp`, along the edges
+        plain_end: leave the last layer's weights out of the weight decay, as the papers of `gcn` and `cheb` do
+        end_decay: for `gcn2`, the linear layers' weight decay as a part of the recipe's
+
+    Shape:
+        graph: features (nodes, in_channels) and matrix (nodes, nodes); nodes: (batch,) row numbers.
+        output: logits (batch, classes).
+    """
+
+    def __init__(
+        self,
+        in_channels: FromData[int],
+        classes: FromData[int],
+        matrix: FromData[str] = "symmetric",
+        hops: FromData[int] = 0,
+        conv: ConvolutionKind = "gcn",
+        layers: Positive = 2,
+        channels: Positive = 16,
+        dropout: Probability = 0.5,
+        activation: Activation = "relu",
+        heads: Positive = 8,
+        last_heads: Positive = 1,
+        attention_dropout: Probability = 0.0,
+        order: Positive = 3,
+        alpha: Probability = 0.1,
+        theta: PositiveFloat = 0.5,
+        steps: Count = 10,
+        plain_end: bool = False,
+        end_decay: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if (conv == "cheb") != (matrix == "laplacian"):
+            fitting = "laplacian" if conv == "cheb" else "symmetric, random_walk or adjacency"
+            raise ValueError(f"conv: {conv} needs encoder.matrix: {fitting}; it is {matrix}")
+        steps_away = layers * (order - 1) if conv == "cheb" else steps if conv == "appnp" else layers
+        if hops and hops != steps_away:
+            raise ValueError(
+                f"encoder.neighbours samples {hops} hops; conv: {conv} with these settings goes {steps_away}"
+            )
+        self.conv = conv
+        self.hops = steps_away
+        self.dense_only = conv in ("sage", "gat", "cheb")
+        widths = [in_channels, *[channels] * (layers - 1), classes]
+        ends: list[nn.Module] = []
+        self.first: nn.Module | None = None
+        self.last: nn.Module | None = None
+        if conv == "gcn2":
+            self.first, self.last = FeatureLinear(in_channels, channels, True), nn.Linear(channels, classes)
+            ends = [self.first, self.last]
+            kinds: list[nn.Module] = [
+                InitialResidual(channels, alpha, theta, number) for number in range(1, layers + 1)
+            ]
+        elif conv == "appnp":
+            kinds = [FeatureLinear(*pair, True) for pair in pairwise(widths)]
+            self.last = PersonalisedPageRank(steps, alpha)
+        elif conv == "gat":
+            kinds = [
+                GraphAttention(
+                    in_channels if number == 0 else channels * heads, classes if number == layers - 1 else channels,
+                    last_heads if number == layers - 1 else heads, number < layers - 1, attention_dropout,
+                )
+                for number in range(layers)
+            ]  # fmt: skip
+        else:
+            make: Any = {"gcn": GraphConvolution, "sage": SampleAndAggregate, "cheb": Chebyshev}[conv]
+            more = {"order": order} if conv == "cheb" else {}
+            kinds = [make(*pair, **more) for pair in pairwise(widths)]
+        self.layers = nn.ModuleList(kinds)
+        self.dropouts = nn.ModuleList(
+            [FeatureDropout(dropout), *(Dropout(dropout) for _ in range(len(kinds) + (conv == "gcn2")))][
+                : len(kinds) + 2 * (conv == "gcn2")
+            ]
+        )
+        self.activation = activation_layer(activation)
+        # Read by the optimizer: a part of the recipe's weight decay, for a module's own weights.
+        for module in ends:
+            module.decay = end_decay  # type: ignore[assignment]
+        if plain_end:
+            for module in self.layers[-1].modules():
+                module.decay = 0.0  # type: ignore[assignment]
+        self._computed: tuple[tuple, GraphTensors, Tensor] | None = None
+
+    def forward(self, graph: GraphTensors, nodes: Int[Tensor, " batch"]) -> Float[Tensor, "batch classes"]:
+        """Logits of some nodes."""
+        if torch.is_grad_enabled() or isinstance(graph.adjacency, EdgeList):
+            return self._all(graph)[nodes]
+        now = tuple((p.data_ptr(), p._version, p.dtype) for p in self.parameters())
+        kept = self._computed
+        if self.training or kept is None or kept[0] != now or kept[1] is not graph:
+            kept = (now, graph, self._all(graph))
+            self._computed = None if self.training else kept
+        return kept[2][nodes]
+
+    def train(self, mode: bool = True) -> "GraphNetwork":
+        """Before weights change, forget what was computed with them: a fused optimizer does not count its changes."""
+        if mode:
+            self._computed = None
+        return super().train(mode)
+
+    def _all(self, graph: GraphTensors) -> Tensor:
+        """(nodes, classes)."""
+        x: Any = graph.features
+        adjacency = graph.adjacency
+        if self.dense_only and isinstance(x, SparseMatrix):
+            x = x.dense()
+        dropouts = iter(self.dropouts)
+        if self.conv == "gcn2":
+            begin = x = self.activation(self.first(next(dropouts)(x)))  # type: ignore[misc]
+            for layer in self.layers:
+                x = self.activation(layer(next(dropouts)(x), begin, adjacency))
+            return self.last(next(dropouts)(x))  # type: ignore[misc]
+        for number, layer in enumerate(self.layers):
+            x = next(dropouts)(x)
+            x = layer(x) if self.conv == "appnp" else layer(x, adjacency)
+            if number < len(self.layers) - 1:
+                x = self._activated(x)
+        return self.last(x, adjacency) if self.last is not None else x
+
+    def _activated(self, x: Tensor) -> Tensor:
+        if torch.is_grad_enabled() or len(x) <= _BLOCK:
+            return self.activation(x)
+        for part in x.split(_BLOCK):  # in place: a second copy of all nodes' values would be felt
+            part.copy_(self.activation(part))
+        return x
+
+    def receptive_fields(self, inputs: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+        """For each layer on the graph, how many nodes the first node's output depends on."""
+        graph, node = inputs["graph"], int(inputs["nodes"][0])
+        sees = nodes_within(graph.adjacency, node, self.hops)
+        if self.conv == "appnp":
+            return {"last": (sees[-1],)}
+        each = self.hops // len(self.layers)
+        found: dict[str, tuple[int, ...]] = {
+            f"layers.{number}": (sees[each * (number + 1)],) for number in range(len(self.layers))
+        }
+        return found | ({"last": (sees[-1],)} if self.last is not None else {})
+
+    def exported(self, inputs: dict[str, Any]) -> tuple[nn.Module, dict[str, Tensor]]:
+        """The network as exporters take it: the matrix as a list of entries, features dense."""
+        graph = inputs["graph"]
+        features = graph.features.dense() if isinstance(graph.features, SparseMatrix) else graph.features
+        entries = {"rows": graph.adjacency.rows(), "columns": graph.adjacency.columns.long()}
+        tensors = {"features": features, **entries, "weights": graph.adjacency.values, "nodes": inputs["nodes"]}
+        return _OverEdgeList(self), tensors
+
+
+class _OverEdgeList(nn.Module):
+    def __init__(self, network: GraphNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, features: Tensor, rows: Tensor, columns: Tensor, weights: Tensor, nodes: Tensor) -> Tensor:
+        """Logits (batch, classes) of the nodes whose numbers are given."""
+        edges = EdgeList(rows, columns, weights, features.shape[0])
+        return self.network(GraphTensors(features, edges), nodes)

@@ -1,0 +1,99 @@
+"""Ranking: which items a user will want, learnt from what it had."""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convzoo.core.arguments import FromData, NonNegative, Positive
+from convzoo.core.batch import Batch
+from convzoo.core.errors import RecipeError
+from convzoo.core.task import Meter, Task
+from convzoo.ops.ranking import Ranking, best_items
+
+
+class RankItems(Task):
+    r"""Bayesian personalised ranking (Rendle et al. 2009, arXiv:1205.2618): $-\log \sigma(s^+ - s^-)$ for an item that a user had
+    and one that it never had, plus a penalty on the vectors in play.
+
+    Scores rank *all* items, those the user had before left out, and are read at each k of `at`: recall, NDCG, MRR, coverage.
+    Rankings among a few sampled items are another measure and do not compare.
+
+    Args:
+        item_ids: the items' ids, by number
+        at: list lengths that are scored
+        penalty: weight of half the squared norms of the vectors of a pair and its negatives (λ of the paper)
+        shown: how many items a prediction holds
+    """
+
+    def __init__(
+        self,
+        item_ids: FromData[Any],
+        at: list[Positive] = [20],  # noqa: B006 (read only: what a recipe writes)
+        penalty: NonNegative = 1e-4,
+        shown: Positive = 20,
+    ) -> None:
+        if not at:
+            raise ValueError("at: should name at least one list length, such as [20]")
+        self.item_ids = item_ids
+        self.at = sorted(at)
+        self.penalty = penalty
+        self.shown = shown
+        self.best_by = f"val/recall_at_{self.at[-1]}"
+
+    def losses(self, outputs: Mapping[str, Tensor], target: Any) -> dict[str, Tensor]:
+        """The pairwise loss and the penalty. `scores` (batch, 1 + negatives) has the item that was had first."""
+        scores = outputs["scores"]
+        found = {"bpr": F.softplus(scores[:, 1:] - scores[:, :1]).mean()}
+        if self.penalty:
+            found["penalty"] = self.penalty * outputs["norms"].mean()
+        return found
+
+    def predict(self, model: nn.Module, batch: Batch) -> Ranking:
+        """The best items of each user, its earlier ones left out, a block of users at a time."""
+        seen = batch.target["seen"]
+
+        def score(chosen: slice) -> Tensor:
+            return model(**{name: value[chosen] for name, value in batch.inputs.items()})
+
+        return best_items(score, batch.size, seen["pointers"], seen["items"], max(*self.at, self.shown))
+
+    def answers(self, count: int) -> None:
+        """Recommend that many items.
+
+        Raises:
+            RecipeError: there are not so many items.
+        """
+        if count > len(self.item_ids):
+            raise RecipeError(f"--top: there are {len(self.item_ids)} items, not {count}")
+        self.shown = count
+
+    def decode(self, outputs: Ranking) -> list[dict[str, Any]]:
+        """The items' ids and scores, best first."""
+        found = []
+        rows = outputs.items[:, : self.shown].tolist(), outputs.scores[:, : self.shown].tolist()
+        for items, scores in zip(*rows, strict=True):
+            kept = [(self.item_ids[item], score) for item, score in zip(items, scores, strict=True) if item >= 0]
+            found.append({"items": [item for item, _ in kept], "scores": [round(score, 4) for _, score in kept]})
+        return found
+
+    def read_target(self, target: Mapping[str, Mapping[str, Tensor]]) -> list[dict[str, Any]]:
+        """The ids of what each user had afterwards."""
+        pointers, items = (target["wanted"][name].tolist() for name in ("pointers", "items"))
+        return [{"items": [self.item_ids[item] for item in items[first:last]]} for first, last in pairwise(pointers)]
+
+    def in_words(self, prediction: Mapping[str, Any], shown: str) -> str:
+        """The list, numbered."""
+        lines = [
+            f"{place:>4}  {score:8.3f}  {item}"
+            for place, (item, score) in enumerate(zip(prediction["items"], prediction["scores"], strict=True), 1)
+        ]
+        return "\n".join([shown, *lines])
+
+    def meter(self) -> Meter:
+        """Recall, NDCG, MRR and coverage at each k."""
+        from convzoo.metrics.ranking import RankingMeter
+
+        return RankingMeter(len(self.item_ids), self.at)

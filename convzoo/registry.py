@@ -15,10 +15,15 @@ PARTS: dict[str, dict[str, str]] = {
         "polarity": "convzoo.readers.polarity:Polarity",
         "sst": "convzoo.readers.sst:StanfordSentiment",
         "trec": "convzoo.readers.trec:Trec",
+        "spoken": "convzoo.generated.spoken:Spoken",
+        "fsdd": "convzoo.readers.fsdd:Fsdd",
+        "audio_table": "convzoo.readers.audio_table:AudioTable",
+        "audio_folder": "convzoo.readers.audio_folder:AudioFolder",
     },
     "encoder": {
         "text": "convzoo.encoders.text:TextEncoder",
         "image": "convzoo.encoders.image:ImageEncoder",
+        "audio": "convzoo.encoders.audio:AudioEncoder",
     },
     "model": {
         "cnn1d": "convzoo.models.cnn1d:CNN1d",
@@ -26,6 +31,8 @@ PARTS: dict[str, dict[str, str]] = {
         "region_cnn1d": "convzoo.models.region_cnn1d:RegionCNN1d",
         "cnn2d": "convzoo.models.cnn2d:CNN2d",
         "resnet2d": "convzoo.models.resnet2d:ResNet2d",
+        "waveform_cnn1d": "convzoo.models.waveform_cnn1d:WaveformCNN1d",
+        "separable_cnn1d": "convzoo.models.separable_cnn1d:SeparableCNN1d",
     },
     "task": {
         "classification": "convzoo.tasks.classification:Classification",
@@ -36,12 +43,16 @@ PARTS: dict[str, dict[str, str]] = {
         "nbsvm": "convzoo.baselines.text:NBSVM",
         "pixel_logistic_regression": "convzoo.baselines.image:PixelLogisticRegression",
         "eigen_svm": "convzoo.baselines.image:EigenSVM",
+        "mfcc_logistic_regression": "convzoo.baselines.audio:MfccLogisticRegression",
     },
 }
 
 KINDS = tuple(PARTS)
 
-EXTRAS: dict[str, str] = {}
+EXTRAS: dict[str, str] = {
+    "encoder.audio": "audio",
+    "baseline.mfcc_logistic_regression": "audio",
+}
 """Parts that need an optional library: 'kind.name' -> the extra that brings it."""
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
+from convzoo.core.audio import Audio
 from convzoo.core.encoder import Encoder
 from convzoo.core.examples import Image, Text
 from convzoo.inspect.kernels import feature_maps, first_convolutions, phrases_by_kernel
@@ -29,6 +30,13 @@ def _(example: Text) -> str:
 @picture.register
 def _(example: Image) -> str:
     return image_tag(example.array(), height=96)
+
+
+@picture.register
+def _(example: Audio) -> str:
+    from convzoo.report.sounds import sound_picture
+
+    return sound_picture(example)
 
 
 def image_tag(pixels: np.ndarray, height: int, title: str = "") -> str:
@@ -111,6 +119,13 @@ def _(kind: Text, model: nn.Module, encoder: Encoder, examples: Sequence[Text]) 
         f"· is padding.</p><table class='plain'><tr><th>kernel</th><th>phrases</th></tr>{rows}</table>"
         f"<h3>Feature maps</h3>{''.join(strips)}"
     )
+
+
+@_explain.register
+def _(kind: Audio, model: nn.Module, encoder: Encoder, examples: Sequence[Audio]) -> str:
+    from convzoo.report.sounds import explain_sound
+
+    return explain_sound(model, encoder, examples)
 
 
 def grey(values: np.ndarray, around_zero: bool = True) -> np.ndarray:

@@ -36,18 +36,22 @@ TINY = {
                         "model.channels=8", "model.embedding_size=8"],
     "emotion_cnn2d": ["data.train=84", "data.val=28", "data.test=28", "train.epochs=2", "train.batch_size=14",
                       "model.channels=[4,8,8]", "model.hidden=8"],
+    "keywords_cnn1d": ["data.train=80", "data.val=30", "data.test=30", "data.per_speaker=5", "train.epochs=2",
+                       "train.batch_size=20", "model.channels=8", "model.outer_channels=8", "encoder.seconds=0.5"],
 }  # fmt: skip
 """For each embedded recipe, overrides that make it run in about two seconds."""
 
 PLAIN = {
     "sentiment_cnn1d": ["model.dropout=0.0", "data.train=110"],
     "emotion_cnn2d": ["model.dropouts=[0.0,0.0,0.0]", "model.hidden_dropout=0.0", "data.train=80"],
+    "keywords_cnn1d": ["model.normalisation=layer", "data.train=75"],
 }
 """For each embedded recipe, overrides that leave nothing in a step to chance, with an odd last batch."""
 
 RAW = {
     "sentiment_cnn1d": lambda: ["a dull plot"],
     "emotion_cnn2d": lambda: [np.zeros((48, 48), np.uint8)],
+    "keywords_cnn1d": lambda: [(np.zeros(8000, np.float32), 8000)],
 }
 """For each embedded recipe, raw input that `Run.predict` takes."""
 

@@ -16,7 +16,7 @@ import tempfile
 import wave
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -254,7 +254,7 @@ R = Phone(0.08, (330, 1100, 1450), voice=0.65, glide=0.06)
 N = Phone(0.08, (270, 1450, 2500), voice=0.6, nasal=1.0, glide=0.025)
 SILENCE = Phone(0.055, (300, 1700, 2600), glide=0.012)
 T_BURST = Phone(0.018, (350, 1800, 2700), friction=0.5, centre=4500, spread=1.6, breath=0.06, glide=0.002)
-T_BREATH = Phone(0.055, (360, 1700, 2600), breath=0.2, friction=0.2, centre=4000, spread=1.4, glide=0.01)
+T_BREATH = Phone(0.07, (360, 1700, 2600), breath=0.2, friction=0.2, centre=4000, spread=1.4, glide=0.01)
 K_CLOSED = Phone(0.06, (280, 2000, 2500), glide=0.012)
 K_BURST = Phone(0.022, (330, 1900, 2400), friction=0.4, centre=2100, spread=0.9, breath=0.05, glide=0.002)
 FRONT_U = Phone(0.05, (310, 1650, 2300), voice=0.9, glide=0.03)
@@ -266,13 +266,13 @@ def pronunciations(word: str) -> list[list[Phone]]:
     ao, aa, uw, uh = _vowel("AO", 0.15), _vowel("AA", 0.13), _vowel("UW", 0.14, 0.1), _vowel("UH", 0.10, 0.1)
     oh, ey = _vowel("AO", 0.07), _vowel("EH", 0.08)
     weak = _vowel("AH", 0.05)
-    diphthong, short_diphthong = [aa, _vowel("IH", 0.09, 0.14)], [_vowel("AA", 0.15), _vowel("IY", 0.06, 0.12)]
-    raised = [_vowel("AH", 0.11), _vowel("IH", 0.1, 0.14)]
+    diphthong, short_diphthong = [aa, _vowel("IH", 0.11, 0.15)], [_vowel("AA", 0.12), _vowel("IY", 0.09, 0.12)]
+    raised = [_vowel("AH", 0.1), _vowel("IH", 0.12, 0.14)]
     t = [SILENCE, T_BURST, T_BREATH]
     table: dict[str, list[list[Phone]]] = {
         "zero": [[Z, ih, R, oh, uh], [Z, _vowel("IY", 0.09), R, oh, uw], [S, ih, R, oh, uh]],
         "one": [[W, ah, N], [W, _vowel("AA", 0.12), N], [W, ah, N, weak]],
-        "two": [[*t, FRONT_U, uw], [*t, uw]],
+        "two": [[*t, FRONT_U, uw], [*t, uw], [*t, replace(FRONT_U, seconds=0.17)]],
         "three": [[TH, R, iy], [TH, R, _vowel("IY", 0.17)], [F, R, iy], [S, R, iy]],
         "four": [[F, ao, R], [F, ao, _vowel("ER", 0.07, 0.1)], [F, _vowel("AO", 0.22)], [F, oh, uh, weak]],
         "five": [[F, *diphthong, V], [F, *short_diphthong, F], [F, *raised, V]],
@@ -349,7 +349,7 @@ def say(word: str, voice: Voice, random: np.random.Generator, variety: float = 1
     lengths = (
         np.array([phone.seconds for phone in phones])
         / speed
-        * np.exp(0.15 * variety * random.standard_normal(len(phones)))
+        * np.exp(0.22 * variety * random.standard_normal(len(phones)))
     )
     lengths[-1] *= random.uniform(1.0, 1.5)  # before a pause speech slows down
     ends = np.cumsum(lengths)

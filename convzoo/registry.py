@@ -28,6 +28,10 @@ PARTS: dict[str, dict[str, str]] = {
         "graph_table": "convzoo.readers.graph_table:GraphTable",
         "interactions": "convzoo.readers.interactions:InteractionTable",
         "lightgcn_text": "convzoo.readers.lightgcn_text:LightGCNText",
+        "spoken": "convzoo.generated.spoken:Spoken",
+        "fsdd": "convzoo.readers.fsdd:Fsdd",
+        "audio_table": "convzoo.readers.audio_table:AudioTable",
+        "audio_folder": "convzoo.readers.audio_folder:AudioFolder",
     },
     "encoder": {
         "series": "convzoo.encoders.series:SeriesEncoder",
@@ -36,6 +40,7 @@ PARTS: dict[str, dict[str, str]] = {
         "parallel_text": "convzoo.encoders.parallel_text:ParallelTextEncoder",
         "graph": "convzoo.encoders.graph:GraphEncoder",
         "interactions": "convzoo.encoders.interactions:InteractionEncoder",
+        "audio": "convzoo.encoders.audio:AudioEncoder",
     },
     "model": {
         "tcn1d": "convzoo.models.tcn1d:TCN1d",
@@ -47,6 +52,8 @@ PARTS: dict[str, dict[str, str]] = {
         "resnet2d": "convzoo.models.resnet2d:ResNet2d",
         "convs2s": "convzoo.models.convs2s:ConvS2S",
         "lightconv": "convzoo.models.lightconv:LightConv",
+        "waveform_cnn1d": "convzoo.models.waveform_cnn1d:WaveformCNN1d",
+        "separable_cnn1d": "convzoo.models.separable_cnn1d:SeparableCNN1d",
     },
     "task": {
         "classification": "convzoo.tasks.classification:Classification",
@@ -79,6 +86,7 @@ PARTS: dict[str, dict[str, str]] = {
         "mf_bpr": "convzoo.baselines.ranking:MatrixFactorisation",
         "feature_mlp": "convzoo.baselines.graph:FeatureMLP",
         "label_propagation": "convzoo.baselines.graph:LabelPropagation",
+        "mfcc_logistic_regression": "convzoo.baselines.audio:MfccLogisticRegression",
     },
 }
 
@@ -86,6 +94,10 @@ KINDS = tuple(PARTS)
 
 EXTRAS: dict[str, str] = {"task.translation": "translation"}
 EXTRAS: dict[str, str] = {"model.graph_network": "graph"}
+EXTRAS: dict[str, str] = {
+    "encoder.audio": "audio",
+    "baseline.mfcc_logistic_regression": "audio",
+}
 """Parts that need an optional library: 'kind.name' -> the extra that brings it."""
 
 

@@ -44,6 +44,8 @@ TINY = {
                   "train.batch_size=16", "model.channels=8"],
     "recommender_lightgcn": ["data.users=120", "data.items=80", "data.mean=12.0", "model.size=8", "train.epochs=3",
                              "train.batch_size=400", "train.evaluate_every=3"],
+    "keywords_cnn1d": ["data.train=80", "data.val=30", "data.test=30", "data.per_speaker=5", "train.epochs=2",
+                       "train.batch_size=20", "model.channels=8", "model.outer_channels=8", "encoder.seconds=0.5"],
 }  # fmt: skip
 """For each embedded recipe, overrides that make it run in about two seconds."""
 
@@ -54,6 +56,7 @@ PLAIN = {
     "translation_convs2s": ["model.dropout=0.0", "data.train=110"],
     "nodes_gcn": ["model.dropout=0.0", "train.batch_size=17"],
     "recommender_lightgcn": ["data.users=110"],
+    "keywords_cnn1d": ["model.normalisation=layer", "data.train=75"],
 }
 """For each embedded recipe, overrides that leave nothing in a step to chance, with an odd last batch."""
 
@@ -64,6 +67,7 @@ RAW = {
     "translation_convs2s": lambda: ["the dog sees a cat ."],
     "nodes_gcn": lambda: ["n3", {"features": {"word 1": 1, "word 7": 1}, "edges": ["n1", "n2"]}],
     "recommender_lightgcn": lambda: ["u5"],
+    "keywords_cnn1d": lambda: [(np.zeros(8000, np.float32), 8000)],
 }
 """For each embedded recipe, raw input that `Run.predict` takes."""
 

@@ -76,6 +76,34 @@ class CardFile(_Strict):
         return self
 
 
+class FolderSource(_Strict):
+    """An archive that has a folder's files, all of them below `member`."""
+
+    archive: Address
+    member: FileName | None = Field(None, description="the folder in the archive; none: all of the archive")
+    sha256: Sha256 | None = Field(None, description="of the archive")
+    bytes: int | None = Field(None, ge=1, description="of the archive")
+    unverified: bool = Field(False, description="nobody has tried this address yet; the folder's own checksum decides")
+
+    @property
+    def address(self) -> str:
+        """What is downloaded."""
+        return self.archive
+
+
+class CardFolder(_Strict):
+    """A folder of many files that the reader wants whole: recordings, volumes, clips.
+
+    Its checksum is the sha256 of the lines `<sha256>  <relative path>\\n` of its files, sorted; hidden files do not count.
+    """
+
+    name: FileName
+    files: int = Field(ge=1, description="how many, in all folders below")
+    bytes: int = Field(ge=0, description="of all files together")
+    sha256: Sha256
+    sources: tuple[FolderSource, ...] = Field((), description="tried in this order; none: it comes from a mirror only")
+
+
 class Card(_Strict):
     """A data set. See `datasets/mr.yaml` for one with all the kinds of sources.
 
@@ -96,27 +124,35 @@ class Card(_Strict):
     citation: Words
     reader: Name
     homepage: Address
-    files: tuple[CardFile, ...] = Field(min_length=1)
+    files: tuple[CardFile, ...] = ()
+    folders: tuple[CardFolder, ...] = ()
     notes: str = ""
     manual: str = ""
     embedded: str = ""
 
     @model_validator(mode="after")
     def _distinct_files(self) -> "Card":
-        names = [file.name for file in self.files]
+        names = [entry.name for entry in self.entries]
+        if not names:
+            raise ValueError("files: a card has at least one file or folder")
         if len(set(names)) < len(names):
             raise ValueError("two files have one name")
         return self
 
-    def select(self, names: Iterable[str] | None = None) -> tuple[CardFile, ...]:
-        """The files called `names`, or all.
+    @property
+    def entries(self) -> tuple[CardFile | CardFolder, ...]:
+        """Files and folders."""
+        return (*self.files, *self.folders)
+
+    def select(self, names: Iterable[str] | None = None) -> tuple[CardFile | CardFolder, ...]:
+        """The files and folders called `names`, or all.
 
         Raises:
             RecipeError: the data set has no such file.
         """
         if names is None:
-            return self.files
-        by_name = {file.name: file for file in self.files}
+            return self.entries
+        by_name = {entry.name: entry for entry in self.entries}
         names = list(names)
         for name in names:
             if name not in by_name:
@@ -205,6 +241,7 @@ def _in_words(location: tuple[Any, ...]) -> str:
 
 
 def _keys_at(location: tuple[Any, ...]) -> list[str]:
-    models: dict[str, type[_Strict]] = {"files": CardFile, "sources": Source}
+    source = FolderSource if "folders" in location else Source
+    models: dict[str, type[_Strict]] = {"files": CardFile, "folders": CardFolder, "sources": source}
     inside = [part for part in location[:-1] if part in models]
     return list((models[inside[-1]] if inside else Card).model_fields)

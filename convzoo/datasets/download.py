@@ -4,6 +4,8 @@ Two environment variables say where files are:
 
     CONVZOO_DATA     the cache folder; the files lie in <cache>/<data set>/<file>
     CONVZOO_MIRROR   a folder or an address that is asked first, for <mirror>/<data set>/<file>; it is never written to
+
+A mirror that is an address cannot list a folder: for a folder of the card it is asked for <mirror>/<data set>/<archive>.
 """
 
 import glob
@@ -23,8 +25,9 @@ import platformdirs
 
 from convzoo.core.errors import DataError
 from convzoo.core.files import explain, read_json, write_json
+from convzoo.datasets import folders
 from convzoo.datasets.archives import MAX_BYTES, read_member
-from convzoo.datasets.cards import Card, CardFile, Source, load_card
+from convzoo.datasets.cards import Card, CardFile, CardFolder, FolderSource, Source, load_card
 from convzoo.datasets.transfer import (
     CACHE_VARIABLE,
     PATIENT,
@@ -46,7 +49,7 @@ class Fetched:
 
     Attributes:
         folder: all the files lie in it, under their names on the card. It may be a mirror: do not write there.
-        files: name -> {"sha256": ..., "bytes": ...}, ready for `Splits.files`.
+        files: name -> {"sha256": ..., "bytes": ...}, of files and of folders, ready for `Splits.files`.
     """
 
     folder: Path
@@ -68,7 +71,7 @@ def fetch(
 
     Args:
         dataset: a card's name, or a card.
-        files: names of files; all of the card's where None.
+        files: names of files and folders; all of the card's where None.
         progress: draw a bar on standard error; None: only where that is a terminal.
         alternative: what an error says at its end about what works without these files; where empty, that the card's
             `embedded` recipe does.
@@ -154,6 +157,23 @@ class _Memory:
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {explain(error)}") from error
 
+    def measure_folder(self, path: Path) -> dict[str, Any] | None:
+        """Number of files, size and checksum of a folder, from memory where nothing in it changed; None where there is none.
+
+        Raises:
+            DataError: a file cannot be read.
+        """
+        try:
+            if not path.is_dir():
+                return None
+            fingerprint, known = folders.fingerprint(path), self._known.get(str(path), {})
+            if known.get("fingerprint") != fingerprint or not {"files", "bytes", "sha256"} <= known.keys():
+                known = self._known[str(path)] = folders.measure(path) | {"fingerprint": fingerprint}
+                self._changed = True
+            return known
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read: {explain(error)}") from error
+
     def keep(self, path: Path, measured: dict[str, Any], status: os.stat_result) -> dict[str, Any]:
         """Remember what was measured when the file had this `status`."""
         self._known[str(path)] = measured | {"mtime_ns": status.st_mtime_ns}
@@ -171,18 +191,27 @@ def _expected(file: CardFile) -> Expected:
     return Expected(file.bytes, file.sha256, file.md5)
 
 
-def _all_right(folder: Path, wanted: Iterable[CardFile], memory: _Memory) -> Fetched | None:
+def _all_right(folder: Path, wanted: Iterable[CardFile | CardFolder], memory: _Memory) -> Fetched | None:
     """The files in `folder`, or None where one is absent or not what the card says."""
     wanted = list(wanted)
-    if not all((folder / file.name).is_file() for file in wanted):
+    if not all((folder / entry.name).exists() for entry in wanted):
         return None
     measured = {}
-    for file in wanted:
-        found = memory.measure(folder / file.name, _expected(file))
-        if found is None or _expected(file).difference(found):
+    for entry in wanted:
+        found = _as_on_the_card(folder / entry.name, entry, memory)
+        if found is None:
             return None
-        measured[file.name] = found
+        measured[entry.name] = found
     return _fetched(folder, measured)
+
+
+def _as_on_the_card(path: Path, entry: CardFile | CardFolder, memory: _Memory) -> dict[str, Any] | None:
+    """What was measured of a file or a folder, or None where it is absent or not what the card says."""
+    if isinstance(entry, CardFolder):
+        found = memory.measure_folder(path)
+        return None if found is None or folders.difference(entry, found) else found
+    found = memory.measure(path, _expected(entry))
+    return None if found is None or _expected(entry).difference(found) else found
 
 
 def _fetched(folder: Path, measured: dict[str, dict[str, Any]]) -> Fetched:
@@ -225,7 +254,7 @@ class _Job:
     memory: _Memory
     archives: dict[str, Path] = field(default_factory=dict)
 
-    def complete(self, wanted: Iterable[CardFile]) -> Fetched:
+    def complete(self, wanted: Iterable[CardFile | CardFolder]) -> Fetched:
         """Bring every file that is absent or wrong.
 
         Raises:
@@ -233,18 +262,22 @@ class _Job:
         """
         self.memory.load()
         try:
-            return _fetched(self.folder, {file.name: self._complete(file) for file in wanted})
+            return _fetched(self.folder, {entry.name: self._complete(entry) for entry in wanted})
         finally:
             shutil.rmtree(self._archives_folder, ignore_errors=True)
 
-    def _complete(self, file: CardFile) -> dict[str, Any]:
-        target, expected = self.folder / file.name, _expected(file)
-        found = self.memory.measure(target, expected)
-        if found is None or expected.difference(found):
+    def _complete(self, file: CardFile | CardFolder) -> dict[str, Any]:
+        target = self.folder / file.name
+        found = _as_on_the_card(target, file, self.memory)
+        if found is None and isinstance(file, CardFolder):
+            self._obtain_folder(file, target)
+            return self.memory.measure_folder(target) or {}
+        if found is None and isinstance(file, CardFile):
             part, found = self._obtain(file, target)
             with writing(target):
                 status = _settle(part, target)
             self.memory.keep(target, found, status)
+        assert found is not None, "it was there, or it was obtained"
         return found
 
     def _obtain(self, file: CardFile, target: Path) -> tuple[Path, dict[str, Any]]:
@@ -261,12 +294,51 @@ class _Job:
                 problems.setdefault(error.why, []).append(error.address)
         raise DataError(self._nowhere(file, target, problems))
 
+    def _obtain_folder(self, folder: CardFolder, target: Path) -> None:
+        """The whole folder at `target`, from the first place that has it as the card says."""
+        with writing(target.parent):
+            target.parent.mkdir(parents=True, exist_ok=True)
+        problems: dict[str, list[str]] = {}
+        places: list[FolderSource | Path] = list(folder.sources)
+        if isinstance(self.mirror, Path):
+            places.insert(0, self.mirror / self.card.name / folder.name)
+        elif self.mirror is not None:
+            mirrored = [f"{self.mirror}/{self.card.name}/{_file_of(source.address)}" for source in folder.sources]
+            known = zip(folder.sources, mirrored, strict=True)
+            places[:0] = [source.model_copy(update={"archive": address}) for source, address in known]
+        for place in places:
+            try:
+                return self._folder_from(place, folder, target)
+            except UnavailableError as error:
+                problems.setdefault(error.why, []).append(error.address)
+        raise DataError(self._nowhere(folder, target, problems))
+
+    def _folder_from(self, place: FolderSource | Path, folder: CardFolder, target: Path) -> None:
+        address = str(place) if isinstance(place, Path) else place.address
+        if isinstance(place, Path):
+            if not place.is_dir():
+                raise UnavailableError(address, "no such folder")
+        elif address not in self.archives:
+            self.archives[address] = self._archive(place)
+        with writing(target), folders.growing(target) as part:
+            if isinstance(place, Path):
+                folders.copy(place, part)
+            else:
+                try:
+                    folders.unpack(self.archives[address], place.member, part)
+                except DataError as error:
+                    why = str(error).removeprefix(f"{self.archives[address]}: ")
+                    raise UnavailableError(address, why) from error
+            difference = folders.difference(folder, folders.measure(part))
+            if difference:
+                raise UnavailableError(address, f"is not the folder on the card ({difference}); what came was deleted")
+
     def _places(self, file: CardFile) -> list[tuple[str, Source | None]]:
         """Addresses in the order in which they are tried, with the card's source; None for the mirror."""
         mirror: list[tuple[str, Source | None]] = [(self._mirror_place(file), None)] if self.mirror else []
         return mirror + [(source.address, source) for source in file.sources]
 
-    def _mirror_place(self, file: CardFile) -> str:
+    def _mirror_place(self, file: CardFile | CardFolder) -> str:
         """Where the mirror would have the file: an address, or a plain path where the mirror is a folder."""
         if isinstance(self.mirror, Path):
             return str(self.mirror / self.card.name / file.name)
@@ -287,9 +359,9 @@ class _Job:
         _refuse_other(part, found, _expected(file), f"{source.address}: member {source.member!r}")
         return part, found
 
-    def _archive(self, source: Source) -> Path:
+    def _archive(self, source: Source | FolderSource) -> Path:
         expected = Expected(source.bytes, source.sha256)
-        name = PurePosixPath(unquote(urlsplit(source.address).path)).name
+        name = _file_of(source.address)
         # Beside the files and not in the folder below, so that an interrupted download goes on in the next run.
         part, _ = self._download(source.address, self.folder / name, expected, name)
         with writing(self.folder):
@@ -316,7 +388,7 @@ class _Job:
         _refuse_other(part, found, expected, address)
         return part, found
 
-    def _nowhere(self, file: CardFile, target: Path, problems: dict[str, list[str]]) -> str:
+    def _nowhere(self, file: CardFile | CardFolder, target: Path, problems: dict[str, list[str]]) -> str:
         """One line: what is missing, what was tried, where it may be put, and what works without it."""
         tried = [f"{' and '.join(addresses)}: {why}" for why, addresses in problems.items()]
         if not file.sources:
@@ -328,6 +400,11 @@ class _Job:
         line = f"{self.card.name}: {file.name} cannot be had: {'; '.join(tried)}; put it at {target}, {advice}"
         embedded = f"{self.card.embedded} runs on embedded data" if self.card.embedded else ""
         return "; ".join(filter(None, [line, self.alternative or embedded]))
+
+
+def _file_of(address: str) -> str:
+    """The file's name in an address."""
+    return PurePosixPath(unquote(urlsplit(address).path)).name
 
 
 def _part(target: Path, address: str) -> Path:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
+from convzoo.core.audio import Audio
 from convzoo.core.encoder import Encoder
 from convzoo.core.examples import Image, Text
 from convzoo.core.series import Stretch
@@ -36,6 +37,13 @@ def _(example: Image) -> str:
 @picture.register
 def _(example: Stretch) -> str:
     return f"<code>{html.escape(example.source)}</code>"
+
+
+@picture.register
+def _(example: Audio) -> str:
+    from convzoo.report.sounds import sound_picture
+
+    return sound_picture(example)
 
 
 def image_tag(pixels: np.ndarray, height: int, title: str = "") -> str:
@@ -145,6 +153,13 @@ def _(kind: Stretch, model: nn.Module, encoder: Encoder, examples: Sequence[Stre
         "<p>A window of the test split, and what the kernels make of it: a row each, bright where it answers.</p>"
         + figures.maps(batch.inputs["values"][0].numpy(), maps[0].numpy(), channels)
     )
+
+
+@_explain.register
+def _(kind: Audio, model: nn.Module, encoder: Encoder, examples: Sequence[Audio]) -> str:
+    from convzoo.report.sounds import explain_sound
+
+    return explain_sound(model, encoder, examples)
 
 
 def grey(values: np.ndarray, around_zero: bool = True) -> np.ndarray:

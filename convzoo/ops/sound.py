@@ -1,0 +1,112 @@
+"""Pure functions on batches of sound: lengths, shifts, noise, masks. Every draw is given."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+
+def loudest_stretch(samples: Float[Tensor, " samples"], length: int) -> Float[Tensor, " length"]:
+    """The `length` samples in a row with the most energy; a shorter sound stands in the middle of silence."""
+    missing = length - len(samples)
+    if missing >= 0:
+        return F.pad(samples, (missing // 2, missing - missing // 2))
+    energy = F.pad(samples.double().square().cumsum(0), (1, 0))
+    start = int((energy[length:] - energy[:-length]).argmax())
+    return samples[start : start + length]
+
+
+def shift_in_time(waveforms: Float[Tensor, "batch samples"], offsets: np.ndarray) -> Float[Tensor, "batch samples"]:
+    """Move each sound later (offset > 0) or earlier, in samples; what becomes free is silent."""
+    moved = torch.zeros_like(waveforms)
+    length = waveforms.shape[1]
+    # A copy of a row a time: an index for every sample would move eight times as many bytes.
+    for row, offset in enumerate(offsets.tolist()):
+        if offset >= 0:
+            moved[row, offset:] = waveforms[row, : length - offset]
+        else:
+            moved[row, :offset] = waveforms[row, -offset:]
+    return moved
+
+
+def mix_at_ratio(
+    waveforms: Float[Tensor, "batch samples"], noise: Float[Tensor, "batch samples"], decibels: Float[Tensor, " batch"]
+) -> Float[Tensor, "batch samples"]:
+    """Add noise so that the sound's power is `decibels` above the noise's; a silent sound or noise adds nothing."""
+    signal = waveforms.square().mean(dim=1)
+    power = noise.square().mean(dim=1)
+    scale = torch.where(power > 0, signal / power.clamp(min=1e-20), 0.0).sqrt() * 10 ** (-decibels / 20)
+    return waveforms + scale[:, None] * noise
+
+
+def hide_stretches(
+    spectrogram: Float[Tensor, "batch mels frames"], starts: np.ndarray, widths: np.ndarray, dimension: int
+) -> Float[Tensor, "batch mels frames"]:
+    """Set stretches of mel bands (dimension 1) or frames (2) to zero: SpecAugment's masks (Park et al. 2019, arXiv:1904.08779).
+
+    Args:
+        spectrogram: normalised, so that zero is the mean
+        starts: (batch, masks), where each begins, in bands or frames
+        widths: (batch, masks)
+        dimension: 1 or 2
+    """
+    places = np.arange(spectrogram.shape[dimension])[None, None, :]
+    inside = (places >= starts[..., None]) & (places < (starts + widths)[..., None])
+    hidden = torch.from_numpy(inside.any(axis=1))
+    return spectrogram.masked_fill(hidden[:, :, None] if dimension == 1 else hidden[:, None, :], 0.0)
+
+
+def coloured_noises(count: int, length: int, seed: int = 0) -> Float[Tensor, "count length"]:
+    """Noises from brown over pink and white to blue: power falls or rises with the frequency as $f^{-a}$, a from 2 to -1.
+
+    Half of them swell and fade a few times a second, as voices and traffic do.
+    """
+    random = np.random.default_rng(seed)
+    frequencies = np.maximum(np.fft.rfftfreq(length), 20 / length)
+    rows = np.empty((count, length), dtype=np.float32)
+    for index, slope in enumerate(np.linspace(2, -1, count)):
+        spectrum = random.standard_normal((2, len(frequencies))) * frequencies ** (-slope / 2)
+        spectrum[:, 0] = 0
+        noise = np.fft.irfft(spectrum[0] + 1j * spectrum[1], length)
+        if index % 2:
+            slow = np.fft.rfft(random.standard_normal(length)) * (
+                np.arange(len(frequencies)) < max(4, len(frequencies) / 1500)
+            )
+            swell = np.fft.irfft(slow, length)
+            noise *= 0.3 + np.abs(swell) / (np.abs(swell).max() + 1e-12)
+        rows[index] = noise / (noise.std() + 1e-12)
+    return torch.from_numpy(rows)
+
+
+def stretches(
+    noises: Sequence[Tensor], which: np.ndarray, where: np.ndarray, length: int
+) -> Float[Tensor, "batch length"]:
+    """A stretch of a noise for each example; a noise that is shorter than the sound is repeated.
+
+    Args:
+        noises: each (samples,)
+        which: (batch,) in [0, 1), the noise
+        where: (batch,) in [0, 1), the place in it
+        length: of the stretches
+    """
+    rows = []
+    for at, place in zip((which * len(noises)).astype(int).tolist(), where.tolist(), strict=True):
+        noise = noises[at]
+        noise = noise.repeat(math.ceil((length + 1) / len(noise))) if len(noise) <= length else noise
+        start = int(place * (len(noise) - length))
+        rows.append(noise[start : start + length])
+    return torch.stack(rows)
+
+
+def common_length(seconds: Sequence[float], part: float = 0.95) -> float:
+    """A length that the given part of sounds do not pass, in seconds, rounded up to a tenth."""
+    return math.ceil(round(float(np.quantile(np.asarray(seconds), part)) * 10, 6)) / 10
+
+
+def whole_numbers(uniform: np.ndarray, low: int, high: int) -> np.ndarray:
+    """Uniform numbers in [0, 1) to whole numbers from low to high, both included."""
+    return low + np.floor(uniform * (high - low + 1)).astype(np.int64)

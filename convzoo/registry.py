@@ -54,17 +54,14 @@ PARTS: dict[str, dict[str, str]] = {
         "lightconv": "convzoo.models.lightconv:LightConv",
         "waveform_cnn1d": "convzoo.models.waveform_cnn1d:WaveformCNN1d",
         "separable_cnn1d": "convzoo.models.separable_cnn1d:SeparableCNN1d",
+        "graph_network": "convzoo.models.graph_network:GraphNetwork",
+        "lightgcn": "convzoo.models.lightgcn:LightGCN",
     },
     "task": {
         "classification": "convzoo.tasks.classification:Classification",
         "anomaly_detection": "convzoo.tasks.anomaly_detection:AnomalyDetection",
         "nab_detection": "convzoo.tasks.nab_detection:NabDetection",
         "translation": "convzoo.tasks.translation:Translation",
-        "graph_network": "convzoo.models.graph_network:GraphNetwork",
-        "lightgcn": "convzoo.models.lightgcn:LightGCN",
-    },
-    "task": {
-        "classification": "convzoo.tasks.classification:Classification",
         "ranking": "convzoo.tasks.ranking:RankItems",
     },
     "baseline": {
@@ -92,9 +89,9 @@ PARTS: dict[str, dict[str, str]] = {
 
 KINDS = tuple(PARTS)
 
-EXTRAS: dict[str, str] = {"task.translation": "translation"}
-EXTRAS: dict[str, str] = {"model.graph_network": "graph"}
 EXTRAS: dict[str, str] = {
+    "task.translation": "translation",
+    "model.graph_network": "graph",
     "encoder.audio": "audio",
     "baseline.mfcc_logistic_regression": "audio",
 }

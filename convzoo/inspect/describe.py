@@ -12,6 +12,7 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 from torch.utils.flop_counter import FlopCounterMode
 
 from convzoo.inspect.receptive_field import receptive_fields
+from convzoo.layers.attention import Look
 from convzoo.layers.convolution import ChannelLayerNorm, ConvolutionBlock
 from convzoo.layers.dropout import Dropout
 from convzoo.layers.embedding import TokenEmbedding
@@ -24,7 +25,7 @@ _ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sig
 _NAMES = {"LeakyReLU": "leaky ReLU", "Tanh": "tanh", "Sigmoid": "sigmoid"}
 # Taken whole, though they hold others: their parts say less than they do.
 _WHOLE = (
-    Pooling, TokenEmbedding, ChannelLayerNorm, nn.MultiheadAttention, GatedConvolution, LightweightConvolution,
+    Pooling, TokenEmbedding, ChannelLayerNorm, nn.MultiheadAttention, GatedConvolution, LightweightConvolution, Look,
     LearnedPositions, SinusoidalPositions,
 )  # fmt: skip
 
@@ -84,6 +85,8 @@ def describe(model: nn.Module, inputs: dict[str, Any]) -> Breakdown:
     hooks = []
 
     def note(module: nn.Module, args: tuple, output: Any) -> None:
+        if isinstance(output, tuple) and output:  # what a layer gives, and what it gives besides
+            output = output[0]
         if module in rows or not isinstance(output, Tensor):
             return
         given = args[0] if args and isinstance(args[0], Tensor) else None
@@ -314,3 +317,10 @@ def _(module: LearnedPositions) -> str:
 @words_for.register
 def _(module: SinusoidalPositions) -> str:
     return "Marks each position by waves of many lengths."
+
+
+@words_for.register
+def _(module: Look) -> str:
+    return (
+        "Compares each position with all of the source, and takes a mean of the source weighted by how alike they are."
+    )

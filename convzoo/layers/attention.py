@@ -11,6 +11,33 @@ from convzoo.layers.dropout import Dropout
 from convzoo.layers.gated import pointwise
 
 
+class Look(nn.Module):
+    r"""A mean of the values for each query, weighted by how much the query is like their keys: $v \, \mathrm{softmax}(q^\top k)$.
+
+    Shape:
+        query: (batch, *heads, size, target); keys and values: (batch, *heads, size, source); mask: (batch, source), true where
+        there is a token; output: (batch, *heads, size, target) and the weights (batch, *heads, target, source).
+    """
+
+    def __init__(self, dropout: Probability = 0.0) -> None:
+        super().__init__()
+        self.dropout = Dropout(dropout) if dropout else None
+
+    def forward(
+        self,
+        query: Float[Tensor, "batch *heads size target"],
+        keys: Float[Tensor, "batch *heads size source"],
+        values: Float[Tensor, "batch *heads size source"],
+        mask: Bool[Tensor, "batch source"],
+    ) -> tuple[Float[Tensor, "batch *heads size target"], Float[Tensor, "batch *heads target source"]]:
+        """Look."""
+        for _ in range(query.ndim - 2):
+            mask = mask.unsqueeze(1)
+        weights = (query.transpose(-2, -1) @ keys).masked_fill(~mask, -torch.inf).softmax(dim=-1)
+        kept = self.dropout(weights) if self.dropout is not None else weights
+        return values @ kept.transpose(-2, -1), weights
+
+
 class StepAttention(nn.Module):
     r"""The attention of one decoder layer in ConvS2S (Gehring et al. 2017, arXiv:1705.03122, §3.3). Each layer has its own, so
     that a layer knows what those before it have looked at.
@@ -31,6 +58,7 @@ class StepAttention(nn.Module):
     def __init__(self, channels: Positive, size: Positive) -> None:
         super().__init__()
         self.query = pointwise(channels, size)
+        self.look = Look()
         self.output = pointwise(size, channels)
 
     def forward(
@@ -43,9 +71,8 @@ class StepAttention(nn.Module):
     ) -> tuple[Float[Tensor, "batch channels target"], Float[Tensor, "batch target source"]]:
         """Look, and add what was seen."""
         query = (self.query(x) + embedded) * math.sqrt(0.5)
-        scores = query.transpose(1, 2) @ keys
-        weights = scores.masked_fill(~mask.unsqueeze(1), -torch.inf).softmax(dim=2)
-        seen = values @ weights.transpose(1, 2) * mask.sum(dim=1).sqrt().to(values.dtype)[:, None, None]
+        seen, weights = self.look(query, keys, values, mask)
+        seen = seen * mask.sum(dim=1).sqrt().to(seen.dtype)[:, None, None]
         return (self.output(seen) + x) * math.sqrt(0.5), weights
 
 
@@ -75,7 +102,7 @@ class MultiHeadAttention(nn.Module):
         for part in (self.query, self.key, self.value, self.output):
             nn.init.xavier_uniform_(part.weight)
             nn.init.zeros_(part.bias)  # type: ignore[arg-type]
-        self.dropout = Dropout(dropout) if dropout else nn.Identity()
+        self.look = Look(dropout)
 
     def remember(
         self, source: Float[Tensor, "batch channels source"]
@@ -92,7 +119,5 @@ class MultiHeadAttention(nn.Module):
     ) -> tuple[Float[Tensor, "batch channels target"], Float[Tensor, "batch target source"]]:
         """Look."""
         query, key, value = (part.unflatten(1, (self.heads, -1)) for part in (self.query(x), keys, values))
-        scores = query.transpose(2, 3) @ key / math.sqrt(query.shape[2])  # (batch, heads, target, source)
-        weights = scores.masked_fill(~mask[:, None, None], -torch.inf).softmax(dim=3)
-        seen = value @ self.dropout(weights).transpose(2, 3)
+        seen, weights = self.look(query / math.sqrt(query.shape[2]), key, value, mask)
         return self.output(seen.flatten(1, 2)), weights.mean(dim=1)

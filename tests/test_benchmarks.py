@@ -14,7 +14,7 @@ TINY = ["--set", "data.train=21", "data.val=7", "data.test=7", "train.batch_size
 RUNS = {
     "trainer_speed": (["--steps", "1", *TINY], 5),
     "memory": (["--recipes", "sentiment_cnn1d", *TINY], 1),
-    "sound_speed": (["--steps", "1", "--memory-rounds", "1", *TINY], 4),
+    "sound_speed": (["--steps", "1", "--memory-rounds", "1", *TINY], 5),
     "start": (["--recipes", "sentiment_cnn1d", "--warm-up", "0", *TINY], 1),
 }
 """For each benchmark, its options and how many ratios it prints."""

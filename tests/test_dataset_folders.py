@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from test_datasets import Server, cache, get, leftovers, one_line, server  # noqa: F401, RUF100
+from test_datasets import Server, cache, get, leftovers, one_line, server  # noqa: F401
 
 from convzoo.core.errors import DataError
 from convzoo.datasets import folders
@@ -63,7 +63,10 @@ def folder_card(sources: list[dict[str, Any]], **fields: Any) -> Card:
 
 
 def from_server(
-    server: Server, content: bytes | None = None, member: str | None = "top/clips", name: str = "all.zip"
+    server: Server,  # noqa: F811
+    content: bytes | None = None,
+    member: str | None = "top/clips",
+    name: str = "all.zip",
 ) -> Card:
     server.files[f"/{name}"] = zipped(FILES) if content is None else content
     source = {"archive": f"{server.address}/{name}"} | ({"member": member} if member else {})

@@ -570,11 +570,11 @@ def test_an_utterance_is_quick_to_make() -> None:
 @pytest.mark.full
 def test_a_network_trained_on_generated_words_understands_people(mirror: Path, tmp_path: Path) -> None:
     """The objective proof that the words can be heard: chance is .10."""
-    run = convzoo.run("keywords_cnn1d", ["data.difficulty=0.5"], out=tmp_path / "run", quiet=True, report=False)
+    run = convzoo.run("keywords_cnn1d", out=tmp_path / "run", quiet=True, report=False)
     people = [e for _, part in Fsdd(str(mirror / "fsdd")).read() for e in part]
     heard = run.predict([spoken.replace(e, label=None) for e in people])
     right = [WORDS[int(e.label)] == row["label"] for e, row in zip(people, heard, strict=True)]
-    assert np.mean(right) > 0.5
+    assert np.mean(right) > 0.6
 
 
 # Readers

@@ -7,6 +7,7 @@ import json
 import re
 import struct
 import sys
+import tarfile
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -587,6 +588,18 @@ def test_speech_commands_lists_decide(tmp_path: Path) -> None:
     assert [len(part) for _, part in splits] == [16, 4, 4]
     assert {e.group for e in splits.test} == {"00000001"} and {e.label for e in splits.train} == {"down", "up"}
     assert len(AudioFolder(str(folder)).examples()) == 24
+
+
+def test_the_archive_of_speech_commands_is_unpacked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = word_folder(tmp_path / "words", lists=True)
+    with tarfile.open(tmp_path / "speech_commands_v0.02.tar.gz", "w:gz") as archive:
+        archive.add(folder, ".")
+    monkeypatch.setenv("CONVZOO_DATA", str(tmp_path / "cache"))
+    monkeypatch.setattr("convzoo.readers.audio_folder.benchmark_folder", lambda *_: (tmp_path, {"x": {"sha256": "0"}}))
+    splits = AudioFolder().read()
+    assert [len(part) for _, part in splits] == [16, 4, 4] and splits.files == {"x": {"sha256": "0"}}
+    (tmp_path / "speech_commands_v0.02.tar.gz").unlink()
+    assert len(AudioFolder().read().train) == 16, "read from what was unpacked"
 
 
 def test_without_lists_speakers_stay_together(tmp_path: Path) -> None:

@@ -290,7 +290,26 @@ def pronunciations(word: str) -> list[list[Phone]]:
 
 @dataclass(frozen=True)
 class Voice:
-    """A speaker. What is the same in everything they say."""
+    """A speaker: what is the same in everything they say.
+
+    Attributes:
+        kind: how much of a man, a woman and a child
+        length: of the vocal tract: every formant is multiplied by it
+        own: a factor for each formant by itself
+        pitch: of the voice, in Hz
+        melody: how far the pitch moves within a word, a part of it
+        breathiness: noise beside the voice
+        tilt: in Hz, where the glottal wave begins to lose its high harmonics
+        open_part: of a period, in which the glottis is open
+        jitter: how unsteady the pitch is, a part of it
+        hiss: strength of friction
+        band: in Hz, where the microphone ends
+        bandwidth: of the formants, a factor
+        speed: 1 is ordinary
+        habits: which pronunciation of each word
+        microphone: its colouring, in decibels at octaves from 125 Hz
+        room: 0 at the mouth, 1 a hall
+    """
 
     kind: tuple[float, float, float]
     length: float

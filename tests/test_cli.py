@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
+import scipy.io.wavfile
 from conftest import TINY
 
 from convzoo.core.version import VERSION
@@ -120,7 +121,7 @@ def test_data_list_and_show(cli):
     for name in list_cards():
         shown = cli("data", "show", name)
         assert shown.code == 0
-        for key in ("name", "title", "licence", "citation", "split", "file"):
+        for key in ("name", "title", "licence", "citation", "split", "(file|folder)"):
             assert re.search(rf"^{key}: \S", shown.out, re.MULTILINE), (name, key)
 
 
@@ -289,6 +290,11 @@ def test_the_readmes_commands_work(cli, tiny, tmp_path):
     (tmp_path / "reviews.csv").write_text("text,label\n" + "".join(rows))
     sensors = [f"{at},{np.sin(at / 9):.3f},{random.normal():.3f}" for at in range(200)]
     (tmp_path / "sensors.csv").write_text("time,a,b\n" + "\n".join(sensors) + "\n")
+    for label, pitch in (("low", 0.1), ("high", 0.4)):
+        (tmp_path / "words" / label).mkdir(parents=True)
+        for index in range(12):
+            tone = np.sin(np.arange(2000) * (pitch + 0.002 * index))
+            scipy.io.wavfile.write(tmp_path / "words" / label / f"{index}.wav", 8000, np.int16(9000 * tone))
     for command in commands:
         words = shlex.split(command, comments=True)[1:]
         if words[:2] == ["data", "get"] or (words[0] == "export" and importlib.util.find_spec("onnxruntime") is None):

@@ -166,7 +166,7 @@ def test_every_card_is_complete(name: str) -> None:
     assert card.name == name and card.licence and card.citation and card.split and card.homepage
     assert card.reader in PARTS["data"]
     assert all(file.sha256 or file.md5 for file in card.files)
-    assert all(file.sources for file in card.files) or card.manual, "a file without a public address needs `manual`"
+    assert all(entry.sources for entry in card.entries) or card.manual, "a file without a public address needs `manual`"
     assert card.embedded and (cards_folder().parent / card.embedded).is_file(), "an error must not send people astray"
 
 
@@ -183,6 +183,8 @@ def test_the_expected_cards_are_there() -> None:
         "cora",
         "citeseer",
         "gowalla",
+        "fsdd",
+        "speech_commands",
     }
     assert expected <= set(list_cards())
 
@@ -194,7 +196,7 @@ def test_the_mirror_matches_the_card(name: str, own_mirror: Path) -> None:
         pytest.skip(f"the mirror has no folder {name}")
     fetched = get(name)
     assert fetched.folder == (own_mirror / name).absolute()
-    assert fetched.files == {file.name: {"sha256": file.sha256, "bytes": file.bytes} for file in card.files}
+    assert fetched.files == {file.name: {"sha256": file.sha256, "bytes": file.bytes} for file in card.entries}
 
 
 def test_an_unknown_data_set_names_the_nearest() -> None:

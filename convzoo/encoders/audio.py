@@ -1,5 +1,6 @@
 """Sounds as waveforms or log-mel spectrograms of one length."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from math import gcd
 from pathlib import Path
@@ -112,11 +113,15 @@ class AudioEncoder(Encoder):
         self.deviation = torch.ones(1)
         self._resamplers: dict[int, Any] = {}
         self._noises: list[Tensor] = []
-        self._spectrogram = torchaudio.transforms.MelSpectrogram(
-            sample_rate, n_fft=_next_power_of_two(round(window * sample_rate)), win_length=round(window * sample_rate),
-            hop_length=round(hop * sample_rate), f_min=lowest, n_mels=mels, mel_scale="htk", pad_mode="constant",
-        )  # fmt: skip
-        if features == "log_mel" and not self._spectrogram.mel_scale.fb.sum(dim=0).gt(0).all():
+        frame = round(window * sample_rate)
+        size = _next_power_of_two(frame)
+        self._spectrum = torchaudio.transforms.Spectrogram(
+            size, frame, round(hop * sample_rate), power=None, pad_mode="constant"
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torchaudio warns of empty bands; here they are an error
+            self._bands = torchaudio.transforms.MelScale(mels, sample_rate, lowest, n_stft=size // 2 + 1)
+        if features == "log_mel" and not self._bands.fb.sum(dim=0).gt(0).all():
             raise ValueError(
                 f"{mels} mel bands are too many for windows of {window:g} s at {sample_rate} Hz: some hold nothing"
             )
@@ -171,7 +176,10 @@ class AudioEncoder(Encoder):
         """(batch, samples) to (batch, 1, samples) or (batch, mels, frames), not yet normalised."""
         if self.features == "waveform":
             return waveforms.unsqueeze(1)
-        return self._spectrogram(waveforms).add_(1e-5).log_()
+        spectrum = self._spectrum(waveforms)
+        # torchaudio's own power takes a root and squares it again, which is a third of all the work.
+        power = spectrum.real.square() + spectrum.imag.square()
+        return self._bands(power).add_(1e-5).log_()
 
     def _resample(self, waveform: Tensor, rate: int) -> Tensor:
         if rate == self.sample_rate:

@@ -244,14 +244,14 @@ def _vowel(name: str, seconds: float, glide: float = 0.06) -> Phone:
     return Phone(seconds, vowel=name, voice=1.0, breath=0.02, glide=glide)
 
 
-S = Phone(0.13, (320, 1600, 2600), friction=0.34, centre=6000, spread=0.9, glide=0.03)
+S = Phone(0.11, (320, 1600, 2600), friction=0.34, centre=6000, spread=0.9, glide=0.03)
 Z = Phone(0.09, (300, 1600, 2600), voice=0.32, friction=0.2, centre=6000, spread=0.9, glide=0.03)
-F = Phone(0.12, (340, 1100, 2100), friction=0.075, centre=5000, spread=3.0, glide=0.03)
+F = Phone(0.085, (340, 1100, 2100), friction=0.075, centre=5000, spread=3.0, glide=0.03)
 V = Phone(0.07, (260, 1100, 2100), voice=0.42, friction=0.03, centre=5000, spread=3.0, glide=0.04)
-TH = Phone(0.11, (320, 1300, 2550), friction=0.07, centre=6000, spread=2.6, glide=0.03)
+TH = Phone(0.09, (320, 1300, 2550), friction=0.07, centre=6000, spread=2.6, glide=0.03)
 W = Phone(0.07, (290, 610, 2150), voice=0.6, glide=0.06)
 R = Phone(0.08, (330, 1100, 1450), voice=0.65, glide=0.06)
-N = Phone(0.08, (270, 1450, 2500), voice=0.6, nasal=1.0, glide=0.025)
+N = Phone(0.065, (270, 1450, 2500), voice=0.6, nasal=1.0, glide=0.025)
 SILENCE = Phone(0.055, (300, 1700, 2600), glide=0.012)
 T_BURST = Phone(0.018, (350, 1800, 2700), friction=0.5, centre=4500, spread=1.6, breath=0.06, glide=0.002)
 T_BREATH = Phone(0.07, (360, 1700, 2600), breath=0.2, friction=0.2, centre=4000, spread=1.4, glide=0.01)
@@ -262,7 +262,7 @@ FRONT_U = Phone(0.05, (310, 1650, 2300), voice=0.9, glide=0.03)
 
 def pronunciations(word: str) -> list[list[Phone]]:
     """How a word is said: each a row of phones. Speakers choose among them."""
-    iy, ih, eh, ah = _vowel("IY", 0.12), _vowel("IH", 0.08), _vowel("EH", 0.11), _vowel("AH", 0.13)
+    iy, ih, eh, ah = _vowel("IY", 0.12), _vowel("IH", 0.095), _vowel("EH", 0.11), _vowel("AH", 0.13)
     ao, aa, uw, uh = _vowel("AO", 0.15), _vowel("AA", 0.13), _vowel("UW", 0.14, 0.1), _vowel("UH", 0.10, 0.1)
     oh, ey = _vowel("AO", 0.07), _vowel("EH", 0.08)
     weak = _vowel("AH", 0.05)
@@ -290,7 +290,26 @@ def pronunciations(word: str) -> list[list[Phone]]:
 
 @dataclass(frozen=True)
 class Voice:
-    """A speaker. What is the same in everything they say."""
+    """A speaker: what is the same in everything they say.
+
+    Attributes:
+        kind: how much of a man, a woman and a child
+        length: of the vocal tract: every formant is multiplied by it
+        own: a factor for each formant by itself
+        pitch: of the voice, in Hz
+        melody: how far the pitch moves within a word, a part of it
+        breathiness: noise beside the voice
+        tilt: in Hz, where the glottal wave begins to lose its high harmonics
+        open_part: of a period, in which the glottis is open
+        jitter: how unsteady the pitch is, a part of it
+        hiss: strength of friction
+        band: in Hz, where the microphone ends
+        bandwidth: of the formants, a factor
+        speed: 1 is ordinary
+        habits: which pronunciation of each word
+        microphone: its colouring, in decibels at octaves from 125 Hz
+        room: 0 at the mouth, 1 a hall
+    """
 
     kind: tuple[float, float, float]
     length: float
@@ -327,7 +346,7 @@ def make_voice(random: np.random.Generator, variety: float = 1.0) -> Voice:
         pitch=float(np.dot(weights, PITCH) * np.exp(0.15 * variety * random.standard_normal())),
         melody=float(random.uniform(0.02, 0.25)),
         breathiness=float(random.uniform(0.01, 0.12) * variety),
-        tilt=float(random.uniform(500, 2600)),
+        tilt=float(random.uniform(1000, 6000)),
         open_part=float(random.uniform(0.45, 0.75)),
         jitter=float(random.uniform(0.003, 0.02)),
         hiss=float(np.exp(-0.6 + 0.8 * variety * random.standard_normal())),
@@ -418,7 +437,7 @@ def _tracks(
     last = values[-1].copy()
     last[3:6] = 0
     targets = np.vstack([silent, values, last])
-    glides = [0.02, *[phone.glide for phone in phones[1:]], 0.05]
+    glides = [0.02, *[phone.glide for phone in phones[1:]], 0.09]
     starts = [0.012, *ends[:-1].tolist(), float(ends[-1]) - 0.02]
     track = np.repeat(targets[:1], len(times), axis=0)
     for index, (start, glide) in enumerate(zip(starts, glides, strict=True)):
@@ -428,6 +447,10 @@ def _tracks(
     names = ("f1", "f2", "f3", "voice", "breath", "friction", "centre", "spread", "nasal")
     found = {name: track[:, index] for index, name in enumerate(names)}
     found["centre"] = np.exp(found["centre"])
+    # Towards the end of what is said the breath gives out: words fade, by up to 25 dB.
+    late = np.clip((times / ends[-1] - 0.45) / 0.55, 0, 1) ** 1.5
+    fading = 10 ** (-random.uniform(3, 25) / 20 * late)
+    found["voice"], found["friction"] = found["voice"] * fading, found["friction"] * np.sqrt(fading)
     return found
 
 

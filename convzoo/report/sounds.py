@@ -82,7 +82,8 @@ def _explain_waveform(model: nn.Module, encoder: Encoder, examples: Sequence[Aud
             f"<div style='display:inline-block;text-align:center' title='kernel {index}'>"
             f"{_line(kernels[index], around_zero=True)}<br>{_line(responses[index])}<br><small>{peak:,.0f} Hz</small></div>"
         )
-    decibels = 20 * np.log10(responses[order] / responses[order].max(axis=1, keepdims=True) + 1e-3)
+    # A kernel's noise lies about 20 dB below what it answers to.
+    decibels = 20 * np.log10(np.maximum(responses[order] / responses[order].max(axis=1, keepdims=True), 0.1))
     milliseconds = 1000 * kernels.shape[1] / rate
     parts = [
         f"<h3>Kernels of <code>{html.escape(name)}</code></h3><p>Each is a filter of {kernels.shape[1]} samples "
@@ -149,10 +150,10 @@ def _beside(example: Audio, maps: np.ndarray, seen: np.ndarray | None = None) ->
 
 
 def _coloured(values: np.ndarray) -> np.ndarray:
-    """Numbers as colours, dark to bright, (height, width, 3); at most 500 columns, each the largest of what it stands for."""
+    """Numbers as colours, dark to bright, (height, width, 3); at most 250 columns, each the largest of what it stands for."""
     import matplotlib
 
-    step = math.ceil(values.shape[1] / 500)
+    step = math.ceil(values.shape[1] / 250)
     if step > 1:
         values = values[:, : values.shape[1] // step * step].reshape(len(values), -1, step).max(axis=2)
     span = float(values.max() - values.min()) or 1.0

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -74,8 +75,10 @@ class AnomalyDetection(Task):
 
     def losses(self, outputs: Float[Tensor, "batch channels time"], target: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The mean square of what was missed, over the steps that count."""
-        errors = (outputs - target["values"]).square().mean(dim=1)
         counted = target["counted"]
+        if bool(counted.all()):  # windows: nothing is padded
+            return {"squared_error": F.mse_loss(outputs, target["values"])}
+        errors = (outputs - target["values"]).square().mean(dim=1)
         return {"squared_error": (errors * counted).sum() / counted.sum()}
 
     def predict(self, model: nn.Module, batch: Batch) -> Float[Tensor, "batch two time"]:
@@ -86,7 +89,7 @@ class AnomalyDetection(Task):
             error = self._error(missed)
             threshold = self._threshold(batch.target["series"][row])
             both = torch.stack([self._score(error) / threshold, error.mean(dim=0)])
-            found.append(torch.nn.functional.pad(both, (0, batch.target["counted"].shape[1] - length)))
+            found.append(F.pad(both, (0, batch.target["counted"].shape[1] - length)))
         return torch.stack(found)
 
     def calibrate(self, model: nn.Module, batches: Iterable[Batch]) -> None:
@@ -145,7 +148,7 @@ class AnomalyDetection(Task):
         if self.recent is not None:
             judged = judged / causal_mean(error[:, self.settle :], self.recent).clamp(min=TINY)
         score = judged.mean(dim=0) if self.across == "mean" else judged.amax(dim=0)
-        return torch.nn.functional.pad(score, (error.shape[1] - len(score), 0))
+        return F.pad(score, (error.shape[1] - len(score), 0))
 
     def follow(self, model: nn.Module, rows: Iterable[Any]) -> Iterator[dict[str, Any]]:
         """Rows of a stream one by one: the time, the score, whether it is an alarm. The scores are those of the whole series.
@@ -227,6 +230,6 @@ class AnomalyDetection(Task):
 
 def causal_mean(values: Float[Tensor, "channels time"], width: int) -> Float[Tensor, "channels time"]:
     """The mean of each value and the width - 1 before it; of fewer at the beginning."""
-    sums = torch.nn.functional.pad(values.double().cumsum(dim=1), (width, 0))
+    sums = F.pad(values.double().cumsum(dim=1), (width, 0))
     counts = torch.arange(1, values.shape[1] + 1, device=values.device).clamp(max=width)
     return ((sums[:, width:] - sums[:, :-width]) / counts).float()

@@ -302,11 +302,14 @@ def _predict(options: Any) -> None:
             raise RecipeError(f"--top: should be at least 1, not {options.top}")
         run.task.answers(options.top)
     if options.inputs == ["-"] and run.task.follows:
-        for prediction in run.follow(sys.stdin):
-            if options.json:
-                print(json.dumps(prediction, ensure_ascii=False), flush=True)
-            elif words := run.task.in_words(prediction, ""):
-                print(words, flush=True)
+        try:
+            for prediction in run.follow(sys.stdin):
+                if options.json:
+                    print(json.dumps(prediction, ensure_ascii=False), flush=True)
+                elif words := run.task.in_words(prediction, ""):
+                    print(words, flush=True)
+        except UnicodeDecodeError as error:
+            raise DataError(f"standard input: is not UTF-8 text (byte {error.start})") from None
         return
     examples: list[Any] = []
     for word in [*options.inputs, *options.ids]:

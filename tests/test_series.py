@@ -207,6 +207,18 @@ def test_a_forecaster_does_not_see_the_step_it_foretells():
         assert not torch.equal(model(x)[..., 21], model(changed)[..., 21])
 
 
+def test_a_wild_value_is_forgotten(tmp_path):
+    rows = [0.5] * 60
+    rows[10], rows[40] = 1e38, 30.0
+    batch = batch_of([rows])
+    task = AnomalyDetection(smooth=4)
+    task.thresholds = {"": 100.0}
+    scores = task.predict(Zero(), batch)[0, 0]
+    assert torch.isfinite(scores).all()
+    assert [alarm["start"] for alarm in task.decode(task.predict(Zero(), batch))[0]["alarms"]] == [10, 40]
+    assert scores[20] == pytest.approx(0.0025)
+
+
 # The task
 
 
@@ -655,7 +667,7 @@ def test_all_formats_say_the_same(tmp_path, suffix):
 
 
 def test_semicolons_numbers_as_times_and_booleans(tmp_path):
-    path = table(tmp_path, ["t;x;fault", *(f"{at * 0.5};{at};{'true' if at == 3 else 'false'}" for at in range(9))])
+    path = table(tmp_path, ["ts;x;fault", *(f"{at * 0.5};{at};{'true' if at == 3 else 'false'}" for at in range(9))])
     found = read_series(path)
     assert found.channels == ("x",)
     assert found.times.tolist() == [at * 0.5 for at in range(9)]

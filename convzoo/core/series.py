@@ -41,7 +41,7 @@ class Series:
         if self.times is None:
             return str(row)
         time = self.times[row]
-        return str(time).replace("T", " ") if isinstance(time, np.datetime64) else f"{time:g}"
+        return str(time).replace("T", " ") if isinstance(time, np.datetime64) else repr(time.item())
 
 
 @dataclass(frozen=True, eq=False, slots=True)

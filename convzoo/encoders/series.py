@@ -12,11 +12,14 @@ import torch
 from convzoo.core.arguments import Positive, PositiveFloat
 from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
-from convzoo.core.errors import DataError
+from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.randomness import Draws
 from convzoo.core.series import Series, Stretch, Windows
 from convzoo.core.text import did_you_mean
 from convzoo.ops.series_tables import SUFFIXES, TIME_COLUMNS, TableFormat, read_series
+
+WILD = 1e6
+"""Standardised values are never larger, such as those of a sensor that writes -3.4e38 for nothing."""
 
 UNKNOWN = -1
 """In place of 0 or 1, where nobody has said whether a time step is normal."""
@@ -138,8 +141,7 @@ class SeriesEncoder(Encoder):
         return self._batch(values, anomalies, np.ones(anomalies.shape, dtype=bool), names)
 
     def _batch(self, values: np.ndarray, anomalies: np.ndarray, counted: np.ndarray, names: list[str]) -> Batch:
-        if self.clip is not None:
-            np.clip(values, -self.clip, self.clip, out=values)
+        np.clip(values, -self.limit, self.limit, out=values)
         tensor = torch.from_numpy(values)
         target = {
             "values": tensor,
@@ -148,6 +150,11 @@ class SeriesEncoder(Encoder):
             "series": names,
         }
         return Batch({"values": tensor}, target, int(counted.sum()))
+
+    @property
+    def limit(self) -> float:
+        """Beyond this many deviations a value says no more: its square must stay a number."""
+        return WILD if self.clip is None else self.clip
 
     def _scale(self, series: Series) -> tuple[np.ndarray, np.ndarray]:
         """Mean and deviation of each channel, for a series."""
@@ -199,6 +206,14 @@ class SeriesEncoder(Encoder):
                 found += Stretch.from_inputs([value])
         return found
 
+    def from_lines(self, lines: Sequence[str]) -> list[Stretch]:
+        """A stream is followed row by row and stands alone.
+
+        Raises:
+            RecipeError: it was named beside files.
+        """
+        raise RecipeError("- reads a stream of rows from standard input, and stands alone; name files in another call")
+
     def stream(self, lines: Iterable[str]) -> Iterator[Row]:
         """Rows of a stream of CSV lines, as they come; the first line is a heading, or holds numbers for the channels in order.
 
@@ -213,8 +228,7 @@ class SeriesEncoder(Encoder):
             mean, deviation = self._scale(Series("", values, self.channels))
             rows = chain(first, rows)
         for when, row in rows:
-            scaled = (row - mean) / deviation
-            yield Row(when, scaled if self.clip is None else np.clip(scaled, -self.clip, self.clip))
+            yield Row(when, np.clip((row - mean) / deviation, -self.limit, self.limit))
 
     def _parsed(self, lines: Iterable[str]) -> Iterator[tuple[str, np.ndarray]]:
         columns: list[int] | None = None

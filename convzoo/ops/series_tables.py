@@ -13,7 +13,7 @@ from convzoo.core.series import Series, intervals
 from convzoo.core.text import did_you_mean, first_line
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
-TIME_COLUMNS = ("time", "timestamp", "datetime", "date", "ts", "t")
+TIME_COLUMNS = ("time", "timestamp", "datetime", "date", "ts")
 LABEL_COLUMNS = ("anomaly", "is_anomaly", "label", "outlier", "attack", "fault")
 
 Missing = Literal["refuse", "forward", "interpolate"]
@@ -24,7 +24,7 @@ class TableFormat:
     """How the tables of a data set are read.
 
     Attributes:
-        time: the column with the times; by default one named time, timestamp, datetime, date, ts or t; none: rows are numbered
+        time: the column with the times; by default one named time, timestamp, datetime, date or ts; none: rows are numbered
         label: the column that says what is wrong (0 or 1, false or true); by default one named anomaly, is_anomaly, label …
         channels: the columns with the readings; by default all others that hold numbers
         ignore: columns that are left out
@@ -55,8 +55,9 @@ def read_series(path: Path, form: TableFormat = TableFormat(), name: str | None 
     for column in [*form.ignore, *(form.channels or ()), *(c for c in (form.time, form.label) if c)]:
         if column not in names:
             raise DataError(f"{path}: has no column {column!r}; {did_you_mean(column, names)}")
-    time = form.time or _usual(names, TIME_COLUMNS)
-    label = form.label or _usual([n for n in names if n != time], LABEL_COLUMNS)
+    free = [name for name in names if name not in form.ignore and name not in (form.channels or ())]
+    time = form.time or _usual(free, TIME_COLUMNS)
+    label = form.label or _usual([name for name in free if name != time], LABEL_COLUMNS)
     left_out = {time, label, *form.ignore}
     chosen = list(form.channels) if form.channels else [n for n in names if n not in left_out]
     if not chosen:
@@ -146,6 +147,8 @@ def _read_table(path: Path) -> Any:
             return pyarrow.csv.read_csv(path, convert_options=texts, **as_they_look)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
     except (OSError, pyarrow.ArrowException) as error:
         raise DataError(f"{path}: cannot be read as a table ({first_line(error)})") from None
 

@@ -25,7 +25,7 @@ class SeriesTable(Reader):
 
     Args:
         path: a .csv, .tsv or .parquet file, or a folder of them
-        time: the column with the time; by default one named time, timestamp, datetime, date, ts or t
+        time: the column with the time; by default one named time, timestamp, datetime, date or ts
         label: the column that says what is wrong, 0 or 1; by default one named anomaly, is_anomaly, label, outlier, attack, fault
         windows: a JSON file with anomalies as windows of time, as NAB writes it: {"file.csv": [[start, end], …]}
         channels: the columns with the readings; by default all others

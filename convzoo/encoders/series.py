@@ -201,7 +201,11 @@ class SeriesEncoder(Encoder):
                 )
                 if not files:
                     raise DataError(f"{path}: holds no table ({', '.join(SUFFIXES)})")
-                found += Stretch.from_inputs([read_series(file, form, str(file)) for file in files])
+                # Named as the reader names them, so that a machine that training saw has its own scale and threshold.
+                names = [file.relative_to(path).as_posix() if path.is_dir() else file.name for file in files]
+                found += Stretch.from_inputs(
+                    [read_series(file, form, name) for file, name in zip(files, names, strict=True)]
+                )
             else:
                 found += Stretch.from_inputs([value])
         return found

@@ -104,6 +104,11 @@ def flag_windows(series: Series, windows: Sequence[tuple[str, str]], path: Path)
         except ValueError:
             raise DataError(f"{path}: {series.name}: {start!r} to {end!r} is no window of times") from None
         begins, ends = np.flatnonzero(series.times == first), np.flatnonzero(series.times == last)
+        if not first <= last or first > series.times.max() or last < series.times.min():
+            span = f"{_written(series.times.min())} to {_written(series.times.max())}"
+            raise DataError(
+                f"{path}: {series.name}: the window {start} to {end} holds no row; its times run from {span}"
+            )
         if len(begins) and len(ends):  # rows that are there: so that an hour that a clock showed twice counts once
             flags[begins[0] : ends[0] + 1] = True
         else:
@@ -125,7 +130,7 @@ def _read_table(path: Path) -> Any:
         if path.suffix.lower() == ".parquet":
             return pyarrow.parquet.read_table(path)
         with path.open("rb") as file:
-            heading = file.readline().decode("utf-8-sig", errors="replace")
+            heading = file.readline().decode("utf-8-sig")
         if not heading.strip():
             raise DataError(f"{path}: is empty")
         delimiter = max(",;\t", key=heading.count)

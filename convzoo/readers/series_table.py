@@ -118,8 +118,11 @@ class SeriesTable(Reader):
         for file in files:
             series = read_series(file, self.form, file.name if path.is_file() else file.relative_to(path).as_posix())
             if windows is not None and self.windows is not None:
-                known = [value for key, value in windows.items() if key == series.name or Path(key).name == file.name]
-                if not known:
+                known = [windows[series.name]] if series.name in windows else []
+                named_alike = [each for each in files if each.name == file.name]
+                if not known and len(named_alike) == 1:
+                    known = [value for key, value in windows.items() if Path(key).name == file.name]
+                if len(known) != 1:
                     raise DataError(
                         f"{self.windows}: says nothing of {series.name}; an empty list says that nothing is wrong"
                     )

@@ -295,10 +295,13 @@ def test_the_loss_is_over_the_steps_that_count():
     assert batch.size == 6
 
 
-def test_a_long_series_is_scored_in_pieces(monkeypatch):
+@pytest.mark.parametrize(
+    "model", [TCN1d(1, channels=4, dilations=[1, 2]), AutoencoderCNN1d(1, channels=[4, 2], kernel_size=5, stride=3)]
+)
+def test_a_long_series_is_scored_in_pieces(model, monkeypatch):
     import convzoo.tasks.anomaly_detection as module
 
-    model = TCN1d(1, channels=4, dilations=[1, 2]).eval()
+    model.eval()
     batch = batch_of([np.random.default_rng(0).normal(size=500).tolist()])
     task = AnomalyDetection()
     with torch.no_grad():

@@ -134,7 +134,8 @@ class AnomalyDetection(Task):
         """What the network did not expect of one series; each alone, so that no score depends on the batch it is in."""
         values = batch.inputs["values"][row : row + 1, :, :length]
         reach = getattr(model, "reach", None)
-        expected = model(values) if reach is None else in_pieces(model, values, reach, PIECE)
+        stride = getattr(model, "total_stride", 1)
+        expected = model(values) if reach is None else in_pieces(model, values, reach, PIECE // stride * stride)
         return (values - expected)[0].float()
 
     def _error(self, missed: Float[Tensor, "channels time"]) -> Float[Tensor, "channels time"]:

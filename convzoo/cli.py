@@ -31,11 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in arguments
     try:
         options, extra = _parser().parse_known_args([word for word in arguments if word != "--debug"])
-        unknown = [word for word in extra if word.startswith("-") or not hasattr(options, "overrides")]
+        # argparse gives what follows an option to no list that it has filled before: `run recipe --quiet train.lr=1`.
+        rest = next((name for name in ("overrides", "inputs") if hasattr(options, name)), None)
+        unknown = [word for word in extra if (word.startswith("-") and word != "-") or rest is None]
         if unknown:
             raise RecipeError(f"unknown argument {unknown[0]!r}; see `convzoo {options.command} --help`")
-        if extra:
-            options.overrides = [*options.overrides, *extra]
+        if rest is not None:
+            setattr(options, rest, [*getattr(options, rest), *extra])
         return int(options.act(options) or 0)
     except ConvzooError as error:
         if debug:
@@ -124,6 +126,10 @@ def _parser() -> _Parser:
     )  # fmt: skip
     command.add_argument("--top", "--n-best", type=int, metavar="N", help="that many answers to each input")
     command.add_argument("--json", action="store_true", help="print a JSON object a line")
+    command.add_argument(
+        "-o", "--out", metavar="PATH",
+        help="write the predictions: a .csv or .jsonl file, or the files of the field (a mask, a folder of label files)",
+    )  # fmt: skip
 
     command = add("export", _export, "write a model to ship, and check that it computes the same")
     command.add_argument("run", help="the folder of a run")
@@ -292,7 +298,7 @@ def _evaluate(options: Any) -> None:
 
 
 def _predict(options: Any) -> None:
-    from convzoo.runs import Run
+    from convzoo.runs import Run, shown_of
 
     if not options.inputs and not options.ids:
         raise RecipeError("name what to predict: texts, files, folders, ids, or - for standard input")
@@ -301,6 +307,8 @@ def _predict(options: Any) -> None:
         if options.top < 1:
             raise RecipeError(f"--top: should be at least 1, not {options.top}")
         run.task.answers(options.top)
+    if options.out is not None and options.inputs == ["-"] and run.task.follows:
+        raise RecipeError("--out: a stream is printed as it comes; send it to a file with >")
     if options.inputs == ["-"] and run.task.follows:
         try:
             for prediction in run.follow(sys.stdin):
@@ -316,8 +324,12 @@ def _predict(options: Any) -> None:
         examples += run.encoder.from_lines(_standard_input()) if word == "-" else run.examples([word])
     if not examples:
         raise RecipeError("nothing to predict: standard input is empty")
-    for example, prediction in zip(examples, run.predict(examples), strict=True):
-        shown = getattr(example, "text", "") or getattr(example, "source", "")
+    predictions = run.predict(examples)
+    written = [] if options.out is None else run.write(options.out, examples, predictions)
+    for path in written:
+        print(f"wrote {path}", file=sys.stderr if options.json else sys.stdout)
+    for example, prediction in zip(examples, predictions, strict=True):
+        shown = shown_of(example)
         if options.json:
             print(json.dumps({"input": shown, **prediction}, ensure_ascii=False))
         else:

@@ -115,6 +115,39 @@ class Run:
                 found += [self.encoder.annotate(*pair) for pair in zip(chunk, decoded, strict=True)]
         return found
 
+    def write(
+        self, path: str | Path, inputs: Sequence[Any], predictions: Sequence[Mapping[str, Any]] | None = None
+    ) -> list[Path]:
+        """Write the predictions of some inputs, in the field's own format where it has one, else as `.csv` or `.jsonl`.
+
+        Args:
+            path: a file, or where each input has a file of its own a folder
+            inputs: as `predict` takes them
+            predictions: what `predict` gave for them; None to make them
+
+        Returns:
+            the files written
+
+        Raises:
+            RecipeError: `path` is no name for such files.
+            DataError: an input cannot be read, or a file cannot be written.
+        """
+        path, examples = Path(path), self.examples(inputs)
+        predictions = self.predict(examples) if predictions is None else predictions
+        written = self.encoder.write_files(path, examples, predictions)
+        if written is not None:
+            return written
+        rows = [{"input": shown_of(example), **found} for example, found in zip(examples, predictions, strict=True)]
+        if path.suffix == ".csv":
+            write_table(path, rows)
+        elif path.suffix == ".jsonl":
+            write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        else:
+            raise RecipeError(
+                f"--out: {path}: predictions are written as .csv or .jsonl, not {path.suffix or 'a name without either'}"
+            )
+        return [path]
+
     def follow(self, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
         """Predictions for a stream of lines, as they come.
 
@@ -133,6 +166,11 @@ class Run:
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value:.4f}" for name, value in self.scores.items() if name.startswith("test/"))
         return f"Run({str(self.path)!r}, {shown})"
+
+
+def shown_of(example: Any) -> str:
+    """How an example is named beside its prediction: its own text, or where it is from."""
+    return str(getattr(example, "text", "") or getattr(example, "source", ""))
 
 
 def read_header(path: Path) -> dict[str, Any]:

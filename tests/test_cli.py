@@ -1,5 +1,6 @@
 """The commands, as a person gives them."""
 
+import csv
 import importlib.util
 import json
 import os
@@ -262,6 +263,27 @@ def test_predict_images(cli, small_run, tmp_path):
     assert rows[0]["probability"] == pytest.approx(single["probability"], abs=1e-5)
     listed = cli("predict", run, "-", "--json", input=f"{tmp_path / 'folder' / 'b.jpg'}\n")
     assert json.loads(listed.out)["label"] == rows[1]["label"]
+
+
+def test_predictions_are_written_as_a_table(cli, small_run, tmp_path):
+    run = small_run("sentiment_cnn1d")
+    assert cli("predict", run, "a dull plot", "-o", tmp_path / "found.csv", "a fine plot").code == 0
+    rows = list(csv.DictReader((tmp_path / "found.csv").read_text().splitlines()))
+    assert [row["input"] for row in rows] == ["a dull plot", "a fine plot"]
+    assert cli("predict", run, "--out", tmp_path / "found.jsonl", "a dull plot").code == 0
+    found = json.loads((tmp_path / "found.jsonl").read_text())
+    assert found["input"] == "a dull plot" and found["label"] == rows[0]["label"]
+    refused = cli("predict", run, "a dull plot", "-o", tmp_path / "found.txt")
+    assert refused.code == 2 and ".csv or .jsonl" in refused.err
+
+
+def test_inputs_may_follow_options(cli, small_run):
+    run = small_run("sentiment_cnn1d")
+    assert cli("predict", "--json", run, "a dull plot").code == 0
+    assert json.loads(cli("predict", run, "--json", "a dull plot").out)["input"] == "a dull plot"
+    assert json.loads(cli("predict", run, "--json", "-", input="a dull plot\n").out)["input"] == "a dull plot"
+    refused = cli("predict", run, "--jsn", "a dull plot")
+    assert refused.code == 2 and "--jsn" in refused.err
 
 
 # The README

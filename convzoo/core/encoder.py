@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 from convzoo.core.batch import Batch
@@ -90,6 +91,19 @@ class Encoder(ABC):
             RecipeError: examples of this kind do not come in lines one by one.
         """
         raise RecipeError(f"{type(self).__name__} reads no stream")
+
+    def write_files(
+        self, path: Path, examples: Sequence[Any], predictions: Sequence[Mapping[str, Any]]
+    ) -> list[Path] | None:
+        """Write predictions to `path` in the field's own format: a mask in the space of its scan, a folder of label files.
+
+        Returns:
+            the files written; None where the field has no format of its own, and a table is written instead
+
+        Raises:
+            RecipeError: `path` is no name for such files.
+        """
+        return None
 
     def annotate(self, example: Any, prediction: dict[str, Any]) -> dict[str, Any]:
         """A prediction with what only the encoder knows of its example: the times of rows, the names of neighbours."""

@@ -118,7 +118,7 @@ def long_series(options: argparse.Namespace) -> float:
             random.standard_normal(out=values[start : start + (1 << 16), 0], dtype=np.float32)
         series = Series("long", values, ("value",))
         cut = points - min(points // 10, 20_000)
-        experiment = assemble(open_recipe(RECIPE, [*options.set, "data.pumps=1", "data.length=400"]))
+        experiment = assemble(open_recipe(RECIPE, [*options.set, "data.pumps=1", "data.length=1000"]))
         encoder = SeriesEncoder(window=options.window, stride=options.stride)
         encoder.fit([Stretch(series, 0, cut)])
         model = type(experiment.model)(1, channels=16, code=1)
@@ -141,7 +141,7 @@ def main() -> int:
     made = parser(str(__doc__).splitlines()[0], rounds=15, steps=20)
     made.add_argument("--points", type=int, default=20_000_000, help="of the long series")
     made.add_argument("--window", type=int, default=128, help="time steps of a window")
-    made.add_argument("--stride", type=int, default=4, help="time steps between windows of the long series")
+    made.add_argument("--stride", type=int, default=1, help="time steps between windows of the long series")
     made.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = made.parse_args()
     if options.worker:

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from convzoo.assembly import build
-from convzoo.core.errors import CheckError, DataError
+from convzoo.core.errors import CheckError, DataError, RecipeError
 from convzoo.core.reader import Reader
 from convzoo.core.text import duration_in_words, size_in_words
 from convzoo.devices import Devices
 from convzoo.experiment import assemble, loaders, open_recipe, reader_for
 from convzoo.inspect.describe import Breakdown, describe
 from convzoo.loader import Loader
-from convzoo.recipe import Part
+from convzoo.recipe import load
 from convzoo.runs import Run
 from convzoo.trainer import Trainer
 
@@ -83,12 +83,23 @@ def describe_source(source: str, overrides: Sequence[str], data: str | None) -> 
     return describe(experiment.model, experiment.encoder.collate([longest]).inputs)
 
 
-def evaluate(folder: str, data: str | None) -> dict[str, float]:
+def evaluate(folder: str, data: str | None, overrides: Sequence[str] = ()) -> dict[str, float]:
     """The scores of a run's model on its test split, read anew, or on a person's own labelled data, all of it.
 
+    Args:
+        folder: of the run
+        data: a person's own file or folder; None: the test split
+        overrides: how the own data are read, `data.label=state`, where that differs from how the run's were
+
     Raises:
+        RecipeError: a setting that is none of the data's.
         DataError: the data cannot be read.
     """
+    for setting in overrides:
+        if data is None or not setting.startswith("data."):
+            raise RecipeError(
+                f"{setting!r}: evaluate takes settings of the data only, data.label=…, and beside --data PATH"
+            )
     run = Run.load(folder)
     recipe = run.recipe
     part = recipe.data
@@ -97,7 +108,8 @@ def evaluate(folder: str, data: str | None) -> dict[str, float]:
         # Columns that the run's own data named are named alike here; how those were split is theirs.
         own = recipe.data.args if recipe.data.name == chosen["name"] else {}
         kept = {key: value for key, value in own.items() if key not in ("val", "test", "seed", "split")}
-        part = Part(chosen["name"], {**kept, "path": chosen["path"]})
+        section = {"name": chosen["name"], **kept, "path": chosen["path"]}
+        part = load(recipe, overrides, {"data": section, "expect": {}, "reference": [], "repeat": {}}).data
     elif recipe.repeat:
         raise DataError(f"{folder}: is repeated; evaluate one of {', '.join(str(path) for path in run.parts[:3])} …")
     reader: Reader = build("data", part, origins=recipe.origins)

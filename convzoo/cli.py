@@ -114,6 +114,9 @@ def _parser() -> _Parser:
 
     command = add("evaluate", _evaluate, "score a run again, or on other data")
     command.add_argument("run", help="the folder of a run")
+    command.add_argument(
+        "overrides", nargs="*", help="with --data: how they are read, data.label=state data.windows=null"
+    )
     command.add_argument("--data", metavar="PATH", help="labelled data in place of the run's test split")
     command.add_argument("--json", action="store_true", help="print JSON")
 
@@ -125,6 +128,9 @@ def _parser() -> _Parser:
         help="ids, where the inputs are parts of the run's own data",
     )  # fmt: skip
     command.add_argument("--top", "--n-best", type=int, metavar="N", help="that many answers to each input")
+    command.add_argument(
+        "--series", metavar="NAME", help="the run's series that a stream goes on with, where each has its own threshold"
+    )
     command.add_argument("--json", action="store_true", help="print a JSON object a line")
     command.add_argument(
         "-o", "--out", metavar="PATH",
@@ -288,7 +294,7 @@ def _print_breakdown(breakdown: "Breakdown") -> None:
 def _evaluate(options: Any) -> None:
     from convzoo.checking import evaluate
 
-    scores = evaluate(options.run, options.data)
+    scores = evaluate(options.run, options.data, options.overrides)
     if options.json:
         print(json.dumps(scores, indent=2))
         return
@@ -307,11 +313,15 @@ def _predict(options: Any) -> None:
         if options.top < 1:
             raise RecipeError(f"--top: should be at least 1, not {options.top}")
         run.task.answers(options.top)
+    if options.series is not None and not (options.inputs == ["-"] and run.task.follows):
+        raise RecipeError(
+            "--series: names what a stream on standard input goes on with: convzoo predict RUN - --series NAME"
+        )
     if options.out is not None and options.inputs == ["-"] and run.task.follows:
         raise RecipeError("--out: a stream is printed as it comes; send it to a file with >")
     if options.inputs == ["-"] and run.task.follows:
         try:
-            for prediction in run.follow(sys.stdin):
+            for prediction in run.follow(sys.stdin, options.series or ""):
                 if options.json:
                     print(json.dumps(prediction, ensure_ascii=False), flush=True)
                 elif words := run.task.in_words(prediction, ""):

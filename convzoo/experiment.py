@@ -141,7 +141,9 @@ def assemble(recipe: Recipe, encoder_state: Path | None = None) -> Experiment:
     dims = encoder.dims
     seed_everything(recipe.train.seed)
     model = build("model", recipe.model, dims, recipe.origins)
-    return Experiment(recipe, splits, encoder, model, build("task", recipe.task, dims, recipe.origins))
+    task = build("task", recipe.task, dims, recipe.origins)
+    task.require(splits)
+    return Experiment(recipe, splits, encoder, model, task)
 
 
 def check_splits(splits: Splits) -> None:

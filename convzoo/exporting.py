@@ -2,10 +2,11 @@
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,11 +18,14 @@ from convzoo.runs import Run
 TOLERANCE = 1e-4
 """The largest difference, relative to the largest output, between the model and what was exported."""
 
+_FEW = 10_000
+
 
 def export(folder: str, kind: str, out: str | None = None) -> Iterator[str]:
     """Write a run's model as `model.onnx` or `model.pt2`, and compare its outputs on validation examples.
 
-    Batch size and length stay free. Beside the file, `<file>.json` says what the inputs and outputs are.
+    Batch size and length stay free. Beside the file, `<file>.json` says what the inputs are, which of their axes are free, what
+    the encoder learnt that makes them (vocabulary, means) and what the task chose that reads the outputs (labels, thresholds).
 
     Raises:
         RecipeError: the export extra is not installed.
@@ -69,13 +73,30 @@ def export(folder: str, kind: str, out: str | None = None) -> Iterator[str]:
         raise CheckError(f"{path}: the exported model differs by {worst:.2g} (at most {TOLERANCE:.0e}); it was deleted")
     facts = {
         "inputs": {name: [list(value.shape), str(value.dtype)] for name, value in several.items()},
-        "free": {name: {str(axis): str(size) for axis, size in axes.items()} for name, axes in shapes.items()},
+        "free_axes": {name: sorted(axes) for name, axes in shapes.items()},
         "labels": list(run.encoder.dims.get("labels", ())),
+        "encoder": {
+            "name": str(run.recipe.encoder.name),
+            **run.recipe.encoder.args,
+            "learnt": _plain(run.encoder.state()),
+        },
+        "task": {"name": str(run.recipe.task.name), **run.recipe.task.args, "chosen": run.task.state()},
         "largest_difference": worst,
         "checked_on": checked,
     }
     write_json(Path(f"{path}.json"), facts)
     yield f"{path}: checked on {checked} validation examples in batches of 1, 7 and 16; largest difference {worst:.1e}"
+
+
+def _plain(state: Mapping[str, Any]) -> dict[str, Any]:
+    """What an encoder learnt, as JSON; of a large array only its shape, for it lies in the run's `encoder.safetensors`."""
+    found = {}
+    for name, value in state.items():
+        small = not isinstance(value, Tensor | np.ndarray) or np.prod(value.shape) <= _FEW
+        found[name] = value.tolist() if isinstance(value, Tensor | np.ndarray) and small else value
+        if not small:
+            found[name] = {"shape": list(value.shape), "in": f"encoder.safetensors of the run: {name}"}
+    return found
 
 
 def _inputs(run: Run, examples: Sequence[Any], indices: Sequence[int]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """From examples to batches: the order, the cache, the buckets and the workers. Every position is computed, none replayed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -108,35 +108,42 @@ class Loader:
         items: Any = self.items if self.bucket else None
         if items is None and self.batch_tokens:
             items = map(self.encoder.prepare, self.examples)
-        lengths = [self.encoder.length(item) for item in items] if items is not None else []
-        if lengths and lengths[0] is not None:
-            return np.array(lengths)
-        if self.batch_tokens:
+        lengths = self._lengths_of(items) if items is not None else None
+        if lengths is None and self.batch_tokens:
             raise DataError("train.batch_tokens: these data have no lengths; set train.batch_size instead")
-        return None
+        return lengths
+
+    def _lengths_of(self, items: Iterable[Any]) -> np.ndarray | None:
+        lengths = []
+        for item in items:
+            lengths.append(self.encoder.length(item))
+            if lengths[-1] is None:
+                return None
+        return np.array(lengths)
 
     def steps(self, epoch: int, start: int = 0) -> Iterator[list[Batch]]:
         """The steps of an epoch from step `start`: for each, this process's micro-batches (none where there are too few)."""
-        steps = [
-            [part for part in np.array_split(chosen, self.parts)[self.rank :: self.world] if len(part)]
-            for chosen in self._order(epoch)[start:]
-        ]
-        # Lists of Python numbers are made when a batch is due: those of an epoch would outweigh small examples.
-        parts = [part for step in steps for part in step]
-        batches = self._fulfil(parts, lambda part: Request(part.tolist(), Draws(self.seed, epoch, part.tolist())))
-        for step in steps:
-            yield [next(batches) for _ in step]
+        order = self._order(epoch)
+
+        # Parts and their lists of Python numbers are made when a batch is due: those of an epoch would outweigh small examples.
+        def parts(number: int) -> list[np.ndarray]:
+            return [part for part in np.array_split(order[number], self.parts)[self.rank :: self.world] if len(part)]
+
+        every = (part for number in range(start, len(order)) for part in parts(number))
+        batches = self._fulfil(every, lambda part: Request(part.tolist(), Draws(self.seed, epoch, part.tolist())))
+        for number in range(start, len(order)):
+            yield [next(batches) for _ in parts(number)]
 
     def all(self) -> Iterator[tuple[Sequence[int], Batch]]:
         """This process's share of the split, each example once and not augmented, with the examples' indices."""
         order = np.arange(len(self.examples))
-        if self.lengths is not None:
-            order = self._by_length(order)
+        lengths = self.lengths
+        if lengths is None and not self.encoder.cached:  # to prepare these costs nothing
+            lengths = self._lengths_of(map(self.encoder.prepare, self.examples))
+        if lengths is not None:
+            order = _by_length(order, lengths)
         mine = order[self.rank :: self.world]
-        if self.batch_tokens:
-            chunks = self._by_tokens(mine)
-        else:
-            chunks = [mine[start : start + self.batch_size] for start in range(0, len(mine), self.batch_size)]
+        chunks = self._by_tokens(mine) if self.batch_tokens else _alike(mine, lengths, self.batch_size)
         batches = self._fulfil(chunks, lambda chunk: Request(chunk.tolist(), None))
         return zip((chunk.tolist() for chunk in chunks), batches, strict=True)
 
@@ -146,27 +153,23 @@ class Loader:
             return self.encoder.gather(self.examples, request.indices, request.draws)
         return self.encoder.collate([self.items[index] for index in request.indices], request.draws)
 
-    def _order(self, epoch: int) -> list[np.ndarray]:
+    def _order(self, epoch: int) -> Sequence[np.ndarray]:
+        """The examples of each step."""
         order = permutation(len(self.examples), self.seed, epoch)
         size = self.batch_size
         if self.batch_tokens:
             # Those of equal length change places, the lengths in their order do not: so the cuts are the same in every epoch.
-            batches = self._by_tokens(self._by_length(order))
+            assert self.lengths is not None
+            batches = self._by_tokens(_by_length(order, self.lengths))
             return [batches[index] for index in permutation(len(batches), self.seed + 1, epoch)]
         if self.lengths is None:
-            return [order[start : start + size] for start in range(0, len(order), size)]
+            return _Cuts(order, size)
         batches = []
         for start in range(0, len(order), size * _CHUNK):
             chunk = order[start : start + size * _CHUNK]
-            chunk = self._by_length(chunk)
+            chunk = _by_length(chunk, self.lengths)
             batches += [chunk[first : first + size] for first in range(0, len(chunk), size)]
         return [batches[index] for index in permutation(len(batches), self.seed + 1, epoch)]
-
-    def _by_length(self, indices: np.ndarray) -> np.ndarray:
-        """The shortest first; those of equal length stay in their order."""
-        assert self.lengths is not None
-        lengths = self.lengths[indices]
-        return indices[np.argsort(lengths, kind="stable") if lengths.ndim == 1 else np.lexsort(lengths.T[::-1])]
 
     def _by_tokens(self, indices: np.ndarray) -> list[np.ndarray]:
         """Cut where the next example would make a batch, padded to its longest, hold more than `batch_tokens`."""
@@ -181,9 +184,9 @@ class Loader:
             longest = grown
         return [part for part in np.split(indices, cuts) if len(part)]
 
-    def _fulfil(self, parts: Sequence[np.ndarray], request: Callable[[np.ndarray], Request]) -> Iterator[Batch]:
-        inline = self.items is not None or not self.encoder.cached or self.workers == 0 or len(parts) < 2
-        if inline:
+    def _fulfil(self, parts: Iterable[np.ndarray], request: Callable[[np.ndarray], Request]) -> Iterator[Batch]:
+        inline = self.items is not None or not self.encoder.cached or self.workers == 0
+        if inline or len(parts := list(parts)) < 2:
             yield from map(self.encode, map(request, parts))
             return
         from torch.utils.data import DataLoader
@@ -201,6 +204,41 @@ class Loader:
             if isinstance(batch, DataError):
                 raise batch
             yield batch
+
+
+class _Cuts(Sequence[np.ndarray]):
+    """An order cut into batches of one size, each when it is asked for."""
+
+    def __init__(self, order: np.ndarray, size: int) -> None:
+        self.order = order
+        self.size = size
+
+    def __len__(self) -> int:
+        return -(-len(self.order) // self.size)
+
+    def __getitem__(self, number: Any) -> Any:
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        return self.order[number * self.size : (number + 1) * self.size]
+
+
+def _by_length(indices: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The shortest first; those of equal length stay in their order."""
+    mine = lengths[indices]
+    return indices[np.argsort(mine, kind="stable") if mine.ndim == 1 else np.lexsort(mine.T[::-1])]
+
+
+def _alike(indices: np.ndarray, lengths: np.ndarray | None, size: int) -> list[np.ndarray]:
+    """Batches of at most `size`; of sorted lengths each at most twice the batch's first, so that padding stays below half."""
+    if lengths is None:
+        return [indices[start : start + size] for start in range(0, len(indices), size)]
+    mine = lengths[indices].reshape(len(indices), -1)[:, 0].tolist()
+    cuts, start = [], 0
+    for place, length in enumerate(mine):
+        if place - start == size or length > 2 * max(mine[start], 1):
+            cuts.append(place)
+            start = place
+    return [part for part in np.split(indices, cuts) if len(part)]
 
 
 class _InWorkers(torch.utils.data.Dataset):

@@ -148,15 +148,19 @@ class Run:
             )
         return [path]
 
-    def follow(self, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    def follow(self, lines: Iterable[str], series: str = "") -> Iterator[dict[str, Any]]:
         """Predictions for a stream of lines, as they come.
+
+        Args:
+            lines: as they come
+            series: the series of the run's data that the stream goes on with, where each has its own scale and threshold
 
         Raises:
             RecipeError: the task or the model cannot follow a stream.
             DataError: a line cannot be read.
         """
         with torch.inference_mode():
-            yield from self.task.follow(self.model, self.encoder.stream(lines))
+            yield from self.task.follow(self.model, self.encoder.stream(lines, series))
 
     def examples(self, inputs: Any) -> list[Any]:
         """Raw inputs as the encoder's type of example."""

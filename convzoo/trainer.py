@@ -197,7 +197,8 @@ class Trainer:
 
     def _step(self, batches: list[Batch]) -> tuple[dict[str, float], float]:
         """One optimizer step. Each micro-batch weighs what it holds of the step, over all processes."""
-        self.model.train()
+        if not self.model.training:
+            self.model.train()
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.lr * self.schedule.factor(self.progress.step)
         (total,) = self.devices.sum(float(sum(batch.size for batch in batches)))
@@ -258,10 +259,9 @@ class Trainer:
         self._check_finite({"sum of the weights": float(sum(p.detach().sum() for p in self.model.parameters()))})
         self.schedule.observe(score)
         better = progress.best is None or score > progress.best
+        progress.evaluations_since_best += 1
         if better:
             progress.best, progress.best_step, progress.evaluations_since_best = score, progress.step, 0
-        else:
-            progress.evaluations_since_best += 1
         losses = {f"train/{name}": value / progress.loss_weight for name, value in progress.loss_sums.items()}
         progress.loss_sums, progress.loss_weight = {}, 0.0
         values = losses | scores | {"lr": self.optimizer.param_groups[0]["lr"]}

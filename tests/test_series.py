@@ -15,7 +15,7 @@ import convzoo
 from convzoo.baselines.anomalies import T2Q, Always, IsolationForestDetector, WindowedGaussian
 from convzoo.core.errors import ConvzooError, DataError, RecipeError
 from convzoo.core.randomness import Draws
-from convzoo.core.series import Series, Stretch, Windows, intervals
+from convzoo.core.series import Series, Stretch, TableFormat, Windows, intervals
 from convzoo.encoders.series import SeriesEncoder
 from convzoo.generated.sensors import CHANNELS, KINDS, Sensors
 from convzoo.loader import Loader
@@ -24,7 +24,7 @@ from convzoo.metrics.nab import PROFILES, NabMeter, nab_scores
 from convzoo.models.autoencoder_cnn1d import AutoencoderCNN1d
 from convzoo.models.tcn1d import TCN1d
 from convzoo.ops.pieces import in_pieces
-from convzoo.ops.series_tables import TableFormat, read_series
+from convzoo.ops.series_tables import read_series, read_time
 from convzoo.readers.nab import Nab
 from convzoo.readers.series_table import SeriesTable
 from convzoo.readers.skab import Skab
@@ -360,7 +360,12 @@ def test_a_network_that_looks_ahead_follows_no_stream(tmp_path, tiny, cli):
 @pytest.mark.parametrize(("text", "words"), [
     ("speed,flow\n1,2\n", "no column 'pressure'"),
     (",".join(CHANNELS) + "\n1,2,x,4,5,6\n", "standard input:2: column 'pressure' says 'x'"),
-    (",".join(CHANNELS) + "\n1,2,3,4,5,6\n1,2,3\n", "standard input:3: column 'current' says ''"),
+    (",".join(CHANNELS) + "\n1,2,3,4,5,6\n1,2,3\n", "standard input:3: has 3 cells, expected 6"),
+    (",".join(CHANNELS) + "\n1,2,3,4,5,6\n1,2,3,,5,6\n", "standard input:3: column 'current' says ''"),
+    (",".join(CHANNELS) + "\n1,2,3,nan,5,6\n", "train with data.missing=forward"),
+    (",".join(CHANNELS) + "\n1,2,3,4,5,6,7\n", "standard input:2: has 7 cells, expected 6"),
+    ("", "standard input: holds no rows"),
+    ("\n \n", "standard input: holds no rows"),
     (",".join(CHANNELS) + "\n1,2,3,4,5,inf\n", "'inf', which is no finite number"),
 ])  # fmt: skip
 def test_a_stream_that_cannot_be_read(small_run, cli, text, words):
@@ -380,6 +385,198 @@ def test_a_stream_without_a_heading_and_an_unknown_machine(tmp_path, tiny):
         example = Stretch.from_inputs([Series("unknown", values, CHANNELS)])
         at_once = run.task.predict(run.model, run.encoder.encode(example))[0, 0]
     assert streamed == pytest.approx(at_once.tolist(), rel=1e-4)
+
+
+def test_a_stream_as_programs_write_it(tmp_path, tiny):
+    run = convzoo.run(
+        "anomaly_cnn1d", [*tiny("anomaly_cnn1d"), "baselines=[]"], out=tmp_path / "run", quiet=True, report=False
+    )
+    values = np.round(np.random.default_rng(0).normal(size=(20, 6)) * 50, 3)
+    plain = [",".join(CHANNELS), *(",".join(map(str, row)) for row in values)]
+    expected = [row["score"] for row in run.follow(plain)]
+    quoted = ['\ufeff"when", ' + ", ".join(f'"{name}"' for name in CHANNELS)]
+    quoted += [f'"a, b", {", ".join(map(str, row))}' for row in values]
+    assert [row["score"] for row in run.follow(quoted)] == expected
+    again = [*plain[:8], plain[0], *plain[8:]]  # a log that is begun anew
+    assert [row["score"] for row in run.follow(again)] == expected
+    timed = [f"12:{at:02d},{line}" for at, line in enumerate(plain[1:])]
+    found = list(run.follow(timed))
+    assert [row["score"] for row in found] == expected
+    assert found[3]["time"] == "12:03"
+
+
+def test_a_stream_goes_on_with_a_series_of_the_run(tmp_path, tiny, cli):
+    settings = [*tiny("anomaly_cnn1d"), "encoder.normalise=series", "task.scope=series", "baselines=[]"]
+    run = convzoo.run("anomaly_cnn1d", settings, out=tmp_path / "run", quiet=True, report=False)
+    test = Sensors(pumps=2, length=700).read().test[1]
+    (tmp_path / "rows").write_text(
+        "\n".join([",".join(CHANNELS), *(",".join(map(str, row)) for row in test.values.tolist())])
+    )
+    with torch.no_grad():
+        at_once = run.task.predict(run.model, run.encoder.encode([test]))[0, 0]
+    result = cli("predict", run.path, "-", "--json", "--series", "pump 1", input=(tmp_path / "rows").read_text())
+    assert result.code == 0, result.err
+    assert [json.loads(line)["score"] for line in result.out.splitlines()] == pytest.approx(at_once.tolist(), abs=1e-4)
+    refused = cli("predict", run.path, "-", "--series", "pmp 1", input=(tmp_path / "rows").read_text())
+    assert refused.code == 2 and "pump 1" in refused.err
+    assert cli("predict", run.path, tmp_path / "rows", "--series", "pump 1").code == 2
+
+
+def test_a_stream_repeats_what_is_missing_where_the_run_did(tmp_path, tiny):
+    run = own_run(tmp_path, tiny, good_rows(label=False), "data.missing=forward")
+    lines = [row.split(",", 1)[1] for row in good_rows(40, label=False)]
+    filled = list(run.follow([*lines[:20], lines[19], *lines[20:]]))
+    holes = [*lines[:20], ",", *lines[20:]]
+    assert [row["score"] for row in run.follow(holes)] == [row["score"] for row in filled]
+    late = list(run.follow([lines[0], ",1.0", *lines[1:]]))
+    assert len(late) == len(lines) - 1, "before a channel has shown anything there is nothing to repeat"
+
+
+def own_run(tmp_path: Path, tiny, rows: list[str], *settings: str, name: str = "sensors.csv"):
+    """A tiny run on a person's own table."""
+    shortened = [word for word in tiny("anomaly_cnn1d") if not word.startswith("data.")]
+    return convzoo.run("anomaly_cnn1d", [*shortened, "encoder.window=16", "baselines=[]", *settings],
+                       data=table(tmp_path, rows, name), out=tmp_path / "own", quiet=True, report=False)  # fmt: skip
+
+
+def test_predict_reads_tables_as_the_run_did(tmp_path, tiny, cli):
+    """What the recipe says of times, gaps and missing values holds for the files that come later; labels are not asked for."""
+    rows = [row.replace("time,", "clock,") for row in good_rows()]
+    run = own_run(
+        tmp_path, tiny, rows, "data.time=clock", "data.missing=forward", "data.order=sort", "data.label=anomaly"
+    )
+    later = [row.rsplit(",", 1)[0] for row in rows]
+    later[11], later[30] = later[30], later[11]
+    later[20] = later[20].split(",")[0] + ",,1.0"
+    later[61:] = [row.replace("2024-01-01", "2024-01-03") for row in later[61:]]
+    path = table(tmp_path, later, "later.csv")
+    found = run.predict([path])
+    assert len(found) == 2, "a gap parts two stretches"
+    examples = run.examples([path])
+    assert [len(each) for each in examples] == [60, 60]
+    assert (np.diff(examples[0].series.times) >= np.timedelta64(0)).all()
+    assert not np.isnan(examples[0].values).any()
+    assert examples[0].anomalies is None
+    result = cli("predict", run.path, path)
+    assert result.code == 0, result.err
+    assert "later.csv rows 0 to 59:" in result.out
+    again = list(run.follow(later))
+    assert len(again) == 120
+    assert again[0]["time"] == "2024-01-01 00:00:00"
+
+
+@pytest.mark.parametrize(("array", "words"), [
+    (np.zeros((0, 2)), "should be (time, 2)"), (np.zeros((4, 3)), "should be (time, 2)"),
+    (np.array([["a", "b"]], object), "hold numbers"),
+    (np.array([[1.0, np.nan]]), "NaN or infinity"), ("sensors", "no such file"), ({}, "should be a file"),
+])  # fmt: skip
+def test_arrays_that_are_no_series(tmp_path, tiny, array, words):
+    encoder = SeriesEncoder(window=8)
+    encoder.fit([whole(series(60))])
+    with pytest.raises(DataError) as fault:
+        encoder.from_inputs([array])
+    assert words in str(fault.value)
+
+
+def test_evaluate_on_own_data_with_its_own_windows(tmp_path, tiny, cli):
+    (tmp_path / "w.json").write_text(json.dumps({"sensors.csv": [["2024-01-01 01:40:00", "2024-01-01 01:44:00"]]}))
+    run = own_run(tmp_path, tiny, good_rows(label=False), f"data.windows={tmp_path / 'w.json'}")
+    other = table(tmp_path, good_rows(label=False), "other.csv")
+    (tmp_path / "v.json").write_text(json.dumps({"other.csv": [["2024-01-01T00:40:00Z", "2024-01-01 02:44:00+02:00"]]}))
+    refused = cli("evaluate", run.path, "--data", other)
+    assert refused.code == 3 and "says nothing of other.csv" in refused.err
+    result = cli("evaluate", run.path, "--data", other, f"data.windows={tmp_path / 'v.json'}")
+    assert result.code == 0, result.err
+    assert "data/f1" in result.out
+    assert "data/f1" not in cli("evaluate", run.path, "--data", other, "data.windows=null").out
+    for setting in ("train.lr=1", "data.windos=x"):
+        assert cli("evaluate", run.path, "--data", other, setting).code == 2
+    assert cli("evaluate", run.path, "data.windows=null").code == 2
+
+
+def test_what_is_too_short_to_judge_is_refused_before_training(tmp_path, cli, tiny):
+    table(tmp_path, good_rows(label=False))
+    settings = [word for word in tiny("anomaly_cnn1d") if not word.startswith(("data.", "task."))]
+    for command in (["run", "--quiet"], ["check"]):
+        result = cli(
+            command[0],
+            "anomaly_cnn1d",
+            *command[1:],
+            *settings,
+            "encoder.window=16",
+            "task.settle=20",
+            "--data",
+            "sensors.csv",
+        )
+        assert result.code == 3
+        assert "val split and has 12 rows; task.settle=20 leaves none" in result.err
+
+
+def test_times_as_people_write_them():
+    utc = np.datetime64("2024-05-01T13:45:00")
+    for text in ("2024-05-01 13:45:00", "2024-05-01T13:45Z", "2024-05-01 13:45:00 UTC", "2024-05-01 15:45:00+02:00",
+                 "2024-05-01T08:15:00.000-0530", " 2024-05-01 14:45+01"):  # fmt: skip
+        assert read_time(text) == utc, text
+    assert read_time("2024-05-01") == np.datetime64("2024-05-01")
+    for text in ("yesterday", "", "NaT", "Z", "13:45:00"):
+        assert read_time(text) is None, text
+
+
+def test_decimal_commas_columns_without_a_name_and_no_time(tmp_path):
+    found = read_series(table(tmp_path, ["time;a;b;", *(f"{at};{at},5;1,2e1;" for at in range(9))]))
+    assert found.channels == ("a", "b")
+    assert found.values[3].tolist() == [3.5, 12.0]
+    rows = ["time, a,anomaly", *(f"{9 - at},{at},{at % 3}" for at in range(9))]
+    found = read_series(table(tmp_path, rows, "odd.csv"), TableFormat(time="none", label="none"))
+    assert found.channels == ("time", "a", "anomaly")
+    assert found.times is None and found.anomalies is None
+
+
+def test_faults_in_parquet_and_in_sorted_rows_are_named_by_their_row(tmp_path):
+    import pyarrow
+    import pyarrow.parquet
+
+    def parquet(**columns: list) -> Path:
+        pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "x.parquet")
+        return tmp_path / "x.parquet"
+
+    with pytest.raises(DataError, match=r"x.parquet: row 2: column 'a' has no value"):
+        read_series(parquet(time=[1, 2, 3], a=[1.0, None, 3.0]))
+    with pytest.raises(DataError, match=r"column 'a' holds list<"):
+        read_series(parquet(time=[1, 2], a=[[1.0], [2.0]]))
+    path = table(tmp_path, ["time,a", "3,1", "", "2,", "1,1", "1,5"])
+    with pytest.raises(DataError, match=r"sensors.csv:4: column 'a' has no value"):
+        read_series(path, TableFormat(order="sort", duplicates="last"))
+
+
+def test_no_more_numbers_than_channels_make_a_forecaster():
+    model = TCN1d(2, channels=4, dilations=[1], code=2)
+    assert model.reach == TCN1d(2, channels=4, dilations=[1]).reach
+    assert TCN1d(3, channels=4, dilations=[1], code=2).reach[0] == model.reach[0] - 1
+
+
+def test_stretches_of_unlike_lengths_are_not_padded_to_the_longest():
+    encoder = SeriesEncoder(window=8)
+    stretches = [whole(series(length)) for length in (400, 30, 20, 33, 25, 90, 100)]
+    encoder.fit(stretches)
+    loader = Loader(stretches, encoder, 64)
+    batches = list(loader.all())
+    assert sorted(index for indices, _ in batches for index in indices) == list(range(7))
+    for _, batch in batches:
+        counted = batch.target["counted"]
+        assert counted.numel() <= 2 * counted.sum()
+
+
+def test_an_exported_model_comes_with_what_it_needs(small_run, cli, tmp_path):
+    run = small_run("anomaly_cnn1d")
+    result = cli("export", run, "--format", "torch", "--out", tmp_path / "m.pt2")
+    assert result.code == 0, result.err
+    facts = json.loads((tmp_path / "m.pt2.json").read_text())
+    assert facts["encoder"]["learnt"]["channels"] == list(CHANNELS)
+    assert len(facts["encoder"]["learnt"]["means"][0]) == 6
+    assert facts["task"]["chosen"]["thresholds"][""] > 0
+    assert facts["task"]["settle"] == 8
+    assert facts["free_axes"] == {"values": [0, 2]}
 
 
 # Scores
@@ -731,10 +928,19 @@ def wrong(rows: dict[int, str], more: list[str] | None = None) -> list[str]:
     (wrong({7: "2024-01-01 00:06:00,inf,1,0"}), ("sensors.csv:8", "'a' is infinite")),
     (wrong({7: "2024-01-01 00:06:00,broken,1,0"}), ("sensors.csv:8", "'broken'", "data.ignore=[a]")),
     (wrong({7: "2024-01-01 00:06:00,1,1,7"}), ("sensors.csv:8", "'anomaly' says 7", "0 or 1")),
-    (wrong({7: "2024-01-01 00:05:00,1,1,0"}), ("sensors.csv:8", "time of the row above", "data.duplicates=first")),
+    (wrong({7: "2024-01-01 00:05:00,1,1,0"}), ("sensors.csv:8", "time of another row", "data.duplicates=first")),
     (wrong({7: "2024-01-01 00:01:00,1,1,0"}), ("sensors.csv:8", "comes before", "data.order=sort")),
     (wrong({7: "yesterday,1,1,0"}), ("sensors.csv:8", "'yesterday' is no time")),
-    (wrong({7: "2024-01-01 00:06:00,1"}), ("sensors.csv", "cannot be read as a table")),
+    (wrong({7: "2024-01-01 00:06:00,1"}), ("sensors.csv:8", "has 2 cells; the heading has 4")),
+    (wrong({7: "2024-01-01 00:06:00,1,1,0,0"}), ("sensors.csv:8", "has 5 cells; the heading has 4")),
+    (wrong({3: "\n\n2024-01-01 00:02:00,,1,0"}), ("sensors.csv:6", "'a' has no value")),
+    (wrong({7: "2024-01-01 00:06:00,1,1,"}), ("sensors.csv:8", "'anomaly' has no value", "data.label=none")),
+    (good_rows()[1:], ("sensors.csv:1", "the first line should name the columns")),
+    (["1,2,3"] * 30, ("sensors.csv:1", "the first line should name the columns")),
+    (["when,a"] + [f"2024-01-01 00:{at:02d},1" for at in range(60)], ("sensors.csv:2", "'when'", "data.time=when")),
+    (["time,a,anomaly"] + [f"{at},1,1" for at in range(60)], ("sensors.csv", "'anomaly' says 1 in every row")),
+    (["time,a", "1,2"], ("sensors.csv", "has 1 row, too few to cut")),
+    (["time,a", *(f"{at},1" for at in range(90)), "x,1"], ("sensors.csv:92", "'x' is no time")),
     (wrong({0: "time,a,a,anomaly"}), ("sensors.csv:1", "'a' twice")),
     (["time,a,b"], ("sensors.csv", "holds no rows")),
     ([""], ("sensors.csv", "is empty")),

@@ -42,6 +42,8 @@ class Batch:
             if isinstance(value, Mapping):
                 return {key: move(item) for key, item in value.items()}
             if isinstance(value, tuple | list):
+                if value and isinstance(value[0], str):  # names; there may be many
+                    return value
                 return type(value)(move(item) for item in value)
             if hasattr(value, "to"):  # a graph, a sparse matrix: what knows itself how to move
                 return value.to(device, dtype)

@@ -84,8 +84,12 @@ class Encoder(ABC):
         """
         return self.example.from_lines(lines)  # type: ignore[attr-defined]
 
-    def stream(self, lines: Iterable[str]) -> Iterator[Any]:
+    def stream(self, lines: Iterable[str], series: str = "") -> Iterator[Any]:
         """Rows of a stream as its lines come, for a task that follows it.
+
+        Args:
+            lines: as they come
+            series: the series of the run's data that the stream goes on with; empty: none
 
         Raises:
             RecipeError: examples of this kind do not come in lines one by one.

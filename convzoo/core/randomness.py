@@ -18,8 +18,10 @@ def mix(values: np.ndarray) -> np.ndarray:
 
 
 def permutation(count: int, seed: int, epoch: int) -> np.ndarray:
-    """The order of `count` examples in an epoch."""
-    return np.random.Generator(np.random.PCG64([seed, epoch])).permutation(count)
+    """The order of `count` examples in an epoch, in as little memory as it takes: windows may be many."""
+    order = np.arange(count, dtype=np.int32 if count < 2**31 else np.int64)
+    np.random.Generator(np.random.PCG64([seed, epoch])).shuffle(order)
+    return order
 
 
 @dataclass(frozen=True)

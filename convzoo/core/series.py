@@ -2,11 +2,37 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, overload
+from typing import Any, ClassVar, Literal, overload
 
 import numpy as np
 
 from convzoo.core.errors import DataError
+
+
+@dataclass(frozen=True)
+class TableFormat:
+    """How the tables of a data set are read.
+
+    Attributes:
+        time: the column with the times; by default one named time, timestamp, datetime, date or ts; `none`: rows are numbered
+        label: the column that says what is wrong (0 or 1, false or true); by default one named anomaly, is_anomaly, label …;
+            `none`: nobody has said
+        channels: the columns with the readings; by default all others that hold numbers
+        ignore: columns that are left out
+        missing: what becomes of empty cells and NaN: refuse them, repeat the last value, or draw a line between neighbours
+        order: rows whose times fall: refuse them, sort all rows by time, or keep them as they are
+        duplicates: several rows of one time: refuse them, keep the first, the last, or all
+        gap: a time step so many times longer than usual begins a new stretch; None: none does
+    """
+
+    time: str | None = None
+    label: str | None = None
+    channels: Sequence[str] | None = None
+    ignore: Sequence[str] = ()
+    missing: Literal["refuse", "forward", "interpolate"] = "refuse"
+    order: Literal["refuse", "sort", "keep"] = "refuse"
+    duplicates: Literal["refuse", "first", "last", "keep"] = "refuse"
+    gap: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +45,7 @@ class Series:
         channels: the names of the columns
         times: (time,) of datetime64 or numbers, rising; None: the rows are numbered
         anomalies: (time,) True where something is wrong; None: nobody has said
+        form: how its table was read, so that others are read alike; None: it was no table
     """
 
     name: str
@@ -26,6 +53,7 @@ class Series:
     channels: tuple[str, ...]
     times: np.ndarray | None = None
     anomalies: np.ndarray | None = None
+    form: TableFormat | None = None
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.shape[1] != len(self.channels):
@@ -69,25 +97,22 @@ class Stretch:
     @property
     def source(self) -> str:
         """Where it is from."""
-        return f"{self.series.name} rows {self.start} to {self.stop - 1}"
+        whole = self.start == 0 and self.stop == len(self.series)
+        return self.series.name if whole else f"{self.series.name} rows {self.start} to {self.stop - 1}"
 
     @classmethod
     def from_inputs(cls, values: Sequence[Any]) -> "list[Stretch]":
-        """Whole series from arrays (time, channels), Series or stretches. The encoder reads files: it knows the channels.
+        """Whole series as stretches, and stretches. The encoder reads files and arrays: it knows the channels.
 
         Raises:
             DataError: a value is none of these.
         """
         found = []
         for value in values:
-            if isinstance(value, np.ndarray):
-                array = value[:, None] if value.ndim == 1 else value
-                names = tuple(str(number) for number in range(array.shape[-1]))
-                value = Series("array", np.asarray(array, dtype=np.float64), names)
             if isinstance(value, Series):
                 value = cls(value, 0, len(value))
             if not isinstance(value, cls):
-                raise DataError(f"{value!r:.60}: should be a file, a Series, or an array (time, channels)")
+                raise DataError(f"{value!r:.60}: should be a file, an array (time, channels) or a Series")
             found.append(value)
         return found
 

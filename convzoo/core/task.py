@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from convzoo.core.batch import Batch
 from convzoo.core.errors import RecipeError
+from convzoo.core.examples import Splits
 
 
 @runtime_checkable
@@ -49,6 +50,13 @@ class Task(ABC):
     def predict(self, model: nn.Module, batch: Batch) -> Any:
         """Outputs for scoring and decoding. Overridden where generation differs from training (beams, sliding windows)."""
         return model(**batch.inputs)
+
+    def require(self, splits: Splits) -> None:
+        """Refuse, before the first step, data that the task cannot be calibrated or scored on. Most tasks take any.
+
+        Raises:
+            DataError: what is missing.
+        """
 
     def calibrate(self, model: nn.Module, batches: Iterable[Batch]) -> None:
         """Choose thresholds and temperatures, from validation data only. Most tasks have none.

@@ -1,7 +1,8 @@
 """Sensor readings as tensors: standardised, in windows, straight from the arrays they lie in."""
 
+import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -14,12 +15,14 @@ from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.randomness import Draws
-from convzoo.core.series import Series, Stretch, Windows
+from convzoo.core.series import Series, Stretch, TableFormat, Windows
 from convzoo.core.text import did_you_mean
-from convzoo.ops.series_tables import SUFFIXES, TIME_COLUMNS, TableFormat, read_series
+from convzoo.ops.series_tables import AS_IT_LOOKS, NONE, SUFFIXES, TIME_COLUMNS, between_gaps, is_number, read_series
 
 WILD = 1e6
 """Standardised values are never larger, such as those of a sensor that writes -3.4e38 for nothing."""
+
+_FLAGS = {"true": 1.0, "false": 0.0}
 
 UNKNOWN = -1
 """In place of 0 or 1, where nobody has said whether a time step is normal."""
@@ -27,10 +30,11 @@ UNKNOWN = -1
 
 @dataclass(frozen=True)
 class Row:
-    """One time step of a stream: when it was, and its standardised values (channels,)."""
+    """One time step of a stream: when it was, its standardised values (channels,), and the series it goes on with, if any."""
 
     time: str
     values: np.ndarray
+    series: str = ""
 
 
 class SeriesEncoder(Encoder):
@@ -65,6 +69,7 @@ class SeriesEncoder(Encoder):
         self.settle = settle
         self.clip = clip
         self.channels: tuple[str, ...] = ()
+        self.form = AS_IT_LOOKS  # of the tables
         self.means: dict[str, np.ndarray] = {}  # by the series' name; "" is the whole training split
         self.deviations: dict[str, np.ndarray] = {}
 
@@ -77,13 +82,15 @@ class SeriesEncoder(Encoder):
         if not examples:
             raise DataError("the training split has no stretch")
         self.channels = examples[0].series.channels
+        self.form = examples[0].series.form or AS_IT_LOOKS
         for stretch in examples:
             self._require_channels(stretch.series)
         if not len(self.pieces(examples)):
             longest = max(examples, key=len)
             raise DataError(
                 f"{longest.source}: is the longest training stretch and has {len(longest)} rows, fewer than the window of "
-                f"{self.window} (known anomalies left out): set encoder.window lower"
+                f"{self.window} (known anomalies left out, and cut where time jumps): set encoder.window lower"
+                + (" or data.gap higher" if len(longest) < len(longest.series) and longest.series.form else "")
             )
         by_name = {"": _Sums(len(self.channels))}
         for stretch in examples:
@@ -132,9 +139,13 @@ class SeriesEncoder(Encoder):
         numbers = runs.tolist()
         for run in set(numbers):
             series = examples.runs[run].series
-            chosen: Any = slice(None) if numbers.count(run) == len(numbers) else runs == run
-            mean, deviation = self._scale(series)
-            values[chosen] = (examples.cut(run, starts[chosen]) - mean[:, None]) / deviation[:, None]
+            chosen: Any = slice(None) if numbers.count(run) == len(numbers) else np.flatnonzero(runs == run)
+            kind = np.float32 if series.values.dtype == np.float32 else np.float64  # as exact as the data
+            mean, deviation = (each.astype(kind)[:, None] for each in self._scale(series))
+            part = examples.cut(run, starts[chosen]).astype(kind, copy=False)
+            part -= mean
+            part /= deviation
+            values[chosen] = part
             if series.anomalies is not None:
                 anomalies[chosen] = 0  # a window with a known anomaly is none
         names = [examples.runs[run].series.name for run in numbers]
@@ -179,16 +190,21 @@ class SeriesEncoder(Encoder):
     def from_inputs(self, values: Sequence[Any]) -> list[Stretch]:
         """Tables (.csv, .tsv, .parquet), folders of them, Series, stretches, or arrays (time, channels) with training's channels.
 
+        Tables are read as those of the run were (`data.time`, `missing`, `order`, `duplicates`, `gap`); no label is looked at.
+
         Raises:
             DataError: a file cannot be read or lacks a channel.
         """
         found: list[Stretch] = []
-        form = TableFormat(channels=self.channels)
+        # As the run's own tables were read; what is wrong is asked, not told.
+        form = replace(self.form, label=NONE, channels=self.channels, ignore=())
         for value in values:
             if isinstance(value, np.ndarray):
                 array = value[:, None] if value.ndim == 1 else value
-                if array.ndim != 2 or array.shape[1] != len(self.channels):
+                if array.ndim != 2 or array.shape[1] != len(self.channels) or not len(array):
                     raise DataError(f"an array should be (time, {len(self.channels)}), not {value.shape}")
+                if array.dtype.kind not in "fiub":
+                    raise DataError(f"an array should hold numbers, not {array.dtype}")
                 if not np.isfinite(array).all():
                     raise DataError("an array holds NaN or infinity: fill or leave out those rows")
                 found += Stretch.from_inputs([Series("array", array, self.channels)])
@@ -203,9 +219,9 @@ class SeriesEncoder(Encoder):
                     raise DataError(f"{path}: holds no table ({', '.join(SUFFIXES)})")
                 # Named as the reader names them, so that a machine that training saw has its own scale and threshold.
                 names = [file.relative_to(path).as_posix() if path.is_dir() else file.name for file in files]
-                found += Stretch.from_inputs(
-                    [read_series(file, form, name) for file, name in zip(files, names, strict=True)]
-                )
+                for file, name in zip(files, names, strict=True):
+                    series = read_series(file, form, name)
+                    found += between_gaps(series, 0, len(series))
             else:
                 found += Stretch.from_inputs([value])
         return found
@@ -218,53 +234,100 @@ class SeriesEncoder(Encoder):
         """
         raise RecipeError("- reads a stream of rows from standard input, and stands alone; name files in another call")
 
-    def stream(self, lines: Iterable[str]) -> Iterator[Row]:
-        """Rows of a stream of CSV lines, as they come; the first line is a heading, or holds numbers for the channels in order.
+    def stream(self, lines: Iterable[str], series: str = "") -> Iterator[Row]:
+        """Rows of a stream of CSV lines, as they come.
+
+        The first line is a heading, or holds numbers for the channels in order, perhaps after a time. A heading that comes again
+        (a file that was begun anew) is passed over. With `data.missing` forward or interpolate an empty cell repeats the last
+        value: what comes after is not known yet.
+
+        Args:
+            lines: as they come
+            series: the run's series that the stream goes on with, where each has its own scale and threshold
 
         Raises:
-            DataError: a channel is missing, or a cell is no finite number; the line is named.
+            RecipeError: training saw no such series.
+            DataError: a channel is missing, a row has too few or too many cells, or a cell is no finite number; with its line.
         """
+        if series and self.normalise == "series" and series not in self.means:
+            raise RecipeError(
+                f"--series: training saw no {series!r}; {did_you_mean(series, [name for name in self.means if name])}"
+            )
         rows = self._parsed(lines)
-        mean, deviation = self.means[""], self.deviations[""]
-        if self.normalise == "series":
+        if self.normalise == "series" and series:
+            mean, deviation = self.means[series], self.deviations[series]
+        elif self.normalise == "series":
             first = list(islice(rows, self.settle))
-            values = np.stack([values for _, values in first]) if first else np.zeros((1, len(self.channels)))
+            values = np.stack([values for _, values in first])
             mean, deviation = self._scale(Series("", values, self.channels))
             rows = chain(first, rows)
+        else:
+            mean, deviation = self.means[""], self.deviations[""]
         for when, row in rows:
-            yield Row(when, np.clip((row - mean) / deviation, -self.limit, self.limit))
+            yield Row(when, np.clip((row - mean) / deviation, -self.limit, self.limit), series)
 
     def _parsed(self, lines: Iterable[str]) -> Iterator[tuple[str, np.ndarray]]:
-        columns: list[int] | None = None
-        delimiter, time = ",", None
+        """The time and the values of each row."""
+        number, heading, width = 0, None, 0
+        columns: list[int] = []
+        time: int | None = None
+        delimiter = ","
+        last = np.full(len(self.channels), np.nan)
         for number, line in enumerate(lines, start=1):
-            if not line.strip():
+            if not line.strip("\ufeff \t\r\n"):
                 continue
-            if columns is None:
+            if not columns:
+                line = line.removeprefix("\ufeff")
                 delimiter = max(",;\t", key=line.count)
-            cells = [cell.strip() for cell in line.rstrip("\r\n").split(delimiter)]
-            if columns is None:
-                columns, time, heading = self._columns(cells)
-                if heading:
+            cells = [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))]
+            if not columns:
+                columns, time, has_heading = self._columns(cells)
+                width = len(cells)
+                if has_heading:
+                    heading = cells
                     continue
-            when = cells[time] if time is not None and time < len(cells) else str(number)
-            yield (
-                when,
-                np.array([_number(cells, at, number, name) for at, name in zip(columns, self.channels, strict=True)]),
-            )
+            if cells == heading:
+                continue
+            if len(cells) != width:
+                raise DataError(
+                    f"standard input:{number}: has {len(cells)} cell{'' if len(cells) == 1 else 's'}, expected {width}"
+                )
+            last = np.array([self._cell(cells[at], number, name, before)
+                             for at, name, before in zip(columns, self.channels, last, strict=True)])  # fmt: skip
+            if np.isnan(last).any():
+                continue  # a channel that has shown nothing yet: there is no value to repeat
+            yield cells[time] if time is not None else str(number), last
+        if not columns:
+            raise DataError("standard input: holds no rows")
 
     def _columns(self, cells: Sequence[str]) -> tuple[list[int], int | None, bool]:
         """Where each channel stands, where the time does, and whether the line is a heading."""
-        if len(cells) == len(self.channels) and all(_is_number(cell) for cell in cells):
-            return list(range(len(cells))), None, False
-        names = [cell.strip('"') for cell in cells]
+        extra = len(cells) - len(self.channels)
+        if extra in (0, 1) and all(is_number(cell) or cell.lower() in _FLAGS for cell in cells[extra:]):
+            return list(range(extra, len(cells))), 0 if extra else None, False
         for channel in self.channels:
-            if channel not in names:
-                raise DataError(f"standard input:1: has no column {channel!r}; {did_you_mean(channel, names)}")
-        time = next(
-            (names.index(name) for name in names if name.lower() in TIME_COLUMNS and name not in self.channels), None
+            if channel not in cells:
+                raise DataError(f"standard input:1: has no column {channel!r}; {did_you_mean(channel, cells)}")
+        named = self.form.time
+        if named not in (None, NONE) and named not in cells:
+            raise DataError(f"standard input:1: has no column {named!r}; {did_you_mean(str(named), cells)}")
+        usual = (at for at, name in enumerate(cells) if name.lower() in TIME_COLUMNS and name not in self.channels)
+        time = next(usual, None) if named is None else None if named == NONE else cells.index(named)
+        return [cells.index(channel) for channel in self.channels], time, True
+
+    def _cell(self, text: str, line: int, name: str, before: float) -> float:
+        """The value of a cell; that before it where it is empty and `data.missing` says so."""
+        value = _FLAGS.get(text.lower())
+        if value is None:
+            value = float(text) if is_number(text) else np.nan
+        if np.isfinite(value):
+            return value
+        if self.form.missing != "refuse" and (not text or text.lower() == "nan"):
+            return before
+        advice = (
+            "; train with data.missing=forward to repeat the last value" if not text or text.lower() == "nan" else ""
         )
-        return [names.index(channel) for channel in self.channels], time, True
+        raise DataError(f"standard input:{line}: column {name!r} says {text!r}, which is no finite number{advice}")
 
     def annotate(self, example: Stretch, prediction: dict[str, Any]) -> dict[str, Any]:
         """Alarms with the times of their first and last row."""
@@ -292,6 +355,7 @@ class SeriesEncoder(Encoder):
         names = list(self.means)
         return {
             "channels": list(self.channels),
+            "form": asdict(replace(self.form, channels=None, ignore=())),
             "series": names,
             "means": np.stack([self.means[name] for name in names]),
             "deviations": np.stack([self.deviations[name] for name in names]),
@@ -300,6 +364,7 @@ class SeriesEncoder(Encoder):
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take back what `state` gave."""
         self.channels = tuple(state["channels"])
+        self.form = TableFormat(**state["form"]) if "form" in state else AS_IT_LOOKS
         means, deviations = (np.asarray(state[key], dtype=np.float64) for key in ("means", "deviations"))
         self.means = dict(zip(state["series"], means, strict=True))
         self.deviations = dict(zip(state["series"], deviations, strict=True))
@@ -343,19 +408,3 @@ class _Sums:
         deviation = np.sqrt(self.squares / max(self.count, 1))
         still = deviation <= 1e-9 * np.maximum(np.abs(self.mean), 1e-9)
         return self.mean.copy(), np.where(still, 1.0, deviation)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _number(cells: Sequence[str], column: int, line: int, name: str) -> float:
-    text = cells[column] if column < len(cells) else ""
-    value = float(text) if _is_number(text) else float("nan")
-    if not np.isfinite(value):
-        raise DataError(f"standard input:{line}: column {name!r} says {text!r}, which is no finite number")
-    return value

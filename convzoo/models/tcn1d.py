@@ -26,7 +26,8 @@ class TCN1d(nn.Module):
     Without `code` each step is forecast from those before it, $\hat x_t = f(x_{<t})$. A forecaster is surprised whenever the
     world outside changes (a machine is switched on), and soon takes a fault for usual. With `code` = n each step is first put
     into n numbers, and told from them, $\hat x_t = f(g(x_{\le t}))$ with $g(x_t) \in \mathbb R^n$: enough for what moves all
-    channels together, too few for what a single one does.
+    channels together, too few for what a single one does. Where there are no more channels than that, the code would tell all,
+    and each step is forecast instead.
 
     Args:
         channels: of every block
@@ -35,7 +36,7 @@ class TCN1d(nn.Module):
         separable: depthwise, then pointwise
         activation: of the blocks
         dropout: inside the blocks
-        code: numbers that a step is put into; null: a forecaster
+        code: numbers that a step is put into; null, or as many as there are channels: a forecaster
 
     Shape:
         values: (batch, in_channels, time); output: the same, what was expected of each step.
@@ -54,9 +55,9 @@ class TCN1d(nn.Module):
     ) -> None:
         super().__init__()
         self.in_channels = in_channels
-        self.delay = 1 if code is None else 0
+        self.delay = 0 if code is not None and code < in_channels else 1
         self.lift: nn.Module = nn.Conv1d(in_channels, channels, 1)
-        if code is not None:
+        if code is not None and code < in_channels:
             narrow = nn.Conv1d(channels, code, 1)
             self.lift = nn.Sequential(self.lift, activation_layer(activation), narrow, nn.Conv1d(code, channels, 1))
         self.blocks = nn.ModuleList(

@@ -1,76 +1,81 @@
 """Tables of sensor readings: CSV and Parquet to series, with every fault named by file and row."""
 
+import csv
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice, pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from convzoo.core.errors import DataError
 from convzoo.core.files import read_json
-from convzoo.core.series import Series, intervals
+from convzoo.core.series import Series, Stretch, TableFormat, intervals
 from convzoo.core.text import did_you_mean, first_line
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
 TIME_COLUMNS = ("time", "timestamp", "datetime", "date", "ts")
 LABEL_COLUMNS = ("anomaly", "is_anomaly", "label", "outlier", "attack", "fault")
 
-Missing = Literal["refuse", "forward", "interpolate"]
+NONE = "none"
+"""In place of a column's name: there is none, whatever the columns are called."""
+
+AS_IT_LOOKS = TableFormat()
+
+_ZONE = re.compile(r"(.+?)\s*(?:Z|z|UTC|GMT)|(.+?\d\d:\d\d(?::\d\d(?:\.\d+)?)?)\s*([+-])(\d\d):?(\d\d)?")
+_DECIMAL_COMMA = re.compile(r"([+-]?\d*),(\d+(?:[eE][+-]?\d+)?)$")
 
 
-@dataclass(frozen=True)
-class TableFormat:
-    """How the tables of a data set are read.
-
-    Attributes:
-        time: the column with the times; by default one named time, timestamp, datetime, date or ts; none: rows are numbered
-        label: the column that says what is wrong (0 or 1, false or true); by default one named anomaly, is_anomaly, label …
-        channels: the columns with the readings; by default all others that hold numbers
-        ignore: columns that are left out
-        missing: what becomes of empty cells and NaN: refuse them, repeat the last value, or draw a line between neighbours
-        order: rows whose times fall: refuse them, sort all rows by time, or keep them as they are
-        duplicates: several rows of one time: refuse them, keep the first, or the last
-    """
-
-    time: str | None = None
-    label: str | None = None
-    channels: Sequence[str] | None = None
-    ignore: Sequence[str] = ()
-    missing: Missing = "refuse"
-    order: Literal["refuse", "sort", "keep"] = "refuse"
-    duplicates: Literal["refuse", "first", "last", "keep"] = "refuse"
-
-
-def read_series(path: Path, form: TableFormat = TableFormat(), name: str | None = None) -> Series:
+def read_series(path: Path, form: TableFormat = AS_IT_LOOKS, name: str | None = None) -> Series:
     """A series from a table.
 
     Raises:
         DataError: no such file or column; a cell that is no number; NaN or infinity; times that do not rise; no rows.
     """
-    table = _read_table(path)
+    table, source = _read_table(path)
     if not table.num_rows:
         raise DataError(f"{path}: holds no rows")
     names = list(table.column_names)
-    for column in [*form.ignore, *(form.channels or ()), *(c for c in (form.time, form.label) if c)]:
+    for column in [
+        *form.ignore,
+        *(form.channels or ()),
+        *(c for c in (form.time, form.label) if c not in (None, NONE)),
+    ]:
         if column not in names:
             raise DataError(f"{path}: has no column {column!r}; {did_you_mean(column, names)}")
     free = [name for name in names if name not in form.ignore and name not in (form.channels or ())]
-    time = form.time or _usual(free, TIME_COLUMNS)
-    label = form.label or _usual([name for name in free if name != time], LABEL_COLUMNS)
+    time = _column(form.time, free, TIME_COLUMNS)
+    label = _column(form.label, [name for name in free if name != time], LABEL_COLUMNS)
     left_out = {time, label, *form.ignore}
     chosen = list(form.channels) if form.channels else [n for n in names if n not in left_out]
     if not chosen:
         raise DataError(f"{path}: has no column of readings besides {', '.join(str(n) for n in left_out if n)}")
-    times = _times(path, table.column(time)) if time else None
+    times = _times(source, table.column(time)) if time else None
     values = np.empty((table.num_rows, len(chosen)), dtype=np.float64)
     for index, column in enumerate(chosen):
-        values[:, index] = _numbers(path, column, table.column(column))
-    anomalies = _flags(path, label, table.column(label)) if label else None
+        values[:, index] = _numbers(source, column, table.column(column))
+    anomalies = _flags(source, label, table.column(label)) if label else None
+    if anomalies is not None and anomalies.all():
+        raise DataError(
+            f"{path}: column {label!r} says 1 in every row, so nothing is normal; if it is no label, say data.label=none"
+        )
     if times is not None:
-        times, values, anomalies = _in_order(path, times, values, anomalies, form)
-    _fill(path, values, chosen, form.missing)
-    return Series(name or path.name, values, tuple(chosen), times, anomalies)
+        times, values, anomalies, source = _in_order(source, times, values, anomalies, form)
+    _fill(source, values, chosen, form.missing)
+    return Series(name or path.name, values, tuple(chosen), times, anomalies, form)
+
+
+def between_gaps(series: Series, start: int, stop: int) -> list[Stretch]:
+    """Rows `start` to `stop`, cut wherever time makes a jump, as the format of the series' table says."""
+    gap = series.form.gap if series.form else None
+    if gap is None or series.times is None or stop - start < 3:
+        return [Stretch(series, start, stop)] if stop > start else []
+    steps = np.diff(series.times[start:stop]).astype(np.float64)
+    cuts = np.flatnonzero(steps > gap * max(np.median(steps), np.finfo(float).tiny)) + 1
+    edges = [start, *(start + cuts).tolist(), stop]
+    return [Stretch(series, first, last) for first, last in pairwise(edges)]
 
 
 def read_windows(path: Path) -> dict[str, list[tuple[str, str]]]:
@@ -98,11 +103,9 @@ def flag_windows(series: Series, windows: Sequence[tuple[str, str]], path: Path)
         )
     flags = np.zeros(len(series), dtype=bool)
     for start, end in windows:
-        try:
-            kind = series.times.dtype
-            first, last = (np.datetime64(edge) if kind.kind == "M" else float(edge) for edge in (start, end))
-        except ValueError:
-            raise DataError(f"{path}: {series.name}: {start!r} to {end!r} is no window of times") from None
+        first, last = (_edge(edge, series.times.dtype) for edge in (start, end))
+        if first is None or last is None:
+            raise DataError(f"{path}: {series.name}: {start!r} to {end!r} is no window of times")
         begins, ends = np.flatnonzero(series.times == first), np.flatnonzero(series.times == last)
         if not first <= last or first > series.times.max() or last < series.times.min():
             span = f"{_written(series.times.min())} to {_written(series.times.max())}"
@@ -116,78 +119,153 @@ def flag_windows(series: Series, windows: Sequence[tuple[str, str]], path: Path)
     return flags
 
 
-def _usual(names: Sequence[str], usual: Sequence[str]) -> str | None:
-    folded = {name.strip().lower(): name for name in names}
+def _edge(text: str, kind: np.dtype) -> Any:
+    """The time at which a window begins or ends, as the series has its times; None where it is none."""
+    if kind.kind == "M":
+        return read_time(text)
+    return float(text) if is_number(text) else None
+
+
+def _column(given: str | None, names: Sequence[str], usual: Sequence[str]) -> str | None:
+    """A column as a person named it, or by its usual name; None where there is none or none is wanted."""
+    if given is not None:
+        return None if given == NONE else given
+    folded = {name.lower(): name for name in names}
     return next((folded[name] for name in usual if name in folded), None)
 
 
-def _read_table(path: Path) -> Any:
+@dataclass(frozen=True)
+class _Source:
+    """A table's file, and which of its rows are at hand: so that a fault can be named by its line.
+
+    Attributes:
+        path: of the file
+        delimiter: between cells; "" for Parquet, which has no lines
+        rows: for each row at hand, its number in the file; None: all, in their order
+    """
+
+    path: Path
+    delimiter: str
+    rows: np.ndarray | None = None
+
+    def place(self, row: int) -> str:
+        """`file:line`, or of Parquet `file: row number`, of a row at hand."""
+        number = row if self.rows is None else int(self.rows[row])
+        if not self.delimiter:
+            return f"{self.path}: row {number + 1}"
+        # Rows are no lines: blank lines do not count, quoted cells may span several. Only a fault makes us count.
+        with self.path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, delimiter=self.delimiter)
+            lines = (reader.line_num for cells in reader if cells)
+            return f"{self.path}:{next(islice(lines, number + 1, None), number + 2)}"
+
+
+def _read_table(path: Path) -> tuple[Any, _Source]:
     import pyarrow
     import pyarrow.csv
     import pyarrow.parquet
 
     try:
         if path.suffix.lower() == ".parquet":
-            return pyarrow.parquet.read_table(path)
+            return pyarrow.parquet.read_table(path), _Source(path, "")
         with path.open("rb") as file:
             heading = file.readline().decode("utf-8-sig")
         if not heading.strip():
             raise DataError(f"{path}: is empty")
         delimiter = max(",;\t", key=heading.count)
-        names = heading.strip().split(delimiter)
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
+        source = _Source(path, delimiter)
+        names = [name.strip() for name in next(csv.reader([heading], delimiter=delimiter))]
+        twice = next((name for name in names if name and names.count(name) > 1), None)
+        if twice is not None and not is_number(twice):
             raise DataError(f"{path}:1: the heading has the column {twice!r} twice")
+        if all(is_number(name) or read_time(name) is not None for name in names):
+            raise DataError(f"{path}:1: holds readings; the first line should name the columns: time,temperature,…")
         as_they_look: dict[str, Any] = {
-            "read_options": pyarrow.csv.ReadOptions(use_threads=False),
+            "read_options": pyarrow.csv.ReadOptions(use_threads=False, column_names=names, skip_rows=1),
             "parse_options": pyarrow.csv.ParseOptions(delimiter=delimiter),
         }
         try:
-            return pyarrow.csv.read_csv(path, **as_they_look)
+            table = pyarrow.csv.read_csv(path, **as_they_look)
         except pyarrow.ArrowInvalid as error:
             if "conversion error" not in str(error):
                 raise
             # A cell far down is of another kind than those before it: read all as text, so that its row can be named.
             texts = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pyarrow.string()))
-            return pyarrow.csv.read_csv(path, convert_options=texts, **as_they_look)
+            table = pyarrow.csv.read_csv(path, convert_options=texts, **as_they_look)
+        # A delimiter at the end of each line makes a column without a name and without values.
+        unnamed = [at for at, name in enumerate(names) if not name and table.column(at).null_count == len(table)]
+        return table.select([at for at in range(len(names)) if at not in unnamed]), source
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except UnicodeDecodeError:
         raise DataError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
     except (OSError, pyarrow.ArrowException) as error:
-        raise DataError(f"{path}: cannot be read as a table ({first_line(error)})") from None
+        raise DataError(_ragged(path) or f"{path}: cannot be read as a table ({first_line(error)})") from None
 
 
-def _times(path: Path, column: Any) -> np.ndarray:
+def _ragged(path: Path) -> str | None:
+    """The first line that has not as many cells as the heading."""
+    if path.suffix.lower() == ".parquet" or path.is_dir():
+        return None
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            first = file.readline()
+            delimiter = max(",;\t", key=first.count)
+            wanted = len(next(csv.reader([first], delimiter=delimiter)))
+            reader = csv.reader(file, delimiter=delimiter)
+            for cells in reader:
+                if cells and len(cells) != wanted:
+                    have = f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"
+                    return f"{path}:{reader.line_num + 1}: has {have}; the heading has {wanted}"
+    except (UnicodeDecodeError, csv.Error, StopIteration):
+        pass
+    return None
+
+
+def _times(source: _Source, column: Any) -> np.ndarray:
     import pyarrow
     import pyarrow.compute
 
     if column.null_count:
-        raise DataError(f"{path}:{_first_null(column) + 2}: has no time; give it one or delete the row")
+        raise DataError(f"{source.place(_first_null(column))}: has no time; give it one or delete the row")
     if pyarrow.types.is_integer(column.type) or pyarrow.types.is_floating(column.type):
-        return column.to_numpy()
+        times = column.to_numpy()
+        if not np.isfinite(times).all():
+            raise DataError(
+                f"{source.place(int(np.flatnonzero(~np.isfinite(times))[0]))}: has no time; give it one or delete the row"
+            )
+        return times
     if pyarrow.types.is_date(column.type):
         column = column.cast(pyarrow.timestamp("s"))
     if not pyarrow.types.is_timestamp(column.type):
-        texts = column.cast(pyarrow.string()).to_pylist()
-        try:
-            return np.array([np.datetime64(text.strip()) for text in texts]).astype("datetime64[ms]")
-        except ValueError:
-            bad = next(row for row, text in enumerate(texts) if not _is_time(text))
+        texts = _texts(source, "of times", column)
+        found = [read_time(str(text)) for text in texts]
+        if None in found:
+            bad = found.index(None)
             raise DataError(
-                f"{path}:{bad + 2}: {texts[bad]!r} is no time; it should look like 2024-05-01 13:45:00, or be a number"
-            ) from None
-    if column.type.tz is not None:
+                f"{source.place(bad)}: {texts[bad]!r} is no time; it should look like 2024-05-01 13:45:00, or be a number"
+            )
+        return np.array(found, dtype="datetime64[ms]")
+    if column.type.tz is not None:  # what is kept is the time in UTC
         column = column.cast(pyarrow.timestamp(column.type.unit))
     return column.to_numpy()
 
 
-def _is_time(text: str) -> bool:
+def read_time(text: str) -> np.datetime64 | None:
+    """A time as people write it, 2024-05-01 13:45:00, in UTC where it names a zone (Z, UTC, +02:00); None where it is none."""
+    text = text.strip()
+    found = _ZONE.fullmatch(text)
+    utc, zoned, sign, hours, minutes = found.groups("") if found else (text, "", "", "", "")
     try:
-        np.datetime64(text.strip())
+        time = np.datetime64((utc or zoned).strip())
     except ValueError:
-        return False
-    return True
+        return None
+    if np.isnat(time):
+        return None
+    if zoned:
+        ahead = np.timedelta64(60 * int(hours) + int(minutes or 0), "m")
+        time = time - ahead if sign == "+" else time + ahead
+    return time
 
 
 def _first_null(column: Any) -> int:
@@ -196,7 +274,16 @@ def _first_null(column: Any) -> int:
     return int(pyarrow.compute.index(pyarrow.compute.is_null(column), True).as_py())
 
 
-def _numbers(path: Path, name: str, column: Any) -> np.ndarray:
+def _texts(source: _Source, name: str, column: Any) -> list[str | None]:
+    import pyarrow
+
+    try:
+        return column.cast(pyarrow.string()).to_pylist()
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError):
+        raise DataError(f"{source.path}: column {name!r} holds {column.type}, which is no number") from None
+
+
+def _numbers(source: _Source, name: str, column: Any) -> np.ndarray:
     import pyarrow
 
     kind = column.type
@@ -205,87 +292,100 @@ def _numbers(path: Path, name: str, column: Any) -> np.ndarray:
     elif pyarrow.types.is_null(kind):
         return np.full(len(column), np.nan)
     elif not (pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind)):
-        for row, text in enumerate(column.cast(pyarrow.string()).to_pylist()):
-            if text is not None and not _is_number(text):
-                raise DataError(
-                    f"{path}:{row + 2}: column {name!r} says {text!r}, which is no number; mend it, or leave the column out "
-                    f"with data.ignore=[{name}]"
-                )
-        texts = column.cast(pyarrow.string()).to_pylist()
+        texts = _texts(source, name, column)
+        if source.delimiter in (";", "\t"):  # where commas do not part cells, 3,14 is a number
+            texts = [text if text is None else _DECIMAL_COMMA.sub(r"\1.\2", text.strip()) for text in texts]
+        for row, text in enumerate(texts):
+            if text is not None and text.strip() and not is_number(text):
+                if read_time(text) is not None:
+                    mend = f"if it is the time, say data.time={name}"
+                else:
+                    mend = f"mend it, or leave the column out with data.ignore=[{name}]"
+                raise DataError(f"{source.place(row)}: column {name!r} says {text!r}, which is no number; {mend}")
         return np.array([np.nan if text is None or not text.strip() else float(text) for text in texts])
     return np.asarray(column.to_numpy(), dtype=np.float64)
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether a text says a number; nan and inf are some."""
     try:
-        float(text.strip() or "nan")
+        float(text)
     except ValueError:
         return False
     return True
 
 
-def _flags(path: Path, name: str, column: Any) -> np.ndarray:
+def _flags(source: _Source, name: str, column: Any) -> np.ndarray:
     import pyarrow
 
-    if pyarrow.types.is_boolean(column.type) and not column.null_count:
+    if column.null_count:
+        raise DataError(
+            f"{source.place(_first_null(column))}: column {name!r} has no value; it should say 0 or 1 "
+            "(data.label=none if it is no label)"
+        )
+    if pyarrow.types.is_boolean(column.type):
         return column.to_numpy().astype(bool)
-    values = _numbers(path, name, column)
+    values = _numbers(source, name, column)
     odd = np.flatnonzero(~np.isin(values, (0.0, 1.0)))
     if len(odd):
-        raise DataError(f"{path}:{odd[0] + 2}: column {name!r} says {values[odd[0]]:g}; it should say 0 or 1")
+        raise DataError(
+            f"{source.place(int(odd[0]))}: column {name!r} says {values[odd[0]]:g}; it should say 0 or 1 "
+            "(data.label=none if it is no label)"
+        )
     return values == 1
 
 
 def _in_order(
-    path: Path, times: np.ndarray, values: np.ndarray, anomalies: np.ndarray | None, form: TableFormat
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    source: _Source, times: np.ndarray, values: np.ndarray, anomalies: np.ndarray | None, form: TableFormat
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, _Source]:
+    rows = np.arange(len(times))
     if form.order == "sort":
-        order = np.argsort(times, kind="stable")
-        times, values = times[order], values[order]
-        anomalies = anomalies[order] if anomalies is not None else None
+        rows = np.argsort(times, kind="stable")
     elif form.order == "refuse" and len(back := np.flatnonzero(times[1:] < times[:-1])):
         row = int(back[0]) + 1
         raise DataError(
-            f"{path}:{row + 2}: its time {_written(times[row])} comes before that of the row above, {_written(times[row - 1])}; "
-            "sort the rows, or say data.order=sort"
+            f"{source.place(row)}: its time {_written(times[row])} comes before that of the row above, "
+            f"{_written(times[row - 1])}; sort the rows, or say data.order=sort"
         )
-    same = np.flatnonzero(times[1:] == times[:-1])
-    if not len(same) or form.duplicates == "keep":
-        return times, values, anomalies
-    if form.duplicates == "refuse":
+    ordered = times[rows]
+    same = np.flatnonzero(ordered[1:] == ordered[:-1])
+    if len(same) and form.duplicates == "refuse":
         raise DataError(
-            f"{path}:{int(same[0]) + 3}: has the time of the row above, {_written(times[same[0]])}; delete one, or say "
-            "data.duplicates=first (or last, or keep)"
+            f"{source.place(int(rows[same[0] + 1]))}: has the time of another row, {_written(ordered[same[0]])}; delete one, or "
+            "say data.duplicates=first (or last, or keep)"
         )
-    kept = np.ones(len(times), dtype=bool)
-    kept[same + 1 if form.duplicates == "first" else same] = False
-    return times[kept], values[kept], anomalies[kept] if anomalies is not None else None
+    if len(same) and form.duplicates != "keep":
+        rows = np.delete(rows, same + 1 if form.duplicates == "first" else same)
+    if len(rows) == len(times) and form.order != "sort":
+        return times, values, anomalies, source
+    kept = replace(source, rows=rows)
+    return times[rows], values[rows], anomalies[rows] if anomalies is not None else None, kept
 
 
 def _written(time: Any) -> str:
     return str(time).replace("T", " ")
 
 
-def _fill(path: Path, values: np.ndarray, channels: Sequence[str], missing: Missing) -> None:
+def _fill(source: _Source, values: np.ndarray, channels: Sequence[str], missing: str) -> None:
     """Refuse infinities; refuse or fill what is missing, in place."""
     infinite = np.argwhere(np.isinf(values))
     if len(infinite):
         row, column = infinite[0].tolist()
-        raise DataError(f"{path}:{row + 2}: column {channels[column]!r} is infinite; mend it or delete the row")
+        raise DataError(f"{source.place(row)}: column {channels[column]!r} is infinite; mend it or delete the row")
     empty = np.isnan(values)
     if not empty.any():
         return
     row, column = np.argwhere(empty)[0].tolist()
     if missing == "refuse":
         raise DataError(
-            f"{path}:{row + 2}: column {channels[column]!r} has no value ({int(empty.sum())} cells in all are empty or NaN); "
+            f"{source.place(row)}: column {channels[column]!r} has no value ({int(empty.sum())} cells in all are empty or NaN); "
             "fill them, or say data.missing=forward or data.missing=interpolate"
         )
     for index in np.flatnonzero(empty.any(axis=0)).tolist():
         known = np.flatnonzero(~empty[:, index])
         if not len(known):
             raise DataError(
-                f"{path}: column {channels[index]!r} has no value at all; say data.ignore=[{channels[index]}]"
+                f"{source.path}: column {channels[index]!r} has no value at all; say data.ignore=[{channels[index]}]"
             )
         if missing == "interpolate":
             rows = np.arange(len(values))

@@ -1,13 +1,14 @@
 """NAB, the Numenta Anomaly Benchmark: 58 series of one value."""
 
+from dataclasses import replace
 from typing import Any
 
 from convzoo.core.arguments import Fraction
 from convzoo.core.errors import DataError
 from convzoo.core.examples import Splits
 from convzoo.core.reader import Reader
-from convzoo.core.series import Series, Stretch
-from convzoo.ops.series_tables import TableFormat, flag_windows, read_series, read_windows
+from convzoo.core.series import Stretch, TableFormat
+from convzoo.ops.series_tables import flag_windows, read_series, read_windows
 from convzoo.readers.benchmark import benchmark_folder
 
 PROBATION = 0.15
@@ -49,10 +50,10 @@ class Nab(Reader):
             cut = round((1 - self.val) * probation)
             if not 0 < cut < probation:
                 raise DataError(f"{name}: data.val={self.val:g} leaves no rows to learn from or none to validate on")
-            normal = Series(name, series.values, series.channels, series.times)
+            normal = replace(series, anomalies=None)
             parts["train"].append(Stretch(normal, 0, cut))
             parts["val"].append(Stretch(normal, cut, probation))
-            labelled = Series(name, series.values, series.channels, series.times, flags)
+            labelled = replace(series, anomalies=flags)
             parts["test"].append(Stretch(labelled, probation, len(series)))
         origin = (
             f"NAB's: the probation (15 %, at most 750 rows) trains (its last {self.val:g} validates), the rest to test"

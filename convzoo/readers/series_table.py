@@ -1,19 +1,17 @@
 """Sensor readings in tables: CSV and Parquet, one file or a folder of them."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
-
-import numpy as np
 
 from convzoo.core.arguments import Fraction, PositiveFloat
 from convzoo.core.errors import DataError
 from convzoo.core.examples import Splits
 from convzoo.core.files import sha256_of
 from convzoo.core.reader import Reader
-from convzoo.core.series import Series, Stretch
-from convzoo.ops.series_tables import SUFFIXES, TableFormat, flag_windows, read_series, read_windows
+from convzoo.core.series import Series, Stretch, TableFormat
+from convzoo.ops.series_tables import SUFFIXES, between_gaps, flag_windows, read_series, read_windows
 
 
 class SeriesTable(Reader):
@@ -25,8 +23,9 @@ class SeriesTable(Reader):
 
     Args:
         path: a .csv, .tsv or .parquet file, or a folder of them
-        time: the column with the time; by default one named time, timestamp, datetime, date or ts
-        label: the column that says what is wrong, 0 or 1; by default one named anomaly, is_anomaly, label, outlier, attack, fault
+        time: the column with the time; by default one named time, timestamp, datetime, date or ts; `none`: rows are numbered
+        label: the column that says what is wrong, 0 or 1; by default one named anomaly, is_anomaly, label, outlier, attack,
+            fault; `none`: there is none
         windows: a JSON file with anomalies as windows of time, as NAB writes it: {"file.csv": [[start, end], …]}
         channels: the columns with the readings; by default all others
         ignore: columns that are left out
@@ -62,8 +61,7 @@ class SeriesTable(Reader):
             )
         self.path = Path(path)
         self.windows = Path(windows) if windows else None
-        self.form = TableFormat(time, label, channels, ignore, missing, order, duplicates)
-        self.gap = gap
+        self.form = TableFormat(time, label, channels, ignore, missing, order, duplicates, gap)
         self.train = train
         self.val = val
 
@@ -74,7 +72,7 @@ class SeriesTable(Reader):
 
     def examples(self) -> list[Stretch]:
         """All rows of all tables, whatever the split."""
-        return [part for series in self._all(self.path) for part in self._between_gaps(series, 0, len(series))]
+        return [part for series in self._all(self.path) for part in between_gaps(series, 0, len(series))]
 
     def read(self) -> Splits:
         """Read the tables and cut each in time.
@@ -87,8 +85,13 @@ class SeriesTable(Reader):
         parts: dict[str, Any] = {"train": [], "val": [], "test": []}
         for series in self._all(self.path):
             first, second = round(self.train * len(series)), round((self.train + self.val) * len(series))
+            if not 0 < first < second < len(series):
+                raise DataError(
+                    f"{series.name}: has {len(series)} row{'' if len(series) == 1 else 's'}, too few to cut into a part to learn "
+                    f"from (data.train={self.train:g}), one to validate on (data.val={self.val:g}) and one to test on"
+                )
             for name, start, stop in (("train", 0, first), ("val", first, second), ("test", second, len(series))):
-                parts[name] += self._between_gaps(series, start, stop)
+                parts[name] += between_gaps(series, start, stop)
         origin = (
             f"made here, in time: of each series the first {self.train:g} to train, the next {self.val:g} to validate"
         )
@@ -101,9 +104,9 @@ class SeriesTable(Reader):
         share = self.val / (self.train + self.val)
         for series in learnt:
             cut = round((1 - share) * len(series))
-            train += self._between_gaps(series, 0, cut)
-            val += self._between_gaps(series, cut, len(series))
-        test = [part for series in tested for part in self._between_gaps(series, 0, len(series))]
+            train += between_gaps(series, 0, cut)
+            val += between_gaps(series, cut, len(series))
+        test = [part for series in tested for part in between_gaps(series, 0, len(series))]
         origin = f"as given; val made here, in time: the last {share:.2g} of each training series"
         return Splits(train, val, test, origin=origin, files=self._hashes())
 
@@ -126,20 +129,10 @@ class SeriesTable(Reader):
                     raise DataError(
                         f"{self.windows}: says nothing of {series.name}; an empty list says that nothing is wrong"
                     )
-                flags = flag_windows(series, known[0], self.windows)
-                series = Series(series.name, series.values, series.channels, series.times, flags)
+                series = replace(series, anomalies=flag_windows(series, known[0], self.windows))
             found.append(series)
         _same_channels(found)
         return found
-
-    def _between_gaps(self, series: Series, start: int, stop: int) -> list[Stretch]:
-        """The rows, cut wherever time makes a jump."""
-        if series.times is None or stop - start < 3:
-            return [Stretch(series, start, stop)] if stop > start else []
-        steps = np.diff(series.times[start:stop]).astype(np.float64)
-        cuts = np.flatnonzero(steps > self.gap * max(np.median(steps), np.finfo(float).tiny)) + 1
-        edges = [start, *(start + cuts).tolist(), stop]
-        return [Stretch(series, first, last) for first, last in pairwise(edges)]
 
     def _hashes(self) -> dict[str, dict[str, str]]:
         files = [self.path] if self.path.is_file() else _tables(self.path)

@@ -1,5 +1,6 @@
 """SKAB, the Skoltech Anomaly Benchmark: a water circuit with eight sensors."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,8 @@ from convzoo.core.arguments import Positive
 from convzoo.core.errors import DataError
 from convzoo.core.examples import Splits
 from convzoo.core.reader import Reader
-from convzoo.core.series import Series, Stretch
-from convzoo.ops.series_tables import TableFormat, read_series
+from convzoo.core.series import Stretch, TableFormat
+from convzoo.ops.series_tables import read_series
 from convzoo.readers.benchmark import benchmark_folder
 
 _FOLDERS = ("other", "valve1", "valve2")
@@ -46,7 +47,7 @@ class Skab(Reader):
         for file in files:
             series = read_series(file, form, file.relative_to(folder).as_posix())
             # No label of these rows is looked at: whatever they hold counts as normal.
-            normal = Series(series.name, series.values, series.channels, series.times)
+            normal = replace(series, anomalies=None)
             if len(series) <= self.train:
                 raise DataError(f"{file}: has {len(series)} rows; data.train={self.train} leaves none to test on")
             parts["train"].append(Stretch(normal, 0, self.train))

@@ -69,7 +69,7 @@ def _(task: AnomalyDetection, material: Material) -> list[Section]:
         with torch.no_grad():
             scores = task.predict(material.model.eval(), material.encoder.encode([example]))[0, 0].numpy()
         alarms = row["alarms"] if isinstance(row["alarms"], list) else []
-        about = f"<h3>{html.escape(str(row['source']))}</h3><p>{len(alarms)} alarms"
+        about = f"<h3>{html.escape(str(row['source']))}</h3><p>{len(alarms)} alarm{'' if len(alarms) == 1 else 's'}"
         true = row.get("true_alarms")
         about += f", {len(true)} true intervals</p>" if isinstance(true, list) else "; no labels</p>"
         parts.append(about + figures.series(example, scores))

@@ -1,7 +1,6 @@
 """Anomaly detection: what a network that knows the normal cannot explain."""
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -12,10 +11,12 @@ from torch import Tensor, nn
 
 from convzoo.core.arguments import Count, Fraction, Positive, PositiveFloat
 from convzoo.core.batch import Batch
-from convzoo.core.errors import RecipeError
+from convzoo.core.errors import DataError, RecipeError
+from convzoo.core.examples import Splits
 from convzoo.core.processes import gather_objects
 from convzoo.core.series import intervals
 from convzoo.core.task import Meter, Task
+from convzoo.core.text import did_you_mean
 from convzoo.ops.pieces import in_pieces
 
 TINY = 1e-9
@@ -92,32 +93,58 @@ class AnomalyDetection(Task):
             found.append(F.pad(both, (0, batch.target["counted"].shape[1] - length)))
         return torch.stack(found)
 
+    def require(self, splits: Splits) -> None:
+        """Validation rows to set the threshold by, and test rows that are judged at all.
+
+        Raises:
+            DataError: no stretch of a split is longer than what is not judged, or nothing in it is normal.
+        """
+        for split, stretches in (("val", splits.val), ("test", splits.test)):
+            longest = max(stretches, key=len)
+            if len(longest) <= self.settle:
+                raise DataError(
+                    f"{longest.source}: is the longest stretch of the {split} split and has {len(longest)} rows; "
+                    f"task.settle={self.settle} leaves none of them to judge: set it lower"
+                    + (", or data.val higher" if split == "val" else "")
+                )
+        if not any(bool(self._judged(stretch.anomalies, len(stretch)).any()) for stretch in splits.val):
+            raise DataError("the val split has no normal row to set the threshold by; give data.val more")
+
+    def _judged(self, anomalies: np.ndarray | None, length: int) -> np.ndarray:
+        """(time,) True for the normal steps that a threshold is set by."""
+        good = np.ones(length, dtype=bool) if anomalies is None else np.asarray(anomalies) != 1
+        # The first averages are of few steps and swing more than those that follow: the threshold is set by whole ones.
+        good[: max(self.settle, min(self.settle + self.smooth - 1, length - 1))] = False
+        return good
+
     def calibrate(self, model: nn.Module, batches: Iterable[Batch]) -> None:
         """Take deviations and threshold from the validation split; steps known to be wrong are left out."""
-        missed, normal, names = [], [], []
+        missed: list[Tensor] = []
+        normal: list[Tensor] = []
+        judged: list[Tensor] = []
+        names: list[str] = []
         for batch in batches:
             names += batch.target["series"]
             for row, length in enumerate(batch.target["counted"].sum(dim=1).tolist()):
+                anomalies = batch.target["anomalies"][row, :length].cpu().numpy()
                 missed.append(self._missed(model, batch, row, length).cpu())
-                normal.append(batch.target["anomalies"][row, :length].cpu() != 1)
+                normal.append(torch.from_numpy((anomalies != 1) & (np.arange(length) >= self.settle)))
+                judged.append(torch.from_numpy(self._judged(anomalies, length)))
         # Every process sees all, in one order, and so all choose the same.
-        missed, normal, names = ([e for part in gather_objects(own) for e in part] for own in (missed, normal, names))
-        for good in normal:
-            good[: self.settle] = False
-        pairs = list(zip(missed, normal, strict=True))
-        if self.residuals == "standardised" and pairs:
+        missed, normal, judged, names = (
+            [each for part in gather_objects(own) for each in part] for own in (missed, normal, judged, names)
+        )
+        if self.residuals == "standardised" and missed:
+            pairs = zip(missed, normal, strict=True)
             total = torch.stack([each[:, good].double().square().sum(dim=1) for each, good in pairs]).sum(dim=0)
             count = sum(int(good.sum()) for good in normal)
             self.deviations = (total / max(count, 1)).sqrt().clamp(min=1e-6).tolist()
-        # The first averages are of few steps and swing more than those that follow: the threshold is set by whole ones.
-        for good in normal:
-            good[: min(self.settle + self.smooth - 1, len(good) - 1)] = False
         scores: dict[str, list[Tensor]] = {"": []}
-        for name, (each, good) in zip(names, pairs, strict=True):
-            judged = self._score(self._error(each))[good]
-            scores[""].append(judged)
-            if self.scope == "series" and len(judged):
-                scores.setdefault(name, []).append(judged)
+        for name, each, good in zip(names, missed, judged, strict=True):
+            found = self._score(self._error(each))[good]
+            scores[""].append(found)
+            if self.scope == "series" and len(found):
+                scores.setdefault(name, []).append(found)
         if not sum(map(len, scores[""])):
             raise RecipeError(
                 "the validation split has no normal time step to set the threshold by; give data.val more"
@@ -163,22 +190,23 @@ class AnomalyDetection(Task):
             )
         stream: Any = model
         state = stream.start()
-        errors: deque[Tensor] = deque(maxlen=max(self.smooth, self.recent or 0))
+        short, long = _Last(self.smooth), _Last(self.recent or 1)
         for number, row in enumerate(rows):
+            if row.series and self.scope == "series" and row.series not in self.thresholds:
+                known = [name for name in self.thresholds if name]
+                raise RecipeError(
+                    f"--series: no threshold was set for {row.series!r}; {did_you_mean(row.series, known)}"
+                )
             values = torch.from_numpy(np.asarray(row.values, dtype=np.float32)).view(1, -1, 1)
             expected, state = stream.step(values, state)
+            score = 0.0
             if number >= self.settle:
-                errors.append(self._error((values - expected)[0])[:, 0])
-            score = float(self._recent_score(errors)) / self._threshold("") if errors else 0.0
+                error = self._error((values - expected)[0])[:, 0].double().cpu().numpy()
+                judged = short.mean_with(error)
+                if self.recent is not None:
+                    judged = judged / np.maximum(long.mean_with(error), TINY)
+                score = float(judged.mean() if self.across == "mean" else judged.max()) / self._threshold(row.series)
             yield {"time": row.time, "score": score, "alarm": score > 1}
-
-    def _recent_score(self, errors: Sequence[Tensor]) -> Tensor:
-        """The last step's score from the errors of the last steps."""
-        both = torch.stack(list(errors)).double()
-        judged = both[-self.smooth :].mean(dim=0)
-        if self.recent is not None:
-            judged = judged / both[-self.recent :].mean(dim=0).clamp(min=TINY)
-        return judged.mean() if self.across == "mean" else judged.amax()
 
     def decode(self, outputs: Float[Tensor, "batch two time"]) -> list[dict[str, Any]]:
         """The alarms of each series: rows from `start` up to, not including, `stop`, and the highest score between."""
@@ -227,6 +255,23 @@ class AnomalyDetection(Task):
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take back what `state` gave."""
         self.thresholds, self.deviations = dict(state.get("thresholds", {})), state.get("deviations")
+
+
+class _Last:
+    """The mean of the last so many rows, in a ring of them."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self.count = 0
+        self.kept: np.ndarray | None = None
+
+    def mean_with(self, row: np.ndarray) -> np.ndarray:
+        """Of this row and the last before it; of fewer at the beginning."""
+        if self.kept is None:
+            self.kept = np.zeros((self.rows, len(row)))
+        self.kept[self.count % self.rows] = row
+        self.count += 1
+        return self.kept[: self.count].mean(axis=0)
 
 
 def causal_mean(values: Float[Tensor, "channels time"], width: int) -> Float[Tensor, "channels time"]:

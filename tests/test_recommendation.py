@@ -287,14 +287,18 @@ def test_ease_is_its_closed_form(world):
     assert torch.equal(found.items, listed.items)
 
 
-def test_item_neighbours_are_cosines(world):
+@pytest.mark.parametrize(("neighbours", "activity"), [(None, 0.0), (None, 0.5), (3, 1.0)])
+def test_item_neighbours_are_cosines(world, neighbours, activity):
     splits, encoder = world
     had = np.zeros((120, 80))
     had[splits.train.wanted.users(), splits.train.wanted.items] = 1
     unit = had / np.maximum(np.linalg.norm(had, axis=0), 1e-9)
+    unit *= np.maximum(had.sum(axis=1, keepdims=True), 1) ** (-activity / 2)
     similar = unit.T @ unit
     np.fill_diagonal(similar, 0)
-    machine = ItemNeighbours(1000)
+    if neighbours is not None:
+        similar[similar < np.sort(similar, axis=0)[-neighbours]] = 0
+    machine = ItemNeighbours(neighbours, activity)
     machine.fit(splits.train, encoder.dims)
     found = machine.outputs(splits.test)
     for row, user in enumerate(list(splits.test)[:20]):

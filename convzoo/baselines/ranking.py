@@ -33,21 +33,27 @@ class Popularity(Baseline):
 
 
 class ItemNeighbours(Baseline):
-    """Item-based collaborative filtering (Sarwar et al. 2001, doi:10.1145/371920.372071; Deshpande & Karypis 2004): an item's
-    score is the sum of its cosines with those of its nearest items that the user had.
+    """Item-based collaborative filtering (Sarwar et al. 2001, doi:10.1145/371920.372071): an item's score is the sum of its
+    cosines with those of its nearest items that the user had. As in Deshpande & Karypis 2004 (doi:10.1145/963770.963776), who
+    has had much says less of what goes together: of a user with n items each weighs n^(-activity / 2).
 
     Args:
-        neighbours: nearest items of each item that count
+        neighbours: nearest items of each item that count; null: all
+        activity: 0: all users count alike (plain cosines); 1: each user's row has unit length
     """
 
-    def __init__(self, neighbours: Positive = 100) -> None:
+    def __init__(self, neighbours: Positive | None = None, activity: NonNegative = 0.5) -> None:
         self.neighbours = neighbours
+        self.activity = activity
 
     def fit(self, examples: Sequence[User], dims: Mapping[str, Any]) -> None:
         """The nearest items of each, a block of items at a time."""
         self.had = _matrix(dims["known"], dims["items"])
-        scale = 1 / np.sqrt(np.maximum(np.asarray(self.had.sum(axis=0)).ravel(), 1))
-        scaled = (self.had @ scipy.sparse.diags(scale.astype(np.float32))).tocsc()
+        users, items = (
+            np.maximum(np.asarray(self.had.sum(axis=axis)).ravel(), 1).astype(np.float32) for axis in (1, 0)
+        )
+        scaled = scipy.sparse.diags(users ** (-self.activity / 2)) @ self.had @ scipy.sparse.diags(items**-0.5)
+        scaled = scaled.tocsc()
         blocks = []
         for first in range(0, dims["items"], _BLOCK):
             similar = (scaled[:, first : first + _BLOCK].T @ scaled).tocsr()
@@ -55,7 +61,7 @@ class ItemNeighbours(Baseline):
                 begin, end = similar.indptr[row], similar.indptr[row + 1]
                 values = similar.data[begin:end]
                 values[similar.indices[begin:end] == first + row] = 0  # its cosine with itself
-                if len(values) > self.neighbours:
+                if self.neighbours and len(values) > self.neighbours:
                     values[np.argpartition(values, -self.neighbours)[: -self.neighbours]] = 0
             similar.eliminate_zeros()
             blocks.append(similar)

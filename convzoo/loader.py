@@ -1,6 +1,6 @@
 """From examples to batches: the order, the cache, the buckets and the workers. Every position is computed, none replayed."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -124,15 +124,22 @@ class Loader:
     def steps(self, epoch: int, start: int = 0) -> Iterator[list[Batch]]:
         """The steps of an epoch from step `start`: for each, this process's micro-batches (none where there are too few)."""
         order = self._order(epoch)
+        steps = (self._requests(order[number], epoch) for number in range(start, len(order)))
+        if self._inline or len(order) - start < 2:
+            # Requests are made when a step is due: the lists of Python numbers of an epoch would outweigh small examples.
+            for step in steps:
+                yield [self.encode(request) for request in step]
+            return
+        planned = list(steps)
+        batches = self._in_workers([request for step in planned for request in step])
+        for step in planned:
+            yield [next(batches) for _ in step]
 
-        # Parts and their lists of Python numbers are made when a batch is due: those of an epoch would outweigh small examples.
-        def parts(number: int) -> list[np.ndarray]:
-            return [part for part in np.array_split(order[number], self.parts)[self.rank :: self.world] if len(part)]
-
-        every = (part for number in range(start, len(order)) for part in parts(number))
-        batches = self._fulfil(every, lambda part: Request(part.tolist(), Draws(self.seed, epoch, part.tolist())))
-        for number in range(start, len(order)):
-            yield [next(batches) for _ in parts(number)]
+    def _requests(self, chosen: np.ndarray, epoch: int) -> list[Request]:
+        """This process's micro-batches of a step."""
+        parts = [chosen] if self.parts == 1 else np.array_split(chosen, self.parts)[self.rank :: self.world]
+        mine = [part.tolist() for part in parts if len(part)]
+        return [Request(indices, Draws(self.seed, epoch, indices)) for indices in mine]
 
     def all(self) -> Iterator[tuple[Sequence[int], Batch]]:
         """This process's share of the split, each example once and not augmented, with the examples' indices."""
@@ -144,8 +151,10 @@ class Loader:
             order = _by_length(order, lengths)
         mine = order[self.rank :: self.world]
         chunks = self._by_tokens(mine) if self.batch_tokens else _alike(mine, lengths, self.batch_size)
-        batches = self._fulfil(chunks, lambda chunk: Request(chunk.tolist(), None))
-        return zip((chunk.tolist() for chunk in chunks), batches, strict=True)
+        requests = [Request(chunk.tolist(), None) for chunk in chunks]
+        inline = self._inline or len(requests) < 2
+        batches = map(self.encode, requests) if inline else self._in_workers(requests)
+        return zip((request.indices for request in requests), batches, strict=True)
 
     def encode(self, request: Request) -> Batch:
         """One batch, prepared anew where it is not in the cache."""
@@ -184,17 +193,18 @@ class Loader:
             longest = grown
         return [part for part in np.split(indices, cuts) if len(part)]
 
-    def _fulfil(self, parts: Iterable[np.ndarray], request: Callable[[np.ndarray], Request]) -> Iterator[Batch]:
-        inline = self.items is not None or not self.encoder.cached or self.workers == 0
-        if inline or len(parts := list(parts)) < 2:
-            yield from map(self.encode, map(request, parts))
-            return
+    @property
+    def _inline(self) -> bool:
+        """Whether batches are made in this process: what is prepared already needs no workers."""
+        return self.items is not None or not self.encoder.cached or self.workers == 0
+
+    def _in_workers(self, requests: list[Request]) -> Iterator[Batch]:
         from torch.utils.data import DataLoader
 
         # The sampler hands whole requests to the workers, so that a worker encodes a batch and its draws are the same.
         loader: DataLoader = DataLoader(
             _InWorkers(self),
-            sampler=[request(part) for part in parts],
+            sampler=requests,
             batch_size=None,
             num_workers=self.workers,
             collate_fn=_as_it_is,

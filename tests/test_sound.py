@@ -668,13 +668,13 @@ def test_manifests(tmp_path: Path) -> None:
 WRONG_MANIFESTS: list[tuple[str, list[str], str]] = [
     ("path,label", ["s/0.wav,a", "s/gone.wav,b"], "manifest.csv:3: 's/gone.wav' is not there"),
     ("path,text", ["s/0.wav,a"], "which column is the label? it has path, text; say data.label=COLUMN"),
-    ("sound,label", ["s/0.wav,a"], "which column is the path of the sound?"),
-    ("path,label,split", ["s/0.wav,a,train", "s/1.wav,b,trian"], "manifest.csv:3: the split is 'trian'"),
+    ("sound,label", ["s/0.wav,a"], "which column is the sound?"),
+    ("path,label,split", ["s/0.wav,a,train", "s/1.wav,b,trian"], "manifest.csv:3: column 'split' says 'trian'"),
     ("path,label,split", ["s/0.wav,a,train", "s/0.wav,a,test"], "stands in both train and test"),
     ("path,label,split", ["s/0.wav,a,train", "s/1.wav,a,train"], "the test split has no rows"),
     ("path,label", ["s/0.wav,"], "manifest.csv:2: the label is empty"),
     ("path,label", [",a"], "manifest.csv:2: the path is empty"),
-    ("path,label", ["s/0.wav,a,b"], "manifest.csv:2: has 3 fields, the heading 2"),
+    ("path,label", ["s/0.wav,a,b"], "manifest.csv:2: has 3 fields, expected 2"),
     ("path,label", [], "holds no rows"),
     ("path,label", ["s/0.wav,a", "s/1.wav,b"], "needs at least 3"),
 ]

@@ -1,5 +1,6 @@
 """How text is cut into words, for encoders and for the opponents that they are held against."""
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -39,3 +40,8 @@ def join_words(words: Sequence[str], before: set[str], after: set[str]) -> str:
         text += word if last is None or word in before or last in after else f" {word}"
         last = word
     return text
+
+
+def fingerprint(text: str) -> str:
+    """Equal texts, whatever their case and spaces, have equal fingerprints."""
+    return hashlib.sha256(" ".join(text.lower().split()).encode()).hexdigest()[:16]

@@ -1,7 +1,5 @@
 """Manifests: tables that name sound files and what is said in them."""
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -9,11 +7,12 @@ from typing import ClassVar
 from convzoo.core.arguments import Count, Fraction
 from convzoo.core.audio import Audio
 from convzoo.core.errors import DataError
-from convzoo.core.examples import Splits, read_lines
+from convzoo.core.examples import Splits
 from convzoo.core.files import sha256_of
 from convzoo.core.reader import Reader
-from convzoo.core.text import did_you_mean
+from convzoo.ops.columns import split_named
 from convzoo.ops.splitting import carve_validation, splits_of
+from convzoo.readers.tables import read_table
 
 USUAL = {
     "sound": ("path", "file", "filename", "file_name", "audio", "wav"),
@@ -21,10 +20,6 @@ USUAL = {
     "group": ("speaker", "group", "speaker_id", "client_id"),
     "split": ("split", "set", "subset"),
 }
-SPLIT_NAMES = {
-    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val", "test": "test",
-    "testing": "test",
-}  # fmt: skip
 
 
 class AudioTable(Reader):
@@ -98,48 +93,21 @@ class AudioTable(Reader):
         return splits if splits.val else carve_validation(splits, self.val, self.seed, _prints(splits.train))
 
     def _rows(self, splits: bool = True) -> list[tuple[str | None, Audio]]:
-        text = "\n".join(read_lines(self.path)).removeprefix("\ufeff")
-        delimiter = "\t" if self.path.suffix.lower() == ".tsv" else ","
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        try:
-            heading = [name.strip() for name in next(reader, [])]
-            places = {role: self._place(role, heading) for role in USUAL}
-            found = []
-            for fields in reader:
-                if not fields:
-                    continue
-                where = f"{self.path}:{reader.line_num}"
-                if len(fields) != len(heading):
-                    raise DataError(f"{where}: has {len(fields)} fields, the heading {len(heading)}")
-                values = {role: None if at is None else fields[at].strip() for role, at in places.items()}
-                found.append((self._part(where, values["split"]) if splits else None, self._example(where, values)))
-        except csv.Error as error:
-            raise DataError(f"{self.path}:{reader.line_num}: is not valid CSV ({error})") from None
+        table = read_table(self.path)
+        names = {
+            role: table.find(role, self.columns[role], usual, role in ("sound", "label"))
+            for role, usual in USUAL.items()
+        }
+        found = []
+        for row in range(len(table)):
+            where = table.place(row)
+            values = {role: None if name is None else table.columns[name][row].strip() for role, name in names.items()}
+            split = values["split"] if splits else None
+            part = None if split is None else split_named(where, str(names["split"]), split)
+            found.append((part, self._example(where, values)))
         if not found:
             raise DataError(f"{self.path}: holds no rows")
         return found
-
-    def _place(self, role: str, heading: Sequence[str]) -> int | None:
-        wanted = self.columns[role]
-        if wanted is not None:
-            if wanted not in heading:
-                raise DataError(f"{self.path}: has no column {wanted!r}; {did_you_mean(wanted, heading)}")
-            return heading.index(wanted)
-        folded = [name.lower() for name in heading]
-        at = next((folded.index(name) for name in USUAL[role] if name in folded), None)
-        if at is None and role in ("sound", "label"):
-            what = "path of the sound" if role == "sound" else "label"
-            raise DataError(
-                f"{self.path}: which column is the {what}? it has {', '.join(heading) or 'no heading'}; say data.{role}=COLUMN"
-            )
-        return at
-
-    def _part(self, where: str, value: str | None) -> str | None:
-        if value is None:
-            return None
-        if value.lower() not in SPLIT_NAMES:
-            raise DataError(f"{where}: the split is {value!r}; it should be train, val or test")
-        return SPLIT_NAMES[value.lower()]
 
     def _example(self, where: str, values: dict[str, str | None]) -> Audio:
         name, label = values["sound"], values["label"]

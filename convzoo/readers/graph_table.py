@@ -15,7 +15,8 @@ from convzoo.core.files import sha256_of
 from convzoo.core.graphs import Graph, Node, Nodes, make_edges
 from convzoo.core.reader import Reader
 from convzoo.core.text import first_line, nearest
-from convzoo.ops.splitting import split_by_group
+from convzoo.ops.columns import SPLIT_NAMES
+from convzoo.ops.splitting import NAMES, split_by_group
 from convzoo.readers.tables import SUFFIXES, Table, read_table
 
 ID = ("id", "node", "node_id", "name")
@@ -23,9 +24,6 @@ LABEL = ("label", "class", "category", "target", "community", "department")
 SOURCE = ("source", "src", "from", "u", "node1", "id1", "citing")
 TARGET = ("target", "dst", "to", "v", "node2", "id2", "cited")
 WEIGHT = ("weight", "w", "value", "strength")
-SPLITS = {
-    "train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2,
-}  # fmt: skip
 MOST_VALUES = 100
 """A text column with more different values than this is an address or a name, not a kind: it tells nothing about others."""
 
@@ -301,13 +299,13 @@ def _homes(nodes: Table, split: str) -> np.ndarray:
     home = np.full(len(nodes), -1)
     for row, value in enumerate(nodes.columns[split]):
         word = "" if value is None else str(value).strip().lower()
-        if word in SPLITS:
-            home[row] = SPLITS[word]
+        if word in SPLIT_NAMES:
+            home[row] = NAMES.index(SPLIT_NAMES[word])
         elif word not in ("", "none"):
             raise DataError(
                 f"{nodes.place(row)}: column {split!r} says {word!r}; it should say train, val, test or nothing"
             )
-    for number, name in enumerate(("train", "val", "test")):
+    for number, name in enumerate(NAMES):
         if not (home == number).any():
             raise DataError(
                 f"{nodes.path}: the {name} split has no nodes; column {split!r} should say {name} somewhere"

@@ -1,6 +1,5 @@
 """Parallel texts: two files line by line, tables and JSON lines with two columns, or a folder of these by split."""
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,12 +12,11 @@ from convzoo.core.files import sha256_of
 from convzoo.core.reader import Reader
 from convzoo.core.text import did_you_mean
 from convzoo.core.translation import Pair, read_text_lines
+from convzoo.ops.columns import SPLIT_NAMES, find_column
 from convzoo.ops.splitting import carve_validation, splits_of
+from convzoo.ops.words import fingerprint
 
 TABLES = (".tsv", ".jsonl", ".ndjson")
-SPLIT_NAMES = {
-    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val", "test": "test",
-}  # fmt: skip
 SOURCES = ("source", "src", "input")
 TARGETS = ("target", "tgt", "translation", "output")
 
@@ -219,20 +217,7 @@ class ParallelText(Reader):
 
     def _field(self, path: Path, names: Sequence[str], role: str) -> str:
         given, usual = (self.source, SOURCES) if role == "source" else (self.target, TARGETS)
-        if given is not None:
-            if given not in names:
-                raise DataError(f"{path}: has no column {given!r} for the {role}; {did_you_mean(given, names)}")
-            return given
-        folded = {name.strip().lower(): name for name in names}
-        for name in usual:
-            if name in folded:
-                return folded[name]
-        raise DataError(f"{path}: which column is the {role}? it has {', '.join(names)}; say data.{role}=COLUMN")
-
-
-def fingerprint(text: str) -> str:
-    """Equal texts, whatever their case and spaces, have equal fingerprints."""
-    return hashlib.sha256(" ".join(text.lower().split()).encode()).hexdigest()[:16]
+        return find_column(path, role, names, given, usual)
 
 
 def _plain(path: Path) -> Path:

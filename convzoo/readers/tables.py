@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from convzoo.core.errors import DataError
-from convzoo.core.text import did_you_mean, first_line
+from convzoo.core.text import first_line
+from convzoo.ops.columns import find_column, optional_column
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
 
@@ -40,17 +41,10 @@ class Table:
         Raises:
             DataError: there is none.
         """
-        if given is not None:
-            if given not in self.columns:
-                raise DataError(f"{self.path}: has no column {given!r}; {did_you_mean(given, self.columns)}")
-            return given
-        folded = {name.strip().lower(): name for name in self.columns}
-        found = next((folded[name] for name in usual if name in folded), None)
-        if found is None and needed:
-            raise DataError(
-                f"{self.path}: which column is the {role}? it has {', '.join(self.columns)}; say data.{role}=COLUMN"
-            )
-        return found
+        names = list(self.columns)
+        if needed:
+            return find_column(self.path, role, names, given, usual)
+        return optional_column(self.path, names, given, usual)
 
     def ids(self, name: str) -> list[str]:
         """A column of ids as text.

@@ -1,7 +1,6 @@
 """Tables of texts: CSV, TSV, JSONL and Parquet."""
 
 import csv
-import hashlib
 import io
 import json
 from collections.abc import Iterator, Sequence
@@ -13,15 +12,14 @@ from convzoo.core.errors import DataError
 from convzoo.core.examples import Splits, Text
 from convzoo.core.files import sha256_of
 from convzoo.core.reader import Reader
-from convzoo.core.text import did_you_mean, first_line
+from convzoo.core.text import first_line
+from convzoo.ops.columns import SPLIT_NAMES, find_column, optional_column, split_named
 from convzoo.ops.splitting import carve_validation, splits_of
+from convzoo.ops.words import fingerprint
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 TEXT_COLUMNS = ("text", "sentence", "review", "message", "question", "content", "tweet", "title")
 LABEL_COLUMNS = ("label", "class", "category", "target", "sentiment", "topic")
-SPLIT_NAMES = {
-    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val", "test": "test",
-}  # fmt: skip
 Row = tuple[str, dict[str, Any]]
 
 
@@ -101,15 +99,12 @@ class TextTable(Reader):
         files = {str(self.path): {"sha256": sha256_of(self.path)}}
         if self.split is None:
             examples = self._examples(self.path, rows)
-            prints = [_fingerprint(example.text) for example in examples]
+            prints = [fingerprint(example.text) for example in examples]
             return splits_of(examples, self.val, self.test, self.seed, files, prints)
-        self._require(self.path, rows, self.split)
+        find_column(self.path, "split", list(rows[0][1]), self.split, ())
         parts: dict[str, list[Row]] = {"train": [], "val": [], "test": []}
         for source, row in rows:
-            name = str(row.get(self.split)).strip().lower()
-            if name not in SPLIT_NAMES:
-                raise DataError(f"{source}: column {self.split!r} says {name!r}; it should say train, val or test")
-            parts[SPLIT_NAMES[name]].append((source, row))
+            parts[split_named(source, self.split, str(row.get(self.split)))].append((source, row))
         return self._finish({name: self._examples(self.path, part) for name, part in parts.items()}, files)
 
     def _read_folder(self) -> Splits:
@@ -127,17 +122,17 @@ class TextTable(Reader):
                 raise DataError(f"{self.path}: the {name} split has no examples")
         given = Splits(parts["train"], parts["val"], parts["test"], origin="as given", files=files)
         if not given.val:
-            prints = [_fingerprint(example.text) for example in given.train]
+            prints = [fingerprint(example.text) for example in given.train]
             given = carve_validation(given, self.val, self.seed, prints)
         return given
 
     def _examples(self, path: Path, rows: Sequence[Row]) -> list[Text]:
         if not rows:
             return []
-        text = self._column(path, rows, "text", self.text, TEXT_COLUMNS)
-        label = self._column(path, rows, "label", self.label, LABEL_COLUMNS)
-        if self.group is not None:
-            self._require(path, rows, self.group)
+        names = list(rows[0][1])
+        text = find_column(path, "text", names, self.text, TEXT_COLUMNS)
+        label = find_column(path, "label", names, self.label, LABEL_COLUMNS)
+        optional_column(path, names, self.group, ())
         found = []
         for source, row in rows:
             if row.get(text) is None or row.get(label) in (None, ""):
@@ -147,21 +142,6 @@ class TextTable(Reader):
             group = str(row.get(self.group)) if self.group and row.get(self.group) not in (None, "") else None
             found.append(Text(words, str(row[label]), group, source))
         return found
-
-    def _column(self, path: Path, rows: Sequence[Row], role: str, given: str | None, usual: Sequence[str]) -> str:
-        if given is not None:
-            self._require(path, rows, given, role)
-            return given
-        names = list(rows[0][1])
-        folded = {name.strip().lower(): name for name in names}
-        for name in usual:
-            if name in folded:
-                return folded[name]
-        raise DataError(f"{path}: which column is the {role}? it has {', '.join(names)}; say data.{role}=COLUMN")
-
-    def _require(self, path: Path, rows: Sequence[Row], column: str, role: str | None = None) -> None:
-        if column not in rows[0][1]:
-            raise DataError(f"{path}: has no column {column!r}; {did_you_mean(column, rows[0][1])}")
 
     def _rows(self, path: Path) -> Iterator[Row]:
         suffix = path.suffix.lower()
@@ -229,8 +209,3 @@ class TextTable(Reader):
             raise DataError(f"{path}: cannot be read as Parquet ({first_line(error)})") from None
         for number, row in enumerate(table.to_pylist(), start=1):
             yield f"{path}:{number}", row
-
-
-def _fingerprint(text: str) -> str:
-    """Equal texts, whatever their case and spaces, have equal fingerprints."""
-    return hashlib.sha256(" ".join(text.lower().split()).encode()).hexdigest()[:16]

@@ -1,0 +1,59 @@
+"""Columns of people's tables: which one plays which role, and which split a word names."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from convzoo.core.errors import DataError
+from convzoo.core.text import did_you_mean
+
+SPLIT_NAMES = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val", "test": "test",
+    "testing": "test",
+}  # fmt: skip
+"""What people call the splits."""
+
+
+def find_column(path: str | Path, role: str, names: Sequence[str], given: str | None, usual: Collection[str]) -> str:
+    """The column of a role: as given, else the first of the usual names that is there, whatever its case.
+
+    Args:
+        path: of the table, for the fault
+        role: the setting that names the column: `label` for `data.label`
+        names: the table's columns
+        given: what the setting says
+        usual: what such a column is usually called
+
+    Raises:
+        DataError: there is no such column.
+    """
+    found = optional_column(path, names, given, usual)
+    if found is None:
+        has = ", ".join(names) or "no heading"
+        raise DataError(f"{path}: which column is the {role}? it has {has}; say data.{role}=COLUMN")
+    return found
+
+
+def optional_column(path: str | Path, names: Sequence[str], given: str | None, usual: Collection[str]) -> str | None:
+    """As `find_column`, for a role that a table may lack: None where nobody named it and no usual name is there.
+
+    Raises:
+        DataError: the given column is not there.
+    """
+    if given is not None:
+        if given not in names:
+            raise DataError(f"{path}: has no column {given!r}; {did_you_mean(given, names)}")
+        return given
+    folded = {name.strip().lower(): name for name in names}
+    return next((folded[name] for name in usual if name in folded), None)
+
+
+def split_named(where: str, column: str, word: str) -> str:
+    """`train`, `val` or `test`.
+
+    Raises:
+        DataError: the word names none of them.
+    """
+    name = word.strip().lower()
+    if name not in SPLIT_NAMES:
+        raise DataError(f"{where}: column {column!r} says {word!r}; it should say train, val or test")
+    return SPLIT_NAMES[name]

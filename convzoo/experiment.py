@@ -367,21 +367,22 @@ def _run_repeated(
 
 
 def read_predictions(path: Path) -> list[dict[str, Any]]:
-    """The rows of a `predictions.csv`, with numbers and mappings as such."""
+    """The rows of a `predictions.csv`, with numbers and mappings as such. A column with any cell that is text is text."""
     import csv
     import json
 
-    def value(text: str) -> Any:
-        try:
-            return json.loads(text)
-        except ValueError:
-            return text
-
     with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return [
-        {k: text if k in ("source", "label", "true_label") else value(text) for k, text in row.items()} for row in rows
-    ]
+        rows: list[dict[str, Any]] = list(csv.DictReader(file))
+    for name in rows[0] if rows else ():
+        if name in ("source", "label", "true_label"):
+            continue
+        try:
+            values = [json.loads(row[name]) if row[name] else "" for row in rows]
+        except ValueError:
+            continue
+        for row, value in zip(rows, values, strict=True):
+            row[name] = value
+    return rows
 
 
 def _mean_and_spread(rows: Sequence[Mapping[str, float]]) -> tuple[dict[str, float], dict[str, float]]:

@@ -194,7 +194,7 @@ def make_lesion(random: np.random.Generator, kind: str, half_axes: np.ndarray, d
     axes = radius * np.exp(elongation * np.array([2 / 3, -1 / 3, -1 / 3]))
     # Lesions that would grow through the skull would be cut, and smaller: one that fits is looked for.
     tries = [(_direction(random, 1)[0] * depth * half_axes, _any_turn(random)) for _ in range(60)]
-    centre, turn = min(tries, key=lambda found: max(0.8, _reach(*found, axes, half_axes)))
+    centre, turn = min(tries, key=lambda found: max(0.8, _reach(found[0], found[1], axes, half_axes)))
     return Lesion(kind, depth, float(elongation), centre, axes, turn)
 
 

@@ -62,6 +62,8 @@ PARTS: dict[str, dict[str, str]] = {
         "separable_cnn1d": "convzoo.models.separable_cnn1d:SeparableCNN1d",
         "graph_network": "convzoo.models.graph_network:GraphNetwork",
         "lightgcn": "convzoo.models.lightgcn:LightGCN",
+        "resnet3d": "convzoo.models.resnet3d:ResNet3d",
+        "monai_classifier": "convzoo.models.monai_classifier:MonaiClassifier",
     },
     "task": {
         "classification": "convzoo.tasks.classification:Classification",
@@ -90,6 +92,9 @@ PARTS: dict[str, dict[str, str]] = {
         "feature_mlp": "convzoo.baselines.graph:FeatureMLP",
         "label_propagation": "convzoo.baselines.graph:LabelPropagation",
         "mfcc_logistic_regression": "convzoo.baselines.audio:MfccLogisticRegression",
+        "histogram_logistic_regression": "convzoo.baselines.volume:HistogramLogisticRegression",
+        "eigen_volume_svm": "convzoo.baselines.volume:EigenVolumeSVM",
+        "shape_logistic_regression": "convzoo.baselines.volume:ShapeLogisticRegression",
     },
 }
 
@@ -100,6 +105,8 @@ EXTRAS: dict[str, str] = {
     "model.graph_network": "graph",
     "encoder.audio": "audio",
     "baseline.mfcc_logistic_regression": "audio",
+    "encoder.volume": "medical",
+    "model.monai_classifier": "medical",
 }
 """Parts that need an optional library: 'kind.name' -> the extra that brings it."""
 

@@ -82,8 +82,9 @@ class EigenVolumeSVM(Baseline):
         """(examples, side³), in units of each volume's bright part."""
         rows = []
         for example in examples:
-            volume, _ = ops.oriented(*example.read())
-            small = ops.resized(ops.cropped_to_body(volume), [self.side] * 3)
+            volume, affine = ops.oriented(*example.read())
+            body, _ = ops.cropped_to_body(volume, affine)
+            small = ops.resized(body, [self.side] * 3)
             rows.append(ops.normalised(small, "head").flatten().numpy())
         return np.stack(rows)
 

@@ -122,12 +122,15 @@ def shape_features(voxels: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Volume and shape of what is brighter than half the brightest voxel, as `ShapeLogisticRegression` names them."""
     import scipy.ndimage
 
-    body = np.pad(voxels > voxels.max() / 2, 1)
+    body = voxels > voxels.max() / 2
     if not body.any():
         return np.zeros(16)
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     each = float(np.prod(spacing))
-    places = np.argwhere(body) * spacing
+    index = np.argwhere(body)
+    places = index * spacing
+    low, high = index.min(axis=0), index.max(axis=0) + 1
+    body = np.pad(body[tuple(map(slice, low, high))], 1)
     volume = len(places) * each
     # Faces between the body and what is not the body, with their areas.
     surface = sum(

@@ -65,7 +65,7 @@ class MedMNIST3D(Reader):
             DataError: no such file, an array is absent or has another shape, or labels are no whole numbers.
         """
         if self.path is None:
-            folder, files = benchmark_folder("adrenalmnist3d", None)
+            folder, files = benchmark_folder("medmnist3d", None)
             path = folder / "adrenalmnist3d_64.npz"
         else:
             path = Path(self.path)

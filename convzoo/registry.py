@@ -32,6 +32,11 @@ PARTS: dict[str, dict[str, str]] = {
         "fsdd": "convzoo.readers.fsdd:Fsdd",
         "audio_table": "convzoo.readers.audio_table:AudioTable",
         "audio_folder": "convzoo.readers.audio_folder:AudioFolder",
+        "phantoms": "convzoo.generated.phantoms:Phantoms",
+        "decathlon": "convzoo.readers.decathlon:Decathlon",
+        "volume_table": "convzoo.readers.volume_table:VolumeTable",
+        "volume_folder": "convzoo.readers.volume_folder:VolumeFolder",
+        "medmnist3d": "convzoo.readers.medmnist3d:MedMNIST3D",
     },
     "encoder": {
         "series": "convzoo.encoders.series:SeriesEncoder",
@@ -41,6 +46,7 @@ PARTS: dict[str, dict[str, str]] = {
         "graph": "convzoo.encoders.graph:GraphEncoder",
         "interactions": "convzoo.encoders.interactions:InteractionEncoder",
         "audio": "convzoo.encoders.audio:AudioEncoder",
+        "volume": "convzoo.encoders.volume:VolumeEncoder",
     },
     "model": {
         "tcn1d": "convzoo.models.tcn1d:TCN1d",
@@ -56,6 +62,8 @@ PARTS: dict[str, dict[str, str]] = {
         "separable_cnn1d": "convzoo.models.separable_cnn1d:SeparableCNN1d",
         "graph_network": "convzoo.models.graph_network:GraphNetwork",
         "lightgcn": "convzoo.models.lightgcn:LightGCN",
+        "resnet3d": "convzoo.models.resnet3d:ResNet3d",
+        "monai_classifier": "convzoo.models.monai_classifier:MonaiClassifier",
     },
     "task": {
         "classification": "convzoo.tasks.classification:Classification",
@@ -84,6 +92,9 @@ PARTS: dict[str, dict[str, str]] = {
         "feature_mlp": "convzoo.baselines.graph:FeatureMLP",
         "label_propagation": "convzoo.baselines.graph:LabelPropagation",
         "mfcc_logistic_regression": "convzoo.baselines.audio:MfccLogisticRegression",
+        "histogram_logistic_regression": "convzoo.baselines.volume:HistogramLogisticRegression",
+        "eigen_volume_svm": "convzoo.baselines.volume:EigenVolumeSVM",
+        "shape_logistic_regression": "convzoo.baselines.volume:ShapeLogisticRegression",
     },
 }
 
@@ -94,6 +105,8 @@ EXTRAS: dict[str, str] = {
     "model.graph_network": "graph",
     "encoder.audio": "audio",
     "baseline.mfcc_logistic_regression": "audio",
+    "encoder.volume": "medical",
+    "model.monai_classifier": "medical",
 }
 """Parts that need an optional library: 'kind.name' -> the extra that brings it."""
 

@@ -41,3 +41,20 @@ def import_torch_geometric() -> Any:
         warnings.simplefilter("ignore")
         import torch_geometric.nn
     return torch_geometric.nn
+
+
+def import_monai() -> Any:
+    """monai.transforms, without the warnings that it sets off in other libraries while it is imported.
+
+    Raises:
+        RecipeError: MONAI is not installed.
+    """
+    from convzoo.core.errors import RecipeError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import monai.transforms
+    except ImportError:
+        raise RecipeError("volumes need monai: pip install 'convzoo[medical]'") from None
+    return monai.transforms

@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -36,6 +37,7 @@ from convzoo.runs import (
     save_state,
     save_weights,
     start_folder,
+    without_arrays,
     write_table,
 )
 from convzoo.trainer import Stopped, Trainer
@@ -163,11 +165,12 @@ def check_splits(splits: Splits) -> None:
 def loaders(experiment: Experiment, devices: Devices) -> dict[str, Loader]:
     """A loader for each split."""
     train = experiment.recipe.train
+    size = _batch_size(experiment)
     found = {}
     for name, examples in experiment.splits:
         pieces = experiment.encoder.pieces(examples) if name == "train" else examples
         found[name] = Loader(
-            pieces, experiment.encoder, train.batch_size, train.seed, train.accumulate if name == "train" else 1,
+            pieces, experiment.encoder, size, train.seed, train.accumulate if name == "train" else 1,
             train.bucket, devices.rank, devices.world, train.workers, train.cache_gigabytes * 1e9, train.batch_tokens,
         )  # fmt: skip
     if len(found["train"].examples) < found["train"].parts:
@@ -175,6 +178,16 @@ def loaders(experiment: Experiment, devices: Devices) -> dict[str, Loader]:
             f"{len(found['train'].examples)} training examples are too few for {found['train'].parts} parts"
         )
     return found
+
+
+def _batch_size(experiment: Experiment) -> int:
+    chosen = experiment.recipe.train.batch_size
+    if chosen != "auto":
+        return chosen
+    advised = experiment.encoder.dims.get("batch_size")
+    if advised is None:
+        raise RecipeError(f"train.batch_size: encoder {experiment.recipe.encoder.name} advises none; set a number")
+    return int(advised)
 
 
 def calibrate(trainer: Trainer, loader: Loader) -> None:
@@ -191,7 +204,7 @@ def predictions(trainer: Trainer, loader: Loader) -> list[dict[str, Any]]:
         decoded = zip(indices, trainer.task.read_target(target), trainer.task.decode(outputs), strict=True)
         mine += [
             (index, {"index": index, "source": getattr(loader.examples[index], "source", "")}
-             | {f"true_{key}": value for key, value in truth.items()} | prediction)
+             | {f"true_{key}": value for key, value in truth.items()} | without_arrays(prediction))
             for index, truth, prediction in decoded
         ]  # fmt: skip
     gathered = [row for rows in trainer.devices.gather(mine) for row in rows]
@@ -278,6 +291,8 @@ def _run_once(
         TensorBoardListener(folder),
         *listeners(experiment.task.best_by),
     ]
+    if devices.is_main and listeners is not _no_listeners and experiment.encoder.advice():
+        print(experiment.encoder.advice(), file=sys.stderr, flush=True)
     checkpoints = folder / "checkpoints"
     trainer = Trainer(
         experiment.model, experiment.task, recipe.train, devices, split["train"], split["val"], checkpoints, heard

@@ -41,6 +41,7 @@ PARTS: dict[str, dict[str, str]] = {
         "graph": "convzoo.encoders.graph:GraphEncoder",
         "interactions": "convzoo.encoders.interactions:InteractionEncoder",
         "audio": "convzoo.encoders.audio:AudioEncoder",
+        "segmentation": "convzoo.encoders.segmentation:SegmentationEncoder",
     },
     "model": {
         "tcn1d": "convzoo.models.tcn1d:TCN1d",
@@ -56,6 +57,7 @@ PARTS: dict[str, dict[str, str]] = {
         "separable_cnn1d": "convzoo.models.separable_cnn1d:SeparableCNN1d",
         "graph_network": "convzoo.models.graph_network:GraphNetwork",
         "lightgcn": "convzoo.models.lightgcn:LightGCN",
+        "unet": "convzoo.models.unet:UNet",
     },
     "task": {
         "classification": "convzoo.tasks.classification:Classification",
@@ -63,6 +65,7 @@ PARTS: dict[str, dict[str, str]] = {
         "nab_detection": "convzoo.tasks.nab_detection:NabDetection",
         "translation": "convzoo.tasks.translation:Translation",
         "ranking": "convzoo.tasks.ranking:RankItems",
+        "segmentation": "convzoo.tasks.segmentation:Segmentation",
     },
     "baseline": {
         "always": "convzoo.baselines.anomalies:Always",
@@ -84,6 +87,8 @@ PARTS: dict[str, dict[str, str]] = {
         "feature_mlp": "convzoo.baselines.graph:FeatureMLP",
         "label_propagation": "convzoo.baselines.graph:LabelPropagation",
         "mfcc_logistic_regression": "convzoo.baselines.audio:MfccLogisticRegression",
+        "background": "convzoo.baselines.segmentation:Background",
+        "mean_atlas": "convzoo.baselines.segmentation:MeanAtlas",
     },
 }
 
@@ -93,6 +98,7 @@ EXTRAS: dict[str, str] = {
     "task.translation": "translation",
     "model.graph_network": "graph",
     "encoder.audio": "audio",
+    "encoder.segmentation": "medical",
     "baseline.mfcc_logistic_regression": "audio",
 }
 """Parts that need an optional library: 'kind.name' -> the extra that brings it."""

@@ -32,6 +32,11 @@ PARTS: dict[str, dict[str, str]] = {
         "fsdd": "convzoo.readers.fsdd:Fsdd",
         "audio_table": "convzoo.readers.audio_table:AudioTable",
         "audio_folder": "convzoo.readers.audio_folder:AudioFolder",
+        "phantoms": "convzoo.generated.phantoms:Phantoms",
+        "decathlon": "convzoo.readers.decathlon:Decathlon",
+        "volume_table": "convzoo.readers.volume_table:VolumeTable",
+        "volume_folder": "convzoo.readers.volume_folder:VolumeFolder",
+        "medmnist3d": "convzoo.readers.medmnist3d:MedMNIST3D",
     },
     "encoder": {
         "series": "convzoo.encoders.series:SeriesEncoder",
@@ -41,6 +46,7 @@ PARTS: dict[str, dict[str, str]] = {
         "graph": "convzoo.encoders.graph:GraphEncoder",
         "interactions": "convzoo.encoders.interactions:InteractionEncoder",
         "audio": "convzoo.encoders.audio:AudioEncoder",
+        "volume": "convzoo.encoders.volume:VolumeEncoder",
         "segmentation": "convzoo.encoders.segmentation:SegmentationEncoder",
     },
     "model": {

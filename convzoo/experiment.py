@@ -21,7 +21,7 @@ from convzoo.core.events import Listener
 from convzoo.core.examples import Splits
 from convzoo.core.files import link, read_json, write_json
 from convzoo.core.random_states import seed_everything
-from convzoo.core.task import Task
+from convzoo.core.task import Meter, Task
 from convzoo.core.text import first_line
 from convzoo.devices import Devices
 from convzoo.listeners import CsvListener, LiveListener, PlainListener, TensorBoardListener
@@ -197,10 +197,11 @@ def calibrate(trainer: Trainer, loader: Loader) -> None:
         trainer.task.calibrate(trainer.model, (trainer.place(batch) for _, batch in loader.all()))
 
 
-def predictions(trainer: Trainer, loader: Loader) -> list[dict[str, Any]]:
-    """One row an example of the split, in its order: where it is from, the truth, the prediction."""
+def predictions(trainer: Trainer, loader: Loader, meter: Meter) -> list[dict[str, Any]]:
+    """One row an example of the split, in its order: where it is from, the truth, the prediction. The meter is fed on the way."""
     mine = []
     for indices, outputs, target in trainer.outputs(loader):
+        meter.update(outputs, target)
         decoded = zip(indices, trainer.task.read_target(target), trainer.task.decode(outputs), strict=True)
         mine += [
             (index, {"index": index, "source": getattr(loader.examples[index], "source", "")}
@@ -312,8 +313,10 @@ def _run_once(
     weights = trainer.weights()
     trainer.model.load_state_dict(weights)
     calibrate(trainer, split["val"])
-    scores = {f"{name}/{key}": value for name in ("val", "test") for key, value in trainer.score(split[name]).items()}
-    rows = predictions(trainer, split["test"])
+    scores = {f"val/{key}": value for key, value in trainer.score(split["val"]).items()}
+    meter = experiment.task.meter()
+    rows = predictions(trainer, split["test"], meter)
+    scores |= {f"test/{key}": value for key, value in meter.compute().items()}
     if devices.is_main:
         save_weights(folder / "model.safetensors", weights)
         write_json(folder / "task.json", experiment.task.state())

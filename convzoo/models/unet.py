@@ -89,7 +89,7 @@ class UNet(nn.Module):
         for width, step, kernel in zip(widths, steps, kernels, strict=True):
             parts: list[nn.Module] = []
             if set(step) != {1} and downsampling != "stride":
-                parts.append(Pooling(dimensions, downsampling, size=step))
+                parts.append(Coarser(dimensions, downsampling, step))
                 step = (1,) * dimensions
             for index in range(blocks):
                 taken = step if index == 0 else (1,) * dimensions
@@ -210,6 +210,22 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Float[Tensor, "batch channels *space"]) -> Float[Tensor, "batch out *less"]:
         """Apply the block."""
         return self.activation(self.second(self.first(x)) + self.shortcut(x))
+
+
+class Coarser(nn.Module):
+    """Pooling of windows that do not overlap; where a side is no multiple of the window, its last plane is repeated."""
+
+    def __init__(self, dimensions: int, kind: Literal["max", "average"], step: Sequence[int]) -> None:
+        super().__init__()
+        self.step = tuple(step)
+        self.pooling = Pooling(dimensions, kind, size=self.step)
+
+    def forward(self, x: Float[Tensor, "batch channels *space"]) -> Float[Tensor, "batch channels *less"]:
+        """Pool."""
+        lacks = [-size % step for size, step in zip(x.shape[2:], self.step, strict=True)]
+        if any(lacks):
+            x = F.pad(x, [width for lack in reversed(lacks) for width in (0, lack)], mode="replicate")
+        return self.pooling(x)
 
 
 class Finer(nn.Module):

@@ -63,6 +63,8 @@ PARTS: dict[str, dict[str, str]] = {
         "separable_cnn1d": "convzoo.models.separable_cnn1d:SeparableCNN1d",
         "graph_network": "convzoo.models.graph_network:GraphNetwork",
         "lightgcn": "convzoo.models.lightgcn:LightGCN",
+        "resnet3d": "convzoo.models.resnet3d:ResNet3d",
+        "monai_classifier": "convzoo.models.monai_classifier:MonaiClassifier",
         "unet": "convzoo.models.unet:UNet",
     },
     "task": {
@@ -93,6 +95,9 @@ PARTS: dict[str, dict[str, str]] = {
         "feature_mlp": "convzoo.baselines.graph:FeatureMLP",
         "label_propagation": "convzoo.baselines.graph:LabelPropagation",
         "mfcc_logistic_regression": "convzoo.baselines.audio:MfccLogisticRegression",
+        "histogram_logistic_regression": "convzoo.baselines.volume:HistogramLogisticRegression",
+        "eigen_volume_svm": "convzoo.baselines.volume:EigenVolumeSVM",
+        "shape_logistic_regression": "convzoo.baselines.volume:ShapeLogisticRegression",
         "background": "convzoo.baselines.segmentation:Background",
         "mean_atlas": "convzoo.baselines.segmentation:MeanAtlas",
     },
@@ -106,6 +111,8 @@ EXTRAS: dict[str, str] = {
     "encoder.audio": "audio",
     "encoder.segmentation": "medical",
     "baseline.mfcc_logistic_regression": "audio",
+    "encoder.volume": "medical",
+    "model.monai_classifier": "medical",
 }
 """Parts that need an optional library: 'kind.name' -> the extra that brings it."""
 

@@ -34,6 +34,7 @@ Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "ident
 Normalisation = Literal["none", "batch", "layer", "group", "instance"]
 Padding = Literal["valid", "same", "causal", "full"]
 PoolingKind = Literal["max", "average", "attention", "k_max", "log_sum_exp"]
+Kernels = Literal["full", "factorised", "acs"]
 Initialisation = Literal["torch", "keras"]
 
 

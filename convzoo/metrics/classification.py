@@ -6,6 +6,9 @@ from torch import Tensor
 
 from convzoo.core.processes import gather_all, sum_over_processes
 
+BINS = 15
+"""Of the expected calibration error, as most papers have it."""
+
 
 class ClassificationMeter:
     """Counts a confusion matrix, from which the scores follow; for two classes it keeps the scores of each example too.
@@ -15,14 +18,17 @@ class ClassificationMeter:
 
     Args:
         classes: how many
+        calibration: whether to score how honest the probabilities are, too
     """
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, calibration: bool = False) -> None:
         self.confusion = torch.zeros(classes, classes, dtype=torch.float64)
         self.cross_entropy = torch.zeros((), dtype=torch.float64)
         # A process may have no share of a small split, so the lists begin with nothing rather than empty.
         self.scores = [torch.empty(0, dtype=torch.float64)] if classes == 2 else None
         self.targets = [torch.empty(0, dtype=torch.int64)]
+        # For each bin of the probability: how many, the sum of the probabilities, and how many are right.
+        self.bins = torch.zeros(3, BINS, dtype=torch.float64) if calibration else None
 
     def update(self, outputs: Tensor, target: Tensor) -> None:
         """Add a batch: logits (batch, classes) and class numbers (batch,)."""
@@ -33,6 +39,8 @@ class ClassificationMeter:
         if self.scores is not None:
             self.scores.append(outputs[:, 1] - outputs[:, 0])
             self.targets.append(target)
+        if self.bins is not None:
+            self.bins += calibration_bins(outputs.softmax(dim=1), target)
 
     def compute(self) -> dict[str, float]:
         """The scores over everything so far, on all processes."""
@@ -47,7 +55,56 @@ class ClassificationMeter:
         if self.scores is not None:
             scores, targets = gather_all(torch.cat(self.scores)), gather_all(torch.cat(self.targets))
             found["auroc"] = area_under_roc(scores, targets == 1)
+        if self.bins is not None:
+            found["calibration_error"] = calibration_error(sum_over_processes(self.bins))
         return found
+
+
+def calibration_bins(probabilities: Tensor, target: Tensor) -> Tensor:
+    """Predictions by the probability of the class that they name, in bins of equal width: (3, BINS), how many there are, the sum
+    of their probabilities, and how many are right.
+
+    Args:
+        probabilities: (batch, classes)
+        target: (batch,), class numbers
+    """
+    sure, named = probabilities.double().max(dim=1)
+    # A bin holds its upper border, as in Guo et al.
+    place = (sure * BINS).ceil().long().sub(1).clamp(0, BINS - 1)
+    rows = torch.stack([torch.ones_like(sure), sure, (named == target).double()])
+    return torch.zeros(3, BINS, dtype=torch.float64).index_add_(1, place, rows)
+
+
+def calibration_error(bins: Tensor) -> float:
+    """The expected calibration error: the mean distance, over all predictions, between how probable a bin's predictions are said
+    to be and how many are right (Guo et al. 2017, arXiv:1706.04599, eq. 3).
+
+    Args:
+        bins: as `calibration_bins` gives them
+    """
+    count, probability, right = bins
+    return float((probability - right).abs().sum() / count.sum())
+
+
+def best_temperature(outputs: Tensor, target: Tensor) -> float:
+    """The T > 0 for which the cross-entropy of `outputs / T` is least; 1 where there is nothing to tell it by.
+
+    The cross-entropy is convex in 1/T: a bisection of its slope finds the one minimum, between 0.05 and 20.
+
+    Args:
+        outputs: logits (examples, classes), float64
+        target: class numbers (examples,)
+    """
+    if not len(target):
+        return 1.0
+    true = outputs.gather(1, target[:, None])[:, 0]
+    low, high = 1 / 20, 20.0
+    for _ in range(60):
+        middle = (low * high) ** 0.5
+        # The slope in 1/T: the mean of the expected logit less the true one.
+        slope = ((outputs * middle).softmax(dim=1) * outputs).sum(dim=1).sub(true).mean()
+        low, high = (low, middle) if slope > 0 else (middle, high)
+    return 1 / ((low * high) ** 0.5)
 
 
 def macro_f1(confusion: Tensor) -> float:

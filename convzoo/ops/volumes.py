@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from convzoo.core.libraries import import_monai
+from convzoo.core.volume_files import Geometry
 
 Intensity = Literal["head", "whole", "unit", "none"]
 _LEVELS = (0.5, 99.5)
@@ -30,6 +31,16 @@ def oriented(voxels: np.ndarray | Tensor, affine: np.ndarray, codes: str = "RAS"
     return _moved(
         import_monai().Orientation(axcodes=codes, labels=(("L", "R"), ("P", "A"), ("I", "S"))), voxels, affine
     )
+
+
+def in_patient_axes(geometry: Geometry) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
+    """Voxels and their distance in millimetres along the axes that run to the right, the front and upwards, or nearly so: what
+    `oriented` would give, from the header alone."""
+    from nibabel.orientations import io_orientation
+
+    order = np.argsort(io_orientation(geometry.affine)[:, 0])
+    shape, spacing = (np.array(values)[order].tolist() for values in (geometry.shape, geometry.spacing))
+    return tuple(shape), tuple(spacing)
 
 
 def respaced(
@@ -79,7 +90,31 @@ def fitted_to(volume: Tensor, shape: Sequence[int], fill: float = 0.0) -> Tensor
         fill: what stands where the volume is not
     """
     fit = import_monai().ResizeWithPadOrCrop(spatial_size=tuple(shape), mode="constant", value=fill)
-    return fit(volume).as_tensor().contiguous()
+    return _plain(fit(volume)).contiguous()
+
+
+def resized(volume: Tensor, shape: Sequence[int]) -> Tensor:
+    """The whole of a volume on another number of voxels: each the mean of what it covers.
+
+    Args:
+        volume: (channels, x, y, z)
+        shape: wanted along x, y and z
+    """
+    return _plain(import_monai().Resize(spatial_size=tuple(shape), mode="area")(volume))
+
+
+def cropped_to_body(volume: Tensor, margin: int = 1) -> Tensor:
+    """The smallest box that holds all that is brighter than the volume's mean, and a margin; all where nothing is.
+
+    Args:
+        volume: (1, x, y, z)
+        margin: in voxels
+    """
+    level = volume.mean()
+    if not (volume > level).any():
+        return volume
+    crop = import_monai().CropForeground(select_fn=lambda values: values > level, margin=margin, allow_smaller=True)
+    return _plain(crop(volume)).contiguous()
 
 
 def normalised(volume: Tensor, how: Intensity) -> Tensor:

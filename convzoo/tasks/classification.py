@@ -1,12 +1,16 @@
 """Classification: one class of several, of whatever is encoded."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from convzoo.core.arguments import Fraction, FromData
+from convzoo.core.batch import Batch
+from convzoo.core.processes import gather_all
 from convzoo.core.task import Meter, Task
 
 
@@ -17,20 +21,32 @@ class Classification(Task):
     Scores: accuracy, macro F1 (the mean over classes, each counting the same) and Matthews' correlation; for two classes also
     the area under the ROC curve.
 
+    With `calibrate: temperature`, logits are divided after training by the one number that gives the validation split the least
+    cross-entropy (Guo et al. 2017, arXiv:1706.04599, §4.2): no class changes, but probabilities come nearer to how often they are
+    right. `calibration_error`, the expected calibration error over 15 bins, is then among the scores.
+
     Args:
         label_smoothing: the part of the target that is spread over all classes
         best_by: the validation score that chooses the best checkpoint
+        calibrate: whether probabilities are made honest on the validation split
     """
 
     def __init__(
         self,
         labels: FromData[tuple],
         label_smoothing: Fraction = 0.0,
-        best_by: Literal["val/accuracy", "val/macro_f1", "val/matthews", "-val/cross_entropy"] = "val/accuracy",
+        best_by: Literal[
+            "val/accuracy", "val/macro_f1", "val/matthews", "val/auroc", "-val/cross_entropy"
+        ] = "val/accuracy",
+        calibrate: Literal["none", "temperature"] = "none",
     ) -> None:
         self.labels = tuple(labels)
         self.label_smoothing = label_smoothing
         self.best_by = best_by
+        if best_by == "val/auroc" and len(self.labels) != 2:
+            raise ValueError(f"best_by: val/auroc is for two classes, and there are {len(self.labels)}")
+        self.calibration = calibrate
+        self.temperature = 1.0
 
     def losses(self, outputs: Float[Tensor, "batch classes"], target: Int[Tensor, " batch"]) -> dict[str, Tensor]:
         """The cross-entropy."""
@@ -57,4 +73,29 @@ class Classification(Task):
         """Accuracy, macro F1, Matthews' correlation; cross-entropy; AUROC for two classes."""
         from convzoo.metrics.classification import ClassificationMeter
 
-        return ClassificationMeter(len(self.labels))
+        return ClassificationMeter(len(self.labels), calibration=self.calibration != "none")
+
+    def predict(self, model: nn.Module, batch: Batch) -> Tensor:
+        """The logits, divided by the temperature where one was chosen."""
+        outputs = model(**batch.inputs)
+        return outputs if self.temperature == 1.0 else outputs / self.temperature
+
+    def calibrate(self, model: nn.Module, batches: Iterable[Batch]) -> None:
+        """Choose the temperature, on the logits of all processes, so that it is the same on each."""
+        if self.calibration == "none":
+            return
+        from convzoo.metrics.classification import best_temperature
+
+        outputs, targets = [torch.empty(0, len(self.labels), dtype=torch.float64)], [torch.empty(0, dtype=torch.int64)]
+        for batch in batches:
+            outputs.append(model(**batch.inputs).double().cpu())
+            targets.append(batch.target.cpu())
+        self.temperature = best_temperature(gather_all(torch.cat(outputs)), gather_all(torch.cat(targets)))
+
+    def state(self) -> dict[str, Any]:
+        """The temperature, where one is chosen."""
+        return {"temperature": self.temperature} if self.calibration != "none" else {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state` gave."""
+        self.temperature = float(state.get("temperature", 1.0))

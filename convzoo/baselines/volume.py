@@ -1,0 +1,149 @@
+"""Classical opponents for volumes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from convzoo.baselines.scikit import as_logits, class_numbers, decision_as_logits
+from convzoo.core.arguments import Positive, PositiveFloat
+from convzoo.core.baseline import Baseline
+from convzoo.core.volumes import Volume
+from convzoo.ops import volumes as ops
+
+
+class HistogramLogisticRegression(Baseline):
+    """Logistic regression on a histogram of the intensities, which knows how much of each brightness there is, and not where.
+
+    Args:
+        bins: of the histogram, from 0 to 1.3 times the 99.5 percentile
+        strength: inverse of the regularisation (scikit-learn's C)
+    """
+
+    def __init__(self, bins: Positive = 64, strength: PositiveFloat = 0.1) -> None:
+        self.bins = bins
+        self.strength = strength
+
+    def fit(self, examples: Sequence[Volume], dims: Mapping[str, Any]) -> None:
+        """Learn the coefficients from the training split."""
+        self.classes = len(dims["labels"])
+        self.pipeline = _regression(self.strength)
+        self.pipeline.fit(self.features(examples), class_numbers(examples, dims))
+
+    def outputs(self, examples: Sequence[Volume]) -> Tensor:
+        """(examples, classes), logarithms of probabilities."""
+        return as_logits(self.pipeline.predict_proba(self.features(examples)), self.pipeline.classes_, self.classes)
+
+    def features(self, examples: Sequence[Volume]) -> np.ndarray:
+        """(examples, bins), the part of the voxels in each bin."""
+        rows = []
+        for example in examples:
+            voxels, _ = example.read()
+            bright = float(np.percentile(voxels, 99.5)) or 1.0
+            rows.append(np.histogram(voxels / bright, self.bins, (0, 1.3))[0] / voxels.size)
+        return np.stack(rows)
+
+
+class EigenVolumeSVM(Baseline):
+    """A support vector machine with a radial kernel on the principal components of the volumes, brought to a few voxels in the
+    patient's axes.
+
+    Args:
+        side: volumes are brought to side × side × side voxels
+        components: number of principal components
+        strength: inverse of the regularisation (scikit-learn's C)
+    """
+
+    def __init__(self, side: Positive = 16, components: Positive = 80, strength: PositiveFloat = 5.0) -> None:
+        self.side = side
+        self.components = components
+        self.strength = strength
+
+    def fit(self, examples: Sequence[Volume], dims: Mapping[str, Any]) -> None:
+        """Learn components and support vectors from the training split."""
+        from sklearn.decomposition import PCA
+        from sklearn.pipeline import make_pipeline
+        from sklearn.svm import SVC
+
+        self.classes = len(dims["labels"])
+        components = min(self.components, len(examples) - 1, self.side**3)
+        self.pipeline = make_pipeline(
+            PCA(components, whiten=True, svd_solver="full"), SVC(C=self.strength, decision_function_shape="ovr")
+        )
+        self.pipeline.fit(self.features(examples), class_numbers(examples, dims))
+
+    def outputs(self, examples: Sequence[Volume]) -> Tensor:
+        """(examples, classes), decision values."""
+        decision = self.pipeline.decision_function(self.features(examples))
+        return decision_as_logits(decision, self.pipeline.classes_, self.classes)
+
+    def features(self, examples: Sequence[Volume]) -> np.ndarray:
+        """(examples, side³), in units of each volume's bright part."""
+        rows = []
+        for example in examples:
+            volume, _ = ops.oriented(*example.read())
+            small = ops.resized(ops.cropped_to_body(volume), [self.side] * 3)
+            rows.append(ops.normalised(small, "head").flatten().numpy())
+        return np.stack(rows)
+
+
+class ShapeLogisticRegression(Baseline):
+    """Logistic regression on what a radiologist would measure of a bright body: its volume and its shape.
+
+    The body is what is brighter than half the brightest voxel. Its features are volume, surface, their ratio, the sides of its
+    box, the part of the box that it fills, the three spreads along its own axes and their ratios, its mean and greatest half
+    thickness, and the number of its pieces; all in voxels and millimetres of the volume, sizes as logarithms.
+
+    Args:
+        strength: inverse of the regularisation (scikit-learn's C)
+    """
+
+    def __init__(self, strength: PositiveFloat = 1.0) -> None:
+        self.strength = strength
+
+    def fit(self, examples: Sequence[Volume], dims: Mapping[str, Any]) -> None:
+        """Learn the coefficients from the training split."""
+        self.classes = len(dims["labels"])
+        self.pipeline = _regression(self.strength)
+        self.pipeline.fit(self.features(examples), class_numbers(examples, dims))
+
+    def outputs(self, examples: Sequence[Volume]) -> Tensor:
+        """(examples, classes), logarithms of probabilities."""
+        return as_logits(self.pipeline.predict_proba(self.features(examples)), self.pipeline.classes_, self.classes)
+
+    def features(self, examples: Sequence[Volume]) -> np.ndarray:
+        """(examples, features)."""
+        return np.stack([shape_features(*example.read()) for example in examples])
+
+
+def shape_features(voxels: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Volume and shape of what is brighter than half the brightest voxel, as `ShapeLogisticRegression` names them."""
+    import scipy.ndimage
+
+    body = np.pad(voxels > voxels.max() / 2, 1)
+    if not body.any():
+        return np.zeros(16)
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    each = float(np.prod(spacing))
+    places = np.argwhere(body) * spacing
+    volume = len(places) * each
+    # Faces between the body and what is not the body, with their areas.
+    surface = sum(
+        float(np.diff(body.astype(np.int8), axis=axis).astype(bool).sum()) * each / spacing[axis] for axis in range(3)
+    )
+    box = np.sort(np.ptp(places, axis=0) + spacing)[::-1]
+    spreads = np.sqrt(np.maximum(np.linalg.eigvalsh(np.cov(places.T))[::-1], 1e-6)) if len(places) > 3 else np.ones(3)
+    thickness = scipy.ndimage.distance_transform_edt(body, sampling=spacing)[body]
+    pieces = scipy.ndimage.label(body)[1]
+    sizes = [volume, surface, surface / volume, *box, *spreads, thickness.mean(), thickness.max()]
+    ratios = [volume / np.prod(box), spreads[1] / spreads[0], spreads[2] / spreads[0], thickness.std(), pieces]
+    return np.array([*np.log(sizes), *ratios])
+
+
+def _regression(strength: float) -> Any:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=2000))

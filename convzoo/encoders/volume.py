@@ -1,0 +1,168 @@
+"""Whole medical volumes as tensors of one grid: oriented, respaced, cut, brought to one scale of intensity."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convzoo.core.arguments import Fraction, NonNegative, Positive, PositiveFloat
+from convzoo.core.batch import Batch
+from convzoo.core.encoder import Encoder
+from convzoo.core.libraries import import_monai
+from convzoo.core.randomness import Draws
+from convzoo.core.volumes import Volume
+from convzoo.encoders.labels import Labels
+from convzoo.ops import augment3d
+from convzoo.ops import volumes as ops
+
+import_monai()
+
+_STEP = 8
+"""Sides are multiples of it where they are not given: networks halve them several times."""
+
+
+class VolumeEncoder(Encoder):
+    """Turn a volume into the patient's axes, bring its voxels to one distance, its intensities to one scale and its sides to one
+    length; while training also flip, turn, scale, shift, bend its contrast and add noise. All by MONAI's transforms: those that
+    are the same every time are done once and kept, and what is random comes from the run's seed.
+
+    Args:
+        fit: `crop` respaces and cuts or fills up to `shape`; `resize` brings the whole volume to `shape`, whatever its spacing,
+            each voxel the mean of what it covers
+        spacing: [x, y, z] in millimetres, to the right, the front and upwards; by default the median of the training volumes
+        shape: [x, y, z] voxels; by default what holds nine tenths of the training volumes, in steps of 8
+        orientation: `patient` turns the axes to the right, the front and upwards (RAS); `kept` leaves them as they are stored
+        centre: what is in the middle: of the `grid`, or of the `body`, which is what is brighter than the mean
+        normalise: `head` brings what is brighter than the volume's mean to mean 0 and deviation 1, `whole` so all of it, `unit`
+            the 0.5 and 99.5 percentiles to 0 and 1, `none` leaves intensities as they are (masks, Hounsfield units)
+        flip: probability that left and right change places; leave it at 0 where the side matters
+        rotate: the largest turn about each axis, in degrees
+        scale: the largest change of size, a part of it
+        shift: the largest shift, a part of the side
+        contrast: the largest bend of the intensities, |log γ|
+        noise: the largest deviation of added noise
+        augment_probability: the part of volumes that is turned, scaled and shifted at all
+    """
+
+    example = Volume
+
+    def __init__(
+        self,
+        fit: Literal["crop", "resize"] = "crop",
+        spacing: list[PositiveFloat] | None = None,
+        shape: list[Positive] | None = None,
+        orientation: Literal["patient", "kept"] = "patient",
+        centre: Literal["grid", "body"] = "grid",
+        normalise: Literal["head", "whole", "unit", "none"] = "head",
+        flip: Fraction = 0.0,
+        rotate: NonNegative = 0.0,
+        scale: Fraction = 0.0,
+        shift: Fraction = 0.0,
+        contrast: NonNegative = 0.0,
+        noise: NonNegative = 0.0,
+        augment_probability: Fraction = 1.0,
+    ) -> None:
+        for name, values in (("spacing", spacing), ("shape", shape)):
+            if values is not None and len(values) != 3:
+                raise ValueError(f"{name} should be [x, y, z], not {values}")
+        if fit == "resize" and spacing is not None:
+            raise ValueError("fit: resize brings the whole volume to `shape`; leave spacing out, or use fit: crop")
+        self.fitting = fit
+        self.spacing = [float(value) for value in spacing] if spacing else None
+        self.shape = list(shape) if shape else None
+        self.orientation = orientation
+        self.centre = centre
+        self.normalise = normalise
+        self.flip = flip
+        self.rotate = rotate
+        self.scale = scale
+        self.shift = shift
+        self.contrast = contrast
+        self.noise = noise
+        self.augment_probability = augment_probability
+        self.labels = Labels()
+
+    def fit(self, examples: Sequence[Volume]) -> None:
+        """Learn the classes, and spacing and shape where they are not given, from the headers of the training volumes.
+
+        Raises:
+            DataError: there are fewer than two classes, or a header cannot be read.
+        """
+        self.labels = Labels.of(example.label for example in examples)
+        if self.spacing is not None and self.shape is not None:
+            return
+        found = [ops.in_patient_axes(example.geometry()) for example in examples]
+        shapes, spacings = np.array([shape for shape, _ in found]), np.array([spacing for _, spacing in found])
+        if self.spacing is None:
+            self.spacing = [round(float(value), 4) for value in np.median(spacings, axis=0)]
+        if self.shape is None:
+            sides = shapes * spacings / self.spacing if self.fitting == "crop" else shapes
+            self.shape = [int(-(-value // _STEP) * _STEP) for value in np.quantile(sides, 0.9, axis=0).round()]
+
+    def prepare(self, example: Volume) -> tuple[Tensor, int]:
+        """Voxels (1, x, y, z) float32, and the class's number."""
+        assert self.spacing is not None and self.shape is not None, "fit comes first"
+        label = self.labels.number(example.label, example.where)
+        voxels, affine = example.read()
+        if self.orientation == "patient":
+            volume, affine = ops.oriented(voxels, affine)
+        else:
+            volume = torch.from_numpy(np.ascontiguousarray(voxels))[None]
+        if self.fitting == "crop":
+            volume, affine = ops.respaced(volume, affine, self.spacing)
+        if self.centre == "body":
+            volume = ops.cropped_to_body(volume)
+        volume = ops.normalised(volume, self.normalise)
+        if self.fitting == "crop":
+            volume = ops.fitted_to(volume, self.shape, fill=float(volume.min()))
+        elif list(volume.shape[1:]) != self.shape:
+            volume = ops.resized(volume, self.shape)
+        return volume.contiguous(), label
+
+    def collate(self, items: Sequence[tuple[Tensor, int]], draws: Draws | None = None) -> Batch:
+        """Stack, and augment with `draws`."""
+        volumes = torch.stack([volume for volume, _ in items])
+        if draws is not None:
+            volumes = self._augment(volumes, draws)
+        return Batch({"volume": volumes}, torch.tensor([label for _, label in items]), len(items))
+
+    def _augment(self, volumes: Tensor, draws: Draws) -> Tensor:
+        uniform = draws.uniform(0, 12)
+        signed = 2 * uniform - 1
+        if self.flip or self.rotate or self.scale or self.shift:
+            applied = (uniform[:, 0] < self.augment_probability).astype(np.float64)
+            volumes = augment3d.turned(
+                volumes,
+                np.array(self.spacing),
+                flip=uniform[:, 1] < self.flip,
+                angles=signed[:, 2:5] * np.radians(self.rotate) * applied[:, None],
+                scale=1 + signed[:, 5] * self.scale * applied,
+                shift=signed[:, 6:9] * self.shift * applied[:, None],
+            )
+        if self.contrast:
+            volumes = augment3d.curved(volumes, np.exp(signed[:, 9] * self.contrast))
+        if self.noise:
+            volumes = augment3d.noised(volumes, uniform[:, 10] * self.noise, uniform[:, 11])
+        return volumes
+
+    @property
+    def dims(self) -> Mapping[str, Any]:
+        """in_channels, shape, classes, labels."""
+        assert self.shape is not None, "fit comes first"
+        return {
+            "in_channels": 1,
+            "shape": list(self.shape),
+            "classes": len(self.labels),
+            "labels": self.labels.names,
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Spacing, shape and labels."""
+        return {"spacing": self.spacing, "shape": self.shape, "labels": list(self.labels.names)}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state` gave."""
+        self.spacing, self.shape = list(state["spacing"]), list(state["shape"])
+        self.labels = Labels(state["labels"])

@@ -1,0 +1,122 @@
+"""A small residual network for volumes."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from convzoo.core.arguments import Activation, FromData, Kernels, Normalisation, PoolingKind, Positive, Probability
+from convzoo.layers.activation import activation_layer
+from convzoo.layers.convolution import ConvolutionBlock
+from convzoo.layers.dropout import Dropout
+from convzoo.layers.kernels import KernelBlock
+from convzoo.layers.pooling import Pooling
+
+
+class ResNet3d(nn.Module):
+    r"""Residual blocks $x + f(x)$ of two convolutions (He et al. 2016, arXiv:1512.03385), each stage with half the sides of the
+    one before, then one pooling over the whole map.
+
+    Args:
+        widths: channels of each stage
+        blocks: residual blocks of each stage
+        kernels: `full` k×k×k kernels; `factorised` into k×k×1 within axial slices and 1×1×k across them (arXiv:1711.11248);
+            `acs`, flat kernels in the three views (arXiv:1911.10477)
+        kernel_size: of every convolution but the shortcuts
+        stem_stride: step of the first convolution; 2 leaves an eighth of the work for all that follows
+        stem_pool: the first convolution's map is halved by 2×2×2 max-pooling
+        normalisation: after each convolution
+        activation: of the blocks
+        pooling: over the whole map
+        block_dropout: inside the residual blocks
+        dropout: before the classes
+
+    Shape:
+        volume: (batch, in_channels, x, y, z); output: (batch, classes), logits.
+
+    Raises:
+        ValueError: widths and blocks differ in number, or kernels that cannot be.
+    """
+
+    def __init__(
+        self,
+        in_channels: FromData[int],
+        classes: FromData[int],
+        widths: list[Positive] = [16, 32, 64, 128],
+        blocks: list[Positive] = [1, 1, 1, 1],
+        kernels: Kernels = "full",
+        kernel_size: Positive = 3,
+        stem_stride: Positive = 1,
+        stem_pool: bool = False,
+        normalisation: Normalisation = "batch",
+        activation: Activation = "relu",
+        pooling: PoolingKind = "average",
+        block_dropout: Probability = 0.0,
+        dropout: Probability = 0.2,
+    ) -> None:
+        super().__init__()
+        if len(widths) != len(blocks):
+            raise ValueError(f"widths has {len(widths)} values and blocks {len(blocks)}: give one for each stage")
+        self.stem = KernelBlock(
+            3, in_channels, widths[0], kernels, kernel_size, stem_stride, normalisation=normalisation, activation=activation,
+            pooling=Pooling(3, "max", size=2) if stem_pool else None,
+        )  # fmt: skip
+        stages: list[nn.Module] = []
+        before = widths[0]
+        for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
+            for index in range(count):
+                stride = 2 if stage > 0 and index == 0 else 1
+                stages.append(
+                    ResidualBlock3d(
+                        before, width, kernels, kernel_size, stride, normalisation, activation, block_dropout
+                    )
+                )
+                before = width
+        self.blocks = nn.Sequential(*stages)
+        self.pooling = Pooling(3, pooling, channels=before)
+        self.dropout = Dropout(dropout) if dropout else nn.Identity()
+        self.classifier = nn.Linear(before * self.pooling.outputs_per_channel, classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv3d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if isinstance(module, ResidualBlock3d) and isinstance(module.second.last_normalisation, nn.BatchNorm3d):
+                # Each block begins as its shortcut (Goyal et al. 2017, arXiv:1706.02677, §5.1).
+                nn.init.zeros_(module.second.last_normalisation.weight)
+
+    def forward(self, volume: Float[Tensor, "batch channels x y z"]) -> Float[Tensor, "batch classes"]:
+        """Volumes to logits."""
+        return self.classifier(self.dropout(self.pooling(self.blocks(self.stem(volume)))))
+
+
+class ResidualBlock3d(nn.Module):
+    """Two convolutions beside a shortcut, which is a pointwise convolution where the shape changes."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernels: Kernels,
+        kernel_size: int,
+        stride: int,
+        normalisation: Normalisation,
+        activation: Activation,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.first = KernelBlock(
+            3, in_channels, out_channels, kernels, kernel_size, stride, normalisation=normalisation, activation=activation,
+            dropout=dropout,
+        )  # fmt: skip
+        self.second = KernelBlock(
+            3, out_channels, out_channels, kernels, kernel_size, normalisation=normalisation, activation=activation,
+            last_activation="identity",
+        )  # fmt: skip
+        changes = stride > 1 or in_channels != out_channels
+        self.shortcut: nn.Module = nn.Identity()
+        if changes:
+            self.shortcut = ConvolutionBlock(
+                3, in_channels, out_channels, 1, stride, normalisation=normalisation, activation="identity"
+            )
+        self.activation = activation_layer(activation)
+
+    def forward(self, x: Float[Tensor, "batch channels x y z"]) -> Float[Tensor, "batch out x_out y_out z_out"]:
+        """Apply the block."""
+        return self.activation(self.second(self.first(x)) + self.shortcut(x))

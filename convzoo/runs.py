@@ -142,7 +142,10 @@ class Run:
         written = self.encoder.write_files(path, examples, predictions)
         if written is not None:
             return written
-        rows = [{"input": shown_of(example), **without_arrays(found)} for example, found in zip(examples, predictions, strict=True)]
+        rows = [
+            {"input": shown_of(example), **without_arrays(found)}
+            for example, found in zip(examples, predictions, strict=True)
+        ]
         if path.suffix == ".csv":
             write_table(path, rows)
         elif path.suffix == ".jsonl":

@@ -148,7 +148,11 @@ def test_sliding_windows_are_monais(space: tuple[int, ...], window: tuple[int, .
 
 
 @settings(max_examples=15)
-@given(st.tuples(st.integers(3, 40), st.integers(3, 30)), st.tuples(st.integers(2, 20), st.integers(2, 20)), st.integers(0, 9))
+@given(
+    st.tuples(st.integers(3, 40), st.integers(3, 30)),
+    st.tuples(st.integers(2, 20), st.integers(2, 20)),
+    st.integers(0, 9),
+)
 def test_sliding_windows_of_any_size(space: tuple[int, int], window: tuple[int, int], seed: int) -> None:
     """Against the definition: a weighted mean over all windows, made with as much memory as it takes."""
     torch.manual_seed(seed)
@@ -269,8 +273,8 @@ def test_unet_takes_any_size_of_any_dimensions(axes: int) -> None:
 
 
 def test_unet_gives_every_weight_a_gradient_whatever_the_choice() -> None:
-    choices = [{}, {"separable": True}, {"downsampling": "max"}, {"deep_supervision": False}, {"blocks": 2, "kernel_size": 5},
-               {"flat": [(False, False, True), (False,) * 3, (False,) * 3], "strides": [(1, 1, 1), (2, 2, 1), (2, 2, 2)]}]  # fmt: skip
+    thick = {"flat": [(False, False, True), (False,) * 3, (False,) * 3], "strides": [(1, 1, 1), (2, 2, 1), (2, 2, 2)]}
+    choices = [{}, {"separable": True}, {"downsampling": "max"}, {"deep_supervision": False}, {"blocks": 2}, thick]
     for choice in choices:
         model = UNet(1, 2, **{"dimensions": 3, "strides": [(1,) * 3, (2,) * 3, (2,) * 3], "base": 4, **choice})
         outputs = model(torch.randn(1, 1, 12, 12, 9))
@@ -294,7 +298,9 @@ def test_finer_is_a_transposed_convolution(step: tuple[int, ...]) -> None:
 def test_receptive_fields_are_those_that_are_measured(choice: dict) -> None:
     from convzoo.inspect.receptive_field import receptive_fields
 
-    model = UNet(1, 2, **{"dimensions": 2, "strides": [(1, 1), (2, 2), (2, 2)], "base": 4, "normalisation": "none", **choice})
+    model = UNet(
+        1, 2, **{"dimensions": 2, "strides": [(1, 1), (2, 2), (2, 2)], "base": 4, "normalisation": "none", **choice}
+    )
     inputs = {"image": torch.randn(1, 1, 96, 96)}
     counted = model.receptive_fields(inputs)
     layers = {name: module for name, module in model.named_modules() if isinstance(module, nn.Conv2d)}
@@ -322,7 +328,9 @@ def test_losses_are_means_over_patches() -> None:
     several = [torch.randn(4, 3, 8, 8).double(), torch.randn(4, 3, 4, 4).double()]
     mask = torch.randint(0, 3, (4, 8, 8), dtype=torch.uint8)
     whole = task.losses(several, {"mask": mask})
-    halves = [task.losses([each[part] for each in several], {"mask": mask[part]}) for part in (slice(0, 1), slice(1, 4))]
+    halves = [
+        task.losses([each[part] for each in several], {"mask": mask[part]}) for part in (slice(0, 1), slice(1, 4))
+    ]
     for name, value in whole.items():
         assert float(value) == pytest.approx(float(halves[0][name] / 4 + halves[1][name] * 3 / 4))
     perfect = torch.nn.functional.one_hot(mask.long(), 3).movedim(-1, 1) * 50.0

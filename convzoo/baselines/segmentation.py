@@ -33,7 +33,7 @@ class MeanAtlas(Baseline):
         align: `box`: the volumes' own boxes; `content`: the boxes of what is brighter than a volume's mean
         intensity: also how bright a voxel is: Bayes' rule with a normal distribution for each class and the atlas before it
         blur: the atlas is blurred by so many of its places
-        slices: at most that many training volumes are used
+        volumes: at most that many training volumes are used
     """
 
     def __init__(
@@ -63,7 +63,9 @@ class MeanAtlas(Baseline):
             voxels, axes = _turned(*examples[index].read())
             mask = _numbered(_laid(examples[index].read_mask(), axes), self.values)
             places = self._places(voxels, (self.side,) * 3)
-            nearest = tuple(np.clip(np.round(each), 0, size - 1).astype(int) for each, size in zip(places, mask.shape, strict=True))
+            nearest = tuple(
+                np.clip(np.round(each), 0, size - 1).astype(int) for each, size in zip(places, mask.shape, strict=True)
+            )
             drawn = mask[np.ix_(*nearest)]
             for number in range(classes):
                 counts[number] += drawn == number
@@ -105,7 +107,9 @@ class MeanAtlas(Baseline):
             # Outside of all training boxes there is background.
             score = np.log(map_coordinates(part, places, order=1, mode="constant", cval=float(number == 0)) + 1e-6)
             if scaled is not None:
-                score += -0.5 * ((scaled - self.mean[number]) / self.deviation[number]) ** 2 - np.log(self.deviation[number])
+                score += -0.5 * ((scaled - self.mean[number]) / self.deviation[number]) ** 2 - np.log(
+                    self.deviation[number]
+                )
             better = score > best
             best[better], found[better] = score[better], number
         return found

@@ -108,7 +108,7 @@ class Encoder(ABC):
         return None
 
     def advice(self) -> str:
-        """What `fit` chose by itself and how to choose otherwise, in a line that is printed; empty where there is nothing to say."""
+        """What `fit` chose by itself, and how to choose otherwise, in a line that is printed; empty where there is nothing."""
         return ""
 
     def annotate(self, example: Any, prediction: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -42,10 +43,10 @@ class Piece:
 
 
 class SegmentationEncoder(Encoder):
-    """Volumes with masks. What is `auto` follows from the training split as in nnU-Net (`ops/segmentation_plan.py`) and is printed.
+    """Volumes with masks. What is `auto` follows from the training split (`ops/segmentation_plan.py`), and is printed.
 
-    Every volume is turned to RAS, brought to one spacing and normalised, once, by MONAI's transforms. Training sees patches that are
-    cut, turned and sized in one sampling of the volume; scoring and predicting see the whole.
+    Every volume is turned to RAS, brought to one spacing and normalised, once, by MONAI's transforms. Training sees patches that
+    are cut, turned and sized in one sampling of the volume; scoring and predicting see the whole.
 
     Args:
         spacing: millimetres from voxel to voxel, [x, y, z]
@@ -213,7 +214,7 @@ class SegmentationEncoder(Encoder):
         order = torch.argsort(flat, stable=True)
         ends = torch.bincount(flat.long(), minlength=len(self.labels) + 1).cumsum(0).tolist()
         found = []
-        for low, high in zip(ends[:-1], ends[1:], strict=True):
+        for low, high in pairwise(ends):
             if high > low:
                 chosen = order[low:high][:: max(1, (high - low) // PLACES)][:PLACES]
                 found.append(torch.stack(torch.unravel_index(chosen, mask.shape), dim=1).to(torch.int32))
@@ -244,12 +245,12 @@ class SegmentationEncoder(Encoder):
         if u[0] < self.foreground and item["places"]:
             places = item["places"][int(u[1] * len(item["places"]))]
             centre = places[int(u[2] * len(places))].tolist()
-        start = augment.patch_start(size, patch, centre, u[3:6])
+        start = augment.patch_start(size, patch, centre, u[3:6].tolist())
         signed = 2 * u - 1
         if (self.rotate or self.scale) and u[6] < self.spatial_probability:
             image, mask = augment.turned(
                 item["image"], item["mask"], start, patch, self.plan.spacing,
-                angles=signed[7:10] * self.rotate, scale=1 + signed[10] * self.scale,
+                angles=(signed[7:10] * self.rotate).tolist(), scale=1 + signed[10] * self.scale,
             )  # fmt: skip
         else:
             image = augment.cut(item["image"], start, patch)
@@ -280,8 +281,8 @@ class SegmentationEncoder(Encoder):
         halvings = "×".join(str(int(factor)) for factor in np.prod(plan.strides, axis=0))
         kept = f" ({' and '.join(given)} as set)" if given else ""
         return (
-            f"plan{kept}: {_times(plan.spacing)} mm, patches of {_times(plan.patch)} from a median of {_times(plan.shape)} voxels, "
-            f"{len(plan.strides)} stages down to 1/{halvings}, batch {plan.batch_size}; from {self.cases} volumes; set "
+            f"plan{kept}: {_times(plan.spacing)} mm, patches of {_times(plan.patch)} from a median of {_times(plan.shape)} "
+            f"voxels, {len(plan.strides)} stages down to 1/{halvings}, batch {plan.batch_size}; from {self.cases} volumes; set "
             "encoder.spacing, encoder.patch, encoder.most_voxels or train.batch_size for another"
         )
 
@@ -353,10 +354,11 @@ class SegmentationEncoder(Encoder):
         """Take back what `state` gave."""
         self.labels, self.values = tuple(state["labels"]), tuple(state["values"])
         self.statistics, self.cases = tuple(state["statistics"]), state["cases"]
-        plan = dict(state["plan"])
-        nested = {name: tuple(tuple(row) for row in plan.pop(name)) for name in ("strides", "flat")}
-        size = plan.pop("batch_size")
-        self.plan = Plan(**{name: tuple(values) for name, values in plan.items()}, **nested, batch_size=size)
+        plan = state["plan"]
+        self.plan = Plan(
+            tuple(plan["spacing"]), tuple(plan["shape"]), tuple(plan["patch"]), tuple(map(tuple, plan["strides"])),
+            tuple(map(tuple, plan["flat"])), plan["batch_size"],
+        )  # fmt: skip
 
 
 def _turned_geometry(volume: Volume) -> tuple[tuple[int, ...], tuple[float, ...]]:

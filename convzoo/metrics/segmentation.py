@@ -1,7 +1,7 @@
 """Overlap and surface distances of masks, structure by structure.
 
-The rule of empty masks: a structure that neither the true nor the found mask of a case holds is not scored in that case. Where only
-one of them holds it, its Dice is 0 and its distances are the diagonal of the image in millimetres, the farthest that it can be.
+The rule of empty masks: a structure that neither the true nor the found mask of a case holds is not scored in that case. Where
+only one of them holds it, its Dice is 0 and its distances are the image's diagonal in millimetres, the farthest that it can be.
 """
 
 from collections.abc import Mapping, Sequence

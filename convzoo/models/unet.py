@@ -20,8 +20,8 @@ class UNet(nn.Module):
     with the choices of Isensee et al. 2021, doi:10.1038/s41592-020-01008-z).
 
     On the way down each stage has residual blocks $x + f(x)$ and is coarser than the one before; on the way up each stage is
-    made as fine as its opposite by $2 \times 2 (\times 2)$ kernels whose steps do not overlap, sees that stage's maps besides, and
-    mixes both. While training, coarser stages say what they see, too: each gets a loss of its own.
+    made as fine as its opposite by $2 \times 2 (\times 2)$ kernels that do not overlap, sees that stage's maps besides, and mixes
+    both. While training, coarser stages say what they see, too: each gets a loss of its own.
 
     Space may have any size: a side that a stride does not divide is rounded up, and cut on the way back.
 
@@ -149,8 +149,8 @@ class UNet(nn.Module):
                 found[f"{name}.activation"] = state[0]
                 return tuple(max(a, b) for a, b in zip(state[0], short[0], strict=True)), state[1]
             if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d | Pooling):
-                convolves = not isinstance(module, Pooling)
-                kernel, step = (module.kernel_size, module.stride) if convolves else (module.size, module.size)
+                kernel: Any = module.size if isinstance(module, Pooling) else module.kernel_size
+                step: Any = module.stride
                 sees, apart = state
                 sees = tuple(s + (k - 1) * a for s, k, a in zip(sees, kernel, apart, strict=True))
                 state = (sees, tuple(a * s for a, s in zip(apart, step, strict=True)))
@@ -176,7 +176,7 @@ class UNet(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions beside a shortcut, which is averaged where the block steps and a pointwise convolution where maps change."""
+    """Two convolutions beside a shortcut, which is a pointwise convolution where the block steps or the maps change."""
 
     def __init__(
         self,

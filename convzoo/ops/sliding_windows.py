@@ -42,8 +42,8 @@ def sliding_probabilities(
 ) -> Iterator[tuple[int, Tensor]]:
     """Probabilities of an image whose windows overlap, a weighted mean over the windows at each position.
 
-    Planes along the first axis are given as soon as no later window touches them, so that never more than a window's depth of them
-    is kept. Windows stand on a lattice and weights are products over the axes, so the sums of weights are, too.
+    Planes along the first axis are given as soon as no later window touches them, so that never more than a window's depth of
+    them is kept. Windows stand on a lattice and weights are products over the axes, so the sums of weights are, too.
 
     Args:
         image: of any size; smaller than a window it is filled up with zeros
@@ -75,14 +75,16 @@ def sliding_probabilities(
     kept: Tensor | None = None  # the sums of the planes from `first` on
     first = 0
     # What filling up added before the first plane is not given back.
-    before, inside = missing[0] // 2, [slice(lack // 2, lack // 2 + size) for lack, size in zip(missing, space, strict=True)]
+    before = missing[0] // 2
+    inside = tuple(slice(lack // 2, lack // 2 + size) for lack, size in zip(missing[1:], space[1:], strict=True))
 
     def finished(stop: int) -> Iterator[tuple[int, Tensor]]:
         assert kept is not None
         planes = kept[:, : stop - first] / (sums[0][first:stop].view(-1, *[1] * (len(full) - 1)) * rest)
         low, high = max(first, before), min(stop, before + space[0])
         if low < high:
-            yield low - before, planes[:, low - first : high - first][(slice(None), slice(None), *inside[1:])]
+            kept_planes = (slice(None), slice(low - first, high - first), *inside)
+            yield low - before, planes[kept_planes]
 
     for number, start in enumerate(starts[0]):
         if kept is not None and start > first:
@@ -92,26 +94,28 @@ def sliding_probabilities(
             kept[:, : window[0] - gone] = kept[:, gone:].clone()
             kept[:, window[0] - gone :] = 0
             first = start
-        places = list(product(*starts[1:]))
+        places = [_slices(place, window[1:]) for place in product(*starts[1:])]
+        deep = slice(start, start + window[0])
         for group in range(0, len(places), at_once):
-            chosen = [
-                (slice(start, start + window[0]), *(slice(at, at + wide) for at, wide in zip(place, window[1:], strict=True)))
-                for place in places[group : group + at_once]
-            ]
-            found = compute(torch.stack([image[(slice(None), *where)] for where in chosen])).float() * mass
+            chosen = [(slice(None), deep, *beside) for beside in places[group : group + at_once]]
+            found = compute(torch.stack([image[where] for where in chosen])).float() * mass
             if kept is None:
                 kept = torch.zeros((found.shape[1], window[0], *full[1:]), device=found.device)
             for where, part in zip(chosen, found, strict=True):
-                kept[(slice(None), slice(None), *where[1:])] += part
+                kept[where[:1] * 2 + where[2:]] += part  # all planes that are kept are this window's
         if number == len(starts[0]) - 1:
             yield from finished(start + window[0])
+
+
+def _slices(starts: tuple[int, ...], sizes: Sequence[int]) -> tuple[slice, ...]:
+    return tuple(slice(start, start + size) for start, size in zip(starts, sizes, strict=True))
 
 
 class Restored:
     """A mask on an example's own grid, made plane by plane from probabilities on the network's.
 
-    Probabilities are interpolated linearly where the grids differ, and the likeliest class is taken after that; where the network's
-    grid is the own one turned or mirrored, nothing is interpolated.
+    Probabilities are interpolated linearly where the grids differ, and the likeliest class is taken after that; where the
+    network's grid is the own one turned or mirrored, nothing is interpolated.
 
     Args:
         grid: of the example
@@ -143,7 +147,9 @@ class Restored:
                 chosen = _along(planes, 1, self.places[0][few] - start)
                 for axis, places in enumerate(self.places[1:], start=2):
                     chosen = _along(chosen, axis, places)
-                likeliest = chosen.argmax(dim=0).to(torch.uint8).cpu().numpy()  # its axes are those of the network's grid
+                likeliest = (
+                    chosen.argmax(dim=0).to(torch.uint8).cpu().numpy()
+                )  # its axes are those of the network's grid
                 where: list = [slice(None)] * likeliest.ndim
                 where[self.grid.axes[0]] = few
                 self.mask[tuple(where)] = np.transpose(likeliest, np.argsort(self.grid.axes))

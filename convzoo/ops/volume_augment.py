@@ -8,7 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def patch_start(size: Sequence[int], patch: Sequence[int], centre: Sequence[int] | None, at: Sequence[float]) -> list[int]:
+def patch_start(
+    size: Sequence[int], patch: Sequence[int], centre: Sequence[int] | None, at: Sequence[float]
+) -> list[int]:
     """Where a patch begins along each axis: about a place, or anywhere; inside as far as it fits, else the volume in its middle.
 
     Args:
@@ -62,7 +64,9 @@ def turned(
     """
     grid = _sampling_grid(image.shape[1:], start, patch, spacing, angles, scale)
     sampled = F.grid_sample(image[None], grid, mode="bilinear", padding_mode="zeros", align_corners=True)[0]
-    found = F.grid_sample(mask[None, None].float(), grid, mode="nearest", padding_mode="zeros", align_corners=True)[0, 0]
+    found = F.grid_sample(mask[None, None].float(), grid, mode="nearest", padding_mode="zeros", align_corners=True)[
+        0, 0
+    ]
     return sampled, found.to(mask.dtype)
 
 

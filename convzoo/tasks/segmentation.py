@@ -79,7 +79,9 @@ class Segmentation(Task):
                 found[name] = found.get(name, 0) + share / sum(shares) * term  # type: ignore[assignment]
         return found
 
-    def _terms(self, logits: Float[Tensor, "batch classes *space"], mask: UInt8[Tensor, "batch *space"]) -> dict[str, Tensor]:
+    def _terms(
+        self, logits: Float[Tensor, "batch classes *space"], mask: UInt8[Tensor, "batch *space"]
+    ) -> dict[str, Tensor]:
         # Both come from one pass over the logits: softmax on a large volume costs as much as a small convolution.
         logarithms = logits.log_softmax(dim=1)
         classes = mask.long().unsqueeze(1)
@@ -167,9 +169,7 @@ class Segmentation(Task):
         return SegmentationMeter(self.labels)
 
 
-def soft_dice(
-    probabilities: Float[Tensor, "batch classes *space"], mask: Tensor
-) -> Float[Tensor, "batch structures"]:
+def soft_dice(probabilities: Float[Tensor, "batch classes *space"], mask: Tensor) -> Float[Tensor, "batch structures"]:
     r"""$\frac{2 \sum p g + 1}{\sum p + \sum g + 1}$ of each example and structure, class 0, the background, left out.
 
     Args:

@@ -94,10 +94,10 @@ def sliding_probabilities(
             kept[:, : window[0] - gone] = kept[:, gone:].clone()
             kept[:, window[0] - gone :] = 0
             first = start
-        places = [_slices(place, window[1:]) for place in product(*starts[1:])]
+        lattice = [_slices(place, window[1:]) for place in product(*starts[1:])]
         deep = slice(start, start + window[0])
-        for group in range(0, len(places), at_once):
-            chosen = [(slice(None), deep, *beside) for beside in places[group : group + at_once]]
+        for group in range(0, len(lattice), at_once):
+            chosen = [(slice(None), deep, *beside) for beside in lattice[group : group + at_once]]
             found = compute(torch.stack([image[where] for where in chosen])).float() * mass
             if kept is None:
                 kept = torch.zeros((found.shape[1], window[0], *full[1:]), device=found.device)

@@ -165,6 +165,35 @@ def confusion(truth: Sequence[str], predicted: Sequence[str], labels: Sequence[s
     return _svg(figure)
 
 
+def reliability(counted: Mapping[str, np.ndarray]) -> str:
+    """For each name, how often the predictions of a bin are right against their mean probability, over how many they are.
+
+    Args:
+        counted: (3, bins): how many, the sum of their probabilities, how many are right
+    """
+    figure = _figure(8, 3.6)
+    panels = figure.subplots(2, len(counted), sharex=True, height_ratios=[3, 1], squeeze=False)
+    for (name, bins), above, below in zip(counted.items(), panels[0], panels[1], strict=True):
+        count, probability, right = bins
+        there = count > 0
+        width = 1 / bins.shape[1]
+        middles = (np.arange(bins.shape[1]) + 0.5) * width
+        above.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1)
+        above.bar(middles[there], right[there] / count[there], width * 0.92, color="tab:blue", alpha=0.75)
+        above.plot(probability[there] / count[there], right[there] / count[there], "k.", markersize=4)
+        above.set_title(name, fontsize=10)
+        above.set_ylim(0, 1)
+        below.bar(middles, count, width * 0.92, color="#8a97a8")
+        below.set_xlim(0, 1)
+        below.set_xlabel("probability")
+        for axes in (above, below):
+            axes.spines[["top", "right"]].set_visible(False)
+            axes.tick_params(labelsize=8)
+    panels[0][0].set_ylabel("part that is right")
+    panels[1][0].set_ylabel("how many")
+    return _svg(figure)
+
+
 def bars(labels: Sequence[str], values: Sequence[float], below: Sequence[str], across: str, title: str) -> str:
     """A bar for each label, with its value above it and a note below the label."""
     figure = _figure(7, 2.9)

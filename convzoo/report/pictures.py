@@ -14,6 +14,7 @@ from convzoo.core.audio import Audio
 from convzoo.core.encoder import Encoder
 from convzoo.core.examples import Image, Text
 from convzoo.core.series import Stretch
+from convzoo.core.volumes import Volume
 from convzoo.inspect.kernels import feature_maps, first_convolutions, phrases_by_kernel
 from convzoo.report import figures
 
@@ -44,6 +45,13 @@ def _(example: Audio) -> str:
     from convzoo.report.sounds import sound_picture
 
     return sound_picture(example)
+
+
+@picture.register
+def _(example: Volume) -> str:
+    from convzoo.report.volumes import volume_picture
+
+    return volume_picture(example)
 
 
 def image_tag(pixels: np.ndarray, height: int, title: str = "") -> str:
@@ -160,6 +168,13 @@ def _(kind: Audio, model: nn.Module, encoder: Encoder, examples: Sequence[Audio]
     from convzoo.report.sounds import explain_sound
 
     return explain_sound(model, encoder, examples)
+
+
+@_explain.register
+def _(kind: Volume, model: nn.Module, encoder: Encoder, examples: Sequence[Volume]) -> str:
+    from convzoo.report.volumes import explain_volume
+
+    return explain_volume(model, encoder, examples)
 
 
 def grey(values: np.ndarray, around_zero: bool = True) -> np.ndarray:

@@ -260,6 +260,31 @@ class SegmentationEncoder(Encoder):
             image, mask = image.flip([1 + axis for axis in mirrored]), mask.flip(mirrored)
         return self._relit(image, u[14:]), mask
 
+    def patch_about(self, example: Volume, number: int) -> tuple[Tensor, Tensor] | None:
+        """A patch about the middle one of a structure's places, as the network sees it: (1, 1, *patch), and its mask (*patch).
+
+        Args:
+            example: with a mask
+            number: of the structure, from 1
+
+        Returns:
+            None where the volume has none
+        """
+        assert self.plan is not None
+        item = self.prepare(Piece(example))
+        places = torch.argwhere(item["mask"] == number)
+        if not len(places):
+            return None
+        patch = self.plan.patch
+        start = augment.patch_start(item["mask"].shape, patch, places[len(places) // 2].tolist(), [0.0] * 3)
+        return augment.cut(item["image"], start, patch)[None], augment.cut(item["mask"][None], start, patch)[0]
+
+    @property
+    def spacing_used(self) -> tuple[float, ...]:
+        """Of the network's grid, in millimetres."""
+        assert self.plan is not None
+        return self.plan.spacing
+
     def _relit(self, image: Tensor, u: np.ndarray) -> Tensor:
         """Noise, blur, brightness, contrast and gamma, each done to a part of the patches."""
         chance = self.intensity_probability

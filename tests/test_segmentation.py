@@ -1,21 +1,32 @@
 """Segmentation: metrics, windows, plans, networks and files, held against MONAI, SciPy and definitions."""
 
 import itertools
+import json
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from conftest import TINY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+import convzoo
+from convzoo.baselines.segmentation import MeanAtlas
 from convzoo.core.batch import Batch
+from convzoo.core.randomness import Draws
 from convzoo.core.segmentation import Grid, Masks
+from convzoo.core.volume_files import read_labels, write_nifti
+from convzoo.encoders.segmentation import SegmentationEncoder
 from convzoo.metrics.segmentation import SegmentationMeter, assd, case_scores, dice, hd95, surface_distances
 from convzoo.models.unet import Finer, UNet
+from convzoo.ops import volume_augment as augment
 from convzoo.ops.segmentation_plan import make_plan
 from convzoo.ops.sliding_windows import Restored, gaussian, sliding_probabilities, window_starts
+from convzoo.readers.decathlon import Decathlon
+from convzoo.runs import Run
 from convzoo.tasks.segmentation import Segmentation, at_resolution, soft_dice, without_crumbs
 
 
@@ -382,3 +393,310 @@ def test_crumbs_are_swept() -> None:
     swept = without_crumbs(mask, 3)
     assert swept.sum() == 16
     assert without_crumbs(mask, 1).sum() == mask.sum()
+
+
+def scan(path: Path, voxels: np.ndarray, affine: np.ndarray) -> Path:
+    write_nifti(path, voxels, affine)
+    return path
+
+
+@pytest.fixture(scope="session")
+def learnt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that has learnt a bright ball and a dark one, in four orientations and two spacings."""
+    folder = tmp_path_factory.mktemp("balls")
+    random = np.random.default_rng(0)
+    for name in ("imagesTr", "labelsTr"):
+        (folder / name).mkdir()
+    for index in range(14):
+        voxels, mask, affine = balls(random, [1.0, 1.2][index % 2])
+        turn = [np.eye(4), np.diag([-1.0, 1, 1, 1]), np.diag([1.0, -1, -1, 1]), np.eye(4)[[1, 0, 2, 3]]][index % 4]
+        scan(folder / "imagesTr" / f"case_{index:02}.nii.gz", voxels, affine @ turn)
+        scan(folder / "labelsTr" / f"case_{index:02}.nii.gz", mask, affine @ turn)
+    (folder / "dataset.json").write_text(json.dumps({"labels": {"0": "background", "2": "bright", "7": "dark"}}))
+    run = convzoo.run(
+        "organ_unet3d",
+        ["encoder.patch=[16,16,16]", "encoder.intensity=whole", "encoder.patches=2", "model.base=8", "train.epochs=12",
+         "train.evaluate_every=40", "train.precision=32", "baselines=[background,mean_atlas]"],
+        data=folder, out=folder / "run", quiet=True,
+    )  # fmt: skip
+    assert run.scores["test/dice"] > 0.85
+    assert run.results["baselines"]["background"]["test/dice"] == 0
+    return folder
+
+
+def balls(random: np.random.Generator, spacing: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A scan, its mask (2 bright, 7 dark) and its affine; the dark ball lies further up, front and right."""
+    shape = tuple(random.integers(20, 25, 3).tolist())
+    places = np.stack(np.meshgrid(*[np.arange(size) for size in shape], indexing="ij"), axis=-1)
+    mask = np.zeros(shape, np.uint8)
+    voxels = random.normal(0, 0.15, shape).astype(np.float32)
+    for value, shade, low in ((2, 2.0, 5), (7, -2.0, 13)):
+        inside = np.linalg.norm(places - random.uniform(low, low + 2, 3), axis=-1) < 3.7 / spacing
+        mask[inside] = value
+        voxels[inside] += shade
+    affine = np.diag([spacing, spacing, spacing, 1.0])
+    affine[:3, 3] = random.uniform(-30, 30, 3)
+    return voxels, mask, affine
+
+
+def overlap(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.mean([dice(one == value, other == value) for value in (2, 7)]))
+
+
+def test_predicted_mask_lies_in_the_space_of_its_scan(learnt: Path, cli, tmp_path: Path) -> None:
+    voxels, mask, affine = balls(np.random.default_rng(99), 1.1)
+    angle = np.radians(8)
+    turned = np.eye(4)
+    turned[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    oblique = turned @ affine
+    scan(tmp_path / "scan.nii.gz", voxels, oblique)
+    result = cli("predict", learnt / "run", tmp_path / "scan.nii.gz", "-o", tmp_path / "mask.nii.gz")
+    assert result.code == 0, result.err
+    assert f"wrote {tmp_path / 'mask.nii.gz'}" in result.out
+    assert "bright" in result.out and " ml" in result.out
+    found, same = read_labels(tmp_path / "mask.nii.gz")
+    assert np.allclose(same, oblique, atol=1e-4)
+    assert found.shape == mask.shape
+    assert set(np.unique(found)) == {0, 2, 7}, "the values of the training masks"
+    assert overlap(found, mask) > 0.8
+
+
+def test_mirrored_and_turned_scans_give_masks_so_placed(learnt: Path, tmp_path: Path) -> None:
+    """The same head, stored in another order: every voxel of the mask stays at its place in the patient."""
+    run = Run.load(learnt / "run")
+    voxels, mask, affine = balls(np.random.default_rng(5), 1.1)
+    straight = predicted(run, voxels, affine, tmp_path / "a.nii.gz")
+    assert overlap(straight, mask) > 0.8
+    for axes, mirrored in (((0, 1, 2), (0,)), ((2, 0, 1), ()), ((1, 0, 2), (1, 2)), ((2, 1, 0), (0, 1, 2))):
+        stored = np.flip(np.transpose(voxels, axes), mirrored)
+        moved = affine[:, [*axes, 3]].copy()
+        for axis in mirrored:
+            moved[:3, 3] += moved[:3, axis] * (stored.shape[axis] - 1)
+            moved[:3, axis] *= -1
+        found = predicted(run, np.ascontiguousarray(stored), moved, tmp_path / "b.nii.gz")
+        assert np.array_equal(found, np.flip(np.transpose(straight, axes), mirrored)), (axes, mirrored)
+    # A head that is itself mirrored, in the same space: the mask is mirrored with it, as far as a network is even-handed.
+    other = predicted(run, np.ascontiguousarray(voxels[::-1, :, :]), affine, tmp_path / "c.nii.gz")
+    assert overlap(other, mask[::-1]) > 0.7
+
+
+def predicted(run: Run, voxels: np.ndarray, affine: np.ndarray, path: Path) -> np.ndarray:
+    scan(path, voxels, affine)
+    (written,) = run.write(path.with_name("mask.nii.gz"), [path])
+    found, same = read_labels(written)
+    assert np.allclose(same, affine, atol=1e-4)
+    return found
+
+
+def test_several_scans_are_written_into_a_folder(learnt: Path, cli, tmp_path: Path) -> None:
+    images = learnt / "imagesTr"
+    result = cli("predict", learnt / "run", images, "-o", tmp_path / "masks", "--json")
+    assert result.code == 0, result.err
+    rows = [json.loads(line) for line in result.out.splitlines()]
+    assert len(rows) == 14
+    assert set(rows[0]["millilitres"]) == {"bright", "dark"}
+    assert "mask" not in rows[0]
+    assert sorted(path.name for path in (tmp_path / "masks").iterdir()) == sorted(
+        path.name for path in images.iterdir()
+    )
+    table = cli("predict", learnt / "run", images / "case_00.nii.gz", "-o", tmp_path / "sizes.csv")
+    assert table.code == 0
+    assert "millilitres" in (tmp_path / "sizes.csv").read_text()
+    for out, words in (
+        ("one.nii.gz", "one file for 14 scans"),
+        ("masks.png", ".nii or .nii.gz"),
+        ("m.nrrd", "not .nrrd"),
+    ):
+        refused = cli("predict", learnt / "run", images, "-o", tmp_path / out)
+        assert refused.code == 2
+        assert words in refused.err
+        assert len(refused.err.splitlines()) == 1
+
+
+def test_run_is_scored_again_on_other_cases(learnt: Path, cli) -> None:
+    result = cli("evaluate", learnt / "run", "--data", learnt, "--json")
+    assert result.code == 0, result.err
+    scores = json.loads(result.out)
+    assert scores["data/dice"] > 0.85
+    assert {"data/dice_bright", "data/hd95_mm_dark", "data/assd_mm"} <= scores.keys()
+
+
+def test_plan_is_printed_kept_and_overridable(learnt: Path, cli) -> None:
+    shown = cli("check", "organ_unet3d", "--data", learnt)
+    assert shown.code == 0, shown.err
+    (line,) = [line for line in shown.out.splitlines() if line.startswith("advice")]
+    assert "patch as set" in line and "from a median of" in line
+    derived = cli("check", "organ_unet3d", "encoder.patch=auto", "train.batch_size=auto", "--data", learnt)
+    (line,) = [line for line in derived.out.splitlines() if line.startswith("advice")]
+    assert "as set" not in line
+    assert "batch 2" in line
+    state = json.loads((learnt / "run" / "encoder.json").read_text())
+    assert state["plan"]["patch"] == [16, 16, 16]
+    other = cli("check", "organ_unet3d", "encoder.spacing=[2,2,2]", "--data", learnt)
+    assert "spacing and patch as set): 2×2×2 mm" in other.out
+
+
+def test_report_shows_cases(learnt: Path) -> None:
+    page = (learnt / "run" / "report.html").read_text(encoding="utf-8")
+    for heading in ("Dice by case", "Worst cases", "Saliency", "What the first layer sees"):
+        assert heading in page
+    assert page.count('<img class="pixels"') > 12
+    rows = (learnt / "run" / "predictions.csv").read_text().splitlines()
+    assert "dice" in rows[0] and "true_millilitres" in rows[0] and "mask" not in rows[0]
+
+
+@pytest.mark.parametrize("mode", ["batch", "one"])
+def test_patches_come_from_draws_and_hold_structures(learnt: Path, mode: str) -> None:
+    encoder = SegmentationEncoder(patch=[12, 12, 12], foreground=1.0, rotate=20, scale=0.2, flip=[0.5] * 3, noise=0.2,
+                                  blur=1.0, contrast=0.2, brightness=0.2, gamma=1.5, intensity_probability=1.0)  # fmt: skip
+    examples = list(Decathlon(path=str(learnt)).read().train)
+    encoder.fit(examples)
+    pieces = encoder.pieces(examples)
+    draws = Draws(3, 1, [4, 7, 2])
+    items = [encoder.prepare(pieces[index]) for index in (4, 7, 2)]
+    batch = encoder.collate(items, draws)
+    assert batch.inputs["image"].shape == (3, 1, 12, 12, 12)
+    assert all(bool((mask > 0).any()) for mask in batch.target["mask"]), "cut about a structure"
+    if mode == "batch":
+        again = encoder.collate(items, draws)
+        assert torch.equal(again.inputs["image"], batch.inputs["image"])
+        other = encoder.collate(items, Draws(3, 2, [4, 7, 2]))
+        assert not torch.equal(other.inputs["image"], batch.inputs["image"])
+    else:
+        alone = encoder.collate(items[1:2], Draws(3, 1, [7]))
+        assert torch.equal(alone.inputs["image"][0], batch.inputs["image"][1])
+        assert torch.equal(alone.target["mask"][0], batch.target["mask"][1])
+
+
+def test_turned_patch_keeps_mask_on_image() -> None:
+    """What is sampled for the image is sampled for the mask: where a mask is the image, it stays so."""
+    places = np.stack(np.meshgrid(*[np.arange(size) for size in (24, 22, 20)], indexing="ij"), axis=-1)
+    mask = torch.from_numpy((np.linalg.norm((places - (12, 10, 11)) / (1, 0.7, 0.8), axis=-1) < 7).astype(np.uint8))
+    image = mask.float()[None]
+    straight = augment.turned(image, mask, [4, 3, 2], [16, 16, 16], [1, 1, 1], [0, 0, 0], 1.0)
+    assert torch.allclose(straight[0], augment.cut(image, [4, 3, 2], [16, 16, 16]), atol=1e-4)
+    assert torch.equal(straight[1], augment.cut(mask[None], [4, 3, 2], [16, 16, 16])[0])
+    turned, drawn = augment.turned(image, mask, [4, 3, 2], [16, 16, 16], [1, 1, 2], [25, -10, 15], 1.2)
+    assert dice((turned[0] > 0.5).numpy(), drawn.numpy() > 0) > 0.95
+    quarter, _ = augment.turned(image, mask, [4, 3, 2], [16, 16, 16], [1, 1, 1], [0, 0, 90], 1.0)
+    assert torch.allclose(
+        quarter[0], torch.rot90(augment.cut(image, [4, 3, 2], [16, 16, 16])[0], 1, (1, 0)), atol=1e-3
+    ) or (torch.allclose(quarter[0], torch.rot90(augment.cut(image, [4, 3, 2], [16, 16, 16])[0], 1, (0, 1)), atol=1e-3))
+
+
+def test_augmentation_is_monais() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from monai.transforms import AdjustContrast, GaussianSmooth
+    torch.manual_seed(0)
+    image = torch.randn(1, 14, 12, 10)
+    official = AdjustContrast(gamma=1.7, retain_stats=True)(image)
+    assert torch.allclose(augment.gamma(image, 1.7), torch.as_tensor(official), atol=1e-3)
+    smooth = torch.as_tensor(GaussianSmooth(sigma=1.0, approx="sampled")(image))
+    inside = (slice(None), *(slice(4, -4),) * 3)
+    assert torch.allclose(augment.blurred(image, 1.0)[inside], smooth[inside], atol=2e-2)
+    noisy = augment.noisy(torch.zeros(1, 20, 20, 20), 0.5, 7)
+    assert float(noisy.std()) == pytest.approx(0.5, rel=0.05)
+    assert torch.equal(noisy, augment.noisy(torch.zeros(1, 20, 20, 20), 0.5, 7))
+
+
+WRONG = [
+    ("shape", "is 20 × 20 × 21, its image"),
+    ("space", "lies elsewhere than its image"),
+    ("undeclared", "holds the label 9, which is not declared"),
+    ("fraction", "whole numbers, not 0.5"),
+    ("flat", "is 2-D"),
+    ("series", "is 4-D"),
+    ("nan", "no finite number"),
+    ("thin", "has 3 slices"),
+    ("cut off", "cut off"),
+    ("no mask", "case_03"),
+]
+
+
+@pytest.mark.parametrize(("fault", "words"), WRONG, ids=[fault for fault, _ in WRONG])
+def test_wrong_input_gives_one_line(fault: str, words: str, cli, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for name in ("imagesTr", "labelsTr"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "organ": 1}}))
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    for index in range(8):
+        voxels, mask = random.random((20, 20, 20)).astype(np.float32), np.zeros((20, 20, 20), np.uint8)
+        mask[5:9, 5:9, 5:9] = 1
+        image, drawn, place = voxels, mask, affine
+        if index == 3:
+            if fault == "shape":
+                drawn = np.zeros((20, 20, 21), np.uint8)
+            elif fault == "space":
+                place = affine + 5 * np.eye(4)[:, [3, 3, 3, 0]]
+                place[:3, :3] = affine[:3, :3]
+            elif fault == "undeclared":
+                drawn = mask.copy()
+                drawn[0, 0, 0] = 9
+            elif fault == "fraction":
+                drawn = mask * np.float32(0.5)
+            elif fault == "flat":
+                image, drawn = voxels[:, :, 0], mask[:, :, 0]
+            elif fault == "series":
+                image = np.stack([voxels] * 4, axis=-1)
+            elif fault == "nan":
+                image = voxels.copy()
+                image[1, 2, 3] = np.nan
+            elif fault == "thin":
+                image, drawn = voxels[:, :, :3], mask[:, :, :3]
+        scan(tmp_path / "imagesTr" / f"case_{index:02}.nii.gz", image, affine)
+        if fault != "no mask" or index != 3:
+            scan(tmp_path / "labelsTr" / f"case_{index:02}.nii.gz", drawn, place)
+        if fault == "cut off" and index == 3:
+            path = tmp_path / "imagesTr" / "case_03.nii.gz"
+            path.write_bytes(path.read_bytes()[:9000])
+    few = ["encoder.patch=[8,8,8]", "train.epochs=1", "model.base=2", "baselines=[]"]
+    result = cli("run", "organ_unet3d", *few, "--data", tmp_path, "--out", tmp_path / "run", "--quiet")
+    assert result.code == 3, result.out + result.err
+    assert len(result.err.splitlines()) == 1, result.err
+    assert words in result.err
+    assert "Traceback" not in result.err
+
+
+def test_wrong_settings_give_one_line(cli) -> None:
+    for override, words in (
+        ("encoder.patch=[16,16]", "three numbers"),
+        ("encoder.patch=[16,16,2]", "at least 4"),
+        ("encoder.spacing=[1,1,0]", "encoder.spacing"),
+        ("task.overlap=1.0", "less than 1"),
+        ("task.dice=0.0", None),
+        ("model.downsampling=median", "max"),
+    ):
+        result = cli("check", "organ_unet3d", *TINY["organ_unet3d"], override)
+        if words is None:
+            assert result.code == 0, result.err
+            continue
+        assert result.code == 2, (override, result.code, result.err)
+        assert len(result.err.splitlines()) == 1
+        assert words in result.err
+
+
+def test_no_batch_is_advised_where_an_encoder_has_none(cli) -> None:
+    result = cli("check", "sentiment_cnn1d", *TINY["sentiment_cnn1d"], "train.batch_size=auto")
+    assert result.code == 2
+    assert "train.batch_size: encoder text advises none" in result.err
+
+
+def test_hippocampus_is_read(mirror: Path) -> None:
+    splits = Decathlon(dataset="hippocampus", structures=["anterior", "posterior"], fold=2).read()
+    assert len(splits.train) + len(splits.val) + len(splits.test) == 208
+    assert 41 <= len(splits.test) <= 42
+    encoder = SegmentationEncoder()
+    encoder.fit(list(splits.train)[:12])
+    assert encoder.labels == ("anterior", "posterior")
+    item = encoder.prepare(splits.test[0])
+    assert float(item["image"].mean()) == pytest.approx(0, abs=1e-3)
+    assert set(np.unique(item["own"])) == {0, 1, 2}
+    atlas = MeanAtlas(intensity=True, volumes=20)
+    atlas.fit(splits.train, encoder.dims)
+    meter = SegmentationMeter(encoder.labels)
+    few = [encoder.prepare(example) for example in splits.test[:8]]
+    outputs = atlas.outputs(splits.test[:8])
+    meter.update(outputs[range(8)], {"masks": [item["own"] for item in few], "grids": [item["grid"] for item in few]})
+    assert 0.6 < meter.compute()["dice"] < 0.85, "the atlas, with intensities"

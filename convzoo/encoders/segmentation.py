@@ -20,7 +20,7 @@ from convzoo.core.segmentation import Grid
 from convzoo.core.volume_files import NIFTI_SUFFIXES, volume_stem, volume_suffix, write_nifti
 from convzoo.core.volumes import Volume
 from convzoo.ops import volume_augment as augment
-from convzoo.ops.segmentation_plan import Plan, make_plan
+from convzoo.ops.segmentation_plan import SMALLEST, Plan, make_plan
 from convzoo.ops.volumes import normalised, oriented, respaced
 
 PLACES = 500
@@ -94,6 +94,8 @@ class SegmentationEncoder(Encoder):
         for name, values in (("spacing", spacing), ("patch", patch), ("flip", flip)):
             if isinstance(values, list) and len(values) != 3:
                 raise ValueError(f"{name} should be three numbers, [x, y, z], not {values}")
+        if isinstance(patch, list) and min(patch) < SMALLEST:
+            raise ValueError(f"patch should have at least {SMALLEST} voxels along each axis, not {patch}")
         self.spacing = spacing
         self.patch = patch
         self.most_voxels = most_voxels

@@ -6,7 +6,7 @@ its tutorials have it: CacheDataset, its random dictionary transforms with the s
 deep-supervision loss of Dice and cross-entropy, SupervisedTrainer (which needs pytorch-ignite).
 
 `volume` predicts a scan of 512 × 512 × 400 voxels by `convzoo predict`'s own steps in a fresh process and states the peak above
-the imports, in sizes of the scan as float32. `start` is the time from starting a process to the first step on the Hippocampus cases
+the imports, in sizes of the scan as float32. `start` is the time from starting a process to the first step on Hippocampus cases
 (on phantoms where they are absent), against MONAI doing the same. `memory` is an epoch and its evaluation in fresh processes.
 """
 

@@ -64,6 +64,7 @@ RUNS = {
         4,
     ),
     "sound_speed": (["--steps", "1", "--memory-rounds", "1", *TINY], 5),
+    "volume_speed": (["--steps", "1", "--memory-rounds", "1", *TINY, "data.spacing=8.0"], 2),
     "start": (["--recipes", "sentiment_cnn1d", "--warm-up", "0", *TINY], 1),
 }
 """For each benchmark, its options and how many ratios it prints."""

@@ -17,6 +17,7 @@ import scipy.io.wavfile
 from conftest import TINY
 
 from convzoo.core.version import VERSION
+from convzoo.core.volume_files import write_nifti
 from convzoo.datasets.cards import list_cards
 from convzoo.recipe import shipped_recipes
 
@@ -317,6 +318,10 @@ def test_the_readmes_commands_work(cli, tiny, tmp_path):
         for index in range(12):
             tone = np.sin(np.arange(2000) * (pitch + 0.002 * index))
             scipy.io.wavfile.write(tmp_path / "words" / label / f"{index}.wav", 8000, np.int16(9000 * tone))
+    for label in ("ill", "well"):
+        for index in range(12):
+            voxels = random.normal(index, 1, (12, 14, 10)).astype(np.float32)
+            write_nifti(tmp_path / "scans" / label / f"{index}.nii.gz", voxels, np.diag([10.0, 10.0, 12.0, 1.0]))
     for command in commands:
         words = shlex.split(command, comments=True)[1:]
         if words[:2] == ["data", "get"] or (words[0] == "export" and importlib.util.find_spec("onnxruntime") is None):

@@ -82,8 +82,9 @@ class EigenVolumeSVM(Baseline):
         """(examples, side³), in units of each volume's bright part."""
         rows = []
         for example in examples:
-            volume, _ = ops.oriented(*example.read())
-            small = ops.resized(ops.cropped_to_body(volume), [self.side] * 3)
+            volume, affine = ops.oriented(*example.read())
+            body, _ = ops.cropped_to_body(volume, affine)
+            small = ops.resized(body, [self.side] * 3)
             rows.append(ops.normalised(small, "head").flatten().numpy())
         return np.stack(rows)
 
@@ -121,12 +122,15 @@ def shape_features(voxels: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Volume and shape of what is brighter than half the brightest voxel, as `ShapeLogisticRegression` names them."""
     import scipy.ndimage
 
-    body = np.pad(voxels > voxels.max() / 2, 1)
+    body = voxels > voxels.max() / 2
     if not body.any():
         return np.zeros(16)
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     each = float(np.prod(spacing))
-    places = np.argwhere(body) * spacing
+    index = np.argwhere(body)
+    places = index * spacing
+    low, high = index.min(axis=0), index.max(axis=0) + 1
+    body = np.pad(body[tuple(map(slice, low, high))], 1)
     volume = len(places) * each
     # Faces between the body and what is not the body, with their areas.
     surface = sum(

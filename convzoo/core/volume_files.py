@@ -272,22 +272,29 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
 def _nifti(path: Path) -> Any:
     """The image, its voxels not yet read."""
     nibabel = _library("nibabel", "nibabel")
-    _guarded(path, lambda: _refuse_zero_spacing(path, nibabel))
-    return _guarded(path, lambda: nibabel.load(path))
+    kind = _guarded(path, lambda: _nifti_kind(path, nibabel))
+    return _guarded(path, lambda: kind.from_filename(path))
 
 
-def _refuse_zero_spacing(path: Path, nibabel: Any) -> None:
-    """nibabel would put 1 mm in the place of a spacing of 0; where the affine is made from it, that is a guess."""
+def _nifti_kind(path: Path, nibabel: Any) -> Any:
+    """NIfTI-1 or NIfTI-2. nibabel would put 1 mm in the place of a spacing of 0; where the affine is made from it, that is a
+    guess, and refused here."""
     opened: Callable[..., Any] = gzip.open if path.name.lower().endswith(".gz") else open
     with opened(path, "rb") as file:
         start = file.read(540)
-    kind = nibabel.Nifti2Header if start[:4] in (b"\x1c\x02\x00\x00", b"\x00\x00\x02\x1c") else nibabel.Nifti1Header
-    if len(start) < kind.template_dtype.itemsize:
+    sizes = {
+        int.from_bytes(start[:4], order) for order in ("little", "big")
+    }  # a file of either byte order says its header's size
+    kind = nibabel.Nifti1Image if 348 in sizes else nibabel.Nifti2Image if 540 in sizes else None
+    if kind is None:
+        raise DataError(f"{path}: is no NIfTI file: it begins with {start[:4]!r}")
+    if len(start) < kind.header_class.template_dtype.itemsize:
         raise DataError(f"{path}: is cut off: it ends within its header")
-    header = kind.from_fileobj(io.BytesIO(start), check=False)
+    header = kind.header_class.from_fileobj(io.BytesIO(start), check=False)
     spacing = header["pixdim"][1:4]
     if header["sform_code"] == 0 and not (np.abs(spacing) > 0).all():
         raise DataError(f"{path}: its spacing is {' × '.join(f'{s:g}' for s in spacing)} mm; each should be above 0")
+    return kind
 
 
 def _nrrd_affine(header: Any, path: Path) -> np.ndarray:
@@ -311,10 +318,14 @@ def _nrrd_affine(header: Any, path: Path) -> np.ndarray:
 
 
 def _read_array(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    loaded = _guarded(path, lambda: np.load(path, allow_pickle=False))
-    if isinstance(loaded, np.ndarray):
-        return loaded, np.eye(4)
-    with loaded:
+    return _guarded(path, lambda: _load_array(path))
+
+
+def _load_array(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    with path.open("rb") as file:  # numpy leaves a damaged file open that it opened itself
+        loaded = np.load(file, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded, np.eye(4)
         names = [name for name in loaded.files if name != "affine"]
         if any(name.endswith("_images") for name in names):
             raise DataError(f"{path}: is a whole data set (MedMNIST); give it with --data, or one volume of it")
@@ -322,8 +333,7 @@ def _read_array(path: Path) -> tuple[np.ndarray, np.ndarray]:
             raise DataError(
                 f"{path}: holds {', '.join(names) or 'nothing'}; one array (x, y, z) is expected, and 'affine' if it has one"
             )
-        voxels = _guarded(path, lambda: loaded[names[0]])
-        return voxels, _guarded(path, lambda: loaded["affine"]) if "affine" in loaded.files else np.eye(4)
+        return loaded[names[0]], loaded["affine"] if "affine" in loaded.files else np.eye(4)
 
 
 def _read_series(folder: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -29,7 +29,7 @@ class VolumeEncoder(Encoder):
     are the same every time are done once and kept, and what is random comes from the run's seed.
 
     Args:
-        fit: `crop` respaces and cuts or fills up to `shape`; `resize` brings the whole volume to `shape`, whatever its spacing,
+        fit: `crop` respaces, and cuts or fills up to `shape`; `resize` brings the whole volume to `shape`, whatever its spacing,
             each voxel the mean of what it covers
         spacing: [x, y, z] in millimetres, to the right, the front and upwards; by default the median of the training volumes
         shape: [x, y, z] voxels; by default what holds nine tenths of the training volumes, in steps of 8
@@ -110,13 +110,11 @@ class VolumeEncoder(Encoder):
             volume, affine = ops.oriented(voxels, affine)
         else:
             volume = torch.from_numpy(np.ascontiguousarray(voxels))[None]
-        if self.fitting == "crop":
-            volume, affine = ops.respaced(volume, affine, self.spacing)
-        if self.centre == "body":
-            volume = ops.cropped_to_body(volume)
         volume = ops.normalised(volume, self.normalise)
+        if self.centre == "body":
+            volume, affine = ops.cropped_to_body(volume, affine)
         if self.fitting == "crop":
-            volume = ops.fitted_to(volume, self.shape, fill=float(volume.min()))
+            volume, affine = ops.gridded(volume, affine, self.shape, self.spacing)
         elif list(volume.shape[1:]) != self.shape:
             volume = ops.resized(volume, self.shape)
         return volume.contiguous(), label

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from convzoo.core.libraries import import_monai
-from convzoo.core.volume_files import Geometry
+from convzoo.core.volume_files import Geometry, spacing_of
 
 Intensity = Literal["head", "whole", "unit", "none"]
 _LEVELS = (0.5, 99.5)
@@ -60,6 +60,34 @@ def respaced(
     return _moved(transform, volume, affine)
 
 
+def gridded(
+    volume: Tensor, affine: np.ndarray, shape: Sequence[int], spacing: Sequence[float]
+) -> tuple[Tensor, np.ndarray]:
+    """A volume on a grid of that shape and spacing, with the axes and around the middle of its own: linear, once, after smoothing
+    along the axes where the new voxels are larger; the volume's lowest value stands where it is not.
+
+    Args:
+        volume: (1, x, y, z)
+        affine: of it
+        shape: of the grid
+        spacing: of the grid, in millimetres
+
+    Returns:
+        (1, *shape) and its affine
+    """
+    own = np.array(spacing_of(affine))
+    # Of voxels that are n times as large: a Gaussian whose deviation is (n - 1) / 2 of the old ones.
+    sigma = np.maximum(np.array(spacing) / own - 1, 0) / 2
+    if (sigma > 0.1).any():
+        volume = _plain(import_monai().GaussianSmooth(sigma=sigma.tolist())(volume))
+    middle = affine[:3, :3] @ ((np.array(volume.shape[1:]) - 1) / 2) + affine[:3, 3]
+    grid = np.eye(4)
+    grid[:3, :3] = affine[:3, :3] / own * np.array(spacing)
+    grid[:3, 3] = middle - grid[:3, :3] @ ((np.array(shape) - 1) / 2)
+    lowest = volume.min()
+    return resampled_to(volume - lowest, affine, shape, grid) + lowest, grid
+
+
 def resampled_to(
     volume: Tensor, affine: np.ndarray, shape: Sequence[int], to_affine: np.ndarray, nearest: bool = False
 ) -> Tensor:
@@ -103,18 +131,19 @@ def resized(volume: Tensor, shape: Sequence[int]) -> Tensor:
     return _plain(import_monai().Resize(spatial_size=tuple(shape), mode="area")(volume))
 
 
-def cropped_to_body(volume: Tensor, margin: int = 1) -> Tensor:
+def cropped_to_body(volume: Tensor, affine: np.ndarray, margin: int = 1) -> tuple[Tensor, np.ndarray]:
     """The smallest box that holds all that is brighter than the volume's mean, and a margin; all where nothing is.
 
     Args:
         volume: (1, x, y, z)
+        affine: of it
         margin: in voxels
     """
     level = volume.mean()
     if not (volume > level).any():
-        return volume
+        return volume, affine
     crop = import_monai().CropForeground(select_fn=lambda values: values > level, margin=margin, allow_smaller=True)
-    return _plain(crop(volume)).contiguous()
+    return _moved(crop, volume, affine)
 
 
 def normalised(volume: Tensor, how: Intensity) -> Tensor:

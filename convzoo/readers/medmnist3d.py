@@ -65,7 +65,7 @@ class MedMNIST3D(Reader):
             DataError: no such file, an array is absent or has another shape, or labels are no whole numbers.
         """
         if self.path is None:
-            folder, files = benchmark_folder("adrenalmnist3d", None)
+            folder, files = benchmark_folder("medmnist3d", None)
             path = folder / "adrenalmnist3d_64.npz"
         else:
             path = Path(self.path)
@@ -81,7 +81,8 @@ class MedMNIST3D(Reader):
 def _load(path: Path) -> dict[str, np.ndarray]:
     wanted = [name for names in _NAMES.values() for name in names]
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # numpy leaves a damaged file open that it opened itself.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             absent = [name for name in wanted if name not in archive.files]
             if absent:
                 raise DataError(f"{path}: has no {absent[0]}; it has {', '.join(archive.files[:8])}")

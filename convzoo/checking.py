@@ -37,6 +37,8 @@ def check(source: str, overrides: Sequence[str], data: str | None) -> Iterator[s
     experiment = assemble(recipe)
     sizes = ", ".join(f"{name} {len(examples):,}" for name, examples in experiment.splits)
     yield f"data      {sizes}" + (f" ({experiment.splits.origin})" if experiment.splits.origin else "")
+    if experiment.encoder.advice():
+        yield f"advice    {experiment.encoder.advice()}"
     split = loaders(experiment, devices)
     trainer = Trainer(
         experiment.model, experiment.task, recipe.train, devices, split["train"], split["val"], Path("unused")
@@ -116,7 +118,7 @@ def evaluate(folder: str, data: str | None, overrides: Sequence[str] = ()) -> di
     examples = list(reader.read().test) if data is None else reader.examples()
     meter = run.task.meter()
     with torch.no_grad():
-        for _, batch in Loader(examples, run.encoder, 64, workers=0).all():
+        for _, batch in Loader(examples, run.encoder, run.encoder.at_once, workers=0).all():
             meter.update(run.task.predict(run.model, batch), batch.target)
     prefix = "test" if data is None else "data"
     return {f"{prefix}/{name}": value for name, value in meter.compute().items()}

@@ -304,7 +304,7 @@ def _evaluate(options: Any) -> None:
 
 
 def _predict(options: Any) -> None:
-    from convzoo.runs import Run, shown_of
+    from convzoo.runs import Run, shown_of, without_arrays
 
     if not options.inputs and not options.ids:
         raise RecipeError("name what to predict: texts, files, folders, ids, or - for standard input")
@@ -341,7 +341,7 @@ def _predict(options: Any) -> None:
     for example, prediction in zip(examples, predictions, strict=True):
         shown = shown_of(example)
         if options.json:
-            print(json.dumps({"input": shown, **prediction}, ensure_ascii=False))
+            print(json.dumps({"input": shown, **without_arrays(prediction)}, ensure_ascii=False))
         else:
             print(run.task.in_words(prediction, shown))
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from convzoo.core.events import Listener
 from convzoo.core.examples import Splits
 from convzoo.core.files import link, read_json, write_json
 from convzoo.core.random_states import seed_everything
-from convzoo.core.task import Task
+from convzoo.core.task import Meter, Task
 from convzoo.core.text import first_line
 from convzoo.devices import Devices
 from convzoo.listeners import CsvListener, LiveListener, PlainListener, TensorBoardListener
@@ -36,6 +37,7 @@ from convzoo.runs import (
     save_state,
     save_weights,
     start_folder,
+    without_arrays,
     write_table,
 )
 from convzoo.trainer import Stopped, Trainer
@@ -165,11 +167,12 @@ def check_splits(splits: Splits) -> None:
 def loaders(experiment: Experiment, devices: Devices) -> dict[str, Loader]:
     """A loader for each split."""
     train = experiment.recipe.train
+    size = _batch_size(experiment)
     found = {}
     for name, examples in experiment.splits:
         pieces = experiment.encoder.pieces(examples) if name == "train" else examples
         found[name] = Loader(
-            pieces, experiment.encoder, train.batch_size, train.seed, train.accumulate if name == "train" else 1,
+            pieces, experiment.encoder, size, train.seed, train.accumulate if name == "train" else 1,
             train.bucket, devices.rank, devices.world, train.workers, train.cache_gigabytes * 1e9, train.batch_tokens,
         )  # fmt: skip
     if len(found["train"].examples) < found["train"].parts:
@@ -179,6 +182,16 @@ def loaders(experiment: Experiment, devices: Devices) -> dict[str, Loader]:
     return found
 
 
+def _batch_size(experiment: Experiment) -> int:
+    chosen = experiment.recipe.train.batch_size
+    if chosen != "auto":
+        return chosen
+    advised = experiment.encoder.dims.get("batch_size")
+    if advised is None:
+        raise RecipeError(f"train.batch_size: encoder {experiment.recipe.encoder.name} advises none; set a number")
+    return int(advised)
+
+
 def calibrate(trainer: Trainer, loader: Loader) -> None:
     """Let the task choose its thresholds on a split."""
     trainer.model.eval()
@@ -186,14 +199,15 @@ def calibrate(trainer: Trainer, loader: Loader) -> None:
         trainer.task.calibrate(trainer.model, (trainer.place(batch) for _, batch in loader.all()))
 
 
-def predictions(trainer: Trainer, loader: Loader) -> list[dict[str, Any]]:
-    """One row an example of the split, in its order: where it is from, the truth, the prediction."""
+def predictions(trainer: Trainer, loader: Loader, meter: Meter) -> list[dict[str, Any]]:
+    """One row an example of the split, in its order: where it is from, the truth, the prediction. The meter is fed on the way."""
     mine = []
     for indices, outputs, target in trainer.outputs(loader):
+        meter.update(outputs, target)
         decoded = zip(indices, trainer.task.read_target(target), trainer.task.decode(outputs), strict=True)
         mine += [
             (index, {"index": index, "source": getattr(loader.examples[index], "source", "")}
-             | {f"true_{key}": value for key, value in truth.items()} | prediction)
+             | {f"true_{key}": value for key, value in truth.items()} | without_arrays(prediction))
             for index, truth, prediction in decoded
         ]  # fmt: skip
     gathered = [row for rows in trainer.devices.gather(mine) for row in rows]
@@ -280,6 +294,8 @@ def _run_once(
         TensorBoardListener(folder),
         *listeners(experiment.task.best_by),
     ]
+    if devices.is_main and listeners is not _no_listeners and experiment.encoder.advice():
+        print(experiment.encoder.advice(), file=sys.stderr, flush=True)
     checkpoints = folder / "checkpoints"
     trainer = Trainer(
         experiment.model, experiment.task, recipe.train, devices, split["train"], split["val"], checkpoints, heard
@@ -299,8 +315,10 @@ def _run_once(
     weights = trainer.weights()
     trainer.model.load_state_dict(weights)
     calibrate(trainer, split["val"])
-    scores = {f"{name}/{key}": value for name in ("val", "test") for key, value in trainer.score(split[name]).items()}
-    rows = predictions(trainer, split["test"])
+    scores = {f"val/{key}": value for key, value in trainer.score(split["val"]).items()}
+    meter = experiment.task.meter()
+    rows = predictions(trainer, split["test"], meter)
+    scores |= {f"test/{key}": value for key, value in meter.compute().items()}
     if devices.is_main:
         save_weights(folder / "model.safetensors", weights)
         write_json(folder / "task.json", experiment.task.state())

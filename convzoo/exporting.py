@@ -39,6 +39,8 @@ def export(folder: str, kind: str, out: str | None = None) -> Iterator[str]:
     model, several = _exported(original, _inputs(run, examples, range(8)))
     model.eval()
     whole = [run.encoder.gather(splits.val, [index]).inputs for index in range(min(2, len(splits.val)))]
+    # Where the task slides windows over whole examples, these are lists, and the network sees pieces only.
+    whole = [inputs for inputs in whole if all(isinstance(value, Tensor) for value in inputs.values())]
     shapes = _free_shapes(run, several, examples, whole)
     if kind == "onnx":
         _write_onnx(model, several, shapes, path)

@@ -47,6 +47,7 @@ PARTS: dict[str, dict[str, str]] = {
         "interactions": "convzoo.encoders.interactions:InteractionEncoder",
         "audio": "convzoo.encoders.audio:AudioEncoder",
         "volume": "convzoo.encoders.volume:VolumeEncoder",
+        "segmentation": "convzoo.encoders.segmentation:SegmentationEncoder",
     },
     "model": {
         "tcn1d": "convzoo.models.tcn1d:TCN1d",
@@ -64,6 +65,7 @@ PARTS: dict[str, dict[str, str]] = {
         "lightgcn": "convzoo.models.lightgcn:LightGCN",
         "resnet3d": "convzoo.models.resnet3d:ResNet3d",
         "monai_classifier": "convzoo.models.monai_classifier:MonaiClassifier",
+        "unet": "convzoo.models.unet:UNet",
     },
     "task": {
         "classification": "convzoo.tasks.classification:Classification",
@@ -71,6 +73,7 @@ PARTS: dict[str, dict[str, str]] = {
         "nab_detection": "convzoo.tasks.nab_detection:NabDetection",
         "translation": "convzoo.tasks.translation:Translation",
         "ranking": "convzoo.tasks.ranking:RankItems",
+        "segmentation": "convzoo.tasks.segmentation:Segmentation",
     },
     "baseline": {
         "always": "convzoo.baselines.anomalies:Always",
@@ -95,6 +98,8 @@ PARTS: dict[str, dict[str, str]] = {
         "histogram_logistic_regression": "convzoo.baselines.volume:HistogramLogisticRegression",
         "eigen_volume_svm": "convzoo.baselines.volume:EigenVolumeSVM",
         "shape_logistic_regression": "convzoo.baselines.volume:ShapeLogisticRegression",
+        "background": "convzoo.baselines.segmentation:Background",
+        "mean_atlas": "convzoo.baselines.segmentation:MeanAtlas",
     },
 }
 
@@ -104,6 +109,7 @@ EXTRAS: dict[str, str] = {
     "task.translation": "translation",
     "model.graph_network": "graph",
     "encoder.audio": "audio",
+    "encoder.segmentation": "medical",
     "baseline.mfcc_logistic_regression": "audio",
     "encoder.volume": "medical",
     "model.monai_classifier": "medical",

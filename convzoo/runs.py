@@ -100,13 +100,18 @@ class Run:
         task.load_state(read_json(self.parts[0] / "task.json") if (self.parts[0] / "task.json").exists() else {})
         return task
 
-    def predict(self, inputs: Any, batch_size: int = 64) -> list[dict[str, Any]]:
+    def predict(self, inputs: Any, batch_size: int | None = None) -> list[dict[str, Any]]:
         """Predictions for raw inputs, one dictionary each: texts, image files, arrays, or examples.
+
+        Args:
+            inputs: one or several
+            batch_size: how many are computed together; by default as the encoder has it
 
         Raises:
             DataError: an input cannot be read.
         """
         examples = self.examples(inputs)
+        batch_size = batch_size or self.encoder.at_once
         found: list[dict[str, Any]] = []
         with torch.no_grad():
             for start in range(0, len(examples), batch_size):
@@ -137,7 +142,10 @@ class Run:
         written = self.encoder.write_files(path, examples, predictions)
         if written is not None:
             return written
-        rows = [{"input": shown_of(example), **found} for example, found in zip(examples, predictions, strict=True)]
+        rows = [
+            {"input": shown_of(example), **without_arrays(found)}
+            for example, found in zip(examples, predictions, strict=True)
+        ]
         if path.suffix == ".csv":
             write_table(path, rows)
         elif path.suffix == ".jsonl":
@@ -175,6 +183,11 @@ class Run:
 def shown_of(example: Any) -> str:
     """How an example is named beside its prediction: its own text, or where it is from."""
     return str(getattr(example, "text", "") or getattr(example, "source", ""))
+
+
+def without_arrays(prediction: Mapping[str, Any]) -> dict[str, Any]:
+    """A prediction as a row of a table: its arrays (a mask) are for files of their own."""
+    return {key: value for key, value in prediction.items() if not isinstance(value, np.ndarray)}
 
 
 def read_header(path: Path) -> dict[str, Any]:

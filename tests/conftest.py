@@ -49,6 +49,8 @@ TINY = {
     "mri_cnn3d": ["data.train=24", "data.val=20", "data.test=12", "data.spacing=8.0", "encoder.spacing=[12,12,12]",
                   "encoder.shape=[16,16,16]", "train.epochs=2", "train.batch_size=6", "model.widths=[4,8,8]",
                   "model.blocks=[1,1,1]"],
+    "organ_unet3d": ["data.train=16", "data.val=20", "data.test=6", "data.spacing=8.0", "encoder.patch=[16,16,16]",
+                     "encoder.patches=1", "train.epochs=1", "train.evaluate_every=4", "model.base=4"],
 }  # fmt: skip
 """For each embedded recipe, overrides that make it run in about two seconds."""
 
@@ -61,6 +63,7 @@ PLAIN = {
     "recommender_lightgcn": ["data.users=110"],
     "keywords_cnn1d": ["model.normalisation=layer", "data.train=75"],
     "mri_cnn3d": ["model.dropout=0.0", "model.normalisation=group", "data.train=23"],
+    "organ_unet3d": ["data.train=15"],
 }
 """For each embedded recipe, overrides that leave nothing in a step to chance, with an odd last batch."""
 
@@ -73,6 +76,7 @@ RAW = {
     "recommender_lightgcn": lambda: ["u5"],
     "keywords_cnn1d": lambda: [(np.zeros(8000, np.float32), 8000)],
     "mri_cnn3d": lambda: [(np.zeros((20, 22, 18), np.float32), np.diag([8.0, 8.0, 8.0, 1.0]))],
+    "organ_unet3d": lambda: [np.random.default_rng(0).random((20, 22, 18)).astype(np.float32)],
 }
 """For each embedded recipe, raw input that `Run.predict` takes."""
 

@@ -13,7 +13,8 @@ class TrainConfig:
     Args:
         epochs: passes over the training split; give this or `steps`
         steps: optimizer steps; give this or `epochs`
-        batch_size: examples an optimizer step, over all processes and accumulated micro-batches
+        batch_size: examples an optimizer step, over all processes and accumulated micro-batches; auto: what the encoder advises
+            for these data, where it does
         batch_tokens: in place of `batch_size`, the most tokens of a step: the lengths of all its sequences, padding counted
         accumulate: micro-batches that one step is split into, to save memory
         optimizer: adamw, adam, sgd (with Nesterov momentum) or adadelta
@@ -40,7 +41,7 @@ class TrainConfig:
 
     epochs: Positive | None = None
     steps: Positive | None = None
-    batch_size: Positive = 64
+    batch_size: Positive | Literal["auto"] = 64
     batch_tokens: Positive | None = None
     accumulate: Positive = 1
     optimizer: Literal["adamw", "adam", "sgd", "adadelta"] = "adamw"

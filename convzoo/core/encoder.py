@@ -22,10 +22,12 @@ class Encoder(ABC):
     Attributes:
         example: the type of example it takes.
         cached: whether prepared examples are kept in memory; False where preparing costs nothing, as with references.
+        at_once: how many examples are predicted together; 1 where one may fill the memory.
     """
 
     example: ClassVar[type]
     cached: ClassVar[bool] = True
+    at_once: ClassVar[int] = 64
 
     @abstractmethod
     def fit(self, examples: Sequence[Any]) -> None:
@@ -108,6 +110,10 @@ class Encoder(ABC):
             RecipeError: `path` is no name for such files.
         """
         return None
+
+    def advice(self) -> str:
+        """What `fit` chose by itself, and how to choose otherwise, in a line that is printed; empty where there is nothing."""
+        return ""
 
     def annotate(self, example: Any, prediction: dict[str, Any]) -> dict[str, Any]:
         """A prediction with what only the encoder knows of its example: the times of rows, the names of neighbours."""

@@ -33,6 +33,7 @@ class Decathlon(Reader):
         fold: test on this fold of a cross-validation, from 0
         folds: how many folds there are
         seed: of the split
+        structures: names of the values 1, 2 … of the masks, where no dataset.json names them
     """
 
     example = Volume
@@ -47,7 +48,9 @@ class Decathlon(Reader):
         fold: Count | None = None,
         folds: Positive = 5,
         seed: Count = 0,
+        structures: list[str] | None = None,
     ) -> None:
+        self.structures = dict(enumerate(structures, start=1)) if structures else None
         self.path = path
         self.dataset = dataset
         self.val = val
@@ -101,7 +104,7 @@ class Decathlon(Reader):
             facts = read_json(listing)
             if not isinstance(facts, dict):
                 raise DataError(f"{listing}: is no mapping; a Decathlon's dataset.json is expected")
-        structures = _structures(facts, listing)
+        structures = _structures(facts, listing) or self.structures
         rows = facts.get("training")
         if isinstance(rows, list) and rows:
             train = [_listed(folder, listing, index, row, structures) for index, row in enumerate(rows)]

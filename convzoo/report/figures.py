@@ -217,3 +217,23 @@ def heat(values: np.ndarray, columns: Sequence[str], rows: Sequence[str], across
     axes.set_xlabel(across)
     axes.set_ylabel(down)
     return _svg(figure)
+
+
+def by_case(scores: Mapping[str, Sequence[float]], name: str) -> str:
+    """A dot a case for each structure, side by side, with the median."""
+    figure = _figure(min(9.0, 2 + 1.2 * len(scores)), 2.9)
+    axes = figure.subplots()
+    for place, values in enumerate(scores.values()):
+        # Dots of one structure stand beside each other, in a fixed order.
+        beside = place + 0.28 * (np.arange(len(values)) * 0.618 % 1 - 0.5)
+        axes.scatter(beside, values, s=14, alpha=0.7, color="#33526e", linewidths=0)
+        if len(values):
+            axes.hlines(float(np.median(values)), place - 0.25, place + 0.25, color="tab:orange", linewidth=1.5)
+    axes.set_xticks(range(len(scores)))
+    axes.set_xticklabels(list(scores), fontsize=8, parse_math=False)
+    axes.set_xlim(-0.6, len(scores) - 0.4)
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_ylabel(name)
+    axes.grid(alpha=0.3, axis="y")
+    axes.spines[["top", "right"]].set_visible(False)
+    return _svg(figure)

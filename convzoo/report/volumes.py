@@ -216,7 +216,7 @@ def explain_volume(model: nn.Module, encoder: Encoder, examples: Sequence[Volume
         "<h3>Feature maps</h3><p>What the kernels make of scans of the test split, in the axial plane through the middle.</p>",
     ]
     for example in list(examples)[:3]:
-        inputs = encoder.encode([example]).inputs
+        inputs = encoder.gather(encoder.pieces([example]), [0]).inputs
         maps = feature_maps(model, inputs, layer)[0, :12].clamp(min=0).numpy()
         seen = next(iter(inputs.values()))[0, 0].numpy()
         shown = [image_tag(_axial(seen), 72, "input"), "<span>→</span>"]

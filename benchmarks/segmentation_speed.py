@@ -1,0 +1,336 @@
+"""Segmentation: the trainer against a careful loop and against MONAI's SupervisedTrainer; a large volume; the first step.
+
+All sides train one U-Net on the same scans and patches in float32. `careful` is the loop that a careful person writes: volumes
+prepared beforehand, the encoder's own functions to cut and change patches, a fused optimizer, nothing else. `monai` is MONAI as
+its tutorials have it: CacheDataset, its random dictionary transforms with the same sizes and probabilities, a DataLoader, its
+deep-supervision loss of Dice and cross-entropy, SupervisedTrainer (which needs pytorch-ignite).
+
+`volume` predicts a scan of 512 × 512 × 400 voxels by `convzoo predict`'s own steps in a fresh process and states the peak above
+the imports, in sizes of the scan as float32. `start` is the time from starting a process to the first step on Hippocampus cases
+(on phantoms where they are absent), against MONAI doing the same. `memory` is an epoch and its evaluation in fresh processes.
+"""
+
+import argparse
+import copy
+import dataclasses
+import json
+import os
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from common import (
+    Ratio,
+    Verdict,
+    interleaved,
+    last_line,
+    parser,
+    pin,
+    print_environment,
+    print_medians,
+    print_verdicts,
+)
+from memory import peak
+from start import READY, seconds_to_ready
+from trainer_speed import NEVER, InTurns, sizes
+
+from convzoo.core.random_states import seed_dropout
+from convzoo.core.randomness import Draws
+from convzoo.devices import Devices
+from convzoo.experiment import Experiment, assemble, loaders, open_recipe
+from convzoo.loader import Loader
+from convzoo.trainer import Trainer
+
+RECIPE = "organ_unet3d"
+REFERENCE = "reference/organ_hippocampus"
+PARTS = ("trainer", "memory", "start", "volume")
+AUGMENT = ["encoder.rotate=15", "encoder.scale=0.1", "encoder.spatial_probability=0.3", "encoder.noise=0.1",
+           "encoder.contrast=0.2", "encoder.gamma=1.3", "encoder.intensity_probability=0.2", "encoder.patches=1"]  # fmt: skip
+
+
+def rates(experiment: Experiment, rounds: int, steps: int) -> dict[str, list[float]]:
+    """Patches a second of each side, a value a round."""
+    devices = Devices.open("cpu", "32")
+    train = experiment.recipe.train
+    config = dataclasses.replace(
+        train, steps=steps * (rounds + 1), epochs=None, evaluate_every=NEVER, checkpoint_every=None, precision="32"
+    )
+    loader = loaders(experiment, devices)["train"]
+    opponents = {"careful": careful_step(experiment), "monai": monai_step(experiment, steps)}
+    turns = InTurns(steps, opponents, sizes(len(loader.examples), int(loader.batch_size)))
+    few = Loader(experiment.splits.val[:1], experiment.encoder, 1)
+    with tempfile.TemporaryDirectory() as folder:
+        model = copy.deepcopy(experiment.model)
+        Trainer(model, experiment.task, config, devices, loader, few, Path(folder), [turns]).fit()
+    return turns.rates
+
+
+def careful_step(experiment: Experiment) -> Callable[[], int]:
+    """The careful loop."""
+    model = copy.deepcopy(experiment.model).train()
+    seed_dropout(model, 1, 0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.0, fused=True)
+    encoder, task = experiment.encoder, experiment.task
+    size = int(experiment.recipe.train.batch_size)
+    items = [encoder.prepare(piece) for piece in encoder.pieces(experiment.splits.train)]
+
+    def batches() -> Iterator[Any]:
+        for epoch in range(NEVER):
+            order = torch.randperm(len(items), generator=torch.Generator().manual_seed(epoch))
+            for chosen in order.split(size):
+                numbers = chosen.tolist()
+                yield encoder.collate([items[number] for number in numbers], Draws(1, epoch, numbers))
+
+    forever = batches()
+
+    def step() -> int:
+        batch = next(forever)
+        optimizer.zero_grad(set_to_none=True)
+        loss = sum(task.losses(model(**batch.inputs), batch.target).values())
+        loss.backward()
+        optimizer.step()
+        return batch.size
+
+    return step
+
+
+def monai_loader(experiment: Experiment) -> Any:
+    """MONAI's cached data set and random transforms, as the encoder has them, in a DataLoader."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from monai import transforms as monai
+        from monai.data import CacheDataset, DataLoader
+    encoder = experiment.encoder
+    keys, patch = ("image", "label"), list(encoder.plan.patch)
+    angle = float(np.radians(encoder.rotate))
+    chance = encoder.intensity_probability
+    steps = [
+        monai.LoadImaged(keys, ensure_channel_first=True),
+        monai.Orientationd(keys, axcodes="RAS", labels=(("L", "R"), ("P", "A"), ("I", "S"))),
+        monai.Spacingd(keys, pixdim=encoder.plan.spacing, mode=("bilinear", "nearest")),
+        monai.NormalizeIntensityd("image"),
+        monai.SpatialPadd(keys, patch),
+        monai.RandCropByPosNegLabeld(
+            keys, "label", patch, pos=encoder.foreground, neg=1 - encoder.foreground, num_samples=1
+        ),
+        monai.RandAffined(
+            keys, prob=encoder.spatial_probability, rotate_range=(angle,) * 3, scale_range=(encoder.scale,) * 3,
+            mode=("bilinear", "nearest"), padding_mode="zeros",
+        ),
+        monai.RandScaleIntensityd("image", encoder.contrast, prob=chance),
+        monai.RandAdjustContrastd("image", prob=chance, gamma=(1 / encoder.gamma, encoder.gamma), retain_stats=True),
+        monai.RandGaussianNoised("image", prob=chance, std=encoder.noise),
+    ]  # fmt: skip
+    files = [{"image": str(example.path), "label": str(example.mask)} for example in experiment.splits.train]
+    data = CacheDataset(files, monai.Compose(steps), cache_rate=1.0, num_workers=1, progress=False)
+    return DataLoader(data, batch_size=int(experiment.recipe.train.batch_size), shuffle=True, num_workers=0)
+
+
+def monai_trainer(experiment: Experiment, steps: int) -> Any:
+    """SupervisedTrainer on a copy of the network; an `epoch` is a round."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from monai.engines import SupervisedTrainer
+        from monai.losses import DeepSupervisionLoss, DiceCELoss
+    model = copy.deepcopy(experiment.model)
+    loss = DeepSupervisionLoss(DiceCELoss(include_background=False, to_onehot_y=True, softmax=True), weight_mode="exp")
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.0)
+    return SupervisedTrainer(
+        device=torch.device("cpu"), max_epochs=1, train_data_loader=monai_loader(experiment), network=model,
+        optimizer=optimizer, loss_function=loss, epoch_length=steps,
+    )  # fmt: skip
+
+
+def monai_step(experiment: Experiment, steps: int) -> Callable[[], int]:
+    """The trainer makes a round of steps at the first call of each round, and says so at the others."""
+    trainer = monai_trainer(experiment, steps)
+    size = int(experiment.recipe.train.batch_size)
+    due = 0
+
+    def step() -> int:
+        nonlocal due
+        if due == 0:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                trainer.run()
+            trainer.state.max_epochs += 1
+        due = (due + 1) % steps
+        return size
+
+    return step
+
+
+def memory_worker(side: str, overrides: list[str], threads: int) -> None:
+    """An epoch, with convzoo's evaluation of the validation split, or of MONAI without one."""
+    torch.set_num_threads(threads)
+    experiment = assemble(open_recipe(RECIPE, overrides))
+    train = experiment.recipe.train
+    steps = -(-len(experiment.splits.train) // int(train.batch_size))
+    if side == "monai":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            monai_trainer(experiment, steps).run()
+        return
+    devices = Devices.open("cpu", "32")
+    splits = loaders(experiment, devices)
+    config = dataclasses.replace(train, epochs=1, steps=None, precision="32", evaluate_every=None)
+    with tempfile.TemporaryDirectory() as folder:
+        Trainer(
+            experiment.model, experiment.task, config, devices, splits["train"], splits["val"], Path(folder)
+        ).fit()  # fmt: skip
+
+
+def start_worker(side: str, recipe: str, overrides: list[str]) -> None:
+    """To the first optimizer step: convzoo's command, or MONAI's trainer on the same files."""
+    if side == "convzoo":
+        from start import worker
+
+        worker(recipe, overrides)
+    experiment = assemble(open_recipe(recipe, overrides))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        monai_trainer(experiment, 1).run()
+    print(READY, flush=True)
+    os._exit(0)
+
+
+def volume_worker(path: Path, out: Path, base: int, patch: int, threads: int) -> None:
+    """Predict one scan and write its mask, as `convzoo predict scan.nii -o mask.nii` does."""
+    from convzoo.core.memory import keep_freed_memory
+    from convzoo.core.volumes import Volume
+    from convzoo.encoders.segmentation import SegmentationEncoder
+    from convzoo.models.unet import UNet
+    from convzoo.ops.segmentation_plan import make_plan
+    from convzoo.ops.volumes import oriented
+    from convzoo.tasks.segmentation import Segmentation
+
+    torch.set_num_threads(threads)
+    keep_freed_memory()
+    torch.manual_seed(0)
+    encoder = SegmentationEncoder(patch=[patch] * 3, intensity="none")
+    (example,) = Volume.from_inputs([path])
+    geometry = example.geometry()
+    encoder.labels, encoder.values = ("a", "b", "c"), (1, 2, 3)
+    encoder.plan = make_plan(np.array([geometry.spacing]), np.array([geometry.shape]), patch**3, patch=[patch] * 3)
+    dims = encoder.dims
+    model = UNet(1, 4, 3, dims["strides"], dims["flat"], base=base, most=4 * base).eval()
+    task = Segmentation(encoder.labels, dims["patch"], overlap=0.25)
+    oriented(np.zeros((4, 4, 4), np.float32), np.eye(4))  # MONAI is imported
+    before = peak()
+    began = time.perf_counter()
+    with torch.no_grad():
+        outputs = task.predict(model, encoder.encode([example]))
+    encoder.write_files(out, [example], task.decode(outputs))
+    seconds = time.perf_counter() - began
+    scan = 4 * float(np.prod(geometry.shape)) / 1e6
+    print(json.dumps({"peak": peak(), "before": before, "scan": scan, "seconds": seconds}))
+
+
+def large_scan(path: Path, shape: list[int]) -> None:
+    """Smooth shapes and noise as int16 in an uncompressed NIfTI, written plane by plane."""
+    import nibabel
+
+    random = np.random.default_rng(0)
+    x, y = np.meshgrid(np.linspace(0, 9, shape[0]), np.linspace(0, 7, shape[1]), indexing="ij")
+    image = nibabel.Nifti1Image(np.zeros((1, 1, 1), np.int16), np.diag([0.8, 0.8, 1.0, 1.0]))
+    header = image.header.copy()
+    header.set_data_shape(shape)
+    header.set_data_dtype(np.int16)
+    with path.open("wb") as file:
+        header["vox_offset"] = 352
+        header["magic"] = b"n+1"
+        header.set_sform(np.diag([0.8, 0.8, 1.0, 1.0]), 1)
+        file.write(header.binaryblock + b"\0" * 4)
+        for z in range(shape[2]):
+            plane = 300 * np.sin(x + z / 40) * np.cos(y - z / 60) + random.normal(0, 50, shape[:2])
+            file.write(plane.astype("<i2").tobytes(order="F"))
+
+
+def main() -> int:
+    """Print the ratios; 0 where they are as wanted."""
+    made = parser(str(__doc__).splitlines()[0], rounds=11, steps=10)
+    made.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS, help="default: all")
+    made.add_argument(
+        "--memory-rounds", type=int, default=3, help="how often memory and start are measured (default 3)"
+    )
+    made.add_argument("--volume", type=int, nargs=3, default=[512, 512, 400], help="voxels of the large scan")
+    made.add_argument("--base", type=int, default=4, help="maps of the first stage of the large scan's network")
+    made.add_argument("--patch", type=int, default=96, help="side of the large scan's windows")
+    made.add_argument("--worker", nargs="+", help=argparse.SUPPRESS)
+    options = made.parse_args()
+    if options.worker:
+        kind, *rest = options.worker
+        if kind == "memory":
+            memory_worker(rest[0], options.set, options.threads)
+            print(json.dumps({"peak": peak()}))
+        elif kind == "start":
+            start_worker(rest[0], rest[1], options.set)
+        else:
+            volume_worker(Path(rest[0]), Path(rest[1]), options.base, options.patch, options.threads)
+        return 0
+
+    pin(options.threads)
+    torch.set_num_threads(options.threads)
+    print_environment(options.threads)
+    own = [sys.executable, str(Path(__file__).resolve()), "--threads", str(options.threads)]
+    overrides = [*AUGMENT, *options.set]
+    verdicts = []
+    if "trainer" in options.parts:
+        experiment = assemble(open_recipe(RECIPE, overrides))
+        found = rates(experiment, options.rounds, options.steps)
+        print(f"{RECIPE} with augmentation, medians of {options.rounds} rounds of {options.steps} steps")
+        print_medians(found, "patches/s", digits=2)
+        for name, wanted in (("careful", 0.97), ("monai", 1.0)):
+            verdicts.append(Verdict(f"convzoo / {name}", Ratio.of(found["convzoo"], found[name]), wanted))
+    if "memory" in options.parts:
+        sides = {
+            side: lambda side=side: last_line([*own, "--worker", "memory", side, "--set", *overrides], options.threads)[
+                "peak"
+            ]
+            for side in ("convzoo", "monai")
+        }
+        peaks = interleaved(sides, options.memory_rounds, 0)
+        print_medians(peaks, "peak MB")
+        verdicts.append(
+            Verdict("memory: convzoo / monai", Ratio.of(peaks["convzoo"], peaks["monai"]), 1.2, at_most=True)
+        )
+    if "start" in options.parts:
+        recipe, more = (REFERENCE, ["repeat={}"]) if os.environ.get("CONVZOO_MIRROR") else (RECIPE, overrides)
+        more = [*more, "train.device=cpu", *(options.set if recipe == REFERENCE and not options.set else [])]
+        sides = {
+            side: lambda side=side: seconds_to_ready(
+                [*own, "--worker", "start", side, recipe, "--set", *more], options.threads
+            )
+            for side in ("convzoo", "monai")
+        }
+        taken = interleaved(sides, options.memory_rounds, 1)
+        print(f"{recipe}: seconds from starting a process to the first step")
+        print_medians(taken, "seconds", digits=2)
+        verdicts.append(
+            Verdict("first step: convzoo / monai", Ratio.of(taken["convzoo"], taken["monai"]), 1.0, at_most=True)
+        )
+    if "volume" in options.parts:
+        with tempfile.TemporaryDirectory() as folder:
+            path, out = Path(folder) / "scan.nii", Path(folder) / "mask.nii"
+            large_scan(path, options.volume)
+            size = ["--base", str(options.base), "--patch", str(options.patch)]
+            facts = last_line([*own, *size, "--worker", "volume", path, out], options.threads)
+        above = (facts["peak"] - facts["before"]) / facts["scan"]
+        print(
+            f"a scan of {' × '.join(map(str, options.volume))}, {facts['scan']:,.0f} MB as float32, with its mask written: "
+            f"{facts['seconds']:.0f} s, peak {facts['peak']:,.0f} MB, {facts['before']:,.0f} MB of them before the scan\n"
+        )
+        verdicts.append(
+            Verdict("memory of a large scan / the scan as float32", Ratio(above, above, above), 5.0, at_most=True)
+        )
+    return print_verdicts(verdicts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,205 @@
+"""Segmentation: what stands at each pixel of an image or each voxel of a volume."""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from convzoo.core.arguments import Count, FromData, NonNegative, Positive
+from convzoo.core.batch import Batch
+from convzoo.core.segmentation import Masks
+from convzoo.core.task import Meter, Task
+from convzoo.ops.sliding_windows import Restored, sliding_probabilities
+
+SMOOTH = 1.0
+"""Added above and below in soft Dice, in voxels: it is defined for a structure that is not there."""
+
+
+class Segmentation(Task):
+    r"""Soft Dice and cross-entropy, of images and volumes alike.
+
+    With $p$ the probability of a structure and $g$ its mask, over the places of a patch,
+    $L = w_D \, (1 - \frac{1}{C} \sum_c \frac{2 \sum p_c g_c + 1}{\sum p_c + \sum g_c + 1}) + w_C \, \overline{-\log p_{g}}$
+    (Milletari et al. 2016, arXiv:1606.04797; Isensee et al. 2021, doi:10.1038/s41592-020-01008-z). Where a network gives coarser
+    outputs besides, each half as fine counts half as much, and the weights sum to 1.
+
+    To predict, windows of the training patch's size slide over the whole with an overlap; their probabilities are averaged, those
+    in the middle of a window weighing most; the result is interpolated to the grid that the example came on, and the likeliest
+    class is taken there. Scores are counted on that grid. See `metrics/segmentation.py` for the rule of empty masks.
+
+    Args:
+        dice: weight of soft Dice
+        cross_entropy: weight of cross-entropy
+        overlap: the part of a window that its neighbour sees again
+        windows: how many windows are computed together
+        mirrored: each window is also seen mirrored along all of its axes, and the probabilities are averaged: eight times the
+            work in 3-D, and only right where left and right are no structures of their own
+        fewest: connected parts of a structure with fewer voxels than this are taken for the background
+        best_by: the validation score that chooses the best checkpoint
+    """
+
+    def __init__(
+        self,
+        labels: FromData[tuple],
+        patch: FromData[tuple],
+        dice: NonNegative = 1.0,
+        cross_entropy: NonNegative = 1.0,
+        overlap: float = 0.5,
+        windows: Positive = 2,
+        mirrored: bool = False,
+        fewest: Count = 0,
+        best_by: Literal["val/dice", "-val/hd95_mm", "-val/assd_mm"] = "val/dice",
+    ) -> None:
+        if dice + cross_entropy <= 0:
+            raise ValueError("dice and cross_entropy are both 0: nothing would be learnt")
+        if not 0 <= overlap < 1:
+            raise ValueError(f"overlap should be at least 0 and less than 1, not {overlap:g}")
+        self.labels = tuple(labels)
+        self.patch = tuple(patch)
+        self.weights = (dice, cross_entropy)
+        self.overlap = overlap
+        self.windows = windows
+        self.mirrored = mirrored
+        self.fewest = fewest
+        self.best_by = best_by
+
+    def losses(self, outputs: Tensor | Sequence[Tensor], target: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Soft Dice and cross-entropy, over all resolutions."""
+        several = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+        shares = [0.5**level for level in range(len(several))]
+        found: dict[str, Tensor] = {}
+        for share, logits in zip(shares, several, strict=True):
+            mask = at_resolution(target["mask"], logits.shape[2:])
+            for name, term in self._terms(logits if logits.dtype == torch.float64 else logits.float(), mask).items():
+                found[name] = found.get(name, 0) + share / sum(shares) * term  # type: ignore[assignment]
+        return found
+
+    def _terms(
+        self, logits: Float[Tensor, "batch classes *space"], mask: UInt8[Tensor, "batch *space"]
+    ) -> dict[str, Tensor]:
+        # Both come from one pass over the logits: softmax on a large volume costs as much as a small convolution.
+        logarithms = logits.log_softmax(dim=1)
+        classes = mask.long().unsqueeze(1)
+        terms = {}
+        if self.weights[0]:
+            terms["dice"] = self.weights[0] * (1 - soft_dice(logarithms.exp(), classes).mean())
+        if self.weights[1]:
+            terms["cross_entropy"] = -self.weights[1] * logarithms.gather(1, classes).mean()
+        return terms
+
+    def predict(self, model: nn.Module, batch: Batch) -> Masks:
+        """A mask of each example, on its own grid; where its true one is known, its Dice besides."""
+        masks, sizes, scores = [], [], []
+        target = batch.target
+        for image, grid, true in zip(batch.inputs["image"], target["grids"], target["masks"], strict=True):
+            restored = Restored(grid, image.shape[1:])
+            windows = sliding_probabilities(
+                image, self.patch, lambda part: self._probabilities(model, part), self.overlap, self.windows
+            )
+            for start, planes in windows:
+                restored.add(start, planes)
+            mask = without_crumbs(restored.mask, self.fewest) if self.fewest else restored.mask
+            masks.append(mask)
+            sizes.append(float(np.prod(grid.spacing)))
+            scores.append(self._dice(mask, true))
+        return Masks(masks, sizes, scores)
+
+    def _probabilities(self, model: nn.Module, image: Tensor) -> Tensor:
+        found = model(image=image).float().softmax(dim=1)
+        if not self.mirrored:
+            return found
+        axes = range(2, image.ndim)
+        turns = [turned for count in range(1, len(axes) + 1) for turned in combinations(axes, count)]
+        for turned in turns:
+            found += model(image=image.flip(turned)).float().softmax(dim=1).flip(turned)
+        return found / (len(turns) + 1)
+
+    def _dice(self, mask: np.ndarray, true: np.ndarray | None) -> dict[str, float] | None:
+        """Dice of each structure that either mask holds; None where nobody has said."""
+        if true is None:
+            return None
+        from convzoo.metrics.segmentation import dice
+
+        found = {label: dice(mask == number, true == number) for number, label in enumerate(self.labels, start=1)}
+        return {label: round(value, 4) for label, value in found.items() if not np.isnan(value)}
+
+    def decode(self, outputs: Masks) -> list[dict[str, Any]]:
+        """How large each structure is, its Dice where the truth is known, and the mask."""
+        scores = outputs.scores or [None] * len(outputs)
+        return [
+            self._sizes(mask, size) | ({"dice": score} if score is not None else {}) | {"mask": mask}
+            for mask, size, score in zip(outputs.masks, outputs.sizes, scores, strict=True)
+        ]
+
+    def read_target(self, target: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """How large each structure is; None where nobody has said."""
+        found = []
+        for mask, grid in zip(target["masks"], target["grids"], strict=True):
+            size = float(np.prod(grid.spacing))
+            found.append(self._sizes(mask, size) if mask is not None else {self._unit(len(grid.shape)): None})
+        return found
+
+    def _sizes(self, mask: np.ndarray, size: float) -> dict[str, Any]:
+        unit = self._unit(mask.ndim)
+        each = size / 1000 if mask.ndim == 3 else size
+        counts = np.bincount(mask.ravel(), minlength=len(self.labels) + 1)
+        sizes = {label: round(float(counts[number]) * each, 4) for number, label in enumerate(self.labels, start=1)}
+        return {unit: sizes}
+
+    @staticmethod
+    def _unit(axes: int) -> str:
+        return "millilitres" if axes == 3 else "square_millimetres"
+
+    def in_words(self, prediction: Mapping[str, Any], shown: str) -> str:
+        """The size of each structure."""
+        unit = next(name for name in ("millilitres", "square_millimetres") if name in prediction)
+        short = {"millilitres": "ml", "square_millimetres": "mm²"}[unit]
+        sizes = ", ".join(f"{label} {size:.4g} {short}" for label, size in prediction[unit].items())
+        return f"{shown}: {sizes}"
+
+    def meter(self) -> Meter:
+        """Dice and surface distances in millimetres, by structure."""
+        from convzoo.metrics.segmentation import SegmentationMeter
+
+        return SegmentationMeter(self.labels)
+
+
+def soft_dice(probabilities: Float[Tensor, "batch classes *space"], mask: Tensor) -> Float[Tensor, "batch structures"]:
+    r"""$\frac{2 \sum p g + 1}{\sum p + \sum g + 1}$ of each example and structure, class 0, the background, left out.
+
+    Args:
+        probabilities: of each class
+        mask: the true class of each place, int64 (batch, 1, *space)
+    """
+    # The probability of the true class, summed by class: no mask of each class need be made.
+    flat, classes = probabilities.flatten(2), mask.flatten(2)
+    true = flat.gather(1, classes)[:, 0]
+    both = torch.zeros(flat.shape[:2], dtype=flat.dtype, device=flat.device).scatter_add(1, classes[:, 0], true)
+    ones = torch.ones_like(true)
+    size = torch.zeros_like(both).scatter_add(1, classes[:, 0], ones)
+    return ((2 * both + SMOOTH) / (flat.sum(dim=2) + size + SMOOTH))[:, 1:]
+
+
+def at_resolution(mask: UInt8[Tensor, "batch *space"], space: Sequence[int]) -> UInt8[Tensor, "batch *less"]:
+    """A mask at a coarser resolution: what stands at the nearest place."""
+    if tuple(mask.shape[1:]) == tuple(space):
+        return mask
+    return F.interpolate(mask.unsqueeze(1), tuple(space), mode="nearest")[:, 0]
+
+
+def without_crumbs(mask: np.ndarray, fewest: int) -> np.ndarray:
+    """A mask whose connected parts of fewer pixels or voxels than `fewest` are background."""
+    from scipy.ndimage import label
+
+    kept = mask.copy()
+    for number in np.unique(mask[mask > 0]):
+        parts, _ = label(mask == number)
+        small = np.bincount(parts.ravel()) < fewest
+        small[0] = False
+        kept[small[parts]] = 0
+    return kept

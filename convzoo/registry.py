@@ -32,6 +32,12 @@ PARTS: dict[str, dict[str, str]] = {
         "fsdd": "convzoo.readers.fsdd:Fsdd",
         "audio_table": "convzoo.readers.audio_table:AudioTable",
         "audio_folder": "convzoo.readers.audio_folder:AudioFolder",
+        "motions": "convzoo.generated.motions:Motions",
+        "weizmann": "convzoo.readers.weizmann:Weizmann",
+        "ucf101": "convzoo.readers.ucf101:Ucf101",
+        "hmdb51": "convzoo.readers.hmdb51:Hmdb51",
+        "video_table": "convzoo.readers.video_table:VideoTable",
+        "video_folder": "convzoo.readers.video_folder:VideoFolder",
     },
     "encoder": {
         "series": "convzoo.encoders.series:SeriesEncoder",
@@ -41,6 +47,7 @@ PARTS: dict[str, dict[str, str]] = {
         "graph": "convzoo.encoders.graph:GraphEncoder",
         "interactions": "convzoo.encoders.interactions:InteractionEncoder",
         "audio": "convzoo.encoders.audio:AudioEncoder",
+        "video": "convzoo.encoders.video:VideoEncoder",
     },
     "model": {
         "tcn1d": "convzoo.models.tcn1d:TCN1d",
@@ -56,6 +63,8 @@ PARTS: dict[str, dict[str, str]] = {
         "separable_cnn1d": "convzoo.models.separable_cnn1d:SeparableCNN1d",
         "graph_network": "convzoo.models.graph_network:GraphNetwork",
         "lightgcn": "convzoo.models.lightgcn:LightGCN",
+        "c3d": "convzoo.models.c3d:C3D",
+        "r3d": "convzoo.models.r3d:R3D",
     },
     "task": {
         "classification": "convzoo.tasks.classification:Classification",
@@ -63,6 +72,7 @@ PARTS: dict[str, dict[str, str]] = {
         "nab_detection": "convzoo.tasks.nab_detection:NabDetection",
         "translation": "convzoo.tasks.translation:Translation",
         "ranking": "convzoo.tasks.ranking:RankItems",
+        "clip_classification": "convzoo.tasks.clip_classification:ClipClassification",
     },
     "baseline": {
         "always": "convzoo.baselines.anomalies:Always",
@@ -84,6 +94,8 @@ PARTS: dict[str, dict[str, str]] = {
         "feature_mlp": "convzoo.baselines.graph:FeatureMLP",
         "label_propagation": "convzoo.baselines.graph:LabelPropagation",
         "mfcc_logistic_regression": "convzoo.baselines.audio:MfccLogisticRegression",
+        "frame_average": "convzoo.baselines.video:FrameAverage",
+        "motion_history_svm": "convzoo.baselines.video:MotionHistorySVM",
     },
 }
 
@@ -94,6 +106,7 @@ EXTRAS: dict[str, str] = {
     "model.graph_network": "graph",
     "encoder.audio": "audio",
     "baseline.mfcc_logistic_regression": "audio",
+    "encoder.video": "video",
 }
 """Parts that need an optional library: 'kind.name' -> the extra that brings it."""
 

@@ -198,12 +198,28 @@ class VideoEncoder(Encoder):
         ]
         return prediction | ({"over_time": moments} if moments else {})
 
+    def starts(self, example: Video) -> list[int]:
+        """Where the clips that `encode` makes of a video begin, in frames at the encoder's rate."""
+        return clips.spread_starts(self.seen, len(self.frame_numbers(example)), self.views)
+
     def spans(self, example: Video) -> list[tuple[float, float]]:
-        """When the clips that `encode` makes of a video begin and end, in seconds."""
-        count = len(self._numbers(self._film(example)))
+        """When they begin and end, in seconds."""
         assert self.frame_rate is not None, "fit comes first"
-        starts = clips.spread_starts(self.seen, count, self.views)
-        return [(start / self.frame_rate, min(count, start + self.seen) / self.frame_rate) for start in starts]
+        count = len(self.frame_numbers(example))
+        return [
+            (start / self.frame_rate, min(count, start + self.seen) / self.frame_rate) for start in self.starts(example)
+        ]
+
+    def frame_numbers(self, example: Video) -> np.ndarray:
+        """Which of its frames a video is looked at as, at the encoder's rate."""
+        return self._numbers(self._film(example))
+
+    def seen_frames(self, example: Video, numbers: np.ndarray) -> np.ndarray:
+        """Some frames in colours, (frames, height, width, 3), of the part that the middle crop shows."""
+        (top, left) = clips.corners_at_test(1, self.size, self.crop)[0]
+        squeeze = self.proportions == "squeeze"
+        frames = example.read(numbers, self.size, squeeze=squeeze, film=self._film(example))
+        return frames[:, top : top + self.crop[0], left : left + self.crop[1]]
 
     def _plan(self, count: int, one: bool, uniform: np.ndarray | None, row: int) -> list[_Wanted]:
         """Which clips a video of so many frames gives: those of one time together."""

@@ -46,6 +46,8 @@ TINY = {
                              "train.batch_size=400", "train.evaluate_every=3"],
     "keywords_cnn1d": ["data.train=80", "data.val=30", "data.test=30", "data.per_speaker=5", "train.epochs=2",
                        "train.batch_size=20", "model.channels=8", "model.outer_channels=8", "encoder.seconds=0.5"],
+    "actions_cnn3d": ["data.train=64", "data.val=24", "data.test=24", "train.epochs=2", "train.batch_size=16",
+                      "model.channels=[4,8]", "encoder.size=[20,20]", "encoder.frames=8"],
 }  # fmt: skip
 """For each embedded recipe, overrides that make it run in about two seconds."""
 
@@ -57,6 +59,7 @@ PLAIN = {
     "nodes_gcn": ["model.dropout=0.0", "train.batch_size=17"],
     "recommender_lightgcn": ["data.users=110"],
     "keywords_cnn1d": ["model.normalisation=layer", "data.train=75"],
+    "actions_cnn3d": ["model.normalisation=none", "model.dropout=0.0", "data.train=61"],
 }
 """For each embedded recipe, overrides that leave nothing in a step to chance, with an odd last batch."""
 
@@ -68,6 +71,7 @@ RAW = {
     "nodes_gcn": lambda: ["n3", {"features": {"word 1": 1, "word 7": 1}, "edges": ["n1", "n2"]}],
     "recommender_lightgcn": lambda: ["u5"],
     "keywords_cnn1d": lambda: [(np.zeros(8000, np.float32), 8000)],
+    "actions_cnn3d": lambda: [(np.zeros((20, 64, 64, 3), np.uint8), 15)],
 }
 """For each embedded recipe, raw input that `Run.predict` takes."""
 

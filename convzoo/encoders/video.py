@@ -214,12 +214,12 @@ class VideoEncoder(Encoder):
         """Which of its frames a video is looked at as, at the encoder's rate."""
         return self._numbers(self._film(example))
 
-    def seen_frames(self, example: Video, numbers: np.ndarray) -> np.ndarray:
-        """Some frames in colours, (frames, height, width, 3), of the part that the middle crop shows."""
-        (top, left) = clips.corners_at_test(1, self.size, self.crop)[0]
-        squeeze = self.proportions == "squeeze"
-        frames = example.read(numbers, self.size, squeeze=squeeze, film=self._film(example))
-        return frames[:, top : top + self.crop[0], left : left + self.crop[1]]
+    def seen_frames(self, example: Video, numbers: np.ndarray, scale: int = 1) -> np.ndarray:
+        """Some frames in colours, (frames, height, width, 3), of the part that the middle crop shows, so many times as large."""
+        size, crop = ((each[0] * scale, each[1] * scale) for each in (self.size, self.crop))
+        top, left = clips.corners_at_test(1, size, crop)[0]
+        frames = example.read(numbers, size, squeeze=self.proportions == "squeeze", film=self._film(example))
+        return frames[:, top : top + crop[0], left : left + crop[1]]
 
     def _plan(self, count: int, one: bool, uniform: np.ndarray | None, row: int) -> list[_Wanted]:
         """Which clips a video of so many frames gives: those of one time together."""

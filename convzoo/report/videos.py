@@ -22,6 +22,7 @@ STRIP = 8
 LONGEST = 48
 """Frames of a moving picture."""
 HEIGHT, WIDTH = 72, 96
+STRIP_WIDTH = 620
 KERNELS = 24
 
 
@@ -41,8 +42,8 @@ def frames_of(example: Video, count: int, size: tuple[int, int] | None = None) -
 def strip_tag(frames: np.ndarray, title: str = "") -> str:
     """Frames side by side as one `img`."""
     joined = np.concatenate(list(frames), axis=1)
-    height = max(24, round(512 * joined.shape[0] / max(512, joined.shape[1])))
-    return image_tag(np.ascontiguousarray(joined), min(height, HEIGHT), title)
+    height = min(HEIGHT, round(STRIP_WIDTH * joined.shape[0] / joined.shape[1]))
+    return image_tag(np.ascontiguousarray(joined), height, title)
 
 
 def moving(example: Video) -> str:
@@ -106,9 +107,10 @@ def _strips_over_time(video: Video, material: Material) -> str:
     heat, moments, probabilities = saliency(material.model, encoder, video)
     numbers = encoder.frame_numbers(video)
     shown = np.linspace(0, len(heat) - 1, min(STRIP, len(heat))).round().astype(int)
-    frames = encoder.seen_frames(video, numbers[shown])
+    # Twice as large as the network sees them, for people to see what they are.
+    frames = encoder.seen_frames(video, numbers[shown], 2)
     strong = float(np.quantile(heat, 0.998)) or 1.0
-    cover = np.clip(heat[shown] / strong, 0, 1)[..., None] * 0.85
+    cover = np.clip(heat[shown] / strong, 0, 1).repeat(2, axis=1).repeat(2, axis=2)[..., None] * 0.85
     lit = np.uint8(frames * (1 - cover) + np.array([230, 30, 20]) * cover)
     labels = [str(label) for label in encoder.dims["labels"]]
     times = np.arange(len(heat)) / encoder.frame_rate

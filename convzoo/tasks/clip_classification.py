@@ -20,7 +20,7 @@ class Views:
     """What a network says of the clips of some videos.
 
     Attributes:
-        logits: (clips, classes), a video's clips one after another; logarithms of probabilities
+        logits: (clips, classes), a video's clips one after another
         counts: (videos,), clips of each
     """
 
@@ -29,7 +29,7 @@ class Views:
 
     def mean(self) -> Float[Tensor, "videos classes"]:
         """The logarithm of the mean probability over each video's clips."""
-        parts = self.logits.split(self.counts.tolist())
+        parts = self.logits.float().log_softmax(dim=1).split(self.counts.tolist())
         return torch.stack([part.logsumexp(dim=0) - torch.tensor(float(len(part))).log() for part in parts])
 
 

@@ -38,6 +38,10 @@ RUNS = {
     ),
     "translation_speed": (["--steps", "1", "--lengths", "4", "8", "--set", *PAIRS], 6),
     "sound_speed": (["--steps", "1", "--memory-rounds", "1", *TINY], 5),
+    "video_speed": (
+        ["--steps", "1", "--memory-rounds", "1", "--opponent", "pyav", "--files", "3", "--frames", "40", *TINY],
+        5,
+    ),
     "start": (["--recipes", "sentiment_cnn1d", "--warm-up", "0", *TINY], 1),
 }
 """For each benchmark, its options and how many ratios it prints."""

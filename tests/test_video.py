@@ -6,6 +6,7 @@ import re
 import struct
 import sys
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -122,7 +123,9 @@ def test_formats(name: str, codec: str, pixels: str, tmp_path: Path) -> None:
     assert np.abs(np.diff(middles) - 1).max() < 0.6, "frames come in their order"
 
 
-@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "mpeg4"), ("a.mkv", "libx264"), ("a.avi", "mpeg4"), ("a.webm", "libvpx")])
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.mp4", "mpeg4"), ("a.mkv", "libx264"), ("a.avi", "mpeg4"), ("a.webm", "libvpx")]
+)
 def test_seeking_gives_the_frames_that_reading_all_gives(name: str, codec: str, tmp_path: Path) -> None:
     path = write(tmp_path / name, moving(60), codec=codec, gop=7)
     whole = Video(path).read()
@@ -154,7 +157,9 @@ def test_real_clips_with_times_in_disorder_are_counted(mirror: Path) -> None:
         whole = Video(path).read(size=(30, 40), grey=True)
         assert len(whole) == len(Video(path).film().times) > 100
         for start in (0, 31, 80):
-            assert np.array_equal(Video(path).read(np.arange(start, start + 9), (30, 40), True), whole[start : start + 9])
+            assert np.array_equal(
+                Video(path).read(np.arange(start, start + 9), (30, 40), True), whole[start : start + 9]
+            )
 
 
 def test_a_varying_frame_rate_is_made_even(tmp_path: Path) -> None:
@@ -183,7 +188,7 @@ def test_frames_at_another_rate_rise_and_keep_their_time(count: int, own: float,
     film = Film(np.arange(count) / own, np.arange(count), np.arange(count), own)
     numbers = film.at_rate(rate)
     assert len(numbers) == max(1, round(count / own * rate - 1e-6))
-    assert (np.diff(numbers) >= 0).all() and 0 <= numbers.min() and numbers.max() < count
+    assert (np.diff(numbers) >= 0).all() and numbers.min() >= 0 and numbers.max() < count
     late = (np.arange(len(numbers)) + 0.5) / rate - numbers / own
     assert late.min() >= -1e-6, "no frame is shown before its time"
     assert (late < 1 / own + 1e-6)[numbers < count - 1].all(), "nor after the next one's"
@@ -191,7 +196,9 @@ def test_frames_at_another_rate_rise_and_keep_their_time(count: int, own: float,
 
 @pytest.mark.parametrize(("height", "width"), [(47, 63), (33, 48), (16, 17)])
 def test_odd_sizes(height: int, width: int, tmp_path: Path) -> None:
-    path = write(tmp_path / "odd.mkv", moving(8, height=max(height, 26), width=width)[:, :height], codec="ffv1", pixels="bgr0")
+    path = write(
+        tmp_path / "odd.mkv", moving(8, height=max(height, 26), width=width)[:, :height], codec="ffv1", pixels="bgr0"
+    )
     assert Video(path).read().shape == (8, height, width, 3)
     assert Video(path).read(size=(31, 29), grey=True).shape == (8, 31, 29)
     assert Video(path).read(size=(31, 29), squeeze=True).shape == (8, 31, 29, 3)
@@ -290,7 +297,9 @@ def test_broken_files_stop_a_run_in_one_line(cli, tiny, tmp_path: Path) -> None:
         place = folder / "left" / f"v_left_g01_c09{path.suffix}"
         place.write_bytes(path.read_bytes())
         settings = [word for word in tiny("actions_cnn3d") if not word.startswith("data.")]
-        refused(cli("run", "actions_cnn3d", "--data", folder, *settings, "--out", tmp_path / name), code, place.name, words)
+        refused(
+            cli("run", "actions_cnn3d", "--data", folder, *settings, "--out", tmp_path / name), code, place.name, words
+        )
         place.unlink()
 
 
@@ -332,7 +341,7 @@ def test_a_missing_library_is_one_line(cli, tiny, monkeypatch: pytest.MonkeyPatc
 def test_a_random_clip_lies_in_the_video(frames: int, count: int, uniform: float, speed: float) -> None:
     start = clips.random_start(uniform, frames, count, speed)
     numbers = clips.frames_of_clip(start, frames, count, speed)
-    assert len(numbers) == frames and 0 <= numbers.min() and numbers.max() < count
+    assert len(numbers) == frames and numbers.min() >= 0 and numbers.max() < count
     span = int((frames - 1) * speed + 1e-6)
     if count > span:
         assert numbers[-1] - numbers[0] == pytest.approx(span, abs=1)
@@ -376,7 +385,9 @@ def test_shapes_and_normalisation(features: str, colour: str) -> None:
         "in_channels": channels, "frames": 6, "height": 20, "width": 28, "classes": 2, "labels": ("left", "right"), "crops": 1,
     }  # fmt: skip
     whole = fitted(features=features, colour=colour)
-    values = whole.encode([video(1 + n, "right") for n in range(3)] + [video(-1 - n, "left") for n in range(3)]).inputs["clip"]
+    values = whole.encode([video(1 + n, "right") for n in range(3)] + [video(-1 - n, "left") for n in range(3)]).inputs[
+        "clip"
+    ]
     assert values.mean().abs() < 0.1 and values.std() == pytest.approx(1, abs=0.15)
 
 
@@ -389,7 +400,11 @@ def test_differences_are_what_changes() -> None:
     found = change.encode([OneClip(video(2))]).inputs["clip"] * change.deviation[0]
     starts = clips.spread_starts(6, 20, 1)[0], clips.spread_starts(7, 20, 1)[0]
     shift = starts[0] - starts[1]
-    assert torch.allclose(found[:, :, shift : shift + 5], (frames[:, :, 1:] - frames[:, :, :-1])[:, :, : 5 - shift + shift][:, :, :5], atol=1e-4)
+    assert torch.allclose(
+        found[:, :, shift : shift + 5],
+        (frames[:, :, 1:] - frames[:, :, :-1])[:, :, : 5 - shift + shift][:, :, :5],
+        atol=1e-4,
+    )
 
 
 @pytest.mark.parametrize("crops", [1, 3])
@@ -419,11 +434,12 @@ def test_the_loader_gives_the_same_from_memory_and_from_workers(tmp_path: Path) 
     examples = [Video(write(tmp_path / f"{n}.mp4", moving(20, n + 1)), label="ab"[n % 2]) for n in range(6)]
     encoder = VideoEncoder(frames=6, size=[16, 16], crop=[12, 12], flip=0.5)
     encoder.fit(examples)
-    batches = [
-        [batch.inputs["clip"] for step in Loader(encoder.pieces(examples), encoder, 2, 1, workers=workers, cache_bytes=size).steps(1)
-         for batch in step]
-        for workers, size in ((0, 4e9), (0, 0), (2, 0))
-    ]  # fmt: skip
+
+    def clips_of(workers: int, cache: float) -> list[torch.Tensor]:
+        loader = Loader(encoder.pieces(examples), encoder, 2, 1, workers=workers, cache_bytes=cache)
+        return [batch.inputs["clip"] for step in loader.steps(1) for batch in step]
+
+    batches = [clips_of(0, 4e9), clips_of(0, 0), clips_of(2, 0)]
     for other in batches[1:]:
         assert all(torch.equal(one, two) for one, two in zip(batches[0], other, strict=True))
 
@@ -461,9 +477,10 @@ def test_a_flip_turns_right_into_left() -> None:
 
 
 def test_rate_and_colour_come_from_the_training_split() -> None:
-    encoder = VideoEncoder(frames=4, size=[16, 16])
+    encoder = VideoEncoder(frames=4)
     encoder.fit([video(1, "ab"[n % 2], rate=(25.0, 25.0, 30.0, 25.0)[n]) for n in range(4)])
     assert encoder.frame_rate == 25.0 and encoder.colour == "rgb"
+    assert encoder.size == encoder.crop == (64, 85), "as 48×64, the shorter side 64"
     grey = VideoEncoder(frames=4, size=[16, 16])
     grey.fit([Video(frames=moving()[..., 0], rate=5.0, label="ab"[n % 2]) for n in range(4)])
     assert grey.colour == "grey" and grey.frame_rate == 5.0
@@ -472,7 +489,7 @@ def test_rate_and_colour_come_from_the_training_split() -> None:
 def test_the_saved_encoder_gives_identical_batches(tmp_path: Path) -> None:
     encoder = fitted(features="differences", colour="rgb")
     save_state(tmp_path / "encoder", encoder.state())
-    again = VideoEncoder(frames=6, size=[24, 32], features="differences")
+    again = VideoEncoder(frames=6, features="differences")
     again.load_state(load_state(tmp_path / "encoder"))
     assert torch.equal(again.encode([video(2)]).inputs["clip"], encoder.encode([video(2)]).inputs["clip"])
     assert again.dims == encoder.dims
@@ -488,7 +505,12 @@ def test_a_short_video_holds_its_last_frame() -> None:
 
 @pytest.mark.parametrize(
     ("setting", "words"),
-    [({"size": [3]}, "[height, width]"), ({"crop": [70, 8]}, "should fit into size"), ({"speed": 1.0}, "speed should be below 1")],
+    [
+        ({"size": [3]}, "[height, width]"),
+        ({"crop": [8, 8]}, "give size too"),
+        ({"size": [64, 64], "crop": [70, 8]}, "should fit into size"),
+        ({"speed": 1.0}, "speed should be below 1"),
+    ],
 )
 def test_wrong_settings_are_refused(setting: dict, words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
@@ -566,9 +588,14 @@ def test_a_video_is_the_mean_of_its_clips() -> None:
     rows = task.decode(views)
     assert [len(row["over_time"]) for row in rows] == [1, 3, 2]
     for row, each in zip(rows, wanted, strict=True):
-        assert row["label"] == "abc"[int(each.argmax())] and row["probability"] == pytest.approx(float(each.max()), abs=1e-6)
+        assert row["label"] == "abc"[int(each.argmax())] and row["probability"] == pytest.approx(
+            float(each.max()), abs=1e-6
+        )
     first = rows[1]["over_time"][0]
-    assert first == {"label": "abc"[int(logits[1].argmax())], "probability": pytest.approx(float(probabilities[1].max()))}
+    assert first == {
+        "label": "abc"[int(logits[1].argmax())],
+        "probability": pytest.approx(float(probabilities[1].max())),
+    }
 
 
 class Brightness(torch.nn.Module):
@@ -592,9 +619,11 @@ def test_views_and_crops_are_averaged(crops: int) -> None:
     assert torch.allclose(views.logits.softmax(dim=1), each, atol=1e-5)
     row = encoder.annotate(examples[0], task.decode(views)[0])
     assert row["over_time"][0]["start"] == 0 and row["over_time"][-1]["end"] == pytest.approx(2.0)
-    words = task.in_words({"label": "a", "probability": 0.5, "over_time": [
-        {"start": 0.0, "end": 1.0, "label": "a", "probability": 0.9}, {"start": 0.5, "end": 1.5, "label": "b", "probability": 0.8}]},
-        "x.mp4")  # fmt: skip
+    moments = [
+        {"start": 0.0, "end": 1.0, "label": "a", "probability": 0.9},
+        {"start": 0.5, "end": 1.5, "label": "b", "probability": 0.8},
+    ]
+    words = task.in_words({"label": "a", "probability": 0.5, "over_time": moments}, "x.mp4")
     assert words.splitlines()[0] == "a  0.500  x.mp4" and "0.50 to   1.50 s  b  0.800" in words
 
 
@@ -603,7 +632,9 @@ def test_scores_of_videos_and_clips() -> None:
     logits = torch.tensor([[3.0, 0, 0], [0, 3, 0], [0, 5, 0], [0, 0, 3], [0, 3, 0]])
     meter.update(Views(logits, torch.tensor([3, 2])), {"label": torch.tensor([1, 2])})
     scores = meter.compute()
-    assert scores["accuracy"] == pytest.approx(float(Views(logits, torch.tensor([3, 2])).mean().argmax(1).eq(torch.tensor([1, 2])).double().mean()))
+    assert scores["accuracy"] == pytest.approx(
+        float(Views(logits, torch.tensor([3, 2])).mean().argmax(1).eq(torch.tensor([1, 2])).double().mean())
+    )
     assert scores["clip_accuracy"] == pytest.approx(3 / 5)
     opponent = ClipMeter(3)
     opponent.update(torch.eye(3), {"label": torch.tensor([0, 1, 0])})
@@ -691,7 +722,9 @@ def test_a_folder_of_actions_is_split_by_group(tmp_path: Path) -> None:
     splits = VideoFolder(str(folder)).read()
     check_splits(splits)
     assert sum(len(part) for _, part in splits) == 20 and all(len(part) >= 2 for _, part in splits)
-    assert {example.group for example in splits.train} <= {f"{a}_g{n:02d}" for a in ("left", "right") for n in range(1, 6)}
+    assert {example.group for example in splits.train} <= {
+        f"{a}_g{n:02d}" for a in ("left", "right") for n in range(1, 6)
+    }
     assert VideoFolder.recognises(folder) and len(VideoFolder(str(folder)).examples()) == 20
     assert {e.label for e in VideoFolder(str(folder)).read().test} == {"left", "right"}
     with pytest.raises(DataError, match="holds one action"):
@@ -738,13 +771,17 @@ def manifest(folder: Path, rows: list[str], heading: str = "path,label,group") -
 
 def test_a_manifest_is_split_by_group(tmp_path: Path) -> None:
     folder = action_folder(tmp_path / "clips")
-    rows = [f"clips/{path.parent.name}/{path.name},{path.parent.name},{path.stem[-6:-4]}" for path in video_files(folder)]
+    rows = [
+        f"clips/{path.parent.name}/{path.name},{path.parent.name},{path.stem[-6:-4]}" for path in video_files(folder)
+    ]
     reader = VideoTable(str(manifest(tmp_path, rows)))
     splits = reader.read()
     check_splits(splits)
     assert sum(len(part) for _, part in splits) == 20 and len(reader.examples()) == 20
     assert VideoTable.recognises(tmp_path / "clips.csv")
-    given = manifest(tmp_path, [f"{row},{'test' if n % 5 == 0 else 'train'}" for n, row in enumerate(rows)], "path,label,x,split")
+    given = manifest(
+        tmp_path, [f"{row},{'test' if n % 5 == 0 else 'train'}" for n, row in enumerate(rows)], "path,label,x,split"
+    )
     assert len(VideoTable(str(given)).read().test) == 4
 
 
@@ -900,7 +937,7 @@ def test_own_videos_from_training_to_prediction(cli, tiny, tmp_path: Path) -> No
     moments = found["over_time"]
     assert found["label"] in ("left", "right") and len(moments) > 5
     assert moments[0]["start"] == 0 and moments[-1]["end"] == pytest.approx(8.0)
-    assert all(one["start"] < two["start"] for one, two in zip(moments, moments[1:], strict=False))
+    assert all(one["start"] < two["start"] for one, two in pairwise(moments))
     assert cli("predict", tmp_path / "run", long).out.splitlines()[0].endswith("long.mp4")
     written = cli("predict", tmp_path / "run", folder / "left", "-o", tmp_path / "found.csv")
     assert written.code == 0, written.err
@@ -918,7 +955,9 @@ def test_a_motion_history_tells_right_from_left() -> None:
         return video(step, "right" if step > 0 else "left", count=10, start=start)
 
     opponent = MotionHistorySVM(side=24, components=16)
-    opponent.fit([to(step, start) for step in (-3, -2, 2, 3) for start in range(0, 54, 6)], {"labels": ("left", "right")})
+    opponent.fit(
+        [to(step, start) for step in (-3, -2, 2, 3) for start in range(0, 54, 6)], {"labels": ("left", "right")}
+    )
     fresh = [to(step, start) for step in (-3, 2) for start in (5, 13, 24)]
     assert (opponent.outputs(fresh).argmax(1).numpy() == [0, 0, 0, 1, 1, 1]).sum() >= 5
     still = Video(frames=np.repeat(moving()[:1], 9, axis=0), rate=10)

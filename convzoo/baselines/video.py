@@ -21,7 +21,9 @@ class FrameAverage(Baseline):
         strength: inverse of the regularisation (scikit-learn's C)
     """
 
-    def __init__(self, side: Positive = 24, frames: Literal["all", "middle"] = "all", strength: PositiveFloat = 0.01) -> None:
+    def __init__(
+        self, side: Positive = 24, frames: Literal["all", "middle"] = "all", strength: PositiveFloat = 0.01
+    ) -> None:
         self.side = side
         self.frames = frames
         self.strength = strength

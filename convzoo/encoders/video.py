@@ -19,6 +19,7 @@ from convzoo.ops import clips
 
 _FIT_ON = 64  # videos tell the mean and the deviation of a million pixels
 _RATES_OF = 500
+_SHORTER = 64
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class VideoEncoder(Encoder):
 
     Args:
         frames: of a clip
-        size: [height, width] of the scaled frames
+        size: [height, width] of the scaled frames; by default the first training video's proportions, 64 on its shorter side
         crop: [height, width] of what the network sees; by default all
         frame_rate: frames a second; by default the median of the training videos' own
         colour: grey, rgb, or auto: rgb if the first training video has colours
@@ -84,7 +85,7 @@ class VideoEncoder(Encoder):
     def __init__(
         self,
         frames: Positive = 16,
-        size: list[Positive] = [64, 64],
+        size: list[Positive] | None = None,
         crop: list[Positive] | None = None,
         frame_rate: PositiveFloat | None = None,
         colour: Literal["auto", "grey", "rgb"] = "auto",
@@ -96,15 +97,17 @@ class VideoEncoder(Encoder):
         views: Positive = 32,
         crops: Literal[1, 3] = 1,
     ) -> None:
-        for name, value in (("size", size), ("crop", crop or size)):
-            if len(value) != 2:
+        for name, value in (("size", size), ("crop", crop)):
+            if value is not None and len(value) != 2:
                 raise ValueError(f"{name} should be [height, width], not {value}")
-        if crop and (crop[0] > size[0] or crop[1] > size[1]):
+        if crop and size is None:
+            raise ValueError("crop is a part of size: give size too")
+        if crop and size and (crop[0] > size[0] or crop[1] > size[1]):
             raise ValueError(f"crop {crop} should fit into size {size}")
         if speed >= 1:
             raise ValueError(f"speed should be below 1 (a clip that stands still), not {speed:g}")
         self.frames = frames
-        self.size = (size[0], size[1])
+        self.size = (size[0], size[1]) if size else (0, 0)
         self.crop = (crop[0], crop[1]) if crop else self.size
         self.frame_rate = frame_rate
         self.colour = colour
@@ -135,6 +138,10 @@ class VideoEncoder(Encoder):
         if self.frame_rate is None:
             rates = [self._film(examples[index]).rate for index in _spread(len(examples), _RATES_OF)]
             self.frame_rate = round(float(np.median(rates)), 3)
+        if self.size == (0, 0):
+            height, width = examples[0].read([0]).shape[1:3]
+            scale = _SHORTER / min(height, width)
+            self.size = self.crop = (round(height * scale), round(width * scale))
         if self.colour == "auto":
             first = examples[0].read([0], self.size).astype(np.int16)
             # Decoded from luminance and colour, a grey video's channels differ by rounding.
@@ -154,7 +161,7 @@ class VideoEncoder(Encoder):
         return Clips(examples)
 
     def prepare(self, example: Video | OneClip) -> tuple[Tensor, int, bool]:
-        """All frames as uint8 (channels, frames, height, width), the class's number, and whether one clip is wanted or several."""
+        """All frames as uint8 (channels, frames, height, width), the class's number, and whether one clip is wanted."""
         video = example.video if isinstance(example, OneClip) else example
         film = self._film(video)
         numbers = self._numbers(film)
@@ -231,7 +238,9 @@ class VideoEncoder(Encoder):
             return [_Wanted(frames, clips.crop_corner(down, right, self.size, self.crop))]
         starts = clips.spread_starts(self.seen, count, 1 if one else self.views)
         corners = clips.corners_at_test(1 if one else self.crops, self.size, self.crop)
-        return [_Wanted(clips.frames_of_clip(start, self.seen, count), corner) for start in starts for corner in corners]
+        return [
+            _Wanted(clips.frames_of_clip(start, self.seen, count), corner) for start in starts for corner in corners
+        ]
 
     def _batch(
         self, found: list[Tensor], plans: list[list[_Wanted]], labels: list[int], uniform: np.ndarray | None
@@ -288,8 +297,10 @@ class VideoEncoder(Encoder):
         }
 
     def state(self) -> dict[str, Any]:
-        """Rate, colour, mean, deviation and labels."""
+        """Size, rate, colour, mean, deviation and labels."""
         return {
+            "size": list(self.size),
+            "crop": list(self.crop),
             "frame_rate": self.frame_rate,
             "colour": self.colour,
             "mean": self.mean,
@@ -299,6 +310,8 @@ class VideoEncoder(Encoder):
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take back what `state` gave."""
+        (height, width), (crop_height, crop_width) = state["size"], state["crop"]
+        self.size, self.crop = (height, width), (crop_height, crop_width)
         self.frame_rate, self.colour = state["frame_rate"], state["colour"]
         self.mean, self.deviation = list(state["mean"]), list(state["deviation"])
         self.labels = Labels(state["labels"])

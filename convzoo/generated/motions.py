@@ -2,7 +2,7 @@
 
 A scene has a subject (a person, a wind wheel, a robot arm), colours, a background and a camera of its own. At every moment the
 pose is drawn from the same distribution whatever the action: limbs at any angle, the subject at any place and size on its path.
-Only how one moment follows the other is the action's. So a frame says nothing of it, and what the mean of all frames says is little.
+Only how one moment follows the other is the action's. So a frame says nothing of it, and the mean of all frames says little.
 """
 
 import csv

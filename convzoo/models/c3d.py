@@ -97,9 +97,7 @@ class C3D(nn.Module):
         self.dropout = Dropout(dropout) if dropout else nn.Identity()
         self.classifier = nn.Linear(hidden or features, classes)
 
-    def forward(
-        self, clip: Float[Tensor, "batch channels frames height width"]
-    ) -> Float[Tensor, "batch classes"]:
+    def forward(self, clip: Float[Tensor, "batch channels frames height width"]) -> Float[Tensor, "batch classes"]:
         """Clips to logits."""
         x = self.pooling(self.blocks(clip))
         if self.hidden is not None and self.activation is not None:

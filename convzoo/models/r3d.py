@@ -68,7 +68,9 @@ class R3D(nn.Module):
         for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
             for index in range(count):
                 stride = 2 if stage > 0 and index == 0 else 1
-                stages.append(ResidualBlock3d(kernel, before, width, kernel_size, depth, stride, normalisation, activation))
+                stages.append(
+                    ResidualBlock3d(kernel, before, width, kernel_size, depth, stride, normalisation, activation)
+                )
                 before = width
         self.blocks = nn.Sequential(*stages)
         self.pooling = Pooling(3, pooling, channels=before)
@@ -78,9 +80,7 @@ class R3D(nn.Module):
             if isinstance(module, nn.Conv3d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(
-        self, clip: Float[Tensor, "batch channels frames height width"]
-    ) -> Float[Tensor, "batch classes"]:
+    def forward(self, clip: Float[Tensor, "batch channels frames height width"]) -> Float[Tensor, "batch classes"]:
         """Clips to logits."""
         return self.classifier(self.dropout(self.pooling(self.blocks(self.stem(clip)))))
 

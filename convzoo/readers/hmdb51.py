@@ -19,10 +19,10 @@ ENDING = re.compile(r"[a-z]+_[a-z]+_np[0-9]+_[a-z]+_[a-z]+_[0-9]+")
 
 
 class Hmdb51(Reader):
-    """Kuehne et al. 2011 (doi:10.1109/ICCV.2011.6126543): 51 actions; three official splits of 70 training and 30 test clips each.
+    """Kuehne et al. 2011 (doi:10.1109/ICCV.2011.6126543): 51 actions; three official splits of 70 training and 30 test clips.
 
-    The lists leave some clips out, and never put one film's clips of an action on both sides. Validation is carved out of training
-    by film.
+    The lists leave some clips out, and never put one film's clips of an action on both sides. Validation is carved out of
+    training by film.
 
     Args:
         path: a folder with `<action>/<file>.avi` anywhere below it; by default the data set's

@@ -14,9 +14,9 @@ from convzoo.readers.listed_videos import Listed, listed_splits
 
 
 class Ucf101(Reader):
-    """Soomro et al. 2012 (arXiv:1212.0402): 13,320 clips of 101 actions, cut from films in 25 groups an action; three official splits.
+    """Soomro et al. 2012 (arXiv:1212.0402): 13,320 clips of 101 actions, cut from films in 25 groups an action.
 
-    Validation is carved out of training by group, so that no film is in both.
+    There are three official splits. Validation is carved out of training by group, so that no film is in both.
 
     Args:
         path: a folder with `<action>/v_<action>_g<group>_c<clip>.avi` anywhere below it; by default the data set's

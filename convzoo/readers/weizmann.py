@@ -17,8 +17,8 @@ NAME = re.compile(r"([a-z]+)_([a-z]+?)[0-9]?\.avi")
 class Weizmann(Reader):
     """Gorelick et al. 2007 (doi:10.1109/TPAMI.2007.70711): `<action>/<person>_<action>.avi`, 9 people and 10 actions.
 
-    One person is left out and tested on. Another, the next one in the alphabet (after the last the first), validates: settings and
-    epochs are chosen without the tested person.
+    One person is left out and tested on. Another, the next one in the alphabet (after the last the first), validates: settings
+    and epochs are chosen without the tested person.
 
     Args:
         person: who is tested

@@ -191,7 +191,11 @@ def heat(values: np.ndarray, columns: Sequence[str], rows: Sequence[str], across
 
 
 def over_time(
-    times: np.ndarray, amounts: np.ndarray, moments: Sequence[tuple[float, float]], shares: np.ndarray, labels: Sequence[str]
+    times: np.ndarray,
+    amounts: np.ndarray,
+    moments: Sequence[tuple[float, float]],
+    shares: np.ndarray,
+    labels: Sequence[str],
 ) -> str:
     """The likeliest classes over the seconds of a video, above how much of something lies on each of its frames.
 

@@ -118,9 +118,7 @@ def _strips_over_time(video: Video, material: Material) -> str:
     return f"<div>{strip_tag(frames)}</div><div>{strip_tag(lit, 'saliency')}</div>{curves}"
 
 
-def saliency(
-    model: nn.Module, encoder: Any, video: Video
-) -> tuple[np.ndarray, list[tuple[float, float]], np.ndarray]:
+def saliency(model: nn.Module, encoder: Any, video: Video) -> tuple[np.ndarray, list[tuple[float, float]], np.ndarray]:
     """What each pixel of a video says for the class that the network says.
 
     The size of gradient × input of that class's logit (Shrikumar et al. 2016, arXiv:1605.01713), summed over colours; where clips
@@ -164,8 +162,8 @@ def _(kind: Video, model: nn.Module, encoder: Encoder, examples: Sequence[Video]
         f"Each tile is one kernel, {depth} frames from left to right: bright where it adds, dark where it subtracts. Where its "
         "frames differ it answers to a motion, by the way that the pattern goes from one to the next."
         if depth > 1
-        else "Each tile is one kernel within a frame: bright where it adds, dark where it subtracts. The next layer's kernels look "
-        "along time."
+        else "Each tile is one kernel within a frame: bright where it adds, dark where it subtracts. The next layer's kernels "
+        "look along time."
     )
     parts = [
         f"<h3>Kernels of <code>{html.escape(name)}</code></h3><p>{about}</p><div class='tiles'>{''.join(tiles)}</div>",

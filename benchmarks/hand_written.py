@@ -73,18 +73,19 @@ def plain_step(network: nn.Module, inputs: Tensor, target: Tensor, batch_size: i
 def careful_step(
     network: nn.Module, batches: Iterator[tuple[Tensor, Tensor]], bf16: bool, adam: bool, lr: float = 1e-3
 ) -> Step:
-    """Channels-last where there are images, a fused optimizer, gradients set to None, autocast; nothing else."""
-    images = any(isinstance(module, nn.Conv2d) for module in network.modules())
-    if images:
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    """Channels-last where there are images or clips, a fused optimizer, gradients set to None, autocast; nothing else."""
+    kinds = ((nn.Conv3d, torch.channels_last_3d), (nn.Conv2d, torch.channels_last))
+    layouts = [layout for kind, layout in kinds if any(isinstance(module, kind) for module in network.modules())]
+    if layouts:
+        network.to(memory_format=layouts[0])  # type: ignore[call-overload]
     make = torch.optim.Adam if adam else torch.optim.AdamW
     optimizer = make(network.parameters(), lr=lr, weight_decay=0.0, fused=True)
     network.train()
 
     def step() -> int:
         x, y = next(batches)
-        if images:
-            x = x.contiguous(memory_format=torch.channels_last)
+        if layouts:
+            x = x.contiguous(memory_format=layouts[0])
         optimizer.zero_grad(set_to_none=True)
         with torch.autocast("cpu", torch.bfloat16) if bf16 else nullcontext():
             loss = F.cross_entropy(network(x), y)

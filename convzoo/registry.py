@@ -37,6 +37,12 @@ PARTS: dict[str, dict[str, str]] = {
         "volume_table": "convzoo.readers.volume_table:VolumeTable",
         "volume_folder": "convzoo.readers.volume_folder:VolumeFolder",
         "medmnist3d": "convzoo.readers.medmnist3d:MedMNIST3D",
+        "motions": "convzoo.generated.motions:Motions",
+        "weizmann": "convzoo.readers.weizmann:Weizmann",
+        "ucf101": "convzoo.readers.ucf101:Ucf101",
+        "hmdb51": "convzoo.readers.hmdb51:Hmdb51",
+        "video_table": "convzoo.readers.video_table:VideoTable",
+        "video_folder": "convzoo.readers.video_folder:VideoFolder",
     },
     "encoder": {
         "series": "convzoo.encoders.series:SeriesEncoder",
@@ -48,6 +54,7 @@ PARTS: dict[str, dict[str, str]] = {
         "audio": "convzoo.encoders.audio:AudioEncoder",
         "volume": "convzoo.encoders.volume:VolumeEncoder",
         "segmentation": "convzoo.encoders.segmentation:SegmentationEncoder",
+        "video": "convzoo.encoders.video:VideoEncoder",
     },
     "model": {
         "tcn1d": "convzoo.models.tcn1d:TCN1d",
@@ -66,6 +73,8 @@ PARTS: dict[str, dict[str, str]] = {
         "resnet3d": "convzoo.models.resnet3d:ResNet3d",
         "monai_classifier": "convzoo.models.monai_classifier:MonaiClassifier",
         "unet": "convzoo.models.unet:UNet",
+        "c3d": "convzoo.models.c3d:C3D",
+        "r3d": "convzoo.models.r3d:R3D",
     },
     "task": {
         "classification": "convzoo.tasks.classification:Classification",
@@ -74,6 +83,7 @@ PARTS: dict[str, dict[str, str]] = {
         "translation": "convzoo.tasks.translation:Translation",
         "ranking": "convzoo.tasks.ranking:RankItems",
         "segmentation": "convzoo.tasks.segmentation:Segmentation",
+        "clip_classification": "convzoo.tasks.clip_classification:ClipClassification",
     },
     "baseline": {
         "always": "convzoo.baselines.anomalies:Always",
@@ -100,6 +110,8 @@ PARTS: dict[str, dict[str, str]] = {
         "shape_logistic_regression": "convzoo.baselines.volume:ShapeLogisticRegression",
         "background": "convzoo.baselines.segmentation:Background",
         "mean_atlas": "convzoo.baselines.segmentation:MeanAtlas",
+        "frame_average": "convzoo.baselines.video:FrameAverage",
+        "motion_history_svm": "convzoo.baselines.video:MotionHistorySVM",
     },
 }
 
@@ -113,6 +125,7 @@ EXTRAS: dict[str, str] = {
     "baseline.mfcc_logistic_regression": "audio",
     "encoder.volume": "medical",
     "model.monai_classifier": "medical",
+    "encoder.video": "video",
 }
 """Parts that need an optional library: 'kind.name' -> the extra that brings it."""
 

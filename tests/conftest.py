@@ -51,6 +51,8 @@ TINY = {
                   "model.blocks=[1,1,1]"],
     "organ_unet3d": ["data.train=16", "data.val=20", "data.test=6", "data.spacing=8.0", "encoder.patch=[16,16,16]",
                      "encoder.patches=1", "train.epochs=1", "train.evaluate_every=4", "model.base=4"],
+    "actions_cnn3d": ["data.train=64", "data.val=24", "data.test=24", "train.epochs=2", "train.batch_size=16",
+                      "model.channels=[4,8]", "encoder.size=[20,20]", "encoder.frames=8"],
 }  # fmt: skip
 """For each embedded recipe, overrides that make it run in about two seconds."""
 
@@ -64,6 +66,7 @@ PLAIN = {
     "keywords_cnn1d": ["model.normalisation=layer", "data.train=75"],
     "mri_cnn3d": ["model.dropout=0.0", "model.normalisation=group", "data.train=23"],
     "organ_unet3d": ["data.train=15"],
+    "actions_cnn3d": ["model.normalisation=none", "model.dropout=0.0", "data.train=61"],
 }
 """For each embedded recipe, overrides that leave nothing in a step to chance, with an odd last batch."""
 
@@ -77,6 +80,7 @@ RAW = {
     "keywords_cnn1d": lambda: [(np.zeros(8000, np.float32), 8000)],
     "mri_cnn3d": lambda: [(np.zeros((20, 22, 18), np.float32), np.diag([8.0, 8.0, 8.0, 1.0]))],
     "organ_unet3d": lambda: [np.random.default_rng(0).random((20, 22, 18)).astype(np.float32)],
+    "actions_cnn3d": lambda: [(np.zeros((20, 64, 64, 3), np.uint8), 15)],
 }
 """For each embedded recipe, raw input that `Run.predict` takes."""
 

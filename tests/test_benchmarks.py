@@ -65,6 +65,10 @@ RUNS = {
     ),
     "sound_speed": (["--steps", "1", "--memory-rounds", "1", *TINY], 5),
     "volume_speed": (["--steps", "1", "--memory-rounds", "1", *TINY, "data.spacing=8.0"], 2),
+    "video_speed": (
+        ["--steps", "1", "--memory-rounds", "1", "--opponent", "pyav", "--files", "3", "--frames", "40", *TINY],
+        5,
+    ),
     "start": (["--recipes", "sentiment_cnn1d", "--warm-up", "0", *TINY], 1),
 }
 """For each benchmark, its options and how many ratios it prints."""

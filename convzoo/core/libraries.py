@@ -58,3 +58,22 @@ def import_monai() -> Any:
     except ImportError:
         raise RecipeError("volumes need monai: pip install 'convzoo[medical]'") from None
     return monai.transforms
+
+
+def import_av() -> Any:
+    """PyAV, with FFmpeg's own messages off: what goes wrong is said by the errors that it raises.
+
+    Raises:
+        RecipeError: PyAV is not installed, or does not load.
+    """
+    try:
+        import av
+        import av.logging
+        import av.video.reformatter
+    except (ImportError, OSError) as error:
+        from convzoo.core.errors import RecipeError
+        from convzoo.core.text import first_line
+
+        raise RecipeError(f"reading video needs av ({first_line(error)}): pip install 'convzoo[video]'") from None
+    av.logging.set_level(av.logging.PANIC)
+    return av

@@ -237,3 +237,39 @@ def by_case(scores: Mapping[str, Sequence[float]], name: str) -> str:
     axes.grid(alpha=0.3, axis="y")
     axes.spines[["top", "right"]].set_visible(False)
     return _svg(figure)
+
+
+def over_time(
+    times: np.ndarray,
+    amounts: np.ndarray,
+    moments: Sequence[tuple[float, float]],
+    shares: np.ndarray,
+    labels: Sequence[str],
+) -> str:
+    """The likeliest classes over the seconds of a video, above how much of something lies on each of its frames.
+
+    Args:
+        times: of the frames, in seconds
+        amounts: of each frame
+        moments: when each clip begins and ends, in seconds
+        shares: of the classes in each clip, (clips, classes)
+        labels: of the classes
+    """
+    figure = _figure(7.5, 2.1)
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
+    for index in np.argsort(-shares.max(axis=0), kind="stable")[:3].tolist():
+        middles = [(start + end) / 2 for start, end in moments]
+        (line,) = above.plot(middles, shares[:, index], marker="o", markersize=3, linewidth=1, label=labels[index])
+        above.hlines(
+            shares[:, index], [start for start, _ in moments], [end for _, end in moments], line.get_color(), alpha=0.35
+        )
+    above.set_ylim(-0.05, 1.05)
+    above.set_ylabel("probability", fontsize=7)
+    above.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    below.fill_between(times, amounts / (amounts.max() or 1.0), step="mid", color="#b42318", alpha=0.6, linewidth=0)
+    below.set_ylabel("saliency", fontsize=7)
+    below.set_xlabel("seconds", fontsize=7)
+    for axes in (above, below):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(labelsize=7)
+    return _svg(figure)

@@ -1,0 +1,73 @@
+"""A 3-D convolution in two: within each slice (or frame), then across them."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from convzoo.core.arguments import Activation, Normalisation, Positive, Probability
+from convzoo.layers.convolution import ConvolutionBlock
+from convzoo.layers.pooling import Pooling
+
+
+class FactorisedBlock(nn.Module):
+    r"""R(2+1)D's convolution (Tran et al. 2018, arXiv:1711.11248, §3.5): $y = D(P(\sigma(N(w_t * \sigma(N(w_s * x))))))$.
+
+    $w_s$ is 1×k×k and has M kernels, $w_t$ is k×1×1. With $M = \lfloor t d^2 N_{in} N_{out} / (d^2 N_{in} + t N_{out}) \rfloor$
+    the two together have as many weights as one kernel of t×d×d; between them stands one activation more.
+
+    Args:
+        in_channels: channels of the input
+        out_channels: channels of the output
+        kernel_size: d, width of the kernels within a slice
+        depth: t, width of the kernels across slices; by default `kernel_size`
+        stride: step within a slice
+        depth_stride: step across slices; by default `stride`
+        middle: M; by default by the formula
+        normalisation: after each convolution
+        activation: after each convolution; the last one's is `last_activation` where that is given
+        last_activation: after the second convolution
+        pooling: a pooling layer, or None
+        dropout: probability, after pooling
+
+    Shape:
+        x: (batch, in_channels, depth, height, width); output: (batch, out_channels, depth out, height out, width out).
+    """
+
+    def __init__(
+        self,
+        in_channels: Positive,
+        out_channels: Positive,
+        kernel_size: Positive = 3,
+        depth: Positive | None = None,
+        stride: Positive = 1,
+        depth_stride: Positive | None = None,
+        middle: Positive | None = None,
+        normalisation: Normalisation = "batch",
+        activation: Activation = "relu",
+        last_activation: Activation | None = None,
+        pooling: Pooling | None = None,
+        dropout: Probability = 0.0,
+    ) -> None:
+        super().__init__()
+        depth = depth or kernel_size
+        depth_stride = depth_stride or stride
+        between = middle or middle_channels(in_channels, out_channels, kernel_size, depth)
+        self.within = ConvolutionBlock(
+            3, in_channels, between, (1, kernel_size, kernel_size), (1, stride, stride), normalisation=normalisation,
+            activation=activation,
+        )  # fmt: skip
+        self.across = ConvolutionBlock(
+            3, between, out_channels, (depth, 1, 1), (depth_stride, 1, 1), normalisation=normalisation,
+            activation=last_activation or activation, pooling=pooling, dropout=dropout,
+        )  # fmt: skip
+
+    def forward(
+        self, x: Float[Tensor, "batch channels depth height width"]
+    ) -> Float[Tensor, "batch out depth_out height_out width_out"]:
+        """Apply the block."""
+        return self.across(self.within(x))
+
+
+def middle_channels(in_channels: int, out_channels: int, kernel_size: int = 3, depth: int = 3) -> int:
+    """M, for which both kernels together have as many weights as the full one, or barely fewer."""
+    area = kernel_size**2
+    return max(1, depth * area * in_channels * out_channels // (area * in_channels + depth * out_channels))

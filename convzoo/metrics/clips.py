@@ -1,0 +1,39 @@
+"""The scores of a classifier of videos, which sees each as several clips."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from convzoo.core.processes import sum_over_processes
+from convzoo.metrics.classification import ClassificationMeter
+
+
+class ClipMeter:
+    """`ClassificationMeter`'s scores of whole videos, and `clip_accuracy`: the part of single clips that are right.
+
+    Args:
+        classes: how many
+    """
+
+    def __init__(self, classes: int) -> None:
+        self.videos = ClassificationMeter(classes)
+        self.clips = torch.zeros(2, dtype=torch.float64)  # right, all
+
+    def update(self, outputs: Any, target: dict[str, Tensor]) -> None:
+        """Add a batch: of a network what it says of each clip, of an opponent (batch, classes) logits."""
+        label = target["label"]
+        if isinstance(outputs, Tensor):
+            each, of_each = outputs, label.to(outputs.device)
+            self.videos.update(outputs, label)
+        else:
+            each, of_each = outputs.logits, label.repeat_interleave(outputs.counts)
+            self.videos.update(outputs.mean(), label)
+        right = (each.argmax(dim=1) == of_each).sum()
+        self.clips += torch.tensor([float(right), float(len(each))], dtype=torch.float64)
+
+    def compute(self) -> dict[str, float]:
+        """The scores over everything so far, on all processes."""
+        right, count = sum_over_processes(self.clips).tolist()
+        found = self.videos.compute()
+        return {"accuracy": found.pop("accuracy"), "clip_accuracy": right / count, **found}

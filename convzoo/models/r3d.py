@@ -1,0 +1,120 @@
+"""Residual 3-D networks for clips of video, with full or factorised kernels."""
+
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from convzoo.core.arguments import Activation, FromData, Normalisation, PoolingKind, Positive, Probability
+from convzoo.layers.activation import activation_layer
+from convzoo.layers.convolution import ConvolutionBlock
+from convzoo.layers.dropout import Dropout
+from convzoo.layers.pooling import Pooling
+from convzoo.models.c3d import convolution_3d
+
+_STEM_MIDDLE = 45
+"""Kernels within a frame of R(2+1)D's first layer, where it has 64 over time (the authors' code)."""
+
+
+class R3D(nn.Module):
+    r"""R3D and R(2+1)D (Tran et al. 2018, arXiv:1711.11248): residual blocks $x + f(x)$ of two convolutions over time and space.
+
+    The first layer has 7×7 kernels over three frames and halves height and width; each stage after the first halves time, height
+    and width. `widths` [64, 128, 256, 512] with `blocks` [2, 2, 2, 2] is the paper's 18-layer network.
+
+    Args:
+        widths: channels of each stage
+        blocks: residual blocks of each stage
+        kernel: `full` is R3D; `factorised` is R(2+1)D, whose 1×k×k and t×1×1 kernels have as many weights
+        kernel_size: k, of the blocks
+        depth: t, of the blocks
+        stem_size: of the first layer's kernels, within a frame
+        pooling: over the whole last map
+        normalisation: after each convolution
+        activation: of the blocks
+        dropout: before the classes
+
+    Shape:
+        clip: (batch, in_channels, frames, height, width); output: (batch, classes), logits.
+
+    Raises:
+        ValueError: widths and blocks differ in number.
+    """
+
+    def __init__(
+        self,
+        in_channels: FromData[int],
+        classes: FromData[int],
+        widths: list[Positive] = [16, 32, 64],
+        blocks: list[Positive] = [1, 1, 1],
+        kernel: Literal["full", "factorised"] = "factorised",
+        kernel_size: Positive = 3,
+        depth: Positive = 3,
+        stem_size: Positive = 7,
+        pooling: PoolingKind = "average",
+        normalisation: Normalisation = "batch",
+        activation: Activation = "relu",
+        dropout: Probability = 0.0,
+    ) -> None:
+        super().__init__()
+        if len(widths) != len(blocks):
+            raise ValueError(f"widths has {len(widths)} values and blocks {len(blocks)}: give one for each stage")
+        middle = max(1, round(_STEM_MIDDLE * widths[0] / 64))
+        self.stem = convolution_3d(
+            kernel, in_channels, widths[0], stem_size, depth, 2, 1, normalisation, activation, middle=middle
+        )
+        stages: list[nn.Module] = []
+        before = widths[0]
+        for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
+            for index in range(count):
+                stride = 2 if stage > 0 and index == 0 else 1
+                stages.append(
+                    ResidualBlock3d(kernel, before, width, kernel_size, depth, stride, normalisation, activation)
+                )
+                before = width
+        self.blocks = nn.Sequential(*stages)
+        self.pooling = Pooling(3, pooling, channels=before)
+        self.dropout = Dropout(dropout) if dropout else nn.Identity()
+        self.classifier = nn.Linear(before * self.pooling.outputs_per_channel, classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv3d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, clip: Float[Tensor, "batch channels frames height width"]) -> Float[Tensor, "batch classes"]:
+        """Clips to logits."""
+        return self.classifier(self.dropout(self.pooling(self.blocks(self.stem(clip)))))
+
+
+class ResidualBlock3d(nn.Module):
+    """Two convolutions beside a shortcut, which is a pointwise convolution where the shape changes."""
+
+    def __init__(
+        self,
+        kernel: Literal["full", "factorised"],
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        depth: int,
+        stride: int,
+        normalisation: Normalisation,
+        activation: Activation,
+    ) -> None:
+        super().__init__()
+        self.first = convolution_3d(
+            kernel, in_channels, out_channels, kernel_size, depth, stride, stride, normalisation, activation
+        )
+        self.second = convolution_3d(
+            kernel, out_channels, out_channels, kernel_size, depth, 1, 1, normalisation, "identity"
+        )
+        self.shortcut: nn.Module = nn.Identity()
+        if stride > 1 or in_channels != out_channels:
+            self.shortcut = ConvolutionBlock(
+                3, in_channels, out_channels, 1, stride, normalisation=normalisation, activation="identity"
+            )
+        self.activation = activation_layer(activation)
+
+    def forward(
+        self, x: Float[Tensor, "batch channels frames height width"]
+    ) -> Float[Tensor, "batch out frames_out height_out width_out"]:
+        """Apply the block."""
+        return self.activation(self.second(self.first(x)) + self.shortcut(x))

@@ -32,6 +32,9 @@ PARTS: dict[str, dict[str, str]] = {
         "fsdd": "convzoo.readers.fsdd:Fsdd",
         "audio_table": "convzoo.readers.audio_table:AudioTable",
         "audio_folder": "convzoo.readers.audio_folder:AudioFolder",
+        "streets": "convzoo.generated.streets:Streets",
+        "kitti": "convzoo.readers.kitti:Kitti",
+        "cloud_table": "convzoo.readers.cloud_table:CloudTable",
     },
     "encoder": {
         "series": "convzoo.encoders.series:SeriesEncoder",
@@ -41,6 +44,7 @@ PARTS: dict[str, dict[str, str]] = {
         "graph": "convzoo.encoders.graph:GraphEncoder",
         "interactions": "convzoo.encoders.interactions:InteractionEncoder",
         "audio": "convzoo.encoders.audio:AudioEncoder",
+        "points": "convzoo.encoders.points:PointCloudEncoder",
     },
     "model": {
         "tcn1d": "convzoo.models.tcn1d:TCN1d",
@@ -56,6 +60,7 @@ PARTS: dict[str, dict[str, str]] = {
         "separable_cnn1d": "convzoo.models.separable_cnn1d:SeparableCNN1d",
         "graph_network": "convzoo.models.graph_network:GraphNetwork",
         "lightgcn": "convzoo.models.lightgcn:LightGCN",
+        "pillars": "convzoo.models.pillars:Pillars",
     },
     "task": {
         "classification": "convzoo.tasks.classification:Classification",
@@ -63,6 +68,7 @@ PARTS: dict[str, dict[str, str]] = {
         "nab_detection": "convzoo.tasks.nab_detection:NabDetection",
         "translation": "convzoo.tasks.translation:Translation",
         "ranking": "convzoo.tasks.ranking:RankItems",
+        "detection": "convzoo.tasks.detection:Detection",
     },
     "baseline": {
         "always": "convzoo.baselines.anomalies:Always",
@@ -84,6 +90,8 @@ PARTS: dict[str, dict[str, str]] = {
         "feature_mlp": "convzoo.baselines.graph:FeatureMLP",
         "label_propagation": "convzoo.baselines.graph:LabelPropagation",
         "mfcc_logistic_regression": "convzoo.baselines.audio:MfccLogisticRegression",
+        "usual_places": "convzoo.baselines.points:UsualPlaces",
+        "cluster_boxes": "convzoo.baselines.points:ClusterBoxes",
     },
 }
 
@@ -94,6 +102,7 @@ EXTRAS: dict[str, str] = {
     "model.graph_network": "graph",
     "encoder.audio": "audio",
     "baseline.mfcc_logistic_regression": "audio",
+    "data.streets": "points",
 }
 """Parts that need an optional library: 'kind.name' -> the extra that brings it."""
 

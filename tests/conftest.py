@@ -46,6 +46,10 @@ TINY = {
                              "train.batch_size=400", "train.evaluate_every=3"],
     "keywords_cnn1d": ["data.train=80", "data.val=30", "data.test=30", "data.per_speaker=5", "train.epochs=2",
                        "train.batch_size=20", "model.channels=8", "model.outer_channels=8", "encoder.seconds=0.5"],
+    "lidar_pillars": ["data.train=16", "data.val=26", "data.test=6", "encoder.pillar=0.5", "encoder.paste=2", "train.epochs=2",
+                      "train.batch_size=4", "model.widths=[8,8]", "model.blocks=[1,1]", "model.pillar_channels=8",
+                      "model.neck_channels=8", "model.head_channels=8",
+                      "baselines=[usual_places,{name: cluster_boxes, frames: 16, trees: 10}]"],
 }  # fmt: skip
 """For each embedded recipe, overrides that make it run in about two seconds."""
 
@@ -57,6 +61,7 @@ PLAIN = {
     "nodes_gcn": ["model.dropout=0.0", "train.batch_size=17"],
     "recommender_lightgcn": ["data.users=110"],
     "keywords_cnn1d": ["model.normalisation=layer", "data.train=75"],
+    "lidar_pillars": ["model.normalisation=layer", "data.train=15"],
 }
 """For each embedded recipe, overrides that leave nothing in a step to chance, with an odd last batch."""
 
@@ -68,6 +73,7 @@ RAW = {
     "nodes_gcn": lambda: ["n3", {"features": {"word 1": 1, "word 7": 1}, "edges": ["n1", "n2"]}],
     "recommender_lightgcn": lambda: ["u5"],
     "keywords_cnn1d": lambda: [(np.zeros(8000, np.float32), 8000)],
+    "lidar_pillars": lambda: [np.array([[10.0, 1.0, -1.0, 0.5], [12.0, 2.0, -1.2, 0.1]], np.float32)],
 }
 """For each embedded recipe, raw input that `Run.predict` takes."""
 

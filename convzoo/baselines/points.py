@@ -31,7 +31,7 @@ class UsualPlaces(Baseline):
         """Count where boxes are."""
         boxes, labels, scores = [], [], []
         for number, own in enumerate(_boxes_by_class(examples, dims)):
-            squares, inverse, counts = np.unique(
+            _, inverse, counts = np.unique(
                 np.floor(own[:, :2] / self.cell), axis=0, return_inverse=True, return_counts=True
             )
             for square in np.argsort(-counts, kind="stable")[: self.places]:
@@ -47,8 +47,9 @@ class UsualPlaces(Baseline):
 
 
 class ClusterBoxes(Baseline):
-    """The classical way: take away the ground, cluster what is left (DBSCAN), tell the classes by the clusters' measures (a random
-    forest), and give each the mean box of its class: along the rectangle of least area, its near sides where the points are.
+    """The classical way: take away the ground, cluster what is left (DBSCAN), tell the classes by the clusters' measures (a
+    random forest), and give each the mean box of its class: along the rectangle of least area, its near sides where the points
+    are.
 
     Args:
         reach: points closer than that from above, in metres, are of one cluster
@@ -80,9 +81,7 @@ class ClusterBoxes(Baseline):
         from sklearn.ensemble import RandomForestClassifier
 
         self.labels, self.bounds = list(dims["labels"]), list(dims["bounds"])
-        self.sizes = [
-            own[:, 3:6].mean(axis=0) if len(own) else np.ones(3) for own in _boxes_by_class(examples, dims)
-        ]
+        self.sizes = [own[:, 3:6].mean(axis=0) if len(own) else np.ones(3) for own in _boxes_by_class(examples, dims)]
         rows, kinds = [], []
         for example in examples[:: -(-len(examples) // self.frames)]:
             if example.objects is None:
@@ -109,7 +108,9 @@ class ClusterBoxes(Baseline):
     def _frame(self, example: PointCloud) -> Found:
         clusters = self._clusters(example)
         boxes, labels, scores = [], [], []
-        chances = self.forest.predict_proba(np.array([_measures(cluster) for cluster, _ in clusters])) if clusters else []
+        chances = (
+            self.forest.predict_proba(np.array([_measures(cluster) for cluster, _ in clusters])) if clusters else []
+        )
         for (cluster, floor), row in zip(clusters, chances, strict=True):
             for kind, chance in zip(self.forest.classes_, row, strict=True):
                 if kind >= 0 and chance >= self.score:

@@ -24,8 +24,8 @@ _FIT_ON = 200  # clouds that the scale of the intensity is taken from
 
 
 class PointCloudEncoder(Encoder):
-    """Keep the points inside of a box of space, and the labelled boxes whose centre is in it. While training, frames are mirrored,
-    turned, scaled, and objects of other frames are put into them where there is room (Yan et al. 2018, SECOND,
+    """Keep the points inside of a box of space, and the labelled boxes whose centre is in it. While training, frames are
+    mirrored, turned, scaled, and objects of other frames are put into them where there is room (Yan et al. 2018, SECOND,
     doi:10.3390/s18103337, §3.2.1).
 
     Args:
@@ -62,7 +62,9 @@ class PointCloudEncoder(Encoder):
         for name, (low, high) in (("x", x), ("y", y)):
             count = (high - low) / pillar
             if abs(count - round(count)) > 1e-6:
-                raise ValueError(f"{name}: {high - low:g} m are {count:.3f} pillars of {pillar:g} m; give a whole number")
+                raise ValueError(
+                    f"{name}: {high - low:g} m are {count:.3f} pillars of {pillar:g} m; give a whole number"
+                )
         self.x = x
         self.y = y
         self.z = z
@@ -90,7 +92,9 @@ class PointCloudEncoder(Encoder):
             raise DataError("the training split has no labelled object: there is nothing to learn")
         for name in self.detect or ():
             if name not in names:
-                raise DataError(f"encoder.detect: training has no object of class {name!r}; {did_you_mean(name, set(names))}")
+                raise DataError(
+                    f"encoder.detect: training has no object of class {name!r}; {did_you_mean(name, set(names))}"
+                )
         self.labels = tuple(self.detect or sorted(set(names)))
         strengths, seen = [], 0
         low, high = np.full(3, np.inf), np.full(3, -np.inf)
@@ -239,7 +243,9 @@ class PointCloudEncoder(Encoder):
             write_text(path, "".join(rows))
             return [path]
         if path.suffix:
-            raise RecipeError(f"--out: {path}: boxes are written as .csv, .jsonl, or into a folder of KITTI label files")
+            raise RecipeError(
+                f"--out: {path}: boxes are written as .csv, .jsonl, or into a folder of KITTI label files"
+            )
         written = []
         for number, (example, prediction) in enumerate(zip(examples, predictions, strict=True)):
             calibration = self._calibration(example)

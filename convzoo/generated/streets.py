@@ -28,8 +28,7 @@ from convzoo.core.reader import Reader
 from convzoo.core.text import first_line
 from convzoo.datasets.download import cache_folder
 from convzoo.metrics.kitti_ap import ScoredFrame, average, precision_curve
-from convzoo.ops.kitti_files import calibration_text, label_lines, region_lines
-from convzoo.readers.kitti import lists_of, read_frames
+from convzoo.ops.kitti_files import calibration_text, label_lines, lists_of, read_frames, region_lines
 
 VERSION = 1
 """Of the simulator: raised with every change of what it writes, so that streets of an older one are made anew."""
@@ -50,8 +49,8 @@ _CALIBRATION = Calibration(
 
 
 class Streets(Reader):
-    """Scanned streets with labelled cars, pedestrians and cyclists, in KITTI's layout in the cache folder; every frame is a street
-    of its own. They are made once and read from there by the same code as KITTI's.
+    """Scanned streets with labelled cars, pedestrians and cyclists, in KITTI's layout in the cache folder; every frame is a
+    street of its own. They are made once and read from there by the same code as KITTI's.
 
     Occlusion is measured: the part of an object's beams that something else took. Objects that no beam came back from are
     regions in which nothing is labelled. The `ceiling` is what a detector would score that gives the exact boxes of all objects
@@ -204,7 +203,11 @@ class Shape:
     swallows: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def add(
-        self, part: tuple[np.ndarray, np.ndarray], reflects: float, swallows: float = 0.0, move: Sequence[float] = (0, 0, 0)
+        self,
+        part: tuple[np.ndarray, np.ndarray],
+        reflects: float,
+        swallows: float = 0.0,
+        move: Sequence[float] = (0, 0, 0),
     ) -> "Shape":
         """This shape with one more part."""
         vertices, triangles = part
@@ -221,7 +224,10 @@ class Shape:
         return Shape(self.vertices @ turn.T + [x, y, z], self.triangles, self.reflects, self.swallows)
 
 
-_CUBE = np.array([[0, 2, 1], [0, 3, 2], [4, 5, 6], [4, 6, 7], [0, 1, 5], [0, 5, 4], [1, 2, 6], [1, 6, 5], [2, 3, 7], [2, 7, 6], [3, 0, 4], [3, 4, 7]])  # fmt: skip
+_CUBE = np.array([
+    [0, 2, 1], [0, 3, 2], [4, 5, 6], [4, 6, 7], [0, 1, 5], [0, 5, 4], [1, 2, 6], [1, 6, 5], [2, 3, 7], [2, 7, 6], [3, 0, 4],
+    [3, 4, 7],
+])  # fmt: skip
 
 
 def _block(
@@ -253,7 +259,9 @@ def _tube(start: Sequence[float], end: Sequence[float], radius: float, sides: in
     return vertices, triangles
 
 
-def _ball(centre: Sequence[float], radii: Sequence[float], rings: int = 5, sides: int = 8) -> tuple[np.ndarray, np.ndarray]:
+def _ball(
+    centre: Sequence[float], radii: Sequence[float], rings: int = 5, sides: int = 8
+) -> tuple[np.ndarray, np.ndarray]:
     """An ellipsoid."""
     polar = np.linspace(0, np.pi, rings + 1)
     around = np.arange(sides) * 2 * np.pi / sides
@@ -303,7 +311,9 @@ def pedestrian(random: np.random.Generator) -> tuple[Shape, tuple[float, float, 
         foot = side * stride
         shape.add(_tube((foot, side * 0.1, 0.02), (0, side * 0.09, hip), 0.075), random.uniform(0.1, 0.5))
         hand = -side * stride * 0.9
-        shape.add(_tube((0, side * shoulder, 0.8 * height), (hand, side * (shoulder + 0.04), 0.47 * height), 0.05), cloth)
+        shape.add(
+            _tube((0, side * shoulder, 0.8 * height), (hand, side * (shoulder + 0.04), 0.47 * height), 0.05), cloth
+        )
     shape.add(_ball((0, 0, 0.66 * height), (0.13, shoulder + 0.03, 0.2 * height)), cloth)
     shape.add(_ball((0.02, 0, 0.93 * height), (0.1, 0.085, 0.075 * height)), 0.35)
     low, high = shape.vertices.min(axis=0), shape.vertices.max(axis=0)
@@ -364,8 +374,8 @@ def _look_alike(random: np.random.Generator) -> tuple[Shape, float]:
         shape.add(_tube((0, 0, 0), (0, 0, stem), random.uniform(0.1, 0.3)), 0.2)
         return shape.add(_ball((0, 0, stem + crown * 0.8), (crown, crown, crown)), 0.25, 0.3), 0.4
     if kind == "bush":
-        size = random.uniform(0.4, 1.0)
-        return shape.add(_ball((0, 0, size * 0.7), (size * 1.3, size, size)), 0.25, 0.25), 1.3 * size
+        bulk = random.uniform(0.4, 1.0)
+        return shape.add(_ball((0, 0, bulk * 0.7), (bulk * 1.3, bulk, bulk)), 0.25, 0.25), 1.3 * bulk
     length, width, height = random.uniform(2.4, 4.4), random.uniform(1.4, 1.9), random.uniform(1.1, 1.8)
     return shape.add(_block(length, width, 0.05, height), random.uniform(0.2, 0.7)), 0.6 * length
 
@@ -449,7 +459,11 @@ def scan(open3d: Any, random: np.random.Generator, difficulty: float) -> Frame:
     for name, mean, radius in (("Car", 5.0, 1.9), ("Pedestrian", 4.0, 0.45), ("Cyclist", 3.0, 0.95)):
         for _ in range(random.poisson(mean)):
             crosses = random.random() < 0.15
-            across = {"Car": (0.6, half_road), "Pedestrian": (0, half_road) if crosses else pavement, "Cyclist": (1, half_road + 2)}  # fmt: skip
+            across = {
+                "Car": (0.6, half_road),
+                "Pedestrian": (0.0, half_road) if crosses else pavement,
+                "Cyclist": (1.0, half_road + 2),
+            }
             place = room(radius, across[name])
             if place is None:
                 continue

@@ -86,9 +86,7 @@ class DetectionMeter:
         for label in self.labels:
             name = label.lower()
             for difficulty in DIFFICULTIES:
-                curve = (
-                    curves["3d", label] if difficulty == "moderate" else precision_curve(frames, label, difficulty)
-                )
+                curve = curves["3d", label] if difficulty == "moderate" else precision_curve(frames, label, difficulty)
                 found[f"{name}_3d_{difficulty}"] = average(curve, 40)
                 found[f"{name}_3d_{difficulty}_r11"] = average(curve, 11)
         return found

@@ -3,8 +3,8 @@ development kit), over overlaps that are computed elsewhere.
 
 An object counts at a difficulty where it is high enough in the image, and occluded and truncated little enough; others, and those
 of a neighbouring class (a van for cars, a person sitting for pedestrians), may be found or not. A detection of an object overlaps
-it by more than the class's minimum. Detections that are too low in the image count neither for nor against. Precision is read at 41
-recalls, is made to fall, and is averaged at 11 of them (R11, 0 among them) or at 40 (R40, without 0; Simonelli et al. 2019,
+it by more than the class's minimum. Detections that are too low in the image count neither for nor against. Precision is read
+at 41 recalls, is made to fall, and is averaged at 11 of them (R11, 0 among them) or at 40 (R40, without 0; Simonelli et al. 2019,
 arXiv:1905.12365).
 """
 
@@ -129,9 +129,7 @@ def _true_kind(frame: ScoredFrame, name: str, limits: Difficulty) -> np.ndarray:
     own = np.array([other.lower() == name.lower() for other in frame.true_names], bool)
     near = np.array([other.lower() == NEIGHBOURS.get(name.lower()) for other in frame.true_names], bool)
     hard = (
-        (frame.occluded > limits.occluded)
-        | (frame.truncated > limits.truncated)
-        | (frame.true_heights < limits.height)
+        (frame.occluded > limits.occluded) | (frame.truncated > limits.truncated) | (frame.true_heights < limits.height)
     )
     return np.where(own & ~hard, 0, np.where(own | near, 1, -1))
 
@@ -141,8 +139,8 @@ def _judge(frame: ScoredFrame, name: str, limits: Difficulty, measure: str) -> _
     own = np.array([other.lower() == name.lower() for other in frame.names], bool)
     low = np.asarray(frame.heights) < limits.height
     kept = own | low  # the development kit looks at heights first: a low detection of any class may be matched
-    stuff = frame.stuff.get(measure)
-    inside = (stuff > least_overlap(name)).any(axis=1) if stuff is not None else np.zeros(len(own), bool)
+    stuff = frame.stuff.get(measure, np.zeros((len(own), 0)))
+    inside = np.any(stuff > least_overlap(name), axis=1)
     return _Judged(
         truth[truth >= 0] == 1, frame.overlaps[measure][kept][:, truth >= 0], np.asarray(frame.scores)[kept], low[kept],
         inside[kept],

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -23,8 +24,8 @@ class Pillars(nn.Module):
     Each point is nine numbers: x, y, z, intensity, how far it lies from the mean of its pillar's points (3) and from the pillar's
     centre (2). One linear layer makes features of them, and a pillar is the largest of each over its points:
     $f_p = \max_{i \in p} \sigma(N(W x_i))$. Pillars without points are 0. What follows are ordinary convolutions of the map, each
-    stage half as fine as the one before; the neck brings all stages to the resolution of the first and joins them. All points count:
-    there is no largest number of points a pillar, or of pillars a frame.
+    stage half as fine as the one before; the neck brings all stages to the resolution of the first and joins them. All points
+    count: there is no largest number of points a pillar, or of pillars a frame.
 
     Args:
         pillar_channels: features of a pillar
@@ -66,7 +67,9 @@ class Pillars(nn.Module):
         if len(widths) != len(blocks):
             raise ValueError(f"widths has {len(widths)} values and blocks {len(blocks)}: give one for each stage")
         if normalisation == "instance":
-            raise ValueError("normalisation: instance has no meaning for points, which are no map; take batch, group or layer")
+            raise ValueError(
+                "normalisation: instance has no meaning for points, which are no map; take batch, group or layer"
+            )
         self.low = (bounds[0], bounds[2])
         self.pillar = pillar
         self.size = (round((bounds[3] - bounds[2]) / pillar), round((bounds[1] - bounds[0]) / pillar))
@@ -94,7 +97,12 @@ class Pillars(nn.Module):
             self.stages.append(nn.Sequential(*layers))
             self.neck.append(Upsampling(width, neck_channels, 2**stage, normalisation, activation))
         self.shared = ConvolutionBlock(
-            2, neck_channels * len(widths), head_channels, kernel_size, normalisation=normalisation, activation=activation
+            2,
+            neck_channels * len(widths),
+            head_channels,
+            kernel_size,
+            normalisation=normalisation,
+            activation=activation,
         )
         self.heat_map = nn.Conv2d(head_channels, classes, 1)
         self.boxes = nn.Conv2d(head_channels, REGRESSED, 1)
@@ -136,7 +144,7 @@ class Pillars(nn.Module):
         found: dict[str, tuple[int, ...]] = {}
         widest = 1
         for number, stage in enumerate(self.stages):
-            for index, block in enumerate(stage):  # type: ignore[arg-type]
+            for index, block in enumerate(stage.children()):
                 reach += (kernel - 1) * jump
                 if index == 0:
                     jump *= self.first_stride if number == 0 else 2
@@ -159,7 +167,9 @@ class PillarFeatures(nn.Module):
     def __init__(self, channels: int, normalisation: Normalisation, activation: Activation) -> None:
         super().__init__()
         if activation not in ("relu",):
-            raise ValueError(f"activation: empty pillars are 0, so a pillar's features must not be below; {activation} may be")
+            raise ValueError(
+                f"activation: empty pillars are 0, so a pillar's features must not be below; {activation} may be"
+            )
         self.linear = nn.Linear(9, channels, bias=normalisation in ("none", "layer"))
         self.norm = normalisation_layer(normalisation, 1, channels)
         self.activation = activation_layer(activation)
@@ -169,7 +179,8 @@ class PillarFeatures(nn.Module):
         x = self.linear(points)
         if self.training and len(x) < 2 and isinstance(self.norm, nn.BatchNorm1d):
             # One point has no deviation: what is known from other batches serves.
-            return self.activation(nn.functional.batch_norm(x, self.norm.running_mean, self.norm.running_var, self.norm.weight, self.norm.bias))  # fmt: skip
+            norm = self.norm
+            return self.activation(F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias))
         return self.activation(self.norm(x))
 
     def in_words(self) -> str:
@@ -193,7 +204,9 @@ class Upsampling(nn.Module):
         self.norm = normalisation_layer(normalisation, 2, out_channels)
         self.activation = activation_layer(activation)
 
-    def forward(self, x: Float[Tensor, "batch channels rows columns"]) -> Float[Tensor, "batch out fine_rows fine_columns"]:
+    def forward(
+        self, x: Float[Tensor, "batch channels rows columns"]
+    ) -> Float[Tensor, "batch out fine_rows fine_columns"]:
         """To a finer map."""
         return self.activation(self.norm(self.convolution(x)))
 

@@ -1,4 +1,4 @@
-"""KITTI's label and calibration files (Geiger et al. 2012, doi:10.1109/CVPR.2012.6248074), read and written."""
+"""KITTI's folders, label and calibration files (Geiger et al. 2012, doi:10.1109/CVPR.2012.6248074), read and written."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,8 +7,12 @@ from typing import Any
 import numpy as np
 
 from convzoo.core.errors import DataError
+from convzoo.core.examples import read_lines
 from convzoo.core.files import write_text
-from convzoo.core.points import DONT_CARE, IMAGE_SIZE, Calibration, Objects
+from convzoo.core.points import DONT_CARE, IMAGE_SIZE, Calibration, Objects, PointCloud
+from convzoo.core.text import first_line
+
+SPLITS = ("train", "val", "test")
 
 FIELDS = 15
 """Of a label: class, truncation, occlusion, alpha, 4 of the image box, 3 of the size, 3 of the place, rotation; then a score."""
@@ -37,8 +41,8 @@ def read_calibration(path: Path, size: tuple[int, int] = IMAGE_SIZE) -> Calibrat
             except ValueError:
                 raise DataError(f"{path}:{number}: {name.strip()} should hold numbers") from None
     found = {}
-    for role, names in {"P2": ("P2",), "R0_rect": ("R0_rect", "R_rect"), "Tr_velo_to_cam": ("Tr_velo_to_cam", "Tr_velo_cam")}.items():  # fmt: skip
-        given = next((rows[name] for name in names if name in rows), None)
+    for role, other in (("P2", "P2"), ("R0_rect", "R_rect"), ("Tr_velo_to_cam", "Tr_velo_cam")):
+        given = rows.get(role, rows.get(other))
         if given is None:
             raise DataError(f"{path}: has no row {role}: it should hold P2, R0_rect and Tr_velo_to_cam")
         if len(given) != _WIDTHS[role] or not np.isfinite(given).all():
@@ -171,3 +175,79 @@ BOX = ("x", "y", "z", "length", "width", "height", "yaw")
 def wrapped(angles: np.ndarray) -> np.ndarray:
     """Angles from -pi up to pi."""
     return (np.asarray(angles) + np.pi) % (2 * np.pi) - np.pi
+
+
+def lists_of(folder: Path) -> dict[str, list[str]]:
+    """The frames that `ImageSets/` lists for each split; empty where it lists none.
+
+    Raises:
+        DataError: a list names a frame twice.
+    """
+    found = {}
+    for name in SPLITS:
+        path = folder / "ImageSets" / f"{name}.txt"
+        if path.is_file():
+            found[name] = [line.strip() for line in read_lines(path) if line.strip()]
+            if len(set(found[name])) < len(found[name]):
+                twice = next(frame for frame in found[name] if found[name].count(frame) > 1)
+                raise DataError(f"{path}: frame {twice} is listed twice")
+    return found
+
+
+def frames_of(home: Path) -> list[str]:
+    """The frames of a folder that have a label file, by name.
+
+    Raises:
+        DataError: there is none, or a label file has no scan.
+    """
+    names = sorted(path.stem for path in (home / "label_2").glob("*.txt"))
+    if not names:
+        raise DataError(f"{home / 'label_2'}: holds no label file (<frame>.txt)")
+    return names
+
+
+def read_frames(home: Path, names: Sequence[str]) -> list[PointCloud]:
+    """Frames with their labels and calibrations.
+
+    Raises:
+        DataError: a frame's scan, label or calibration is absent or damaged.
+    """
+    found = []
+    for name in names:
+        scan, label = home / "velodyne" / f"{name}.bin", home / "label_2" / f"{name}.txt"
+        for path in (scan, label):
+            if not path.is_file():
+                absent = sum(not (home / "velodyne" / f"{other}.bin").is_file() for other in names)
+                more = f"; {absent:,} of {len(names):,} frames of this split have no scan" if absent else ""
+                raise DataError(f"{path}: no such file{more}")
+        if scan.stat().st_size == 0:
+            raise DataError(f"{scan}: is empty (0 bytes); delete the frame or replace it by a scan")
+        calibration = read_calibration(home / "calib" / f"{name}.txt", image_size(home / "image_2" / f"{name}.png"))
+        drive, line, _ = name.rpartition("_")
+        found.append(
+            PointCloud(
+                scan,
+                objects=read_labels(label, calibration),
+                calibration=calibration,
+                group=drive if line else None,
+                source=scan.name,
+            )
+        )
+    return found
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height of an image from its header; KITTI's usual size where there is none.
+
+    Raises:
+        DataError: it is no image.
+    """
+    if not path.is_file():
+        return IMAGE_SIZE
+    import PIL.Image
+
+    try:
+        with PIL.Image.open(path) as image:
+            return image.size
+    except Exception as error:  # PIL raises many kinds
+        raise DataError(f"{path}: cannot be read as an image ({first_line(error)})") from None

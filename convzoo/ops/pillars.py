@@ -11,7 +11,7 @@ def cells_of(
     low: tuple[float, float],
     pillar: float,
     size: tuple[int, int],
-    frames: int,
+    frames: int | torch.SymInt,
 ) -> Int[Tensor, " points"]:
     """The number of the pillar that each point falls in; those outside of the grid get the number after the last.
 
@@ -28,11 +28,11 @@ def cells_of(
     row = torch.floor((points[:, 1] - low[1]) / pillar).long()
     inside = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
     cell = (frame * rows + row) * columns + column
-    return torch.where(inside, cell, frames * rows * columns)
+    return torch.where(inside, cell, frames * rows * columns)  # type: ignore[arg-type]  # a SymInt while it is exported
 
 
 def scatter_mean(
-    values: Float[Tensor, "points features"], cell: Int[Tensor, " points"], cells: int
+    values: Float[Tensor, "points features"], cell: Int[Tensor, " points"], cells: int | torch.SymInt
 ) -> Float[Tensor, "cells features"]:
     """The mean of the points of each cell; 0 where there are none."""
     padded = torch.cat([values, torch.ones_like(values[:, :1])], dim=1)
@@ -41,7 +41,7 @@ def scatter_mean(
 
 
 def scatter_max(
-    values: Float[Tensor, "points features"], cell: Int[Tensor, " points"], cells: int
+    values: Float[Tensor, "points features"], cell: Int[Tensor, " points"], cells: int | torch.SymInt
 ) -> Float[Tensor, "cells features"]:
     """The largest of each feature over the points of each cell, none below 0: features after a ReLU, 0 where nothing is."""
     floor = torch.zeros(cells, values.shape[1], dtype=values.dtype, device=values.device)

@@ -1,5 +1,5 @@
-"""Clouds changed together with the boxes in them: mirrored, turned, scaled, with objects put in. Boxes have eight numbers: centre,
-size, yaw, class."""
+"""Clouds changed together with the boxes in them: mirrored, turned, scaled, with objects put in. Boxes have eight numbers:
+centre, size, yaw, class."""
 
 import math
 

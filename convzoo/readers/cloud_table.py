@@ -49,7 +49,9 @@ class CloudTable(Reader):
     """
 
     example = PointCloud
-    formats: ClassVar[str] = f"a table of boxes ({HEADING}) beside ply, pcd or bin files, or a folder with it as boxes.csv"
+    formats: ClassVar[str] = (
+        f"a table of boxes ({HEADING}) beside ply, pcd or bin files, or a folder with it as boxes.csv"
+    )
 
     def __init__(
         self,
@@ -139,7 +141,10 @@ class CloudTable(Reader):
         table = read_table(path)
         if not len(table):
             raise DataError(f"{path}: holds no rows")
-        found = {role: table.find(role, given, USUAL[role], role in ("cloud", "label")) for role, given in self.columns.items()}  # fmt: skip
+        found = {
+            role: table.find(role, given, USUAL[role], role in ("cloud", "label"))
+            for role, given in self.columns.items()
+        }
         folded = {name.strip().lower(): name for name in table.columns}
         for name in BOX:
             if name not in folded:
@@ -159,8 +164,8 @@ class CloudTable(Reader):
                     f"{table.place(row)}: a {labels[row]} of length {length:g}, width {width:g}, height {height:g}: a box needs "
                     "sizes above 0"
                 )
-        group = table.columns[found["group"]] if found["group"] else [None] * len(table)
-        split = table.columns[found["split"]] if found["split"] else [None] * len(table)
+        drives = table.columns[found["group"]] if found["group"] else [None] * len(table)
+        parts = table.columns[found["split"]] if found["split"] else [None] * len(table)
         rows_of: dict[str, list[int]] = {}
         for row, name in enumerate(clouds):
             rows_of.setdefault(name, []).append(row)
@@ -173,16 +178,16 @@ class CloudTable(Reader):
                 raise DataError(f"{where}: {name!r} is no point cloud; {', '.join(sorted(CLOUD_SUFFIXES))} can be read")
             if scan.stat().st_size == 0:
                 raise DataError(f"{scan}: is empty (0 bytes); delete its rows or replace it by a scan")
-            for role, column in (("drive", group), ("split", split)):
-                if len({column[row] for row in rows}) > 1:
+            for role, values in (("drive", drives), ("split", parts)):
+                if len({values[row] for row in rows}) > 1:
                     raise DataError(f"{where}: {name!r} has more than one {role}")
-            part = None if split[rows[0]] is None else str(split[rows[0]]).strip().lower()
+            part = None if parts[rows[0]] is None else str(parts[rows[0]]).strip().lower()
             if part is not None and part not in SPLIT_NAMES:
                 raise DataError(f"{where}: the split is {part!r}; it should be train, val or test")
             kept = [row for row in rows if labels[row]]
             example = PointCloud(
                 scan, objects=Objects.of([labels[row] for row in kept], boxes[kept]),
-                group=str(group[rows[0]]) if group[rows[0]] not in (None, "") else None, source=name,
+                group=str(drives[rows[0]]) if drives[rows[0]] not in (None, "") else None, source=name,
             )  # fmt: skip
             frames.append((None if part is None else SPLIT_NAMES[part], example))
         return frames

@@ -8,14 +8,11 @@ import numpy as np
 
 from convzoo.core.arguments import Count, Fraction
 from convzoo.core.errors import DataError
-from convzoo.core.examples import Splits, read_lines
-from convzoo.core.points import IMAGE_SIZE, PointCloud
+from convzoo.core.examples import Splits
+from convzoo.core.points import PointCloud
 from convzoo.core.reader import Reader
-from convzoo.core.text import first_line
-from convzoo.ops.kitti_files import read_calibration, read_labels
+from convzoo.ops.kitti_files import SPLITS, frames_of, lists_of, read_frames
 from convzoo.readers.benchmark import benchmark_folder
-
-NAMES = ("train", "val", "test")
 
 
 class Kitti(Reader):
@@ -74,7 +71,7 @@ class Kitti(Reader):
             parts, origin = self._split(names)
         else:
             parts, origin = self._given(home, folder, listed)
-        train, val, test = (read_frames(home, parts[name]) for name in NAMES)
+        train, val, test = (read_frames(home, parts[name]) for name in SPLITS)
         return Splits(train, val, test, origin=origin, files=facts)
 
     def _home(self) -> tuple[Path, Path, dict[str, Any]]:
@@ -144,76 +141,3 @@ def _without_end(names: Sequence[str], part: float) -> tuple[list[str], list[str
     if held >= len(names):
         raise DataError(f"train.txt lists {len(names)} frames: too few to hold some out for validation")
     return list(names[:-held]), list(names[-held:])
-
-
-def lists_of(folder: Path) -> dict[str, list[str]]:
-    """The frames that `ImageSets/` lists for each split; empty where it lists none.
-
-    Raises:
-        DataError: a list names a frame twice.
-    """
-    found = {}
-    for name in NAMES:
-        path = folder / "ImageSets" / f"{name}.txt"
-        if path.is_file():
-            found[name] = [line.strip() for line in read_lines(path) if line.strip()]
-            if len(set(found[name])) < len(found[name]):
-                twice = next(frame for frame in found[name] if found[name].count(frame) > 1)
-                raise DataError(f"{path}: frame {twice} is listed twice")
-    return found
-
-
-def frames_of(home: Path) -> list[str]:
-    """The frames of a folder that have a label file, by name.
-
-    Raises:
-        DataError: there is none, or a label file has no scan.
-    """
-    names = sorted(path.stem for path in (home / "label_2").glob("*.txt"))
-    if not names:
-        raise DataError(f"{home / 'label_2'}: holds no label file (<frame>.txt)")
-    return names
-
-
-def read_frames(home: Path, names: Sequence[str]) -> list[PointCloud]:
-    """Frames with their labels and calibrations.
-
-    Raises:
-        DataError: a frame's scan, label or calibration is absent or damaged.
-    """
-    found = []
-    for name in names:
-        scan, label = home / "velodyne" / f"{name}.bin", home / "label_2" / f"{name}.txt"
-        for path in (scan, label):
-            if not path.is_file():
-                absent = sum(not (home / "velodyne" / f"{other}.bin").is_file() for other in names)
-                more = f"; {absent:,} of {len(names):,} frames of this split have no scan" if absent else ""
-                raise DataError(f"{path}: no such file{more}")
-        if scan.stat().st_size == 0:
-            raise DataError(f"{scan}: is empty (0 bytes); delete the frame or replace it by a scan")
-        calibration = read_calibration(home / "calib" / f"{name}.txt", image_size(home / "image_2" / f"{name}.png"))
-        drive, line, _ = name.rpartition("_")
-        found.append(
-            PointCloud(
-                scan, objects=read_labels(label, calibration), calibration=calibration,
-                group=drive if line else None, source=scan.name,
-            )  # fmt: skip
-        )
-    return found
-
-
-def image_size(path: Path) -> tuple[int, int]:
-    """Width and height of an image from its header; KITTI's usual size where there is none.
-
-    Raises:
-        DataError: it is no image.
-    """
-    if not path.is_file():
-        return IMAGE_SIZE
-    import PIL.Image
-
-    try:
-        with PIL.Image.open(path) as image:
-            return image.size
-    except Exception as error:  # PIL raises many kinds
-        raise DataError(f"{path}: cannot be read as an image ({first_line(error)})") from None

@@ -22,10 +22,10 @@ class Detection(Task):
     r"""Objects are the peaks of heat maps (Zhou et al. 2019, Objects as Points, arXiv:1904.07850; Yin et al. 2021, CenterPoint,
     arXiv:2006.11275).
 
-    The wanted heat map of a class is 1 at the cell of an object's centre and falls off as a Gaussian about it. The loss is the focal
-    loss of CornerNet (Law & Deng 2018, arXiv:1808.01244, eq. 1): $-(1 - p)^2 \log p$ at centres and
-    $-(1 - y)^4 p^2 \log(1 - p)$ elsewhere. At centres the place within the cell, the height, the logarithm of the size, and sine and
-    cosine of yaw are learnt by their absolute error. All are sums over the batch, divided by its objects and frames.
+    The wanted heat map of a class is 1 at the cell of an object's centre and falls off as a Gaussian about it. The loss is the
+    focal loss of CornerNet (Law & Deng 2018, arXiv:1808.01244, eq. 1): $-(1 - p)^2 \log p$ at centres and
+    $-(1 - y)^4 p^2 \log(1 - p)$ elsewhere. At centres the place within the cell, the height, the logarithm of the size, and sine
+    and cosine of yaw are learnt by their absolute error. All are sums over the batch, divided by its objects and frames.
 
     Args:
         labels: the classes, by number
@@ -77,7 +77,8 @@ class Detection(Task):
         )
         batch = torch.arange(len(classes), device=classes.device)[:, None].expand_as(classes)
         found = outputs[:, count:].permute(0, 2, 3, 1)[batch[present], row[present], column[present]]
-        true = torch.cat([within, boxes[..., 2:3], boxes[..., 3:6].clamp(min=1e-2).log(), boxes[..., 6:7].sin(), boxes[..., 6:7].cos()], dim=-1)  # fmt: skip
+        sizes, yaw = boxes[..., 3:6].clamp(min=1e-2).log(), boxes[..., 6:7]
+        true = torch.cat([within, boxes[..., 2:3], sizes, yaw.sin(), yaw.cos()], dim=-1)
         error = (found - true[present]).abs().sum(dim=0) * weight * self.box_weight
         return {
             "heat_map": -heat.sum() * weight,
@@ -88,7 +89,11 @@ class Detection(Task):
         }
 
     def _wanted(
-        self, boxes: Float[Tensor, "batch objects seven"], classes: Int[Tensor, "batch objects"], rows: int, columns: int
+        self,
+        boxes: Float[Tensor, "batch objects seven"],
+        classes: Int[Tensor, "batch objects"],
+        rows: int,
+        columns: int,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The heat maps (batch, classes, rows, columns); each object's row and column, and where in its cell its centre is."""
         cell = self._cell(columns)
@@ -104,7 +109,8 @@ class Detection(Task):
         scale = (2 * sigma.square())[..., None]
         one, other = torch.exp(-along.square() / scale), torch.exp(-across.square() / scale)
         heat = other[..., :, None] * one[..., None, :]  # (batch, objects, rows, columns)
-        heat = heat.masked_fill((along.abs() > radius[..., None])[..., None, :] | (across.abs() > radius[..., None])[..., :, None], 0)  # fmt: skip
+        far = along.abs() > radius[..., None], across.abs() > radius[..., None]
+        heat = heat.masked_fill(far[0][..., None, :] | far[1][..., :, None], 0)
         maps = [heat.masked_fill((classes != kind)[..., None, None], 0).amax(dim=1) for kind in range(len(self.labels))]
         return torch.stack(maps, dim=1), row, column, within
 

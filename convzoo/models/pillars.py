@@ -1,6 +1,7 @@
 """Objects in point clouds by way of pillars: PointPillars with centre heads."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -15,6 +16,9 @@ from convzoo.ops.pillars import cells_of, scatter_max, scatter_mean
 
 REGRESSED = 8
 """Numbers of a box beside its class: offset in x and y, height of its centre, logarithms of its size, sine and cosine of yaw."""
+
+LARGEST_MAP = 1 << 26
+"""Numbers of a map of pillars: outside of training, no more are made at once."""
 
 
 class Pillars(nn.Module):
@@ -121,6 +125,17 @@ class Pillars(nn.Module):
             joined.append(up(x))
         x = self.shared(torch.cat(joined, dim=1))
         return torch.cat([self.heat_map(x), self.boxes(x)], dim=1)
+
+    def in_parts(
+        self, points: Float[Tensor, "points four"], frame: Int[Tensor, " points"], counts: Int[Tensor, " batch"]
+    ) -> Iterator[Float[Tensor, "part channels rows columns"]]:
+        """What `forward` gives, a few frames at a time, so that many at once need no more memory than a few."""
+        together = max(1, LARGEST_MAP // (self.size[0] * self.size[1] * self.points.linear.out_features))
+        ends = [0, *counts.cumsum(0).tolist()]
+        for first in range(0, len(counts), together):
+            last = min(first + together, len(counts))
+            chosen = slice(ends[first], ends[last])
+            yield self(points[chosen], frame[chosen] - first, counts[first:last])
 
     def pillars(
         self, points: Float[Tensor, "points four"], frame: Int[Tensor, " points"], counts: Int[Tensor, " batch"]

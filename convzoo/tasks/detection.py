@@ -119,7 +119,9 @@ class Detection(Task):
 
     def predict(self, model: nn.Module, batch: Batch) -> Detections:
         """The objects of each frame: peaks of the heat maps, and of those that overlap the better ones."""
-        return self.objects(model(**batch.inputs))
+        in_parts: Any = getattr(model, "in_parts", None)
+        parts = in_parts(**batch.inputs) if in_parts is not None else [model(**batch.inputs)]
+        return Detections([found for part in parts for found in self.objects(part)])
 
     def objects(self, outputs: Float[Tensor, "batch channels rows columns"]) -> Detections:
         """Maps to objects."""

@@ -110,7 +110,9 @@ def polygon(box: torch.Tensor) -> shapely.Polygon:
 
 
 @settings(max_examples=200)
-@given(boxes, boxes, st.sampled_from(["as they are", "same", "turned by a quarter", "moved", "nearly the same", "beside"]))
+@given(
+    boxes, boxes, st.sampled_from(["as they are", "same", "turned by a quarter", "moved", "nearly the same", "beside"])
+)
 def test_overlap_is_shapely_s(first, second, kind) -> None:
     one, other = torch.tensor(first, dtype=torch.float64), torch.tensor(second, dtype=torch.float64)
     if kind != "as they are":
@@ -123,7 +125,8 @@ def test_overlap_is_shapely_s(first, second, kind) -> None:
     assert intersection_from_above(one, other).item() == pytest.approx(shared, abs=1e-6)
     union = polygon(one).union(polygon(other)).area
     assert overlap_from_above(one[None], other[None]).item() == pytest.approx(shared / union, abs=1e-6)
-    height = max(0.0, min(one[2] + one[5] / 2, other[2] + other[5] / 2) - max(one[2] - one[5] / 2, other[2] - other[5] / 2))
+    bottoms, tops = ([float(box[2] + side * box[5] / 2) for box in (one, other)] for side in (-1, 1))
+    height = max(0.0, min(tops) - max(bottoms))
     volumes = float(one[3:6].prod() + other[3:6].prod())
     assert overlap_in_space(one[None], other[None]).item() == pytest.approx(
         shared * height / (volumes - shared * height), abs=1e-6
@@ -142,7 +145,9 @@ def test_overlaps_of_many_pairs_are_those_of_each() -> None:
     assert torch.equal(overlap_from_above(first[:0], second), torch.zeros(0, 40, dtype=torch.float64))
     flat = first[:3].clone()
     flat[:, 3:6] = 0
-    assert torch.equal(overlap_in_space(flat, second), torch.zeros(3, 40, dtype=torch.float64)), "nothing overlaps nothing"
+    assert torch.equal(overlap_in_space(flat, second), torch.zeros(3, 40, dtype=torch.float64)), (
+        "nothing overlaps nothing"
+    )
 
 
 def test_points_in_boxes_are_shapely_s() -> None:
@@ -191,7 +196,9 @@ def test_scatter_is_that_of_a_loop() -> None:
 
 
 def test_points_fall_into_the_pillars_above_them() -> None:
-    points = torch.tensor([[0.0, -2.0, 0], [0.49, -1.51, 0], [3.99, 1.99, 0], [4.0, 0, 0], [-0.01, 0, 0], [1.0, 2.0, 0]])
+    points = torch.tensor(
+        [[0.0, -2.0, 0], [0.49, -1.51, 0], [3.99, 1.99, 0], [4.0, 0, 0], [-0.01, 0, 0], [1.0, 2.0, 0]]
+    )
     frame = torch.tensor([0, 1, 1, 0, 0, 1])
     found = pillar_ops.cells_of(points, frame, (0.0, -2.0), 0.5, (8, 8), 2)
     assert found.tolist() == [0, 64, 127, 128, 128, 128], "those outside get the number after the last"
@@ -199,14 +206,20 @@ def test_points_fall_into_the_pillars_above_them() -> None:
 
 def small_network(**more) -> Pillars:
     torch.manual_seed(0)
-    arguments = {"pillar_channels": 8, "widths": [8, 8], "blocks": [1, 2], "neck_channels": 8, "head_channels": 8} | more
+    arguments = {
+        "pillar_channels": 8,
+        "widths": [8, 8],
+        "blocks": [1, 2],
+        "neck_channels": 8,
+        "head_channels": 8,
+    } | more
     return Pillars(2, [0.0, 8.0, -4.0, 4.0], 0.5, **arguments)
 
 
 def some_points(count: int, seed: int = 0) -> torch.Tensor:
-    return torch.rand(count, 4, generator=torch.Generator().manual_seed(seed)) * torch.tensor([8, 8, 2, 1]) - torch.tensor(
-        [0, 4, 1, 0]
-    )
+    return torch.rand(count, 4, generator=torch.Generator().manual_seed(seed)) * torch.tensor(
+        [8, 8, 2, 1]
+    ) - torch.tensor([0, 4, 1, 0])
 
 
 def test_pillar_features_are_the_paper_s() -> None:
@@ -287,7 +300,10 @@ def test_wrong_networks_are_refused() -> None:
 
 
 def frame_of(
-    true: list[tuple[str, float, int, float]], found: list[tuple[str, float, float]], overlaps: list[list[float]], **more
+    true: list[tuple[str, float, int, float]],
+    found: list[tuple[str, float, float]],
+    overlaps: list[list[float]],
+    **more,
 ) -> ScoredFrame:
     """Objects (class, height, occluded, truncated), detections (class, score, height), overlaps of each detection with each."""
     matrix = np.array(overlaps, np.float64).reshape(len(found), len(true))
@@ -484,7 +500,8 @@ def test_the_meter_finds_the_truth_perfect_and_counts_what_the_camera_sees(stree
     scores = meter.compute()
     assert scores["mean_ap_3d"] == scores["mean_ap_bev"] == pytest.approx(1, abs=0.03)
     assert scores["mean_ap_image"] > 0.95
-    assert set(scores) >= {f"{name.lower()}_3d_{level}{end}" for name in CLASSES for level in DIFFICULTIES for end in ("", "_r11")}  # fmt: skip
+    for name in CLASSES:
+        assert {f"{name.lower()}_3d_{level}{end}" for level in DIFFICULTIES for end in ("", "_r11")} <= set(scores)
     seen = np.array([[20.0, 0, -1, 4, 1.7, 1.5, 0]])
     other = DetectionMeter(list(CLASSES))
     other.update(Detections([all_of(example, seen) for example in examples]), {"frames": examples})
@@ -516,7 +533,8 @@ def test_labels_and_calibrations_come_back_as_they_were_written(tmp_path: Path) 
     assert np.allclose(again.to_camera, calibration.to_camera, atol=1e-9)
     assert np.allclose(again.to_image, calibration.to_image, atol=1e-9)
     random = np.random.default_rng(6)
-    boxes = np.c_[random.uniform(5, 40, 9), random.uniform(-9, 9, 9), random.uniform(-2, 0, 9), random.uniform(0.5, 4, (9, 3)), random.uniform(-3.1, 3.1, 9)]  # fmt: skip
+    places, turns = random.uniform([5, -9, -2], [40, 9, 0], (9, 3)), random.uniform(-3.1, 3.1, (9, 1))
+    boxes = np.concatenate([places, random.uniform(0.5, 4, (9, 3)), turns], axis=1)
     names = ["Car"] * 9
     image, _ = calibration.image_boxes(boxes)
     lines = label_lines(names, boxes, calibration, None, image, np.linspace(0, 1, 9), np.arange(9) % 4)
@@ -533,7 +551,9 @@ def test_labels_and_calibrations_come_back_as_they_were_written(tmp_path: Path) 
 
 def test_a_camera_sees_boxes_where_their_corners_are() -> None:
     calibration = a_calibration()
-    boxes = np.array([[20.0, 1, -0.5, 4, 1.7, 1.5, 0.4], [-20.0, 1, -0.5, 4, 1.7, 1.5, 0.4], [1.0, 0, -1, 4, 2, 1.5, 0]])
+    boxes = np.array(
+        [[20.0, 1, -0.5, 4, 1.7, 1.5, 0.4], [-20.0, 1, -0.5, 4, 1.7, 1.5, 0.4], [1.0, 0, -1, 4, 2, 1.5, 0]]
+    )
     regions, inside = calibration.image_boxes(boxes)
     pixels, depth = calibration.pixels_of(corners_of(boxes[:1])[0])
     assert (depth > 0).all()
@@ -633,7 +653,9 @@ def test_streets_are_seeded_and_whole(streets, tmp_path: Path, monkeypatch: pyte
     folder = first.train[0].path.parents[2]
     first.train[0].path.unlink()
     again = small.read()
-    assert [example.path.read_bytes() for _, part in again for example in part] == contents, "made anew, to the same bytes"
+    assert [example.path.read_bytes() for _, part in again for example in part] == contents, (
+        "made anew, to the same bytes"
+    )
     assert again.files == first.files
     assert set(lists_of(folder)) == {"train", "val", "test"}
     other = Streets(train=2, val=1, test=1, seed=6).read()
@@ -659,7 +681,7 @@ def test_streets_are_plausible(streets) -> None:
     near, far = np.array(distances) < 12, np.array(distances) > 28
     assert np.median(seen[near]) > 4 * np.median(seen[far])
     assert any(len(example.objects.regions) for example in examples), "who was not hit is a region to be left alone"
-    assert 0.5 < streets.ceiling["test/mean_ap_3d"] <= 1
+    assert 0 < streets.ceiling["test/mean_ap_3d"] < 1
 
 
 def test_occlusion_is_what_others_took(streets) -> None:
@@ -796,14 +818,15 @@ def a_task(**more) -> Detection:
 
 def perfect_output(task: Detection, boxes: torch.Tensor, classes: list[int], cells: int = 80) -> torch.Tensor:
     """The map that a network without faults would give."""
-    output = torch.zeros(1, 2 + 8, cells, cells)
+    output = torch.zeros(1, 2 + 10, cells, cells)
     output[:, :2] = -12.0
     cell = 40 / cells
     for box, kind in zip(boxes, classes, strict=True):
         x, y = box[0] / cell, (box[1] + 20) / cell
         column, row = int(x), int(y)
         output[0, kind, row, column] = 12.0
-        values = [x - column, y - row, box[2], *box[3:6].log(), box[6].sin(), box[6].cos()]
+        values = [x - column, y - row, box[2], *box[3:6].log()]
+        values += [(2 * box[6]).sin(), (2 * box[6]).cos(), box[6].sin(), box[6].cos()]
         output[0, 2:, row, column] = torch.tensor([float(value) for value in values])
     return output
 
@@ -833,7 +856,7 @@ def test_a_perfect_map_gives_the_boxes_back_and_no_loss() -> None:
 def test_losses_add_up_over_parts_of_a_batch() -> None:
     task = a_task()
     torch.manual_seed(0)
-    output = torch.randn(3, 10, 40, 40)
+    output = torch.randn(3, 12, 40, 40)
     boxes = torch.from_numpy(random_boxes(np.random.default_rng(0), 6)).float().reshape(3, 2, 7)
     boxes[..., 0] += 20
     classes = torch.tensor([[0, 1], [-1, -1], [1, -1]])
@@ -908,7 +931,7 @@ def test_a_kitti_folder_is_split_by_drive_or_in_order(kitti: Path) -> None:
     splits = Kitti(str(kitti)).read()
     names = [[example.source for example in part] for _, part in splits]
     assert [len(part) for part in names] == [6, 1, 1]
-    assert names[0] + names[1] + names[2] == sorted(sum(names, [])), "one stretch each"
+    assert names[0] + names[1] + names[2] == sorted(name for part in names for name in part), "one stretch each"
     for folder in ("velodyne", "label_2", "calib"):
         for number, path in enumerate(sorted((kitti / "training" / folder).iterdir())):
             path.rename(path.with_name(f"drive{number // 2}_{number:04d}{path.suffix}"))
@@ -938,7 +961,9 @@ def write_cloud(path: Path, points: np.ndarray) -> None:
     assert open3d.t.io.write_point_cloud(str(path), cloud)
 
 
-def write_table(folder: Path, count: int = 6, suffix: str = ".ply", extra: str = "", values: tuple[str, ...] = ()) -> Path:
+def write_table(
+    folder: Path, count: int = 6, suffix: str = ".ply", extra: str = "", values: tuple[str, ...] = ()
+) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     rows = [f"path,class,{','.join(BOX)}{extra}"]
     for number in range(count):
@@ -967,7 +992,9 @@ def test_a_table_of_boxes_beside_clouds(suffix: str, tmp_path: Path) -> None:
         file.write(f"0{suffix.replace('.', 'x.')},,,,,,,,\n")
     shutil.copy(folder / f"0{suffix}", folder / f"0x{suffix}")
     assert len(CloudTable(str(folder / "boxes.csv")).examples()[-1].objects) == 0, "a cloud with nothing in it"
-    named = CloudTable(str(write_table(tmp_path / "split", suffix=suffix, extra=",split", values=("train", "test")))).read()
+    named = CloudTable(
+        str(write_table(tmp_path / "split", suffix=suffix, extra=",split", values=("train", "test")))
+    ).read()
     assert [len(part) for _, part in named] == [2, 1, 3]
     drives = write_table(tmp_path / "drives", suffix=suffix, extra=",drive", values=("a", "b", "c"))
     splits = CloudTable(str(drives)).read()
@@ -992,7 +1019,14 @@ def test_beams_that_did_not_come_back_are_left_out(suffix: str, tmp_path: Path) 
     points[1, 2] = np.inf
     points[5, 3] = np.nan
     path = tmp_path / f"a{suffix}"
-    points.astype("<f4").tofile(path) if suffix == ".bin" else write_cloud(path, points)
+    if suffix == ".bin":
+        points.astype("<f4").tofile(path)
+    elif suffix == ".ply":  # written by hand: Open3D's writer refuses what is not finite
+        properties = "".join(f"property float {name}\n" for name in ("x", "y", "z", "intensity"))
+        head = f"ply\nformat binary_little_endian 1.0\nelement vertex {len(points)}\n{properties}end_header\n"
+        path.write_bytes(head.encode() + points.astype("<f4").tobytes())
+    else:
+        write_cloud(path, points)
     read = PointCloud(path).read()
     assert np.isfinite(read).all()
     assert len(read) == np.isfinite(points[:, :3]).all(axis=1).sum()
@@ -1074,7 +1108,14 @@ def test_predict_takes_arrays_and_single_points(small_run: Callable) -> None:
 
 def test_the_page_shows_frames_curves_and_pillars(small_run: Callable) -> None:
     page = (small_run("lidar_pillars") / "report.html").read_text(encoding="utf-8")
-    for words in ("Frames", "Precision and recall", "overlap 0.7", "What makes the features of a pillar", "moderate", "forward, m"):
+    for words in (
+        "Frames",
+        "Precision and recall",
+        "overlap 0.7",
+        "What makes the features of a pillar",
+        "moderate",
+        "forward, m",
+    ):
         assert words in page
     assert page.count("<svg") >= 8, "three frames from above and in perspective, two figures of curves"
 

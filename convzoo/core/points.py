@@ -85,27 +85,23 @@ class Calibration:
 
         The part of a box that is less than 10 cm before the camera is left out.
         """
-        regions, inside = np.zeros((len(boxes), 4)), np.zeros(len(boxes), bool)
-        edges = _EDGES
-        for row, corners in enumerate(corners_of(boxes)):
-            depth = self.camera_of(corners)[:, 2]
-            near = 0.1
-            kept = [corners[depth >= near]]
-            first, second = depth[edges[:, 0]], depth[edges[:, 1]]
-            cross = (first < near) != (second < near)
-            if cross.any():
-                part = ((near - first[cross]) / (second[cross] - first[cross]))[:, None]
-                kept.append(corners[edges[cross, 0]] * (1 - part) + corners[edges[cross, 1]] * part)
-            seen = np.concatenate(kept)
-            if not len(seen):
-                continue
-            pixels, _ = self.pixels_of(seen)
-            region = np.r_[pixels.min(axis=0), pixels.max(axis=0)]
-            limits = np.array([*self.size, *self.size]) - 1.0
-            cut = np.clip(region, 0, limits)
-            inside[row] = cut[2] > cut[0] and cut[3] > cut[1]
-            regions[row] = cut if clipped else region
-        return regions, inside
+        near = 0.1
+        corners = corners_of(boxes)  # (boxes, 8, 3)
+        depth = self.camera_of(corners.reshape(-1, 3))[:, 2].reshape(-1, 8)
+        first, second = depth[:, _EDGES[:, 0]], depth[:, _EDGES[:, 1]]
+        # Where an edge passes the plane before the camera, the box is cut off.
+        cuts = (first < near) != (second < near)
+        part = ((near - first) / np.where(cuts, second - first, 1.0))[..., None]
+        ends = corners[:, _EDGES[:, 0]] * (1 - part) + corners[:, _EDGES[:, 1]] * part
+        places = np.concatenate([corners, ends], axis=1)  # (boxes, 20, 3)
+        seen = np.concatenate([depth >= near, cuts], axis=1)
+        pixels = self.pixels_of(places.reshape(-1, 3))[0].reshape(-1, 20, 2)
+        low = np.where(seen[..., None], pixels, np.inf).min(axis=1)
+        high = np.where(seen[..., None], pixels, -np.inf).max(axis=1)
+        whole = np.where(seen.any(axis=1)[:, None], np.concatenate([low, high], axis=1), 0.0)
+        cut = np.clip(whole, 0, np.array([*self.size, *self.size]) - 1.0)
+        inside = (cut[:, 2] > cut[:, 0]) & (cut[:, 3] > cut[:, 1])
+        return (cut if clipped else whole), inside
 
 
 _SIGNS = np.array([[x, y, z] for z in (-0.5, 0.5) for x, y in ((0.5, 0.5), (-0.5, 0.5), (-0.5, -0.5), (0.5, -0.5))])
@@ -238,13 +234,46 @@ def read_cloud(path: Path) -> np.ndarray:
 
 
 def _announced(path: Path) -> int | None:
-    """How many points the header of a pcd or ply file announces; None where it has no such line."""
+    """How many points the header of a pcd or ply file announces; None where it has no such line.
+
+    Raises:
+        DataError: a ply file is too short for them: its reader takes whatever is in memory for what is missing.
+    """
     with path.open("rb") as file:
-        for line in file.read(4096).split(b"\n"):
-            words = line.split()
-            if words[:1] == [b"POINTS"] or words[:2] == [b"element", b"vertex"]:
-                return int(words[-1]) if words[-1].isdigit() else None
-    return None
+        head = file.read(1 << 16)
+    count, form, row = None, "", 0
+    for line in head.split(b"\n"):
+        words = line.split()
+        if words[:1] == [b"POINTS"] and words[-1].isdigit():
+            return int(words[-1])
+        if words[:1] == [b"format"] and len(words) > 1:
+            form = words[1].decode("ascii", "replace")
+        elif words[:1] == [b"element"]:
+            if count is not None:
+                break  # what follows the points has its own rows
+            if len(words) < 3 or words[1] != b"vertex" or not words[2].isdigit():
+                return None
+            count = int(words[2])
+        elif words[:1] == [b"property"] and len(words) > 1:
+            row += _PLY_BYTES.get(words[1].decode("ascii", "replace"), 0)
+        elif words[:1] == [b"end_header"]:
+            break
+    end = head.find(b"end_header")
+    if count is None or end < 0:
+        return count
+    body = path.stat().st_size - (head.index(b"\n", end) + 1 if b"\n" in head[end:] else len(head))
+    least = count * row if form.startswith("binary") else 2 * count
+    if body < least:
+        raise DataError(
+            f"{path}: is cut off: it announces {count:,} points, which need {least:,} bytes; {body:,} are there"
+        )
+    return count
+
+
+_PLY_BYTES = {
+    "char": 1, "uchar": 1, "int8": 1, "uint8": 1, "short": 2, "ushort": 2, "int16": 2, "uint16": 2, "int": 4, "uint": 4,
+    "int32": 4, "uint32": 4, "float": 4, "float32": 4, "double": 8, "float64": 8,
+}  # fmt: skip
 
 
 def _by_open3d(path: Path, announced: int | None) -> np.ndarray:

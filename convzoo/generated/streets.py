@@ -53,14 +53,16 @@ class Streets(Reader):
     street of its own. They are made once and read from there by the same code as KITTI's.
 
     Occlusion is measured: the part of an object's beams that something else took. Objects that no beam came back from are
-    regions in which nothing is labelled. The `ceiling` is what a detector would score that gives the exact boxes of all objects
-    with at least 5 points, and nothing else.
+    regions in which nothing is labelled. As in every labelled data set some objects were overlooked: they have no label. The
+    `ceiling` is what a detector would score that gives the exact boxes of all objects with at least 5 points, also of those that
+    were overlooked, and nothing else.
 
     Args:
         train: number of training frames
         val: number of validation frames
         test: number of test frames
         difficulty: how strong noise and drop-out are, and how many look-alikes stand about, 0 to 1
+        overlooked: the part of objects without a label
         seed: of everything
     """
 
@@ -72,16 +74,20 @@ class Streets(Reader):
         val: Positive = 60,
         test: Positive = 120,
         difficulty: Fraction = 0.5,
+        overlooked: Fraction = 0.03,
         seed: Count = 0,
     ) -> None:
         self.sizes = {"train": train, "val": val, "test": test}
         self.difficulty = difficulty
+        self.overlooked = overlooked
         self.seed = seed
 
     @property
     def settings(self) -> dict[str, Any]:
         """What the streets depend on."""
-        return {"version": VERSION, **self.sizes, "difficulty": self.difficulty, "seed": self.seed}
+        return {
+            "version": VERSION, **self.sizes, "difficulty": self.difficulty, "overlooked": self.overlooked, "seed": self.seed,
+        }  # fmt: skip
 
     def read(self) -> Splits:
         """Scan the streets, where they are not there yet, and read labels and calibrations.
@@ -142,7 +148,9 @@ def _write_all(folder: Path, reader: Streets) -> None:
 
     def one(item: tuple[str, str, list[int]]) -> tuple[str, list[tuple[str, bytes]], ScoredFrame]:
         part, name, seed = item
-        frame = scan(open3d, np.random.default_rng(seed), reader.difficulty)
+        random = np.random.default_rng(seed)
+        frame = scan(open3d, random, reader.difficulty)
+        frame.noticed = random.random(len(frame.things)) >= reader.overlooked
         contents = [
             (f"velodyne/{name}.bin", frame.points.astype("<f4").tobytes()),
             (f"label_2/{name}.txt", "".join(f"{line}\n" for line in frame.lines()).encode()),
@@ -391,12 +399,13 @@ class Thing:
 
 @dataclass
 class Frame:
-    """A scan and what is in it: the boxes, the points of each, and the part of its beams that reached it."""
+    """A scan and what is in it: the boxes, the points of each, the part of its beams that reached it, whether it is labelled."""
 
     points: np.ndarray
     things: list[Thing]
     counts: np.ndarray
     visible: np.ndarray
+    noticed: np.ndarray
 
     def _labelled(self) -> tuple[np.ndarray, ...]:
         boxes = np.array([thing.box for thing in self.things]).reshape(-1, 7)
@@ -410,6 +419,7 @@ class Frame:
     def lines(self) -> list[str]:
         """The frame's label file."""
         boxes, cut, truncated, occluded, kept, hidden = self._labelled()
+        kept &= self.noticed
         names = [thing.name for thing, keep in zip(self.things, kept, strict=True) if keep]
         lines = label_lines(
             names, boxes[kept], _CALIBRATION, image=cut[kept], truncated=truncated[kept], occluded=occluded[kept]
@@ -418,14 +428,21 @@ class Frame:
 
     def known(self) -> ScoredFrame:
         """What a detector would find that knows the box of whatever has enough points."""
-        _, cut, truncated, occluded, kept, _ = self._labelled()
-        names = [thing.name for thing, keep in zip(self.things, kept, strict=True) if keep]
-        enough = self.counts[kept] >= ENOUGH
-        heights = cut[kept, 3] - cut[kept, 1]
-        found = [name for name, keep in zip(names, enough, strict=True) if keep]
-        exact = np.eye(len(names))[enough]
+        _, cut, truncated, occluded, seen, _ = self._labelled()
+        kept, enough = seen & self.noticed, seen & (self.counts >= ENOUGH)
+        all_names = np.array([thing.name for thing in self.things], dtype=object)
+        names, found = list(all_names[kept]), list(all_names[enough])
+        heights = cut[:, 3] - cut[:, 1]
+        exact = np.eye(len(self.things))[enough][:, kept]
         return ScoredFrame(
-            names, heights, occluded[kept], truncated[kept], found, np.ones(len(found)), heights[enough], {"3d": exact}
+            names,
+            heights[kept],
+            occluded[kept],
+            truncated[kept],
+            found,
+            np.ones(len(found)),
+            heights[enough],
+            {"3d": exact},
         )
 
 
@@ -554,7 +571,9 @@ def _scanned(
         near = (azimuth > angles.min() - STEP) & (azimuth < angles.max() + STEP)
         alone = np.isfinite(_cast(open3d, thing.shape, directions[near])["t_hit"].numpy()).sum() if near.any() else 0
         visible[number] = (owned == number).sum() / max(int(alone), 1)
-    return Frame(np.concatenate([points, stray]).astype(np.float32), things, counts, visible)
+    return Frame(
+        np.concatenate([points, stray]).astype(np.float32), things, counts, visible, np.ones(len(things), bool)
+    )
 
 
 def _cast(open3d: Any, shape: Shape, directions: np.ndarray) -> Any:

@@ -110,7 +110,7 @@ def objects_counted(frames: Sequence[ScoredFrame], name: str, difficulty: str) -
     return sum(int((_true_kind(frame, name, limits) == 0).sum()) for frame in frames)
 
 
-def recall_thresholds(hits: Sequence[float], count: int) -> np.ndarray:
+def recall_thresholds(hits: Sequence[float] | np.ndarray, count: int) -> np.ndarray:
     """The scores at which recall comes nearest to 0, 1/40, 2/40, …; `hits` are the scores of found objects, out of `count`."""
     ordered = np.sort(np.asarray(hits, np.float64))[::-1]
     found, wanted = [], 0.0

@@ -14,8 +14,9 @@ from convzoo.layers.activation import activation_layer
 from convzoo.layers.convolution import ConvolutionBlock, normalisation_layer
 from convzoo.ops.pillars import cells_of, scatter_max, scatter_mean
 
-REGRESSED = 8
-"""Numbers of a box beside its class: offset in x and y, height of its centre, logarithms of its size, sine and cosine of yaw."""
+REGRESSED = 10
+"""Numbers of a box beside its class: offset in x and y, height of its centre, logarithms of its size, sine and cosine of twice
+its yaw and of its yaw."""
 
 LARGEST_MAP = 1 << 26
 """Numbers of a map of pillars: outside of training, no more are made at once."""
@@ -44,9 +45,10 @@ class Pillars(nn.Module):
 
     Shape:
         points: (points, 4), frame: (points,) which frame of the batch each is of, counts: (batch,) points of each frame;
-        output: (batch, classes + 8, rows, columns), along y and x: for each class a logit that an object's centre is there, then
+        output: (batch, classes + 10, rows, columns), along y and x: for each class a logit that an object's centre is there, then
         the offset of the centre from the cell's corner in cells (x, y), the height of the centre in metres, the logarithms of
-        length, width and height in metres, sine and cosine of yaw.
+        length, width and height in metres, sine and cosine of twice the yaw, which say how a box lies, and of the yaw, which say
+        where its front is.
 
     Raises:
         ValueError: the area is no whole number of the coarsest stage's cells, or widths and blocks differ in number.

@@ -25,7 +25,8 @@ class Detection(Task):
     The wanted heat map of a class is 1 at the cell of an object's centre and falls off as a Gaussian about it. The loss is the
     focal loss of CornerNet (Law & Deng 2018, arXiv:1808.01244, eq. 1): $-(1 - p)^2 \log p$ at centres and
     $-(1 - y)^4 p^2 \log(1 - p)$ elsewhere. At centres the place within the cell, the height, the logarithm of the size, and sine
-    and cosine of yaw are learnt by their absolute error. All are sums over the batch, divided by its objects and frames.
+    and cosine of twice the yaw and of the yaw are learnt by their absolute error: how a box lies can be seen where its front
+    cannot, and does not suffer from that. All are sums over the batch, divided by its objects and frames.
 
     Args:
         labels: the classes, by number
@@ -78,7 +79,9 @@ class Detection(Task):
         batch = torch.arange(len(classes), device=classes.device)[:, None].expand_as(classes)
         found = outputs[:, count:].permute(0, 2, 3, 1)[batch[present], row[present], column[present]]
         sizes, yaw = boxes[..., 3:6].clamp(min=1e-2).log(), boxes[..., 6:7]
-        true = torch.cat([within, boxes[..., 2:3], sizes, yaw.sin(), yaw.cos()], dim=-1)
+        true = torch.cat(
+            [within, boxes[..., 2:3], sizes, (2 * yaw).sin(), (2 * yaw).cos(), yaw.sin(), yaw.cos()], dim=-1
+        )
         error = (found - true[present]).abs().sum(dim=0) * weight * self.box_weight
         return {
             "heat_map": -heat.sum() * weight,
@@ -125,7 +128,7 @@ class Detection(Task):
 
     def objects(self, outputs: Float[Tensor, "batch channels rows columns"]) -> Detections:
         """Maps to objects."""
-        outputs = outputs.float()
+        outputs = outputs.detach().float()
         count, columns = len(self.labels), outputs.shape[3]
         heat = outputs[:, :count].sigmoid()
         peaks = torch.where(heat == F.max_pool2d(heat, 3, 1, 1), heat, 0)
@@ -142,7 +145,10 @@ class Detection(Task):
             x = self.bounds[0] + (column + values[0]) * cell
             y = self.bounds[2] + (row + values[1]) * cell
             size = values[3:6].clamp(math.log(0.05), math.log(50)).exp()
-            boxes = torch.stack([x, y, values[2], *size, torch.atan2(values[6], values[7])], dim=1)
+            lies = torch.atan2(values[6], values[7]) / 2
+            backwards = lies.cos() * values[9] + lies.sin() * values[8] < 0
+            yaw = lies + torch.where(backwards, math.pi, 0.0)
+            boxes = torch.stack([x, y, values[2], *size, torch.atan2(yaw.sin(), yaw.cos())], dim=1)
             # Boxes of two classes do not meet: they are moved apart for this alone.
             apart = boxes.clone()
             apart[:, 0] += kind * 1e4

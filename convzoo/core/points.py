@@ -98,7 +98,7 @@ class Calibration:
         pixels = self.pixels_of(places.reshape(-1, 3))[0].reshape(-1, 20, 2)
         low = np.where(seen[..., None], pixels, np.inf).min(axis=1)
         high = np.where(seen[..., None], pixels, -np.inf).max(axis=1)
-        whole = np.where(seen.any(axis=1)[:, None], np.concatenate([low, high], axis=1), 0.0)
+        whole = np.where(np.any(seen, axis=1)[:, None], np.concatenate([low, high], axis=1), 0.0)
         cut = np.clip(whole, 0, np.array([*self.size, *self.size]) - 1.0)
         inside = (cut[:, 2] > cut[:, 0]) & (cut[:, 3] > cut[:, 1])
         return (cut if clipped else whole), inside

@@ -77,12 +77,14 @@ class PointCloudEncoder(Encoder):
         self.paste = paste
         self.labels: tuple[str, ...] = ()
         self.intensity = 1.0
+        self.usual: list[list[float]] = []
         self.bank_points = torch.zeros(0, 4)
         self.bank_counts = torch.zeros(0, dtype=torch.int64)
         self.bank_boxes = torch.zeros(0, 8)
 
     def fit(self, examples: Sequence[PointCloud]) -> None:
-        """Learn the classes, the scale of the intensity, and with `paste` the bank of objects.
+        """Learn the classes, how high and how large each usually is, the scale of the intensity, and with `paste` the bank of
+        objects.
 
         Raises:
             DataError: no objects, a class that training has not, or nothing inside of the box of space.
@@ -108,14 +110,15 @@ class PointCloudEncoder(Encoder):
             raise DataError(f"no training point lies inside of encoder.x, y and z; the points span {spans}")
         # Some write 0 to 1, some 0 to 255: what is at most 1 stays as it is.
         self.intensity = max(1.0, float(np.max(strengths)))
-        items = [self.prepare(example) for example in examples] if self.paste else []
-        if not any(self._of_interest(example) for example in examples):
+        boxes = np.concatenate([self._boxes(example) for example in examples])
+        if not len(boxes):
             raise DataError("no training object of these classes lies inside of encoder.x, y and z")
+        for number in range(len(self.labels)):
+            own = boxes[boxes[:, 7] == number]
+            usual = own if len(own) else boxes
+            self.usual.append([round(float(value), 4) for value in usual[:, [2, 3, 4, 5]].mean(axis=0)])
         if self.paste:
-            self._fill_bank(items)
-
-    def _of_interest(self, example: PointCloud) -> bool:
-        return example.objects is not None and bool(len(self._boxes(example)))
+            self._fill_bank([self.prepare(example) for example in examples])
 
     def _boxes(self, example: PointCloud) -> np.ndarray:
         """(objects, 8): the boxes of the classes to find whose centre lies inside, and the class's number."""
@@ -273,19 +276,22 @@ class PointCloudEncoder(Encoder):
 
     @property
     def dims(self) -> Mapping[str, Any]:
-        """classes, labels; bounds (x from, x to, y from, y to) and pillar, in metres."""
+        """classes, labels; bounds (x from, x to, y from, y to), pillar, and the usual height of the centre, length, width and
+        height of each class, in metres."""
         return {
             "classes": len(self.labels),
             "labels": self.labels,
             "bounds": [*self.x, *self.y],
             "pillar": self.pillar,
+            "usual": self.usual,
         }
 
     def state(self) -> dict[str, Any]:
-        """Classes, the intensity's scale, and the bank of objects."""
+        """Classes, their usual measures, the intensity's scale, and the bank of objects."""
         return {
             "labels": list(self.labels),
             "intensity": self.intensity,
+            "usual": self.usual,
             "bank_points": self.bank_points,
             "bank_counts": self.bank_counts,
             "bank_boxes": self.bank_boxes,
@@ -295,5 +301,6 @@ class PointCloudEncoder(Encoder):
         """Take back what `state` gave."""
         self.labels = tuple(state["labels"])
         self.intensity = float(state["intensity"])
+        self.usual = [list(row) for row in state["usual"]]
         self.bank_points, self.bank_counts = state["bank_points"], state["bank_counts"]
         self.bank_boxes = state["bank_boxes"]

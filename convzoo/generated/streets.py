@@ -35,7 +35,7 @@ VERSION = 1
 
 CLASSES = ("Car", "Cyclist", "Pedestrian")
 HEIGHT = 1.73  # of the LiDAR above the road, in metres, as KITTI's
-FARTHEST = 45.0
+FARTHEST = 40.0
 BEAMS, STEP = np.deg2rad(np.linspace(-16.0, 2.0, 32)), np.deg2rad(0.2)
 TURN = np.deg2rad(42.0)
 ENOUGH = 5
@@ -462,10 +462,10 @@ def scan(open3d: Any, random: np.random.Generator, difficulty: float) -> Frame:
     def room(radius: float, across: tuple[float, float]) -> tuple[float, float] | None:
         """A free place in the camera's view at some distance from the middle of the street."""
         for _ in range(30):
-            along, side = random.uniform(5, 38), random.choice([-1, 1]) * random.uniform(*across)
+            along, side = random.uniform(5, 30.5), random.choice([-1, 1]) * random.uniform(*across)
             x = along * np.cos(street) - side * np.sin(street)
             y = along * np.sin(street) + side * np.cos(street)
-            if not (5 < x < 38 and abs(y) < min(0.86 * x, 18)):
+            if not (5 < x < 30.5 and abs(y) < min(0.86 * x, 15)):
                 continue
             if all((x - a) ** 2 + (y - b) ** 2 > (radius + r) ** 2 for a, b, r in taken):
                 taken.append((x, y, radius))

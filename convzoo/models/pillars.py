@@ -15,7 +15,8 @@ from convzoo.layers.convolution import ConvolutionBlock, normalisation_layer
 from convzoo.ops.pillars import cells_of, scatter_max, scatter_mean
 
 REGRESSED = 10
-"""Numbers of a box beside its class: offset in x and y, height of its centre, logarithms of its size, sine and cosine of twice
+"""Numbers of a box beside its class: offset in x and y, height of its centre and logarithms of its size beside the
+class's usual ones, sine and cosine of twice
 its yaw and of its yaw."""
 
 LARGEST_MAP = 1 << 26
@@ -46,9 +47,9 @@ class Pillars(nn.Module):
     Shape:
         points: (points, 4), frame: (points,) which frame of the batch each is of, counts: (batch,) points of each frame;
         output: (batch, classes + 10, rows, columns), along y and x: for each class a logit that an object's centre is there, then
-        the offset of the centre from the cell's corner in cells (x, y), the height of the centre in metres, the logarithms of
-        length, width and height in metres, sine and cosine of twice the yaw, which say how a box lies, and of the yaw, which say
-        where its front is.
+        the offset of the centre from the cell's corner in cells (x, y), the height of the centre in metres and the logarithms of
+        length, width and height, both beside what is usual of the class, sine and cosine of twice the yaw, which say how a box
+        lies, and of the yaw, which say where its front is.
 
     Raises:
         ValueError: the area is no whole number of the coarsest stage's cells, or widths and blocks differ in number.

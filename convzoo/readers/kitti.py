@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -24,7 +24,9 @@ class Kitti(Reader):
     frames are named `<drive>_<number>`, else in the order of their names, since neighbours are alike.
 
     Args:
-        path: the folder; by default the data set is fetched
+        path: the folder. KITTI's scans (29 GB) are not fetched: unpack data_object_velodyne.zip, data_object_calib.zip and
+            data_object_label_2.zip of the benchmark's page into one folder
+        lists: `folder` takes the folder's `ImageSets`, where it has them; `official` the benchmark's 3,712 and 3,769 frames
         val: part for validation, where it is made here
         test: part for testing, where it is made here
         held_out: part of the list `train` that validates, where `val` is tested on
@@ -37,12 +39,14 @@ class Kitti(Reader):
     def __init__(
         self,
         path: str | None = None,
+        lists: Literal["folder", "official"] = "folder",
         val: Fraction = 0.15,
         test: Fraction = 0.15,
         held_out: Fraction = 0.1,
         seed: Count = 0,
     ) -> None:
         self.path = path
+        self.lists = lists
         self.val = val
         self.test = test
         self.held_out = held_out
@@ -55,7 +59,7 @@ class Kitti(Reader):
 
     def examples(self) -> list[PointCloud]:
         """All frames that have labels, whatever the split."""
-        home, _, _ = self._home()
+        home, _ = self._home()
         return read_frames(home, frames_of(home))
 
     def read(self) -> Splits:
@@ -64,8 +68,13 @@ class Kitti(Reader):
         Raises:
             DataError: no such folder, a frame that a list names is not there, or a damaged file.
         """
-        home, folder, facts = self._home()
-        listed = lists_of(folder)
+        home, folder = self._home()
+        facts: dict[str, Any] = {}
+        if self.lists == "official":
+            lists, facts = benchmark_folder("kitti", None)
+            listed = lists_of(lists)
+        else:
+            listed = lists_of(folder)
         if not listed:
             names = frames_of(home)
             parts, origin = self._split(names)
@@ -74,15 +83,20 @@ class Kitti(Reader):
         train, val, test = (read_frames(home, parts[name]) for name in SPLITS)
         return Splits(train, val, test, origin=origin, files=facts)
 
-    def _home(self) -> tuple[Path, Path, dict[str, Any]]:
-        folder, facts = benchmark_folder("kitti", self.path)
+    def _home(self) -> tuple[Path, Path]:
+        if self.path is None:
+            raise DataError(
+                "data.path: KITTI's scans are not fetched: unpack data_object_velodyne.zip, data_object_calib.zip and "
+                "data_object_label_2.zip of https://www.cvlibs.net/datasets/kitti/eval_object.php into one folder, and name it"
+            )
+        folder = benchmark_folder("kitti", self.path)[0]
         home = folder / "training" if (folder / "training").is_dir() else folder
         for name in ("velodyne", "label_2", "calib"):
             if not (home / name).is_dir():
                 raise DataError(
                     f"{home}: has no folder {name}/; a KITTI folder has velodyne/, label_2/ and calib/, perhaps in training/"
                 )
-        return home, folder, facts
+        return home, folder
 
     def _given(self, home: Path, folder: Path, listed: dict[str, list[str]]) -> tuple[dict[str, list[str]], str]:
         labelled = {path.stem for path in (home / "label_2").glob("*.txt")}

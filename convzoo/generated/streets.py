@@ -30,7 +30,7 @@ from convzoo.datasets.download import cache_folder
 from convzoo.metrics.kitti_ap import ScoredFrame, average, precision_curve
 from convzoo.ops.kitti_files import calibration_text, label_lines, lists_of, read_frames, region_lines
 
-VERSION = 1
+VERSION = 2
 """Of the simulator: raised with every change of what it writes, so that streets of an older one are made anew."""
 
 CLASSES = ("Car", "Cyclist", "Pedestrian")

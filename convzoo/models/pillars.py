@@ -39,7 +39,7 @@ class Pillars(nn.Module):
         blocks: convolutions of each stage
         first_stride: of the first stage; the map of objects is so much coarser than the pillars
         neck_channels: of each stage's part of the neck
-        head_channels: before the heads
+        head_channels: before the heads; twice as many before the boxes
         kernel_size: of every convolution
         normalisation: after each layer but the last
         activation: after each layer but the last; a pillar's features are 0 or more, so it must not be below 0
@@ -112,7 +112,11 @@ class Pillars(nn.Module):
             activation=activation,
         )
         self.heat_map = nn.Conv2d(head_channels, classes, 1)
-        self.boxes = nn.Conv2d(head_channels, REGRESSED, 1)
+        # What a box is like is said at each position by itself: a hidden layer there costs little.
+        hidden = ConvolutionBlock(
+            2, head_channels, 2 * head_channels, 1, normalisation=normalisation, activation=activation
+        )
+        self.boxes = nn.Sequential(hidden, nn.Conv2d(2 * head_channels, REGRESSED, 1))
         # Nearly all cells are empty: heads begin by saying so (Lin et al. 2017, arXiv:1708.02002, §3.3).
         nn.init.constant_(self.heat_map.bias, -math.log(99))  # type: ignore[arg-type]
         self.kernel_size, self.first_stride = kernel_size, first_stride
@@ -171,7 +175,7 @@ class Pillars(nn.Module):
             found[f"neck.{number}"] = (reach, reach)
             widest = max(widest, reach)
         widest += (kernel - 1) * self.first_stride
-        names = [*self._names("shared", self.shared), "heat_map", "boxes"]
+        names = [*self._names("shared", self.shared), "heat_map", *self._names("boxes", self.boxes)]
         return {"points": (1, 1)} | found | dict.fromkeys(names, (widest, widest))
 
     @staticmethod

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
-from convzoo.core.libraries import import_torchaudio
+from convzoo.core.libraries import import_open3d, import_torchaudio
 from convzoo.core.text import first_line, size_in_words
 from convzoo.core.version import VERSION
 
@@ -23,7 +23,7 @@ EXTRAS = {
 """The extras and what they bring, by import name."""
 
 
-_SPECIAL = {"torchaudio": lambda name: import_torchaudio()}
+_SPECIAL = {"torchaudio": lambda name: import_torchaudio(), "open3d": lambda name: import_open3d()}
 """Libraries that we import in a way of our own."""
 
 

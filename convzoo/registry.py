@@ -43,6 +43,9 @@ PARTS: dict[str, dict[str, str]] = {
         "hmdb51": "convzoo.readers.hmdb51:Hmdb51",
         "video_table": "convzoo.readers.video_table:VideoTable",
         "video_folder": "convzoo.readers.video_folder:VideoFolder",
+        "streets": "convzoo.generated.streets:Streets",
+        "kitti": "convzoo.readers.kitti:Kitti",
+        "cloud_table": "convzoo.readers.cloud_table:CloudTable",
     },
     "encoder": {
         "series": "convzoo.encoders.series:SeriesEncoder",
@@ -55,6 +58,7 @@ PARTS: dict[str, dict[str, str]] = {
         "volume": "convzoo.encoders.volume:VolumeEncoder",
         "segmentation": "convzoo.encoders.segmentation:SegmentationEncoder",
         "video": "convzoo.encoders.video:VideoEncoder",
+        "points": "convzoo.encoders.points:PointCloudEncoder",
     },
     "model": {
         "tcn1d": "convzoo.models.tcn1d:TCN1d",
@@ -75,6 +79,7 @@ PARTS: dict[str, dict[str, str]] = {
         "unet": "convzoo.models.unet:UNet",
         "c3d": "convzoo.models.c3d:C3D",
         "r3d": "convzoo.models.r3d:R3D",
+        "pillars": "convzoo.models.pillars:Pillars",
     },
     "task": {
         "classification": "convzoo.tasks.classification:Classification",
@@ -84,6 +89,7 @@ PARTS: dict[str, dict[str, str]] = {
         "ranking": "convzoo.tasks.ranking:RankItems",
         "segmentation": "convzoo.tasks.segmentation:Segmentation",
         "clip_classification": "convzoo.tasks.clip_classification:ClipClassification",
+        "detection": "convzoo.tasks.detection:Detection",
     },
     "baseline": {
         "always": "convzoo.baselines.anomalies:Always",
@@ -112,6 +118,8 @@ PARTS: dict[str, dict[str, str]] = {
         "mean_atlas": "convzoo.baselines.segmentation:MeanAtlas",
         "frame_average": "convzoo.baselines.video:FrameAverage",
         "motion_history_svm": "convzoo.baselines.video:MotionHistorySVM",
+        "usual_places": "convzoo.baselines.points:UsualPlaces",
+        "cluster_boxes": "convzoo.baselines.points:ClusterBoxes",
     },
 }
 
@@ -126,6 +134,7 @@ EXTRAS: dict[str, str] = {
     "encoder.volume": "medical",
     "model.monai_classifier": "medical",
     "encoder.video": "video",
+    "data.streets": "points",
 }
 """Parts that need an optional library: 'kind.name' -> the extra that brings it."""
 

@@ -53,6 +53,10 @@ TINY = {
                      "encoder.patches=1", "train.epochs=1", "train.evaluate_every=4", "model.base=4"],
     "actions_cnn3d": ["data.train=64", "data.val=24", "data.test=24", "train.epochs=2", "train.batch_size=16",
                       "model.channels=[4,8]", "encoder.size=[20,20]", "encoder.frames=8"],
+    "lidar_pillars": ["data.train=16", "data.val=26", "data.test=6", "encoder.pillar=0.5", "encoder.paste=2", "train.epochs=2",
+                      "train.batch_size=4", "model.widths=[8,8]", "model.blocks=[1,1]", "model.pillar_channels=8",
+                      "model.neck_channels=8", "model.head_channels=8",
+                      "baselines=[usual_places,{name: cluster_boxes, frames: 16, trees: 10}]"],
 }  # fmt: skip
 """For each embedded recipe, overrides that make it run in about two seconds."""
 
@@ -67,6 +71,7 @@ PLAIN = {
     "mri_cnn3d": ["model.dropout=0.0", "model.normalisation=group", "data.train=23"],
     "organ_unet3d": ["data.train=15"],
     "actions_cnn3d": ["model.normalisation=none", "model.dropout=0.0", "data.train=61"],
+    "lidar_pillars": ["model.normalisation=layer", "data.train=15"],
 }
 """For each embedded recipe, overrides that leave nothing in a step to chance, with an odd last batch."""
 
@@ -81,6 +86,7 @@ RAW = {
     "mri_cnn3d": lambda: [(np.zeros((20, 22, 18), np.float32), np.diag([8.0, 8.0, 8.0, 1.0]))],
     "organ_unet3d": lambda: [np.random.default_rng(0).random((20, 22, 18)).astype(np.float32)],
     "actions_cnn3d": lambda: [(np.zeros((20, 64, 64, 3), np.uint8), 15)],
+    "lidar_pillars": lambda: [np.array([[10.0, 1.0, -1.0, 0.5], [12.0, 2.0, -1.2, 0.1]], np.float32)],
 }
 """For each embedded recipe, raw input that `Run.predict` takes."""
 

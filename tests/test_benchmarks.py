@@ -12,6 +12,8 @@ ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "benchmarks"
 TINY = ["--set", "data.train=21", "data.val=7", "data.test=7", "train.batch_size=7"]
 PAIRS = ["data.train=21", "data.val=7", "data.test=7", "train.batch_tokens=100"]
+STREETS = ["data.train=16", "data.val=26", "data.test=6", "train.batch_size=4", "encoder.pillar=0.5", "model.widths=[8,8]",
+           "model.blocks=[1,1]"]  # fmt: skip
 RUNS = {
     "trainer_speed": (["--steps", "1", *TINY], 5),
     "graph_speed": (["--steps", "1", "--cora-nodes", "300", "--nodes", "3000", "--edges", "9000"], 6),
@@ -68,6 +70,10 @@ RUNS = {
     "video_speed": (
         ["--steps", "1", "--memory-rounds", "1", "--opponent", "pyav", "--files", "3", "--frames", "40", *TINY],
         5,
+    ),
+    "lidar_speed": (
+        ["--steps", "1", "--memory-rounds", "1", "--points", "1000", "10000", "--no-reference", "--set", *STREETS],
+        3,
     ),
     "start": (["--recipes", "sentiment_cnn1d", "--warm-up", "0", *TINY], 1),
 }

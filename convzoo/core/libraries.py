@@ -77,3 +77,27 @@ def import_av() -> Any:
         raise RecipeError(f"reading video needs av ({first_line(error)}): pip install 'convzoo[video]'") from None
     av.logging.set_level(av.logging.PANIC)
     return av
+
+
+def import_open3d() -> Any:
+    """open3d, also where the system has no libusb: the package `libusb-package` carries one, which is loaded first.
+
+    Raises:
+        ImportError: open3d is not installed, or a library of the system that it needs is absent.
+    """
+    if "open3d" not in sys.modules and find_spec("libusb_package") is not None:
+        import ctypes
+
+        import libusb_package
+
+        library = libusb_package.get_library_path()
+        if library is not None:
+            ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import open3d
+    except OSError as error:  # the package is there, a library that it is linked against is not
+        raise ImportError(f"open3d, which cannot load ({error})", name=None) from None
+    open3d.utility.set_verbosity_level(open3d.utility.VerbosityLevel.Error)
+    return open3d

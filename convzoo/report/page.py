@@ -14,7 +14,7 @@ from convzoo.core.task import Task
 from convzoo.core.text import duration_in_words
 from convzoo.inspect.describe import Breakdown, describe
 from convzoo.recipe import Recipe, to_yaml
-from convzoo.report import figures, graphs, segmentation, summary, translation, videos, volumes  # noqa: F401 (sections and pictures are found by type)
+from convzoo.report import figures, graphs, points, segmentation, summary, translation, videos, volumes  # noqa: F401 (sections and pictures are found by type)
 from convzoo.report.pictures import explain_first_layer
 from convzoo.report.sections import Material, html_safe, sections
 

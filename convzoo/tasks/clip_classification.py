@@ -60,7 +60,7 @@ class ClipClassification(Classification):
         """The cross-entropy of one clip a video."""
         return super().losses(outputs, target["label"])
 
-    def predict(self, model: nn.Module, batch: Batch) -> Views:
+    def predict(self, model: nn.Module, batch: Batch) -> Views:  # type: ignore[override]
         """Each clip's probabilities, averaged over the crops of a time; a few clips at once, as in training."""
         clips, counts = batch.inputs["clip"], batch.target["views"]
         logits = torch.cat([model(clip=part) for part in clips.split(max(1, batch.size))])

@@ -1,0 +1,240 @@
+"""Objects in point clouds by way of pillars: PointPillars with centre heads."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from convzoo.core.arguments import Activation, FromData, Normalisation, Positive
+from convzoo.layers.activation import activation_layer
+from convzoo.layers.convolution import ConvolutionBlock, normalisation_layer
+from convzoo.ops.pillars import cells_of, scatter_max, scatter_mean
+
+REGRESSED = 10
+"""Numbers of a box beside its class: offset in x and y, height of its centre and logarithms of its size beside the
+class's usual ones, sine and cosine of twice
+its yaw and of its yaw."""
+
+LARGEST_MAP = 1 << 26
+"""Numbers of a map of pillars: outside of training, no more are made at once."""
+
+
+class Pillars(nn.Module):
+    r"""Pillar features (Lang et al. 2019, PointPillars, arXiv:1812.05784), a 2-D backbone with a neck, centre heads (Yin et al.
+    2021, CenterPoint, arXiv:2006.11275).
+
+    Each point is nine numbers: x, y, z, intensity, how far it lies from the mean of its pillar's points (3) and from the pillar's
+    centre (2). One linear layer makes features of them, and a pillar is the largest of each over its points:
+    $f_p = \max_{i \in p} \sigma(N(W x_i))$. Pillars without points are 0. What follows are ordinary convolutions of the map, each
+    stage half as fine as the one before; the neck brings all stages to the resolution of the first and joins them. All points
+    count: there is no largest number of points a pillar, or of pillars a frame.
+
+    Args:
+        pillar_channels: features of a pillar
+        widths: channels of each stage
+        blocks: convolutions of each stage
+        first_stride: of the first stage; the map of objects is so much coarser than the pillars
+        neck_channels: of each stage's part of the neck
+        head_channels: before the heads; twice as many before the boxes
+        kernel_size: of every convolution
+        normalisation: after each layer but the last
+        activation: after each layer but the last; a pillar's features are 0 or more, so it must not be below 0
+
+    Shape:
+        points: (points, 4), frame: (points,) which frame of the batch each is of, counts: (batch,) points of each frame;
+        output: (batch, classes + 10, rows, columns), along y and x: for each class a logit that an object's centre is there, then
+        the offset of the centre from the cell's corner in cells (x, y), the height of the centre in metres and the logarithms of
+        length, width and height, both beside what is usual of the class, sine and cosine of twice the yaw, which say how a box
+        lies, and of the yaw, which say where its front is.
+
+    Raises:
+        ValueError: the area is no whole number of the coarsest stage's cells, or widths and blocks differ in number.
+    """
+
+    def __init__(
+        self,
+        classes: FromData[int],
+        bounds: FromData[list[float]],
+        pillar: FromData[float],
+        pillar_channels: Positive = 32,
+        widths: list[Positive] = [32, 64, 128],
+        blocks: list[Positive] = [2, 3, 3],
+        first_stride: Positive = 2,
+        neck_channels: Positive = 32,
+        head_channels: Positive = 32,
+        kernel_size: Positive = 3,
+        normalisation: Normalisation = "batch",
+        activation: Activation = "relu",
+    ) -> None:
+        super().__init__()
+        if len(widths) != len(blocks):
+            raise ValueError(f"widths has {len(widths)} values and blocks {len(blocks)}: give one for each stage")
+        if normalisation == "instance":
+            raise ValueError(
+                "normalisation: instance has no meaning for points, which are no map; take batch, group or layer"
+            )
+        self.low = (bounds[0], bounds[2])
+        self.pillar = pillar
+        self.size = (round((bounds[3] - bounds[2]) / pillar), round((bounds[1] - bounds[0]) / pillar))
+        coarsest = first_stride * 2 ** (len(widths) - 1)
+        for name, count in zip(("y", "x"), self.size, strict=True):
+            if count % coarsest:
+                raise ValueError(
+                    f"{count} pillars along {name} are no multiple of {coarsest}, the coarsest stage's stride; choose "
+                    f"encoder.{name} so that they are"
+                )
+        self.points = PillarFeatures(pillar_channels, normalisation, activation)
+        self.stages = nn.ModuleList()
+        self.neck = nn.ModuleList()
+        before = pillar_channels
+        for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
+            layers = []
+            for index in range(count):
+                stride = (first_stride if stage == 0 else 2) if index == 0 else 1
+                layers.append(
+                    ConvolutionBlock(
+                        2, before, width, kernel_size, stride, normalisation=normalisation, activation=activation
+                    )
+                )
+                before = width
+            self.stages.append(nn.Sequential(*layers))
+            self.neck.append(Upsampling(width, neck_channels, 2**stage, normalisation, activation))
+        self.shared = ConvolutionBlock(
+            2,
+            neck_channels * len(widths),
+            head_channels,
+            kernel_size,
+            normalisation=normalisation,
+            activation=activation,
+        )
+        self.heat_map = nn.Conv2d(head_channels, classes, 1)
+        # What a box is like is said at each position by itself: a hidden layer there costs little.
+        hidden = ConvolutionBlock(
+            2, head_channels, 2 * head_channels, 1, normalisation=normalisation, activation=activation
+        )
+        self.boxes = nn.Sequential(hidden, nn.Conv2d(2 * head_channels, REGRESSED, 1))
+        # Nearly all cells are empty: heads begin by saying so (Lin et al. 2017, arXiv:1708.02002, §3.3).
+        nn.init.constant_(self.heat_map.bias, -math.log(99))  # type: ignore[arg-type]
+        self.kernel_size, self.first_stride = kernel_size, first_stride
+
+    def forward(
+        self, points: Float[Tensor, "points four"], frame: Int[Tensor, " points"], counts: Int[Tensor, " batch"]
+    ) -> Float[Tensor, "batch channels rows columns"]:
+        """Points to a map of objects."""
+        x = self.pillars(points, frame, counts)
+        joined = []
+        for stage, up in zip(self.stages, self.neck, strict=True):
+            x = stage(x)
+            joined.append(up(x))
+        x = self.shared(torch.cat(joined, dim=1))
+        return torch.cat([self.heat_map(x), self.boxes(x)], dim=1)
+
+    def in_parts(
+        self, points: Float[Tensor, "points four"], frame: Int[Tensor, " points"], counts: Int[Tensor, " batch"]
+    ) -> Iterator[Float[Tensor, "part channels rows columns"]]:
+        """What `forward` gives, a few frames at a time, so that many at once need no more memory than a few."""
+        together = max(1, LARGEST_MAP // (self.size[0] * self.size[1] * self.points.linear.out_features))
+        ends = [0, *counts.cumsum(0).tolist()]
+        for first in range(0, len(counts), together):
+            last = min(first + together, len(counts))
+            chosen = slice(ends[first], ends[last])
+            yield self(points[chosen], frame[chosen] - first, counts[first:last])
+
+    def pillars(
+        self, points: Float[Tensor, "points four"], frame: Int[Tensor, " points"], counts: Int[Tensor, " batch"]
+    ) -> Float[Tensor, "batch channels rows columns"]:
+        """The map of pillars, empty ones 0."""
+        frames = counts.shape[0]
+        cells = frames * self.size[0] * self.size[1]
+        cell = cells_of(points, frame, self.low, self.pillar, self.size, frames)
+        # One more cell takes the points outside of the area.
+        mean = scatter_mean(points[:, :3], cell, cells + 1)[cell]
+        place = torch.stack([points[:, 0] - self.low[0], points[:, 1] - self.low[1]], dim=1) / self.pillar
+        within = (place - torch.floor(place) - 0.5) * self.pillar
+        features = self.points(torch.cat([points, points[:, :3] - mean, within], dim=1))
+        # In this order of memory the map is channels-last already.
+        grid = scatter_max(features, cell, cells + 1)[:cells]
+        return grid.reshape(frames, self.size[0], self.size[1], features.shape[1]).permute(0, 3, 1, 2)
+
+    def receptive_fields(self, inputs: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+        """For each layer, how many pillars along y and x one of its outputs depends on."""
+        kernel, reach, jump = self.kernel_size, 1, 1
+        found: dict[str, tuple[int, ...]] = {}
+        widest = 1
+        for number, stage in enumerate(self.stages):
+            for index, block in enumerate(stage.children()):
+                reach += (kernel - 1) * jump
+                if index == 0:
+                    jump *= self.first_stride if number == 0 else 2
+                found |= dict.fromkeys(self._names(f"stages.{number}.{index}", block), (reach, reach))
+            # A transposed kernel as wide as its stride: one coarse cell for each fine one.
+            found[f"neck.{number}"] = (reach, reach)
+            widest = max(widest, reach)
+        widest += (kernel - 1) * self.first_stride
+        names = [*self._names("shared", self.shared), "heat_map", *self._names("boxes", self.boxes)]
+        return {"points": (1, 1)} | found | dict.fromkeys(names, (widest, widest))
+
+    @staticmethod
+    def _names(prefix: str, block: nn.Module) -> list[str]:
+        return [f"{prefix}.{name}" for name, module in block.named_modules() if name and not list(module.children())]
+
+
+class PillarFeatures(nn.Module):
+    """A linear layer, a normalisation and an activation for every point by itself."""
+
+    def __init__(self, channels: int, normalisation: Normalisation, activation: Activation) -> None:
+        super().__init__()
+        if activation not in ("relu",):
+            raise ValueError(
+                f"activation: empty pillars are 0, so a pillar's features must not be below; {activation} may be"
+            )
+        self.linear = nn.Linear(9, channels, bias=normalisation in ("none", "layer"))
+        self.norm = normalisation_layer(normalisation, 1, channels)
+        self.activation = activation_layer(activation)
+
+    def forward(self, points: Float[Tensor, "points nine"]) -> Float[Tensor, "points channels"]:
+        """Points to features."""
+        x = self.linear(points)
+        if self.training and len(x) < 2 and isinstance(self.norm, nn.BatchNorm1d):
+            # One point has no deviation: what is known from other batches serves.
+            norm = self.norm
+            return self.activation(F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias))
+        return self.activation(self.norm(x))
+
+    def in_words(self) -> str:
+        """For the description of the network."""
+        return (
+            f"Makes {self.linear.out_features} features of each point (place, intensity, distance from its pillar's middle); a "
+            "pillar is the largest of each over its points."
+        )
+
+
+class Upsampling(nn.Module):
+    """A transposed convolution whose kernel is as wide as its stride, normalisation, activation."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, factor: int, normalisation: Normalisation, activation: Activation
+    ) -> None:
+        super().__init__()
+        bias = normalisation in ("none", "layer")
+        self.factor = factor
+        self.convolution = nn.ConvTranspose2d(in_channels, out_channels, factor, factor, bias=bias)
+        self.norm = normalisation_layer(normalisation, 2, out_channels)
+        self.activation = activation_layer(activation)
+
+    def forward(
+        self, x: Float[Tensor, "batch channels rows columns"]
+    ) -> Float[Tensor, "batch out fine_rows fine_columns"]:
+        """To a finer map."""
+        return self.activation(self.norm(self.convolution(x)))
+
+    def in_words(self) -> str:
+        """For the description of the network."""
+        maps = self.convolution.out_channels
+        if self.factor == 1:
+            return f"Mixes the {self.convolution.in_channels} maps at each position into {maps}."
+        return f"Spreads {self.convolution.in_channels} coarse maps into {maps} that are {self.factor} times as fine."

@@ -1,0 +1,204 @@
+"""Detection of boxes in space by their centres."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from convzoo.core.arguments import Fraction, FromData, NonNegative, Positive, PositiveFloat
+from convzoo.core.batch import Batch
+from convzoo.core.task import Meter, Task
+from convzoo.metrics.detection import Detections, Found
+from convzoo.ops.boxes import suppress
+from convzoo.ops.kitti_files import BOX
+
+
+class Detection(Task):
+    r"""Objects are the peaks of heat maps (Zhou et al. 2019, Objects as Points, arXiv:1904.07850; Yin et al. 2021, CenterPoint,
+    arXiv:2006.11275).
+
+    The wanted heat map of a class is 1 at the cell of an object's centre and falls off as a Gaussian about it. The loss is the
+    focal loss of CornerNet (Law & Deng 2018, arXiv:1808.01244, eq. 1): $-(1 - p)^2 \log p$ at centres and
+    $-(1 - y)^4 p^2 \log(1 - p)$ elsewhere. At centres the place within the cell, the height and the logarithm of the size beside
+    the class's usual ones, sine and cosine of twice the yaw and of the yaw are learnt by their absolute error: how a box lies can
+    be seen where its front cannot, and does not suffer from that. All are sums over the batch, divided by its objects and frames.
+
+    Args:
+        labels: the classes, by number
+        bounds: x from, x to, y from, y to of the map, in metres
+        usual: for each class the mean height of its centre, length, width and height in metres: what the network says is said
+            beside these
+        box_weight: of the terms of the box, beside the heat map
+        least_radius: of a Gaussian, in cells
+        score: what scores less is not given
+        overlap: of two boxes of one class that overlap by more from above, the one that scores less goes
+        most: objects in a frame
+        best_by: the validation score that chooses the checkpoint
+    """
+
+    def __init__(
+        self,
+        labels: FromData[Any],
+        bounds: FromData[list[float]],
+        usual: FromData[Any],
+        box_weight: NonNegative = 1.0,
+        least_radius: PositiveFloat = 2.0,
+        score: Fraction = 0.05,
+        overlap: Fraction = 0.2,
+        most: Positive = 50,
+        best_by: str = "val/mean_ap_3d",
+    ) -> None:
+        self.labels = list(labels)
+        self.bounds = list(bounds)
+        self.usual = [list(row) for row in usual]
+        self.box_weight = box_weight
+        self.least_radius = least_radius
+        self.score = score
+        self.overlap = overlap
+        self.most = most
+        self.best_by = best_by
+
+    def losses(
+        self, outputs: Float[Tensor, "batch channels rows columns"], target: Mapping[str, Any]
+    ) -> dict[str, Tensor]:
+        """The focal loss of the heat maps and the absolute errors of the boxes."""
+        boxes, classes = target["boxes"], target["classes"]
+        outputs = outputs.float() if outputs.dtype in (torch.bfloat16, torch.float16) else outputs
+        count = len(self.labels)
+        wanted, row, column, within = self._wanted(boxes, classes, outputs.shape[2], outputs.shape[3])
+        present = classes >= 0
+        weight = 1 / (present.sum() + len(classes)).to(outputs.dtype)
+        logits = outputs[:, :count]
+        # log p and log (1 - p) from the logits: exact where p is 0 or 1.
+        chance, sure, unsure = logits.sigmoid(), F.logsigmoid(logits), F.logsigmoid(-logits)
+        at_centre = wanted == 1
+        heat = torch.where(
+            at_centre, (1 - chance).square() * sure, (1 - wanted).square().square() * chance.square() * unsure
+        )
+        batch = torch.arange(len(classes), device=classes.device)[:, None].expand_as(classes)
+        found = outputs[:, count:].permute(0, 2, 3, 1)[batch[present], row[present], column[present]]
+        usual = boxes.new_tensor(self.usual)[classes.clamp(min=0)]  # (batch, objects, 4)
+        height, yaw = boxes[..., 2:3] - usual[..., :1], boxes[..., 6:7]
+        sizes = (boxes[..., 3:6].clamp(min=1e-2) / usual[..., 1:]).log()
+        true = torch.cat([within, height, sizes, (2 * yaw).sin(), (2 * yaw).cos(), yaw.sin(), yaw.cos()], dim=-1)
+        error = (found - true[present]).abs().sum(dim=0) * weight * self.box_weight
+        return {
+            "heat_map": -heat.sum() * weight,
+            "offset": error[:2].sum(),
+            "height": error[2],
+            "size": error[3:6].sum(),
+            "orientation": error[6:].sum(),
+        }
+
+    def _wanted(
+        self,
+        boxes: Float[Tensor, "batch objects seven"],
+        classes: Int[Tensor, "batch objects"],
+        rows: int,
+        columns: int,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The heat maps (batch, classes, rows, columns); each object's row and column, and where in its cell its centre is."""
+        cell = self._cell(columns)
+        place = (boxes[..., :2] - boxes.new_tensor([self.bounds[0], self.bounds[2]])) / cell
+        column = place[..., 0].floor().long().clamp(0, columns - 1)
+        row = place[..., 1].floor().long().clamp(0, rows - 1)
+        within = place - torch.stack([column, row], dim=-1)
+        # A centre that is missed by less than a third of the shorter side still gives a fair box.
+        radius = (boxes[..., 3:5].amin(dim=-1) / cell / 3).clamp(min=self.least_radius)
+        sigma = (2 * radius + 1) / 6
+        along = (torch.arange(columns, device=boxes.device) - column[..., None]).to(boxes.dtype)
+        across = (torch.arange(rows, device=boxes.device) - row[..., None]).to(boxes.dtype)
+        scale = (2 * sigma.square())[..., None]
+        one, other = torch.exp(-along.square() / scale), torch.exp(-across.square() / scale)
+        heat = other[..., :, None] * one[..., None, :]  # (batch, objects, rows, columns)
+        far = along.abs() > radius[..., None], across.abs() > radius[..., None]
+        heat = heat.masked_fill(far[0][..., None, :] | far[1][..., :, None], 0)
+        maps = [heat.masked_fill((classes != kind)[..., None, None], 0).amax(dim=1) for kind in range(len(self.labels))]
+        return torch.stack(maps, dim=1), row, column, within
+
+    def _cell(self, columns: int) -> float:
+        return (self.bounds[1] - self.bounds[0]) / columns
+
+    def predict(self, model: nn.Module, batch: Batch) -> Detections:
+        """The objects of each frame: peaks of the heat maps, and of those that overlap the better ones."""
+        in_parts: Any = getattr(model, "in_parts", None)
+        parts = in_parts(**batch.inputs) if in_parts is not None else [model(**batch.inputs)]
+        return Detections([found for part in parts for found in self.objects(part)])
+
+    def objects(self, outputs: Float[Tensor, "batch channels rows columns"]) -> Detections:
+        """Maps to objects."""
+        outputs = outputs.detach().float()
+        count, columns = len(self.labels), outputs.shape[3]
+        heat = outputs[:, :count].sigmoid()
+        peaks = torch.where(heat == F.max_pool2d(heat, 3, 1, 1), heat, 0)
+        best = peaks.flatten(1).topk(min(2 * self.most, peaks[0].numel()), dim=1)
+        cell = self._cell(columns)
+        frames = []
+        for frame, (scores, places) in enumerate(zip(best.values, best.indices, strict=True)):
+            kept = scores >= max(self.score, 1e-6)
+            scores, places = scores[kept], places[kept]
+            kind = places // peaks[0, 0].numel()
+            row = places % peaks[0, 0].numel() // columns
+            column = places % columns
+            values = outputs[frame, count:, row, column].double()
+            x = self.bounds[0] + (column + values[0]) * cell
+            y = self.bounds[2] + (row + values[1]) * cell
+            usual = values.new_tensor(self.usual)[kind].T  # (4, found)
+            size = values[3:6].clamp(-3, 3).exp() * usual[1:]
+            lies = torch.atan2(values[6], values[7]) / 2
+            backwards = lies.cos() * values[9] + lies.sin() * values[8] < 0
+            yaw = lies + torch.where(backwards, math.pi, 0.0)
+            boxes = torch.stack([x, y, usual[0] + values[2], *size, torch.atan2(yaw.sin(), yaw.cos())], dim=1)
+            # Boxes of two classes do not meet: they are moved apart for this alone.
+            apart = boxes.clone()
+            apart[:, 0] += kind * 1e4
+            stay = suppress(apart, scores, self.overlap, self.most)
+            frames.append(
+                Found(boxes[stay].cpu().numpy(), kind[stay].cpu().numpy(), scores[stay].double().cpu().numpy())
+            )
+        return Detections(frames)
+
+    def decode(self, outputs: Detections) -> list[dict[str, Any]]:
+        """The objects of each frame, in metres and radians, in the LiDAR's coordinates; the surest first."""
+        return [
+            {"boxes": [
+                {"class": self.labels[int(label)], "score": round(float(score), 4)} | _numbers(box)
+                for box, label, score in zip(found.boxes, found.labels, found.scores, strict=True)
+            ]}
+            for found in outputs
+        ]  # fmt: skip
+
+    def read_target(self, target: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The labelled objects of each frame, all classes; None where nobody has said."""
+        return [
+            {"boxes": None if example.objects is None else [
+                {"class": name} | _numbers(box)
+                for name, box in zip(example.objects.names, example.objects.boxes, strict=True)
+            ]}
+            for example in target["frames"]
+        ]  # fmt: skip
+
+    def in_words(self, prediction: Mapping[str, Any], shown: str) -> str:
+        """A line for the frame and one for each object."""
+        lines = [f"{shown}: {len(prediction['boxes'])} object{'' if len(prediction['boxes']) == 1 else 's'}"]
+        for box in prediction["boxes"]:
+            lines.append(
+                f"  {box['score']:.3f}  {box['class']:<12} x {box['x']:7.2f}  y {box['y']:7.2f}  z {box['z']:6.2f}  "
+                f"{box['length']:.2f} × {box['width']:.2f} × {box['height']:.2f} m  yaw {math.degrees(box['yaw']):6.1f}°"
+            )
+        return "\n".join(lines)
+
+    def meter(self) -> Meter:
+        """Average precision by KITTI's rules."""
+        from convzoo.metrics.detection import DetectionMeter
+
+        return DetectionMeter(self.labels)
+
+
+def _numbers(box: Sequence[float] | np.ndarray) -> dict[str, float]:
+    return {name: round(float(value), 4) for name, value in zip(BOX, box, strict=True)}

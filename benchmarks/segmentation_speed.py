@@ -51,7 +51,7 @@ RECIPE = "organ_unet3d"
 REFERENCE = "reference/organ_hippocampus"
 PARTS = ("trainer", "memory", "start", "volume")
 AUGMENT = ["encoder.rotate=15", "encoder.scale=0.1", "encoder.spatial_probability=0.3", "encoder.noise=0.1",
-           "encoder.contrast=0.2", "encoder.gamma=1.3", "encoder.intensity_probability=0.2", "encoder.patches=1"]  # fmt: skip
+           "encoder.contrast=0.2", "encoder.gamma=1.3", "encoder.intensity_probability=0.2", "train.batch_size=2"]  # fmt: skip
 
 
 def rates(experiment: Experiment, rounds: int, steps: int) -> dict[str, list[float]]:

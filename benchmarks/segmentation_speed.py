@@ -1,9 +1,9 @@
 """Segmentation: the trainer against a careful loop and against MONAI's SupervisedTrainer; a large volume; the first step.
 
 All sides train one U-Net on the same scans and patches in float32. `careful` is the loop that a careful person writes: volumes
-prepared beforehand, the encoder's own functions to cut and change patches, a fused optimizer, nothing else. `monai` is MONAI as
-its tutorials have it: CacheDataset, its random dictionary transforms with the same sizes and probabilities, a DataLoader, its
-deep-supervision loss of Dice and cross-entropy, SupervisedTrainer (which needs pytorch-ignite).
+prepared beforehand, the encoder's own functions to cut and change patches, channels-last, a fused optimizer, nothing
+else. `monai` is MONAI as its tutorials have it: CacheDataset, its random dictionary transforms with the same sizes and
+probabilities, a DataLoader, its deep-supervision loss of Dice and cross-entropy, SupervisedTrainer (needs pytorch-ignite).
 
 `volume` predicts a scan of 512 × 512 × 400 voxels by `convzoo predict`'s own steps in a fresh process and states the peak above
 the imports, in sizes of the scan as float32. `start` is the time from starting a process to the first step on Hippocampus cases
@@ -51,7 +51,7 @@ RECIPE = "organ_unet3d"
 REFERENCE = "reference/organ_hippocampus"
 PARTS = ("trainer", "memory", "start", "volume")
 AUGMENT = ["encoder.rotate=15", "encoder.scale=0.1", "encoder.spatial_probability=0.3", "encoder.noise=0.1",
-           "encoder.contrast=0.2", "encoder.gamma=1.3", "encoder.intensity_probability=0.2", "encoder.patches=1"]  # fmt: skip
+           "encoder.contrast=0.2", "encoder.gamma=1.3", "encoder.intensity_probability=0.2", "train.batch_size=2"]  # fmt: skip
 
 
 def rates(experiment: Experiment, rounds: int, steps: int) -> dict[str, list[float]]:
@@ -72,8 +72,8 @@ def rates(experiment: Experiment, rounds: int, steps: int) -> dict[str, list[flo
 
 
 def careful_step(experiment: Experiment) -> Callable[[], int]:
-    """The careful loop."""
-    model = copy.deepcopy(experiment.model).train()
+    """The careful loop, with channels-last weights and volumes, as the trainer has them."""
+    model = copy.deepcopy(experiment.model).train().to(memory_format=torch.channels_last_3d)
     seed_dropout(model, 1, 0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.0, fused=True)
     encoder, task = experiment.encoder, experiment.task
@@ -92,7 +92,8 @@ def careful_step(experiment: Experiment) -> Callable[[], int]:
     def step() -> int:
         batch = next(forever)
         optimizer.zero_grad(set_to_none=True)
-        loss = sum(task.losses(model(**batch.inputs), batch.target).values())
+        image = batch.inputs["image"].contiguous(memory_format=torch.channels_last_3d)
+        loss = sum(task.losses(model(image=image), batch.target).values())
         loss.backward()
         optimizer.step()
         return batch.size
@@ -100,57 +101,88 @@ def careful_step(experiment: Experiment) -> Callable[[], int]:
     return step
 
 
-def monai_loader(experiment: Experiment) -> Any:
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What MONAI's side needs to know."""
+
+    files: list[tuple[str, str]]
+    patch: list[int]
+    spacing: list[float]
+    batch_size: int
+    foreground: float
+    rotate: float
+    scale: float
+    spatial: float
+    contrast: float
+    gamma: float
+    noise: float
+    chance: float
+
+    @classmethod
+    def of(cls, experiment: Experiment) -> "Settings":
+        """Those of a recipe."""
+        encoder = experiment.encoder
+        files = [(str(example.path), str(example.mask)) for example in experiment.splits.train]
+        return cls(
+            files, list(encoder.plan.patch), list(encoder.plan.spacing), int(experiment.recipe.train.batch_size),
+            encoder.foreground, encoder.rotate, encoder.scale, encoder.spatial_probability, encoder.contrast, encoder.gamma,
+            encoder.noise, encoder.intensity_probability,
+        )  # fmt: skip
+
+    def as_json(self) -> str:
+        """For another process."""
+        return json.dumps(dataclasses.asdict(self))
+
+
+def monai_loader(settings: Settings) -> Any:
     """MONAI's cached data set and random transforms, as the encoder has them, in a DataLoader."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from monai import transforms as monai
         from monai.data import CacheDataset, DataLoader
-    encoder = experiment.encoder
-    keys, patch = ("image", "label"), list(encoder.plan.patch)
-    angle = float(np.radians(encoder.rotate))
-    chance = encoder.intensity_probability
+    keys, patch = ("image", "label"), settings.patch
+    angle = float(np.radians(settings.rotate))
+    chance = settings.chance
     steps = [
         monai.LoadImaged(keys, ensure_channel_first=True),
         monai.Orientationd(keys, axcodes="RAS", labels=(("L", "R"), ("P", "A"), ("I", "S"))),
-        monai.Spacingd(keys, pixdim=encoder.plan.spacing, mode=("bilinear", "nearest")),
+        monai.Spacingd(keys, pixdim=settings.spacing, mode=("bilinear", "nearest")),
         monai.NormalizeIntensityd("image"),
         monai.SpatialPadd(keys, patch),
         monai.RandCropByPosNegLabeld(
-            keys, "label", patch, pos=encoder.foreground, neg=1 - encoder.foreground, num_samples=1
+            keys, "label", patch, pos=settings.foreground, neg=1 - settings.foreground, num_samples=1
         ),
         monai.RandAffined(
-            keys, prob=encoder.spatial_probability, rotate_range=(angle,) * 3, scale_range=(encoder.scale,) * 3,
+            keys, prob=settings.spatial, rotate_range=(angle,) * 3, scale_range=(settings.scale,) * 3,
             mode=("bilinear", "nearest"), padding_mode="zeros",
         ),
-        monai.RandScaleIntensityd("image", encoder.contrast, prob=chance),
-        monai.RandAdjustContrastd("image", prob=chance, gamma=(1 / encoder.gamma, encoder.gamma), retain_stats=True),
-        monai.RandGaussianNoised("image", prob=chance, std=encoder.noise),
+        monai.RandScaleIntensityd("image", settings.contrast, prob=chance),
+        monai.RandAdjustContrastd("image", prob=chance, gamma=(1 / settings.gamma, settings.gamma), retain_stats=True),
+        monai.RandGaussianNoised("image", prob=chance, std=settings.noise),
     ]  # fmt: skip
-    files = [{"image": str(example.path), "label": str(example.mask)} for example in experiment.splits.train]
+    files = [{"image": image, "label": mask} for image, mask in settings.files]
     data = CacheDataset(files, monai.Compose(steps), cache_rate=1.0, num_workers=1, progress=False)
-    return DataLoader(data, batch_size=int(experiment.recipe.train.batch_size), shuffle=True, num_workers=0)
+    return DataLoader(data, batch_size=settings.batch_size, shuffle=True, num_workers=0)
 
 
-def monai_trainer(experiment: Experiment, steps: int) -> Any:
-    """SupervisedTrainer on a copy of the network; an `epoch` is a round."""
+def monai_trainer(settings: Settings, model: torch.nn.Module, steps: int) -> Any:
+    """SupervisedTrainer; an `epoch` is a round."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from monai.engines import SupervisedTrainer
         from monai.losses import DeepSupervisionLoss, DiceCELoss
-    model = copy.deepcopy(experiment.model)
     loss = DeepSupervisionLoss(DiceCELoss(include_background=False, to_onehot_y=True, softmax=True), weight_mode="exp")
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.0)
     return SupervisedTrainer(
-        device=torch.device("cpu"), max_epochs=1, train_data_loader=monai_loader(experiment), network=model,
+        device=torch.device("cpu"), max_epochs=1, train_data_loader=monai_loader(settings), network=model,
         optimizer=optimizer, loss_function=loss, epoch_length=steps,
     )  # fmt: skip
 
 
 def monai_step(experiment: Experiment, steps: int) -> Callable[[], int]:
     """The trainer makes a round of steps at the first call of each round, and says so at the others."""
-    trainer = monai_trainer(experiment, steps)
-    size = int(experiment.recipe.train.batch_size)
+    settings = Settings.of(experiment)
+    trainer = monai_trainer(settings, copy.deepcopy(experiment.model), steps)
     due = 0
 
     def step() -> int:
@@ -161,43 +193,47 @@ def monai_step(experiment: Experiment, steps: int) -> Callable[[], int]:
                 trainer.run()
             trainer.state.max_epochs += 1
         due = (due + 1) % steps
-        return size
+        return settings.batch_size
 
     return step
 
 
-def memory_worker(side: str, overrides: list[str], threads: int) -> None:
-    """An epoch, with convzoo's evaluation of the validation split, or of MONAI without one."""
+def memory_worker(overrides: list[str], threads: int) -> None:
+    """convzoo's epoch, with its evaluation of the validation split."""
     torch.set_num_threads(threads)
     experiment = assemble(open_recipe(RECIPE, overrides))
-    train = experiment.recipe.train
-    steps = -(-len(experiment.splits.train) // int(train.batch_size))
-    if side == "monai":
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            monai_trainer(experiment, steps).run()
-        return
     devices = Devices.open("cpu", "32")
     splits = loaders(experiment, devices)
-    config = dataclasses.replace(train, epochs=1, steps=None, precision="32", evaluate_every=None)
+    config = dataclasses.replace(
+        experiment.recipe.train, epochs=1, steps=None, precision="32", evaluate_every=None
+    )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         Trainer(
             experiment.model, experiment.task, config, devices, splits["train"], splits["val"], Path(folder)
         ).fit()  # fmt: skip
 
 
-def start_worker(side: str, recipe: str, overrides: list[str]) -> None:
-    """To the first optimizer step: convzoo's command, or MONAI's trainer on the same files."""
-    if side == "convzoo":
-        from start import worker
+def monai_worker(settings: Settings, network: dict[str, Any], steps: int, threads: int) -> None:
+    """MONAI's steps on the same files; of convzoo nothing but the network."""
+    from convzoo.models.unet import UNet
 
-        worker(recipe, overrides)
-    experiment = assemble(open_recipe(recipe, overrides))
+    torch.set_num_threads(threads)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        monai_trainer(experiment, 1).run()
-    print(READY, flush=True)
-    os._exit(0)
+        monai_trainer(settings, UNet(**network), steps).run()
+
+
+def start_worker(recipe: str, overrides: list[str]) -> None:
+    """convzoo's command, to its first optimizer step."""
+    from start import worker
+
+    worker(recipe, overrides)
+
+
+def network_of(experiment: Experiment) -> dict[str, Any]:
+    """The arguments of the recipe's network."""
+    names = ("in_channels", "classes", "dimensions", "strides", "flat")
+    return {name: experiment.encoder.dims[name] for name in names} | dict(experiment.recipe.model.args)
 
 
 def volume_worker(path: Path, out: Path, base: int, patch: int, threads: int) -> None:
@@ -267,10 +303,14 @@ def main() -> int:
     if options.worker:
         kind, *rest = options.worker
         if kind == "memory":
-            memory_worker(rest[0], options.set, options.threads)
+            memory_worker(options.set, options.threads)
             print(json.dumps({"peak": peak()}))
+        elif kind == "monai":
+            settings, network, steps = Settings(**json.loads(rest[0])), json.loads(rest[1]), int(rest[2])
+            monai_worker(settings, network, steps, options.threads)
+            print(json.dumps({"peak": peak()}) if steps > 1 else READY, flush=True)
         elif kind == "start":
-            start_worker(rest[0], rest[1], options.set)
+            start_worker(rest[0], options.set)
         else:
             volume_worker(Path(rest[0]), Path(rest[1]), options.base, options.patch, options.threads)
         return 0
@@ -289,32 +329,35 @@ def main() -> int:
         for name, wanted in (("careful", 0.97), ("monai", 1.0)):
             verdicts.append(Verdict(f"convzoo / {name}", Ratio.of(found["convzoo"], found[name]), wanted))
     if "memory" in options.parts:
+        experiment = assemble(open_recipe(RECIPE, overrides))
+        steps = -(-len(experiment.splits.train) // int(experiment.recipe.train.batch_size))
+        plain = ["monai", Settings.of(experiment).as_json(), json.dumps(network_of(experiment)), str(steps + 1)]
+        commands = {
+            "convzoo": [*own, "--worker", "memory", "--set", *overrides],
+            "monai": [*own, "--worker", *plain],
+        }  # fmt: skip
         sides = {
-            side: lambda side=side: last_line([*own, "--worker", "memory", side, "--set", *overrides], options.threads)[
-                "peak"
-            ]
-            for side in ("convzoo", "monai")
-        }
+            name: lambda line=line: last_line(line, options.threads)["peak"] for name, line in commands.items()
+        }  # fmt: skip
         peaks = interleaved(sides, options.memory_rounds, 0)
         print_medians(peaks, "peak MB")
-        verdicts.append(
-            Verdict("memory: convzoo / monai", Ratio.of(peaks["convzoo"], peaks["monai"]), 1.2, at_most=True)
-        )
+        ratio = Ratio.of(peaks["convzoo"], peaks["monai"])
+        verdicts.append(Verdict("memory: convzoo / monai", ratio, 1.2, at_most=True))
     if "start" in options.parts:
         recipe, more = (REFERENCE, ["repeat={}"]) if os.environ.get("CONVZOO_MIRROR") else (RECIPE, overrides)
-        more = [*more, "train.device=cpu", *(options.set if recipe == REFERENCE and not options.set else [])]
-        sides = {
-            side: lambda side=side: seconds_to_ready(
-                [*own, "--worker", "start", side, recipe, "--set", *more], options.threads
-            )
-            for side in ("convzoo", "monai")
-        }
+        experiment = assemble(open_recipe(recipe, more))
+        plain = ["monai", Settings.of(experiment).as_json(), json.dumps(network_of(experiment)), "1"]
+        commands = {
+            "convzoo": [*own, "--worker", "start", recipe, "--set", *more],
+            "monai": [*own, "--worker", *plain],
+        }  # fmt: skip
+        sides = {name: lambda line=line: seconds_to_ready(line, options.threads) for name, line in commands.items()}
         taken = interleaved(sides, options.memory_rounds, 1)
-        print(f"{recipe}: seconds from starting a process to the first step")
+        cases = len(experiment.splits.train)
+        print(f"{recipe}: seconds from starting a process to the first step, {cases} volumes to train on")
         print_medians(taken, "seconds", digits=2)
-        verdicts.append(
-            Verdict("first step: convzoo / monai", Ratio.of(taken["convzoo"], taken["monai"]), 1.0, at_most=True)
-        )
+        ratio = Ratio.of(taken["convzoo"], taken["monai"])
+        verdicts.append(Verdict("first step: convzoo / monai", ratio, 1.0, at_most=True))
     if "volume" in options.parts:
         with tempfile.TemporaryDirectory() as folder:
             path, out = Path(folder) / "scan.nii", Path(folder) / "mask.nii"

@@ -50,7 +50,7 @@ TINY = {
                   "encoder.shape=[16,16,16]", "train.epochs=2", "train.batch_size=6", "model.widths=[4,8,8]",
                   "model.blocks=[1,1,1]"],
     "organ_unet3d": ["data.train=16", "data.val=20", "data.test=6", "data.spacing=8.0", "encoder.patch=[16,16,16]",
-                     "encoder.patches=1", "train.epochs=1", "train.evaluate_every=4", "model.base=4"],
+                     "train.batch_size=2", "train.epochs=1", "train.evaluate_every=4", "model.base=4"],
     "actions_cnn3d": ["data.train=64", "data.val=24", "data.test=24", "train.epochs=2", "train.batch_size=16",
                       "model.channels=[4,8]", "encoder.size=[20,20]", "encoder.frames=8"],
     "lidar_pillars": ["data.train=16", "data.val=26", "data.test=6", "encoder.pillar=0.5", "encoder.paste=2", "train.epochs=2",

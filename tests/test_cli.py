@@ -322,6 +322,8 @@ def test_the_readmes_commands_work(cli, tiny, tmp_path):
         for index in range(12):
             voxels = random.normal(index, 1, (12, 14, 10)).astype(np.float32)
             write_nifti(tmp_path / "scans" / label / f"{index}.nii.gz", voxels, np.diag([10.0, 10.0, 12.0, 1.0]))
+            for name, values in (("imagesTr", voxels), ("labelsTr", (voxels > index + 1).astype(np.uint8))):
+                write_nifti(tmp_path / "organs" / name / f"{label}{index}.nii.gz", values, np.eye(4))
     for command in commands:
         words = shlex.split(command, comments=True)[1:]
         if words[:2] == ["data", "get"] or (words[0] == "export" and importlib.util.find_spec("onnxruntime") is None):

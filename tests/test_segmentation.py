@@ -416,7 +416,7 @@ def learnt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = convzoo.run(
         "organ_unet3d",
         ["encoder.patch=[16,16,16]", "encoder.intensity=whole", "encoder.patches=2", "model.base=8", "train.epochs=12",
-         "train.evaluate_every=40", "train.precision=32", "baselines=[background,mean_atlas]"],
+         "train.batch_size=2", "train.evaluate_every=40", "train.precision=32", "baselines=[background,mean_atlas]"],
         data=folder, out=folder / "run", quiet=True,
     )  # fmt: skip
     assert run.scores["test/dice"] > 0.85
@@ -522,18 +522,20 @@ def test_run_is_scored_again_on_other_cases(learnt: Path, cli) -> None:
 
 
 def test_plan_is_printed_kept_and_overridable(learnt: Path, cli) -> None:
-    shown = cli("check", "organ_unet3d", "--data", learnt)
-    assert shown.code == 0, shown.err
-    (line,) = [line for line in shown.out.splitlines() if line.startswith("advice")]
-    assert "patch as set" in line and "from a median of" in line
-    derived = cli("check", "organ_unet3d", "encoder.patch=auto", "train.batch_size=auto", "--data", learnt)
+    derived = cli("check", "organ_unet3d", "--data", learnt)
+    assert derived.code == 0, derived.err
     (line,) = [line for line in derived.out.splitlines() if line.startswith("advice")]
     assert "as set" not in line
-    assert "batch 2" in line
+    assert "batch 2" in line and "from a median of" in line
+    assert "image 2×1×" in derived.out, "and the batch is so large"
+    shown = cli("check", "organ_unet3d", "encoder.patch=[16,16,16]", "train.batch_size=3", "--data", learnt)
+    (line,) = [line for line in shown.out.splitlines() if line.startswith("advice")]
+    assert "patch as set" in line
+    assert "image 3×1×16×16×16" in shown.out
     state = json.loads((learnt / "run" / "encoder.json").read_text())
     assert state["plan"]["patch"] == [16, 16, 16]
     other = cli("check", "organ_unet3d", "encoder.spacing=[2,2,2]", "--data", learnt)
-    assert "spacing and patch as set): 2×2×2 mm" in other.out
+    assert "plan (spacing as set): 2×2×2 mm" in other.out
 
 
 def test_report_shows_cases(learnt: Path) -> None:

@@ -29,6 +29,9 @@ PLACES = 500
 _SAMPLED = 200_000
 """So many voxels of a structure at most tell how bright it is, in each volume."""
 
+_COUNTED = 50
+"""So many masks at most tell how often each structure is."""
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -117,6 +120,7 @@ class SegmentationEncoder(Encoder):
         self.plan: Plan | None = None
         self.statistics: tuple[float, ...] = ()  # lowest, highest, mean, deviation of the structures' voxels
         self.cases = 0
+        self.frequencies: tuple[float, ...] = ()  # of the background and each structure, as parts of all voxels
 
     def fit(self, examples: Sequence[Volume]) -> None:
         """Learn the structures, the plan and, where asked for, how bright the structures are.
@@ -146,8 +150,15 @@ class SegmentationEncoder(Encoder):
             None if isinstance(self.spacing, str) else self.spacing,
             None if isinstance(self.patch, str) else self.patch,
         )  # fmt: skip
+        self.frequencies = self._frequencies(examples)
         if self.intensity == "structures":
             self.statistics = self._brightness_of_structures(examples)
+
+    def _frequencies(self, examples: Sequence[Volume]) -> tuple[float, ...]:
+        counts = np.zeros(len(self.labels) + 1)
+        for index in np.unique(np.linspace(0, len(examples) - 1, min(_COUNTED, len(examples))).astype(int)):
+            counts += np.bincount(self._numbered(examples[index].read_mask()).ravel(), minlength=len(counts))
+        return tuple((counts / counts.sum()).tolist())
 
     def _brightness_of_structures(self, examples: Sequence[Volume]) -> tuple[float, ...]:
         values = []
@@ -352,7 +363,7 @@ class SegmentationEncoder(Encoder):
 
     @property
     def dims(self) -> Mapping[str, Any]:
-        """in_channels, dimensions, classes (with the background), labels and values of the structures, and the plan."""
+        """in_channels, dimensions, classes (with the background), labels, values and frequencies of structures, and the plan."""
         assert self.plan is not None, "fit comes first"
         return {
             "in_channels": 1,
@@ -360,6 +371,7 @@ class SegmentationEncoder(Encoder):
             "classes": len(self.labels) + 1,
             "labels": self.labels,
             "values": self.values,
+            "frequencies": self.frequencies,
             "patch": self.plan.patch,
             "strides": self.plan.strides,
             "flat": self.plan.flat,
@@ -375,12 +387,14 @@ class SegmentationEncoder(Encoder):
             "plan": vars(self.plan).copy(),
             "statistics": list(self.statistics),
             "cases": self.cases,
+            "frequencies": list(self.frequencies),
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take back what `state` gave."""
         self.labels, self.values = tuple(state["labels"]), tuple(state["values"])
         self.statistics, self.cases = tuple(state["statistics"]), state["cases"]
+        self.frequencies = tuple(state["frequencies"])
         plan = state["plan"]
         self.plan = Plan(
             tuple(plan["spacing"]), tuple(plan["shape"]), tuple(plan["patch"]), tuple(map(tuple, plan["strides"])),

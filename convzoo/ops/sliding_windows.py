@@ -11,6 +11,9 @@ from torch import Tensor
 
 from convzoo.core.segmentation import Grid
 
+_PLANES = 8
+"""So many planes are given at a time: what is made of them needs room for several copies."""
+
 
 def window_starts(size: int, window: int, overlap: float) -> list[int]:
     """Where windows along an axis begin: as few as overlap by at least that part, evenly spread, the last at the end."""
@@ -78,13 +81,16 @@ def sliding_probabilities(
     before = missing[0] // 2
     inside = tuple(slice(lack // 2, lack // 2 + size) for lack, size in zip(missing[1:], space[1:], strict=True))
 
+    every_inside = (slice(None), *inside)
+
     def finished(stop: int) -> Iterator[tuple[int, Tensor]]:
         assert kept is not None
-        planes = kept[:, : stop - first] / (sums[0][first:stop].view(-1, *[1] * (len(full) - 1)) * rest)
-        low, high = max(first, before), min(stop, before + space[0])
-        if low < high:
-            kept_planes = (slice(None), slice(low - first, high - first), *inside)
-            yield low - before, planes[kept_planes]
+        last = min(stop, before + space[0])
+        for low in range(max(first, before), last, _PLANES):
+            high = min(low + _PLANES, last)
+            chosen = (slice(None), slice(low - first, high - first), *inside)
+            mass_there = sums[0][low:high].view(-1, *[1] * (len(full) - 1)) * rest
+            yield low - before, kept[chosen] / mass_there[every_inside]
 
     for number, start in enumerate(starts[0]):
         if kept is not None and start > first:
@@ -141,8 +147,8 @@ class Restored:
         stop = start + planes.shape[1]
         ready = np.flatnonzero(~self.written & (np.ceil(self.places[0]) < stop))
         self.written[ready] = True
-        # A few planes at a time: interpolation needs room for several copies.
-        for few in np.array_split(ready, max(1, -(-len(ready) // 8))):
+        # A few planes at a time: where the own grid is finer, there are more of them than were given.
+        for few in np.array_split(ready, max(1, -(-len(ready) // _PLANES))):
             if len(few):
                 chosen = _along(planes, 1, self.places[0][few] - start)
                 for axis, places in enumerate(self.places[1:], start=2):

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from convzoo.core.arguments import Count, FromData, NonNegative, Positive
+from convzoo.core.arguments import Count, Fraction, FromData, NonNegative, Positive
 from convzoo.core.batch import Batch
 from convzoo.core.segmentation import Masks
 from convzoo.core.task import Meter, Task
@@ -35,6 +35,8 @@ class Segmentation(Task):
     Args:
         dice: weight of soft Dice
         cross_entropy: weight of cross-entropy
+        balance: in cross-entropy a voxel of a class that fills the part f of training counts $f^{-b}$, scaled to a mean of 1: 0
+            counts all voxels alike, 1 all classes; by 0.5 a small structure among many voxels is learnt in fewer steps
         overlap: the part of a window that its neighbour sees again
         windows: how many windows are computed together
         mirrored: each window is also seen mirrored along all of its axes, and the probabilities are averaged: eight times the
@@ -47,8 +49,10 @@ class Segmentation(Task):
         self,
         labels: FromData[tuple],
         patch: FromData[tuple],
+        frequencies: FromData[tuple] = (),
         dice: NonNegative = 1.0,
         cross_entropy: NonNegative = 1.0,
+        balance: Fraction = 0.0,
         overlap: float = 0.5,
         windows: Positive = 2,
         mirrored: bool = False,
@@ -62,6 +66,7 @@ class Segmentation(Task):
         self.labels = tuple(labels)
         self.patch = tuple(patch)
         self.weights = (dice, cross_entropy)
+        self.class_weights = _class_weights(frequencies, balance) if balance else None
         self.overlap = overlap
         self.windows = windows
         self.mirrored = mirrored
@@ -89,7 +94,10 @@ class Segmentation(Task):
         if self.weights[0]:
             terms["dice"] = self.weights[0] * (1 - soft_dice(logarithms.exp(), classes).mean())
         if self.weights[1]:
-            terms["cross_entropy"] = -self.weights[1] * logarithms.gather(1, classes).mean()
+            true = logarithms.gather(1, classes)
+            if self.class_weights is not None:
+                true = true * self.class_weights.to(true.device, true.dtype)[classes]
+            terms["cross_entropy"] = -self.weights[1] * true.mean()
         return terms
 
     def predict(self, model: nn.Module, batch: Batch) -> Masks:
@@ -167,6 +175,15 @@ class Segmentation(Task):
         from convzoo.metrics.segmentation import SegmentationMeter
 
         return SegmentationMeter(self.labels)
+
+
+def _class_weights(frequencies: Sequence[float], power: float) -> Tensor:
+    if not frequencies:
+        raise ValueError("balance needs to know how often each class is, and the encoder does not say")
+    # A class that no training mask holds is as rare as one voxel in a million.
+    parts = torch.tensor(frequencies, dtype=torch.float64).clamp(min=1e-6)
+    weights = parts**-power
+    return weights / (parts * weights).sum()
 
 
 def soft_dice(probabilities: Float[Tensor, "batch classes *space"], mask: Tensor) -> Float[Tensor, "batch structures"]:

@@ -18,6 +18,7 @@ from conftest import TINY
 
 from convzoo.core.version import VERSION
 from convzoo.datasets.cards import list_cards
+from convzoo.generated.motions import write_video
 from convzoo.recipe import shipped_recipes
 
 ROOT = Path(__file__).parent.parent
@@ -317,6 +318,11 @@ def test_the_readmes_commands_work(cli, tiny, tmp_path):
         for index in range(12):
             tone = np.sin(np.arange(2000) * (pitch + 0.002 * index))
             scipy.io.wavfile.write(tmp_path / "words" / label / f"{index}.wav", 8000, np.int16(9000 * tone))
+    for label in ("jump", "walk"):
+        (tmp_path / "clips" / label).mkdir(parents=True)
+        for index in range(12):
+            frames = random.integers(0, 256, (10, 24, 32, 3), dtype=np.uint8)
+            write_video(tmp_path / "clips" / label / f"{index}.mp4", frames, 10)
     for command in commands:
         words = shlex.split(command, comments=True)[1:]
         if words[:2] == ["data", "get"] or (words[0] == "export" and importlib.util.find_spec("onnxruntime") is None):

@@ -927,6 +927,28 @@ def test_hmdb51_reads_its_folder(tmp_path: Path) -> None:
 # From the command line
 
 
+def test_the_recipe_of_ucf101_trains_on_a_folder_of_its_layout(cli, tmp_path: Path) -> None:
+    folder = ucf_folder(tmp_path)
+    small = ["encoder.frames=4", "encoder.size=[20,27]", "encoder.crop=[16,16]", "encoder.views=3", "model.widths=[4,8]",
+             "model.blocks=[1,1]", "train.epochs=1", "train.batch_size=6", "train.workers=1", "data.val=0.3",
+             "train.cache_gigabytes=0"]  # fmt: skip
+    recipe = Path(__file__).parent.parent / "recipes" / "reference" / "actions_ucf101.yaml"
+    done = cli("run", recipe, f"data.path={folder}", *small, "--out", tmp_path / "run", "--quiet")
+    assert done.code == 0, done.err
+    scores = json.loads((tmp_path / "run" / "scores.json").read_text())
+    assert scores["examples"] == {"train": 12, "val": 8, "test": 4}
+    with (tmp_path / "run" / "split.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["group"] for row in rows if row["split"] == "test"} == {"left_g01", "right_g01"}
+
+
+def test_the_recipe_of_weizmann_checks(cli, mirror: Path) -> None:
+    recipe = Path(__file__).parent.parent / "recipes" / "reference" / "actions_weizmann.yaml"
+    done = cli("check", recipe, f"data.path={mirror / 'weizmann'}", "model.channels=[4,8]")
+    assert done.code == 0, done.err
+    assert "train 70, val 10, test 10 (test: daria; validation: denis" in done.out
+
+
 def test_own_videos_from_training_to_prediction(cli, tiny, tmp_path: Path) -> None:
     folder = action_folder(tmp_path / "clips", people=5)
     settings = [word for word in tiny("actions_cnn3d") if not word.startswith("data.")]

@@ -22,13 +22,13 @@ STRIP = 8
 LONGEST = 48
 """Frames of a moving picture."""
 HEIGHT, WIDTH = 72, 96
-STRIP_WIDTH = 620
+STRIP_WIDTH, CARD_WIDTH = 620, 190
 KERNELS = 24
 
 
 @picture.register
 def _(example: Video) -> str:
-    return f"{moving(example)}<br>{strip_tag(frames_of(example, 6))}"
+    return f"{moving(example)}<br>{strip_tag(frames_of(example, 5), width=CARD_WIDTH)}"
 
 
 def frames_of(example: Video, count: int, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -39,10 +39,10 @@ def frames_of(example: Video, count: int, size: tuple[int, int] | None = None) -
     return frames if frames.ndim == 4 else np.repeat(frames[..., None], 3, axis=3)
 
 
-def strip_tag(frames: np.ndarray, title: str = "") -> str:
-    """Frames side by side as one `img`."""
+def strip_tag(frames: np.ndarray, title: str = "", width: int = STRIP_WIDTH) -> str:
+    """Frames side by side as one `img`, at most so wide on the page."""
     joined = np.concatenate(list(frames), axis=1)
-    height = min(HEIGHT, round(STRIP_WIDTH * joined.shape[0] / joined.shape[1]))
+    height = min(HEIGHT, round(width * joined.shape[0] / joined.shape[1]))
     return image_tag(np.ascontiguousarray(joined), height, title)
 
 

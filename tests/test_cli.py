@@ -19,6 +19,7 @@ from conftest import TINY
 from convzoo.core.version import VERSION
 from convzoo.core.volume_files import write_nifti
 from convzoo.datasets.cards import list_cards
+from convzoo.generated.motions import write_video
 from convzoo.recipe import shipped_recipes
 
 ROOT = Path(__file__).parent.parent
@@ -324,6 +325,11 @@ def test_the_readmes_commands_work(cli, tiny, tmp_path):
             write_nifti(tmp_path / "scans" / label / f"{index}.nii.gz", voxels, np.diag([10.0, 10.0, 12.0, 1.0]))
             for name, values in (("imagesTr", voxels), ("labelsTr", (voxels > index + 1).astype(np.uint8))):
                 write_nifti(tmp_path / "organs" / name / f"{label}{index}.nii.gz", values, np.eye(4))
+    for label in ("jump", "walk"):
+        (tmp_path / "clips" / label).mkdir(parents=True)
+        for index in range(12):
+            frames = random.integers(0, 256, (10, 24, 32, 3), dtype=np.uint8)
+            write_video(tmp_path / "clips" / label / f"{index}.mp4", frames, 10)
     for command in commands:
         words = shlex.split(command, comments=True)[1:]
         if words[:2] == ["data", "get"] or (words[0] == "export" and importlib.util.find_spec("onnxruntime") is None):

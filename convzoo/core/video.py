@@ -181,7 +181,7 @@ def read_film(path: Path) -> Film:
             for packet in container.demux(stream):
                 # Where a file has no time of display (avi), the order of decoding is the order of display.
                 stamp = packet.pts if packet.pts is not None else packet.dts
-                if stamp is not None and packet.size:
+                if stamp is not None and packet.size and not packet.is_discard:
                     stamps.append(stamp)
                     if packet.is_keyframe:
                         keys.append(stamp)
@@ -295,7 +295,8 @@ def _opened(path: Path) -> Any:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     try:
-        container = av.open(str(path))
+        # Spelt out, so that no name is taken for an address, and no playlist leads to one.
+        container = av.open(f"file:{path}", options={"protocol_whitelist": "file"})
     except Exception as error:
         raise DataError(f"{path}: cannot be read as a video ({_reason(error)})") from error
     if not container.streams.video:

@@ -76,6 +76,11 @@ class ConvolutionBlock(nn.Module):
             self.taken = (slice(None), slice(None), *(slice(None, None, stride) for stride in strides))
             strides = (1,) * dimensions
         even = all(left == right for left, right in self.sides)
+        # What a padded kernel spans in depth. Where a volume is less deep than that, oneDNN's bf16 gradient of the weights holds
+        # memory that nobody wrote (seen with torch 2.13): such a volume we pad ourselves.
+        padded = dimensions == 3 and even and self.sides[0][0] > 0
+        self.span = dilations[0] * (kernel[0] - 1) + 1 if padded else 0
+        self.depth_stride = strides[0]
         kind: Any = _CONVOLUTIONS[dimensions]
         if bias is None:
             bias = normalisation in ("none", "layer")
@@ -102,7 +107,8 @@ class ConvolutionBlock(nn.Module):
         if self.sides:
             # F.pad counts from the last dimension backwards.
             x = F.pad(x, [width for left_right in reversed(self.sides) for width in left_right])
-        x = self.normalisation(self.convolution(x))
+        shallow = self.span > 0 and x.shape[2] < self.span and x.device.type == "cpu"
+        x = self.normalisation(self._shallow(x) if shallow else self.convolution(x))
         if self.pools_first and self.pooling is not None:
             x = self.activation(self.pooling(x))
         else:
@@ -110,6 +116,13 @@ class ConvolutionBlock(nn.Module):
             if self.pooling is not None:
                 x = self.pooling(x)
         return self.dropout(x) if self.dropout is not None else x
+
+    def _shallow(self, x: Tensor) -> Tensor:
+        """The convolution of a volume with zeros in front of it and behind, less what they add."""
+        steps = -(-self.span // self.depth_stride)
+        more = steps * self.depth_stride
+        found = self.convolution(F.pad(x, (0, 0, 0, 0, more, more)))
+        return found[:, :, steps : found.shape[2] - steps]
 
 
 class ChannelLayerNorm(nn.Module):

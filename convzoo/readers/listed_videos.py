@@ -49,7 +49,7 @@ def listed_splits(
     if missing and not only_present:
         raise DataError(
             f"{missing[0].where}: {missing[0].name} is not below {folder}, nor are {len(missing) - 1:,} others of "
-            f"{len(rows):,}; data.only_present=true takes those that are there"
+            f"{len(rows):,}; data.path should hold them, or data.only_present=true takes those that are there"
         )
     parts: dict[str, list[Video]] = {"train": [], "test": []}
     for row in rows:

@@ -17,18 +17,18 @@ from convzoo.report import figures
 from convzoo.report.pictures import _explain, grey, image_tag, picture
 from convzoo.report.sections import Material, Section, html_safe, sections_of_kind, worst_mistakes
 
-SHOWN = 8
+SHOWN = 6
 STRIP = 8
 LONGEST = 48
 """Frames of a moving picture."""
 HEIGHT, WIDTH = 72, 96
-STRIP_WIDTH = 620
+STRIP_WIDTH, CARD_WIDTH = 620, 190
 KERNELS = 24
 
 
 @picture.register
 def _(example: Video) -> str:
-    return f"{moving(example)}<br>{strip_tag(frames_of(example, 6))}"
+    return f"{moving(example)}<br>{strip_tag(frames_of(example, 5), width=CARD_WIDTH)}"
 
 
 def frames_of(example: Video, count: int, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -39,10 +39,10 @@ def frames_of(example: Video, count: int, size: tuple[int, int] | None = None) -
     return frames if frames.ndim == 4 else np.repeat(frames[..., None], 3, axis=3)
 
 
-def strip_tag(frames: np.ndarray, title: str = "") -> str:
-    """Frames side by side as one `img`."""
+def strip_tag(frames: np.ndarray, title: str = "", width: int = STRIP_WIDTH) -> str:
+    """Frames side by side as one `img`, at most so wide on the page."""
     joined = np.concatenate(list(frames), axis=1)
-    height = min(HEIGHT, round(STRIP_WIDTH * joined.shape[0] / joined.shape[1]))
+    height = min(HEIGHT, round(width * joined.shape[0] / joined.shape[1]))
     return image_tag(np.ascontiguousarray(joined), height, title)
 
 
@@ -75,7 +75,7 @@ def _(example: Video, material: Material) -> list[Section]:
     if not hasattr(material.encoder, "starts"):  # an encoder of one's own need not work in clips
         return []
     parts = [
-        "<p>Test videos, one of each class and some mistakes. Above, the film; below it the same, red where the network looked "
+        "<p>Test videos of several classes, and mistakes. Above, the film; below it the same, red where the network looked "
         "(the size of gradient × input for the class that it said, arXiv:1605.01713). The curves run over the seconds of the "
         "video: the probability of the likeliest classes in each clip, and how much of the saliency lies on each frame.</p>"
     ]
@@ -92,14 +92,14 @@ def _(example: Video, material: Material) -> list[Section]:
 
 
 def _chosen(material: Material) -> list[Any]:
-    """The first video of each class, and the worst mistakes, in all at most SHOWN and as many again."""
+    """The first video of each of SHOWN classes, and the worst mistakes."""
     firsts: dict[str, Any] = {}
     for row in material.predictions:
         firsts.setdefault(str(row.get("true_label")), row)
     chosen = list(firsts.values())[:SHOWN]
     known = {int(row["index"]) for row in chosen}
     wrong = [row for row in worst_mistakes(material.predictions) if int(row["index"]) not in known]
-    return chosen + wrong[: SHOWN // 2]
+    return chosen + wrong[: SHOWN // 3]
 
 
 def _strips_over_time(video: Video, material: Material) -> str:

@@ -140,7 +140,7 @@ def latency(name: str, overrides: list[str], rounds: int) -> dict[str, list[floa
                 item = encoder.prepare(plain)
                 batch = encoder.collate([item])
                 marks.append(time.perf_counter())
-                x = network.pillars(**batch.inputs)
+                x, ground = network.pillars(**batch.inputs)
                 marks.append(time.perf_counter())
                 joined = []
                 for stage, up in zip(network.stages, network.neck, strict=True):
@@ -148,7 +148,9 @@ def latency(name: str, overrides: list[str], rounds: int) -> dict[str, list[floa
                     joined.append(up(x))
                 marks.append(time.perf_counter())
                 x = network.shared(torch.cat(joined, dim=1))
-                x = torch.cat([network.heat_map(x), network.boxes(x)], dim=1)
+                boxes = network.boxes(x)
+                boxes[:, 2] += ground
+                x = torch.cat([network.heat_map(x), boxes], dim=1)
                 marks.append(time.perf_counter())
                 task.objects(x)
                 marks.append(time.perf_counter())

@@ -317,6 +317,13 @@ def test_the_readmes_commands_work(cli, tiny, tmp_path):
         for index in range(12):
             tone = np.sin(np.arange(2000) * (pitch + 0.002 * index))
             scipy.io.wavfile.write(tmp_path / "words" / label / f"{index}.wav", 8000, np.int16(9000 * tone))
+    (tmp_path / "scans").mkdir()
+    boxes = ["path,class,x,y,z,length,width,height,yaw"]
+    for index in range(6):
+        points = random.uniform([5, -8, -2, 0], [25, 8, 0, 1], (500, 4))
+        points.astype("<f4").tofile(tmp_path / "scans" / f"{index}.bin")
+        boxes.append(f"{index}.bin,Car,{10 + index},1,-1,4,2,1.5,0.1")
+    (tmp_path / "scans" / "boxes.csv").write_text("\n".join(boxes) + "\n")
     for command in commands:
         words = shlex.split(command, comments=True)[1:]
         if words[:2] == ["data", "get"] or (words[0] == "export" and importlib.util.find_spec("onnxruntime") is None):

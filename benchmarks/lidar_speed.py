@@ -40,6 +40,7 @@ from trainer_speed import NEVER, InTurns, sizes
 
 from convzoo.assembly import build
 from convzoo.core.batch import Batch
+from convzoo.core.memory import keep_freed_memory
 from convzoo.core.points import Objects, PointCloud
 from convzoo.core.randomness import Draws
 from convzoo.devices import Devices
@@ -229,6 +230,7 @@ def main() -> int:
     print(f"{RECIPE}, medians of {options.rounds} rounds of {options.steps} steps")
     print_medians(rates, "frames/s", 1)
     verdicts = [Verdict("convzoo / careful", Ratio.of(rates["convzoo"], rates["careful"]), 0.97)]
+    keep_freed_memory()  # as the trainer has it
     each = growth(sorted(options.points), options.rounds)
     print_medians(each, "ns a point", 1)
     *_, before, last = each

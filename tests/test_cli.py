@@ -330,6 +330,13 @@ def test_the_readmes_commands_work(cli, tiny, tmp_path):
         for index in range(12):
             frames = random.integers(0, 256, (10, 24, 32, 3), dtype=np.uint8)
             write_video(tmp_path / "clips" / label / f"{index}.mp4", frames, 10)
+    (tmp_path / "streets").mkdir()
+    boxes = ["path,class,x,y,z,length,width,height,yaw"]
+    for index in range(6):
+        points = random.uniform([5, -8, -2, 0], [25, 8, 0, 1], (500, 4))
+        points.astype("<f4").tofile(tmp_path / "streets" / f"{index}.bin")
+        boxes.append(f"{index}.bin,Car,{10 + index},1,-1,4,2,1.5,0.1")
+    (tmp_path / "streets" / "boxes.csv").write_text("\n".join(boxes) + "\n")
     for command in commands:
         words = shlex.split(command, comments=True)[1:]
         if words[:2] == ["data", "get"] or (words[0] == "export" and importlib.util.find_spec("onnxruntime") is None):

@@ -188,9 +188,11 @@ def test_scatter_is_that_of_a_loop() -> None:
     random = np.random.default_rng(5)
     values = torch.from_numpy(random.uniform(0, 1, (300, 5)))
     cell = torch.from_numpy(random.integers(0, 40, 300))
-    means, maxima = pillar_ops.scatter_mean(values, cell, 50), pillar_ops.scatter_max(values, cell, 50)
+    means, held = pillar_ops.scatter_mean(values, cell, 50)
+    maxima = pillar_ops.scatter_max(values, cell, 50)
     for number in range(50):
         own = values[cell == number]
+        assert held[number] == len(own)
         assert torch.allclose(means[number], own.mean(dim=0) if len(own) else torch.zeros(5).double())
         assert torch.equal(maxima[number], own.amax(dim=0) if len(own) else torch.zeros(5).double())
 
@@ -225,7 +227,7 @@ def some_points(count: int, seed: int = 0) -> torch.Tensor:
 def test_pillar_features_are_the_paper_s() -> None:
     network = small_network(normalisation="none").eval()
     points = some_points(60)
-    found = network.pillars(points, torch.zeros(60, dtype=torch.int64), torch.tensor([60]))[0]
+    found = network.pillars(points, torch.zeros(60, dtype=torch.int64), torch.tensor([60]))[0][0]
     assert tuple(found.shape) == (8, 16, 16)
     for row in range(16):
         for column in range(16):
@@ -237,6 +239,33 @@ def test_pillar_features_are_the_paper_s() -> None:
             features = torch.cat([own, own[:, :3] - own[:, :3].mean(dim=0), own[:, :2] - centre], dim=1)
             expected = network.points.linear(features).relu().amax(dim=0)
             assert torch.allclose(found[:, row, column], expected, atol=1e-5)
+
+
+def test_the_ground_is_the_lowest_pillar_nearby() -> None:
+    random = torch.Generator().manual_seed(0)
+    height, empty = torch.rand(2, 12, 16, generator=random), torch.rand(2, 12, 16, generator=random) < 0.6
+    empty[1, :, :9] = True
+    found = pillar_ops.lowest_nearby(height, empty, 2, 2)
+    assert tuple(found.shape) == (2, 6, 8)
+    for frame in range(2):
+        for row in range(6):
+            for column in range(8):
+                rows, columns = (slice(max(0, 2 * at - 2), 2 * at + 3) for at in (row, column))
+                near = height[frame, rows, columns][~empty[frame, rows, columns]]
+                assert float(found[frame, row, column]) == (float(near.min()) if len(near) else 0.0)
+
+
+def test_heights_move_with_the_ground() -> None:
+    """A frame that stands 0.7 m higher has its boxes 0.7 m higher before anything is learnt of heights."""
+    network = small_network(normalisation="none").eval()
+    with torch.no_grad():
+        network.points.linear.weight[:, [2]] = 0.0  # features do not see the height, only the ground does
+    points = some_points(200)
+    higher = points + torch.tensor([0, 0, 0.7, 0])
+    frame, counts = torch.zeros(200, dtype=torch.int64), torch.tensor([200])
+    change = network(higher, frame, counts) - network(points, frame, counts)
+    assert torch.allclose(change[:, 4], torch.full_like(change[:, 4], 0.7), atol=1e-4)
+    assert change[:, [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11]].abs().max() < 1e-4
 
 
 def test_a_frame_does_not_depend_on_its_batch_nor_on_the_order_of_its_points() -> None:
@@ -278,7 +307,7 @@ def test_receptive_fields_are_what_reaches_the_output() -> None:
             parameter.copy_(parameter.abs() + 0.01)  # so that nothing is cut off by an activation
     claimed = network.receptive_fields({})
     grid = torch.ones(1, 8, 16, 16, dtype=torch.float64, requires_grad=True)
-    network.pillars = lambda *_: grid  # type: ignore[method-assign]
+    network.pillars = lambda *_: (grid, torch.zeros(1, 8, 8).double())  # type: ignore[method-assign]
     output = network(some_points(1).double(), torch.zeros(1, dtype=torch.int64), torch.tensor([1]))
     output[0, 0, 4, 4].backward()
     reached = torch.nonzero(grid.grad[0].abs().sum(dim=0))
@@ -814,7 +843,7 @@ def test_classes_ranges_and_few_points() -> None:
 # The task
 
 
-USUAL = [[-1.0, 4.0, 1.7, 1.5], [-0.9, 0.7, 0.6, 1.7]]
+USUAL = [[4.0, 1.7, 1.5], [0.7, 0.6, 1.7]]
 
 
 def a_task(**more) -> Detection:
@@ -830,7 +859,7 @@ def perfect_output(task: Detection, boxes: torch.Tensor, classes: list[int], cel
         x, y = box[0] / cell, (box[1] + 20) / cell
         column, row = int(x), int(y)
         output[0, kind, row, column] = 12.0
-        values = [x - column, y - row, box[2] - USUAL[kind][0], *(box[3:6] / torch.tensor(USUAL[kind][1:])).log()]
+        values = [x - column, y - row, box[2] - USUAL[kind][2] / 2, *(box[3:6] / torch.tensor(USUAL[kind])).log()]
         values += [(2 * box[6]).sin(), (2 * box[6]).cos(), box[6].sin(), box[6].cos()]
         output[0, 2:, row, column] = torch.tensor([float(value) for value in values])
     return output

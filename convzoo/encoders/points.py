@@ -83,7 +83,7 @@ class PointCloudEncoder(Encoder):
         self.bank_boxes = torch.zeros(0, 8)
 
     def fit(self, examples: Sequence[PointCloud]) -> None:
-        """Learn the classes, how high and how large each usually is, the scale of the intensity, and with `paste` the bank of
+        """Learn the classes, how large each usually is, the scale of the intensity, and with `paste` the bank of
         objects.
 
         Raises:
@@ -116,7 +116,7 @@ class PointCloudEncoder(Encoder):
         for number in range(len(self.labels)):
             own = boxes[boxes[:, 7] == number]
             usual = own if len(own) else boxes
-            self.usual.append([round(float(value), 4) for value in usual[:, [2, 3, 4, 5]].mean(axis=0)])
+            self.usual.append([round(float(value), 4) for value in usual[:, 3:6].mean(axis=0)])
         if self.paste:
             self._fill_bank([self.prepare(example) for example in examples])
 
@@ -276,8 +276,8 @@ class PointCloudEncoder(Encoder):
 
     @property
     def dims(self) -> Mapping[str, Any]:
-        """classes, labels; bounds (x from, x to, y from, y to), pillar, and the usual height of the centre, length, width and
-        height of each class, in metres."""
+        """classes, labels; bounds (x from, x to, y from, y to), pillar, and each class's usual length, width and height, in
+        metres."""
         return {
             "classes": len(self.labels),
             "labels": self.labels,

@@ -12,12 +12,15 @@ from torch import Tensor, nn
 from convzoo.core.arguments import Activation, FromData, Normalisation, Positive
 from convzoo.layers.activation import activation_layer
 from convzoo.layers.convolution import ConvolutionBlock, normalisation_layer
-from convzoo.ops.pillars import cells_of, scatter_max, scatter_mean
+from convzoo.ops.pillars import cells_of, lowest_nearby, scatter_max, scatter_mean
 
 REGRESSED = 10
-"""Numbers of a box beside its class: offset in x and y, height of its centre and logarithms of its size beside the
-class's usual ones, sine and cosine of twice
+"""Numbers of a box beside its class: offset in x and y, height above the ground and logarithms of its size beside
+what is usual of the class, sine and cosine of twice
 its yaw and of its yaw."""
+
+NEAR = 2.5
+"""Metres to each side in which the lowest pillar is taken for the ground."""
 
 LARGEST_MAP = 1 << 26
 """Numbers of a map of pillars: outside of training, no more are made at once."""
@@ -31,7 +34,8 @@ class Pillars(nn.Module):
     centre (2). One linear layer makes features of them, and a pillar is the largest of each over its points:
     $f_p = \max_{i \in p} \sigma(N(W x_i))$. Pillars without points are 0. What follows are ordinary convolutions of the map, each
     stage half as fine as the one before; the neck brings all stages to the resolution of the first and joins them. All points
-    count: there is no largest number of points a pillar, or of pillars a frame.
+    count: there is no largest number of points a pillar, or of pillars a frame. Heights are said above the lowest pillar nearby:
+    where the ground is need not be carried through all layers.
 
     Args:
         pillar_channels: features of a pillar
@@ -47,9 +51,9 @@ class Pillars(nn.Module):
     Shape:
         points: (points, 4), frame: (points,) which frame of the batch each is of, counts: (batch,) points of each frame;
         output: (batch, classes + 10, rows, columns), along y and x: for each class a logit that an object's centre is there, then
-        the offset of the centre from the cell's corner in cells (x, y), the height of the centre in metres and the logarithms of
-        length, width and height, both beside what is usual of the class, sine and cosine of twice the yaw, which say how a box
-        lies, and of the yaw, which say where its front is.
+        the offset of the centre from the cell's corner in cells (x, y), the height of the centre in metres less half of the
+        class's usual height, the logarithms of length, width and height beside the usual ones, sine and cosine of twice the yaw,
+        which say how a box lies, and of the yaw, which say where its front is.
 
     Raises:
         ValueError: the area is no whole number of the coarsest stage's cells, or widths and blocks differ in number.
@@ -125,13 +129,15 @@ class Pillars(nn.Module):
         self, points: Float[Tensor, "points four"], frame: Int[Tensor, " points"], counts: Int[Tensor, " batch"]
     ) -> Float[Tensor, "batch channels rows columns"]:
         """Points to a map of objects."""
-        x = self.pillars(points, frame, counts)
+        x, ground = self.pillars(points, frame, counts)
         joined = []
         for stage, up in zip(self.stages, self.neck, strict=True):
             x = stage(x)
             joined.append(up(x))
         x = self.shared(torch.cat(joined, dim=1))
-        return torch.cat([self.heat_map(x), self.boxes(x)], dim=1)
+        boxes = self.boxes(x)
+        height = boxes[:, 2:3] + ground.unsqueeze(1).to(boxes.dtype)
+        return torch.cat([self.heat_map(x), boxes[:, :2], height, boxes[:, 3:]], dim=1)
 
     def in_parts(
         self, points: Float[Tensor, "points four"], frame: Int[Tensor, " points"], counts: Int[Tensor, " batch"]
@@ -146,19 +152,24 @@ class Pillars(nn.Module):
 
     def pillars(
         self, points: Float[Tensor, "points four"], frame: Int[Tensor, " points"], counts: Int[Tensor, " batch"]
-    ) -> Float[Tensor, "batch channels rows columns"]:
-        """The map of pillars, empty ones 0."""
+    ) -> tuple[Float[Tensor, "batch channels rows columns"], Float[Tensor, "batch coarse_rows coarse_columns"]]:
+        """The map of pillars, empty ones 0; and at each cell of the map of objects the lowest pillar nearby: the ground."""
         frames = counts.shape[0]
         cells = frames * self.size[0] * self.size[1]
         cell = cells_of(points, frame, self.low, self.pillar, self.size, frames)
         # One more cell takes the points outside of the area.
-        mean = scatter_mean(points[:, :3], cell, cells + 1)[cell]
+        means, held = scatter_mean(points[:, :3], cell, cells + 1)
         place = torch.stack([points[:, 0] - self.low[0], points[:, 1] - self.low[1]], dim=1) / self.pillar
         within = (place - torch.floor(place) - 0.5) * self.pillar
-        features = self.points(torch.cat([points, points[:, :3] - mean, within], dim=1))
+        features = self.points(torch.cat([points, points[:, :3] - means[cell], within], dim=1))
         # In this order of memory the map is channels-last already.
         grid = scatter_max(features, cell, cells + 1)[:cells]
-        return grid.reshape(frames, self.size[0], self.size[1], features.shape[1]).permute(0, 3, 1, 2)
+        shape = frames, self.size[0], self.size[1]
+        reach = max(1, round(NEAR / self.pillar))
+        ground = lowest_nearby(
+            means[:cells, 2].reshape(shape), held[:cells].reshape(shape) == 0, reach, self.first_stride
+        )
+        return grid.reshape(*shape, features.shape[1]).permute(0, 3, 1, 2), ground
 
     def receptive_fields(self, inputs: dict[str, Any]) -> dict[str, tuple[int, ...]]:
         """For each layer, how many pillars along y and x one of its outputs depends on."""

@@ -1,7 +1,8 @@
 """From points to pillars and from pillars to a map, in plain PyTorch: on any device, in time linear in the points."""
 
 import torch
-from jaxtyping import Float, Int
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
@@ -33,11 +34,26 @@ def cells_of(
 
 def scatter_mean(
     values: Float[Tensor, "points features"], cell: Int[Tensor, " points"], cells: int | torch.SymInt
-) -> Float[Tensor, "cells features"]:
-    """The mean of the points of each cell; 0 where there are none."""
+) -> tuple[Float[Tensor, "cells features"], Float[Tensor, " cells"]]:
+    """The mean of the points of each cell, 0 where there are none; and how many there are."""
     padded = torch.cat([values, torch.ones_like(values[:, :1])], dim=1)
     sums = torch.zeros(cells, padded.shape[1], dtype=values.dtype, device=values.device).index_add(0, cell, padded)
-    return sums[:, :-1] / sums[:, -1:].clamp(min=1)
+    return sums[:, :-1] / sums[:, -1:].clamp(min=1), sums[:, -1]
+
+
+def lowest_nearby(
+    height: Float[Tensor, "batch rows columns"], empty: Bool[Tensor, "batch rows columns"], reach: int, stride: int
+) -> Float[Tensor, "batch coarse_rows coarse_columns"]:
+    """The lowest height within `reach` cells along each axis, of cells that are not empty; 0 where all are. Every `stride`-th."""
+    depth = (-height).masked_fill(empty, -NOTHING).unsqueeze(1)
+    # Rows, then columns: the maximum over a square is the maximum of maxima.
+    depth = F.max_pool2d(depth, (1, 2 * reach + 1), (1, stride), (0, reach))
+    depth = F.max_pool2d(depth, (2 * reach + 1, 1), (stride, 1), (reach, 0))[:, 0]
+    return torch.where(depth > -NOTHING / 2, -depth, 0)
+
+
+NOTHING = 1e4
+"""A depth, in metres, that no point has."""
 
 
 def scatter_max(

@@ -206,7 +206,7 @@ def _(kind: PointCloud, model: nn.Module, encoder: Encoder, examples: Sequence[P
     seen: list[torch.Tensor] = []
     hook = features.linear.register_forward_hook(lambda module, args, output: seen.append(args[0]))
     with torch.no_grad():
-        maps = model.eval().pillars(**batch.inputs)[0].numpy()  # type: ignore[operator]
+        maps = model.eval().pillars(**batch.inputs)[0][0].numpy()  # type: ignore[operator]
     hook.remove()
     spread = seen[0].std(dim=0).numpy() if len(seen[0]) > 1 else np.ones(9)
     tiles = [

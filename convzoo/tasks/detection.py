@@ -24,15 +24,15 @@ class Detection(Task):
 
     The wanted heat map of a class is 1 at the cell of an object's centre and falls off as a Gaussian about it. The loss is the
     focal loss of CornerNet (Law & Deng 2018, arXiv:1808.01244, eq. 1): $-(1 - p)^2 \log p$ at centres and
-    $-(1 - y)^4 p^2 \log(1 - p)$ elsewhere. At centres the place within the cell, the height and the logarithm of the size beside
-    the class's usual ones, sine and cosine of twice the yaw and of the yaw are learnt by their absolute error: how a box lies can
-    be seen where its front cannot, and does not suffer from that. All are sums over the batch, divided by its objects and frames.
+    $-(1 - y)^4 p^2 \log(1 - p)$ elsewhere. At centres the place within the cell, the height where an object of the class's usual
+    size would stand, the logarithm of the size beside the usual one, sine and cosine of twice the yaw and of the yaw are learnt
+    by their absolute error: how a box lies can be seen where its front cannot, and does not suffer from that. All are sums over
+    the batch, divided by its objects and frames.
 
     Args:
         labels: the classes, by number
         bounds: x from, x to, y from, y to of the map, in metres
-        usual: for each class the mean height of its centre, length, width and height in metres: what the network says is said
-            beside these
+        usual: for each class its mean length, width and height in metres: what the network says is said beside these
         box_weight: of the terms of the box, beside the heat map
         least_radius: of a Gaussian, in cells
         score: what scores less is not given
@@ -82,9 +82,9 @@ class Detection(Task):
         )
         batch = torch.arange(len(classes), device=classes.device)[:, None].expand_as(classes)
         found = outputs[:, count:].permute(0, 2, 3, 1)[batch[present], row[present], column[present]]
-        usual = boxes.new_tensor(self.usual)[classes.clamp(min=0)]  # (batch, objects, 4)
-        height, yaw = boxes[..., 2:3] - usual[..., :1], boxes[..., 6:7]
-        sizes = (boxes[..., 3:6].clamp(min=1e-2) / usual[..., 1:]).log()
+        usual = boxes.new_tensor(self.usual)[classes.clamp(min=0)]  # (batch, objects, 3)
+        height, yaw = boxes[..., 2:3] - usual[..., 2:] / 2, boxes[..., 6:7]
+        sizes = (boxes[..., 3:6].clamp(min=1e-2) / usual).log()
         true = torch.cat([within, height, sizes, (2 * yaw).sin(), (2 * yaw).cos(), yaw.sin(), yaw.cos()], dim=-1)
         error = (found - true[present]).abs().sum(dim=0) * weight * self.box_weight
         return {
@@ -148,12 +148,12 @@ class Detection(Task):
             values = outputs[frame, count:, row, column].double()
             x = self.bounds[0] + (column + values[0]) * cell
             y = self.bounds[2] + (row + values[1]) * cell
-            usual = values.new_tensor(self.usual)[kind].T  # (4, found)
-            size = values[3:6].clamp(-3, 3).exp() * usual[1:]
+            usual = values.new_tensor(self.usual)[kind].T  # (3, found)
+            size = values[3:6].clamp(-3, 3).exp() * usual
             lies = torch.atan2(values[6], values[7]) / 2
             backwards = lies.cos() * values[9] + lies.sin() * values[8] < 0
             yaw = lies + torch.where(backwards, math.pi, 0.0)
-            boxes = torch.stack([x, y, usual[0] + values[2], *size, torch.atan2(yaw.sin(), yaw.cos())], dim=1)
+            boxes = torch.stack([x, y, values[2] + usual[2] / 2, *size, torch.atan2(yaw.sin(), yaw.cos())], dim=1)
             # Boxes of two classes do not meet: they are moved apart for this alone.
             apart = boxes.clone()
             apart[:, 0] += kind * 1e4

@@ -278,8 +278,10 @@ def _picture(frame: Any, scaler: Any, size: tuple[int, int] | None, grey: bool, 
             scale = max(wanted_height / height, wanted_width / width)
             height, width = max(wanted_height, round(height * scale)), max(wanted_width, round(width * scale))
             top, left = (height - wanted_height) // 2, (width - wanted_width) // 2
-    # An area mean where the picture shrinks: what bilinear sampling leaves out flickers from frame to frame.
-    found = scaler.reformat(frame, width, height, "gray" if grey else "rgb24", interpolation="AREA").to_ndarray()
+    kind = "gray" if grey else "rgb24"
+    # An area mean where the picture shrinks: what bilinear sampling leaves out flickers from frame to frame. Of several threads
+    # each would wait for the others at every small picture.
+    found = scaler.reformat(frame, width, height, kind, interpolation="AREA", threads=1).to_ndarray()
     if size is not None and not squeeze:
         found = found[top : top + wanted_height, left : left + wanted_width]
     return np.ascontiguousarray(np.rot90(found, turns))

@@ -768,11 +768,11 @@ def test_turning_is_in_space_and_goes_the_right_way() -> None:
     """A quarter turn about z of a volume with flat voxels is what numpy makes of it, once it is respaced."""
     volume = torch.zeros(1, 1, 9, 9, 5)
     volume[0, 0, 6, 4, 2] = 1  # to the right of the middle
-    none = {"flip": np.array([False]), "scale": np.ones(1), "shift": np.zeros((1, 3))}
+    none = {"scale": np.ones(1), "shift": np.zeros((1, 3))}
     turned = augment3d.turned(volume, np.array([1.0, 1.0, 3.0]), angles=np.array([[0, 0, np.pi / 2]]), **none)
     assert turned[0, 0, 4, 2, 2] > 0.99 or turned[0, 0, 4, 6, 2] > 0.99
     assert turned.sum() == pytest.approx(1, abs=1e-3)
-    flipped = augment3d.turned(volume, np.ones(3), angles=np.zeros((1, 3)), **{**none, "flip": np.array([True])})
+    flipped = augment3d.mirrored(volume, np.array([True]))
     assert flipped[0, 0, 2, 4, 2] > 0.99
     # About x by a right angle, voxels three times as high: 2 voxels to the front become 2/3 of one upwards.
     volume = torch.zeros(1, 1, 9, 9, 5)

@@ -129,12 +129,13 @@ class VolumeEncoder(Encoder):
     def _augment(self, volumes: Tensor, draws: Draws) -> Tensor:
         uniform = draws.uniform(0, 12)
         signed = 2 * uniform - 1
-        if self.flip or self.rotate or self.scale or self.shift:
+        if self.flip:
+            volumes = augment3d.mirrored(volumes, uniform[:, 1] < self.flip)
+        if self.rotate or self.scale or self.shift:
             applied = (uniform[:, 0] < self.augment_probability).astype(np.float64)
             volumes = augment3d.turned(
                 volumes,
                 np.array(self.spacing),
-                flip=uniform[:, 1] < self.flip,
                 angles=signed[:, 2:5] * np.radians(self.rotate) * applied[:, None],
                 scale=1 + signed[:, 5] * self.scale * applied,
                 shift=signed[:, 6:9] * self.shift * applied[:, None],

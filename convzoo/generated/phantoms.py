@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from convzoo.core.arguments import Count, Fraction, Positive, PositiveFloat
+from convzoo.core.arguments import Count, Fraction, NonNegative, Positive, PositiveFloat
 from convzoo.core.errors import DataError
 from convzoo.core.examples import Splits
 from convzoo.core.files import explain, read_json
@@ -39,8 +39,8 @@ HALF_AXES = np.array([75.0, 95.0, 80.0])
 
 DEPTH = {"deep": 0.25, "outer": 0.62}
 """Where the middle of the lesion lies: 0 the middle of the head, 1 the scalp."""
-ELONGATION = {"round": 0.1, "long": 0.95}
-"""The logarithm of length over width."""
+ROUND = 0.1
+"""The logarithm of length over width of round lesions."""
 _DEPTH_SPREAD, _ELONGATION_SPREAD = 0.09, 0.2
 _CODES = ("RAS", "LPS", "LAS", "PIR", "ASL", "LSP", "RSA", "SPL")
 
@@ -62,6 +62,10 @@ class Phantoms(Reader):
         test: number of test scans
         difficulty: how far shapes and places spread, and how strong noise, bias and the unsteady hand are, 0 to 1
         spacing: the mean distance between voxels within a slice, in millimetres
+        lesion: the mean radius, in millimetres, of balls with the lesions' volumes
+        elongation: the mean logarithm of length over width of long lesions; that of round ones is 0.1
+        lean: long lesions run from front to back, but for so many degrees; 90 is any direction
+        enhancement: how bright lesions are, where white matter is about 0.85 and the scalp 0.95
         seed: of everything
     """
 
@@ -74,20 +78,31 @@ class Phantoms(Reader):
         test: Positive = 240,
         difficulty: Fraction = 0.8,
         spacing: PositiveFloat = 4.0,
+        lesion: PositiveFloat = 10.5,
+        elongation: PositiveFloat = 0.95,
+        lean: NonNegative = 90.0,
+        enhancement: PositiveFloat = 1.12,
         seed: Count = 0,
     ) -> None:
         if not 1.0 <= spacing <= 8.0:
             raise ValueError(f"spacing should be from 1 to 8 mm, not {spacing:g}")
+        if not 4.0 <= lesion <= 16.0:
+            raise ValueError(f"lesion should be from 4 to 16 mm, not {lesion:g}")
         self.sizes = {"train": train, "val": val, "test": test}
         self.difficulty = difficulty
         self.spacing = spacing
+        self.lesion = lesion
+        self.elongation = elongation
+        self.lean = lean
+        self.enhancement = enhancement
         self.seed = seed
 
     @property
     def settings(self) -> dict[str, Any]:
         """What the scans depend on."""
         return {
-            "version": VERSION, **self.sizes, "difficulty": self.difficulty, "spacing": self.spacing, "seed": self.seed,
+            "version": VERSION, **self.sizes, "difficulty": self.difficulty, "spacing": self.spacing, "lesion": self.lesion,
+            "elongation": self.elongation, "lean": self.lean, "enhancement": self.enhancement, "seed": self.seed,
         }  # fmt: skip
 
     def read(self) -> Splits:
@@ -134,11 +149,10 @@ class Lesion:
     half_axes: np.ndarray
     turn: np.ndarray
 
-    @property
-    def likeliest(self) -> str:
-        """The class that such a place and shape most often have."""
+    def likeliest(self, long: float) -> str:
+        """The class that such a place and shape most often have, where the mean elongation of long lesions is `long`."""
         place = "deep" if self.depth < sum(DEPTH.values()) / 2 else "outer"
-        return f"{place} {'round' if self.elongation < sum(ELONGATION.values()) / 2 else 'long'}"
+        return f"{place} {'round' if self.elongation < (ROUND + long) / 2 else 'long'}"
 
 
 @dataclass(frozen=True)
@@ -162,8 +176,15 @@ class Head:
     vessels: np.ndarray
 
 
-def make_head(random: np.random.Generator, kind: str, difficulty: float) -> Head:
-    """A head at random, with a lesion of that class."""
+def make_head(
+    random: np.random.Generator,
+    kind: str,
+    difficulty: float,
+    size: float = 10.5,
+    long: float = 0.95,
+    lean: float = 90.0,
+) -> Head:
+    """A head at random, with a lesion of that class, of that mean size and, if it is long, that mean elongation."""
     half_axes = HALF_AXES * np.exp(random.normal(0, 0.04)) * np.exp(random.normal(0, 0.025, 3))
     sizes = {
         name: float(np.exp(random.normal(0, spread)))
@@ -181,19 +202,29 @@ def make_head(random: np.random.Generator, kind: str, difficulty: float) -> Head
     vessels = np.column_stack(
         [_direction(random, count) * depths[:, None] * half_axes, random.uniform(2.5, 4.0, count)]
     )
-    return Head(half_axes, bend, folds, sizes, make_lesion(random, kind, half_axes, difficulty), vessels)
+    return Head(
+        half_axes, bend, folds, sizes, make_lesion(random, kind, half_axes, difficulty, size, long, lean), vessels
+    )
 
 
-def make_lesion(random: np.random.Generator, kind: str, half_axes: np.ndarray, difficulty: float) -> Lesion:
+def make_lesion(
+    random: np.random.Generator,
+    kind: str,
+    half_axes: np.ndarray,
+    difficulty: float,
+    size: float = 10.5,
+    long: float = 0.95,
+    lean: float = 90.0,
+) -> Lesion:
     """A lesion of that class; its size does not depend on the class."""
     place, shape = kind.split()
     depth = DEPTH[place] + difficulty * _DEPTH_SPREAD * random.standard_normal()
     depth = float(np.clip(depth, 0.05, 0.7))
-    elongation = ELONGATION[shape] + difficulty * _ELONGATION_SPREAD * random.standard_normal()
-    radius = random.uniform(9.0, 12.0)  # of a ball with its volume
+    elongation = (long if shape == "long" else ROUND) + difficulty * _ELONGATION_SPREAD * random.standard_normal()
+    radius = size * random.uniform(6, 8) / 7  # of a ball with its volume
     axes = radius * np.exp(elongation * np.array([2 / 3, -1 / 3, -1 / 3]))
     # Lesions that would grow through the skull would be cut, and smaller: one that fits is looked for.
-    tries = [(_direction(random, 1)[0] * depth * half_axes, _any_turn(random)) for _ in range(60)]
+    tries = [(_direction(random, 1)[0] * depth * half_axes, _long_axis(random, lean)) for _ in range(60)]
     centre, turn = min(tries, key=lambda found: max(0.8, _reach(found[0], found[1], axes, half_axes)))
     return Lesion(kind, depth, float(elongation), centre, axes, turn)
 
@@ -204,13 +235,17 @@ def _reach(centre: np.ndarray, turn: np.ndarray, axes: np.ndarray, half_axes: np
     return max(float(np.linalg.norm(tip / half_axes)) for tip in tips)
 
 
-def _any_turn(random: np.random.Generator) -> np.ndarray:
-    """A rotation, all alike likely."""
+def _long_axis(random: np.random.Generator, lean: float) -> np.ndarray:
+    """A rotation that brings x to the front, but for an angle of up to `lean` degrees; from 90 on, any rotation."""
+    if lean < 90:
+        return _turn(np.radians(lean) * random.uniform(-1, 1, 3)) @ _turn(np.array([0, 0, np.pi / 2]))
     turn, upper = np.linalg.qr(random.standard_normal((3, 3)))
     return turn * np.sign(np.diag(upper))
 
 
-def scan(head: Head, random: np.random.Generator, difficulty: float, spacing: float) -> dict[str, np.ndarray]:
+def scan(
+    head: Head, random: np.random.Generator, difficulty: float, spacing: float, enhancement: float = 1.12
+) -> dict[str, np.ndarray]:
     """One scan of a head.
 
     Returns:
@@ -225,7 +260,7 @@ def scan(head: Head, random: np.random.Generator, difficulty: float, spacing: fl
     near = np.flatnonzero(_radius(placed, head.half_axes) < 1.2)  # the rest is air
     placed = placed[:, near]
     placed = placed + _smooth(head.bend, placed)
-    grey = _greys(random)
+    grey = _greys(random, enhancement)
     drawn, borders = _draw(head, placed, grey, 0.5 * spacing)
     intensity = np.full(index.shape[1], grey["air"], np.float32)
     intensity[near] = drawn
@@ -249,13 +284,13 @@ def scan(head: Head, random: np.random.Generator, difficulty: float, spacing: fl
     }
 
 
-def _greys(random: np.random.Generator) -> dict[str, float]:
+def _greys(random: np.random.Generator, enhancement: float) -> dict[str, float]:
     """How bright each tissue is in one scan; white matter about 0.85."""
     return {
         name: value * float(np.exp(random.normal(0, 0.05)))
         for name, value in (
             ("air", 0.01), ("scalp", 0.95), ("skull", 0.1), ("fluid", 0.25), ("cortex", 0.58), ("white", 0.85),
-            ("nucleus", 0.66), ("cerebellum", 0.7), ("eye", 0.35), ("lesion", 1.12),
+            ("nucleus", 0.66), ("cerebellum", 0.7), ("eye", 0.35), ("lesion", enhancement),
         )
     }  # fmt: skip
 
@@ -443,8 +478,10 @@ def _write_all(folder: Path, reader: Phantoms) -> None:
 
     def one(item: tuple[int, tuple[str, str, str, list[int], list[int]]]) -> dict[str, Any]:
         place, (part, patient, kind, head_seed, scan_seed) = item
-        head = make_head(np.random.default_rng(head_seed), kind, reader.difficulty)
-        made = scan(head, np.random.default_rng(scan_seed), reader.difficulty, reader.spacing)
+        head = make_head(
+            np.random.default_rng(head_seed), kind, reader.difficulty, reader.lesion, reader.elongation, reader.lean
+        )
+        made = scan(head, np.random.default_rng(scan_seed), reader.difficulty, reader.spacing, reader.enhancement)
         name = f"{patient}-{place:05d}.nii.gz"
         digest = hashlib.sha256()
         size = 0
@@ -456,7 +493,7 @@ def _write_all(folder: Path, reader: Phantoms) -> None:
         return {
             "image": f"imagesTr/{name}", "mask": f"labelsTr/{name}", "label": kind, "patient": patient, "split": part,
             "depth": round(head.lesion.depth, 4), "elongation": round(head.lesion.elongation, 4),
-            "likeliest": head.lesion.likeliest, "sha256": digest.hexdigest(), "bytes": size,
+            "likeliest": head.lesion.likeliest(reader.elongation), "sha256": digest.hexdigest(), "bytes": size,
             "dice": _dice(made["truth"], made["mask"]),
         }  # fmt: skip
 

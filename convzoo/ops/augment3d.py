@@ -9,15 +9,23 @@ from torch import Tensor
 from convzoo.core.libraries import import_monai
 
 
-def turned(
-    volumes: Tensor, spacing: np.ndarray, flip: np.ndarray, angles: np.ndarray, scale: np.ndarray, shift: np.ndarray
-) -> Tensor:
-    """Volumes mirrored along x, turned, scaled and shifted, by one linear resampling (MONAI's AffineTransform).
+def mirrored(volumes: Tensor, which: np.ndarray) -> Tensor:
+    """Some of the volumes with left and right changed.
+
+    Args:
+        volumes: (batch, channels, x, y, z)
+        which: (batch,), bool
+    """
+    chosen = torch.from_numpy(which).view(-1, 1, 1, 1, 1)
+    return torch.where(chosen, volumes.flip(2), volumes)
+
+
+def turned(volumes: Tensor, spacing: np.ndarray, angles: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> Tensor:
+    """Volumes turned, scaled and shifted, by one linear resampling (MONAI's AffineTransform).
 
     Args:
         volumes: (batch, channels, x, y, z)
         spacing: (3,), in millimetres: volumes are turned in space, not in voxels
-        flip: (batch,), bool
         angles: (batch, 3), in radians, about x, y and z
         scale: (batch,), above 1 enlarges
         shift: (batch, 3), a part of each side
@@ -32,7 +40,7 @@ def turned(
         about_x = np.array([[1, 0, 0], [0, a, -d], [0, d, a]])
         about_y = np.array([[b, 0, e], [0, 1, 0], [-e, 0, b]])
         about_z = np.array([[c, -f, 0], [f, c, 0], [0, 0, 1]])
-        turn = about_z @ about_y @ about_x @ np.diag([-1.0 if flip[index] else 1.0, 1.0, 1.0]) / scale[index]
+        turn = about_z @ about_y @ about_x / scale[index]
         matrices[index, :3, :3] = turn * extent[None, :] / extent[:, None]  # from millimetres to half sides
         matrices[index, :3, 3] = 2 * shift[index]
         matrices[index, 3, 3] = 1

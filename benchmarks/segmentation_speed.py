@@ -1,7 +1,7 @@
 """Segmentation: the trainer against a careful loop and against MONAI's SupervisedTrainer; a large volume; the first step.
 
 All sides train one U-Net on the same scans and patches in float32. `careful` is the loop that a careful person writes: volumes
-prepared beforehand, the encoder's own functions to cut and change patches, channels-last, a fused optimizer, nothing
+prepared beforehand, the encoder's own functions to cut and change patches, a fused optimizer, nothing
 else. `monai` is MONAI as its tutorials have it: CacheDataset, its random dictionary transforms with the same sizes and
 probabilities, a DataLoader, its deep-supervision loss of Dice and cross-entropy, SupervisedTrainer (needs pytorch-ignite).
 
@@ -72,8 +72,8 @@ def rates(experiment: Experiment, rounds: int, steps: int) -> dict[str, list[flo
 
 
 def careful_step(experiment: Experiment) -> Callable[[], int]:
-    """The careful loop, with channels-last weights and volumes, as the trainer has them."""
-    model = copy.deepcopy(experiment.model).train().to(memory_format=torch.channels_last_3d)
+    """The careful loop."""
+    model = copy.deepcopy(experiment.model).train()
     seed_dropout(model, 1, 0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.0, fused=True)
     encoder, task = experiment.encoder, experiment.task
@@ -92,8 +92,7 @@ def careful_step(experiment: Experiment) -> Callable[[], int]:
     def step() -> int:
         batch = next(forever)
         optimizer.zero_grad(set_to_none=True)
-        image = batch.inputs["image"].contiguous(memory_format=torch.channels_last_3d)
-        loss = sum(task.losses(model(image=image), batch.target).values())
+        loss = sum(task.losses(model(**batch.inputs), batch.target).values())
         loss.backward()
         optimizer.step()
         return batch.size

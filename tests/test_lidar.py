@@ -59,6 +59,7 @@ from convzoo.ops.scenes import flipped, paste, scaled, turned
 from convzoo.readers.cloud_table import CloudTable
 from convzoo.readers.kitti import Kitti
 from convzoo.recipe import load
+from convzoo.report.points import from_above, in_perspective
 from convzoo.tasks.detection import Detection
 
 TINY_STREETS = {"train": 16, "val": 26, "test": 6}
@@ -633,6 +634,19 @@ def test_the_three_real_frames(mirror: Path, tmp_path: Path) -> None:
     assert scores["pedestrian_3d_easy_r11"] == pytest.approx(1 / 11), "one of one: the recall of 0 is reached"
     assert scores["car_3d_moderate_r11"] == pytest.approx(1 / 11), "of two cars one is high enough for moderate"
     assert scores["car_3d_moderate"] == 0, "one object reaches no recall but 0, which 40 recalls leave out"
+
+
+def test_the_real_frames_are_drawn(mirror: Path) -> None:
+    (frame,) = read_frames(mirror / "kitti" / "training", ["000001"])
+    boxes = [
+        {"class": name, "score": 0.9} | dict(zip(BOX, box, strict=True))
+        for name, box in zip(frame.objects.names, frame.objects.boxes, strict=True)
+    ]
+    above = from_above(frame.read(), boxes, boxes, bounds=[0, 72, -36, 36])
+    aslant = in_perspective(frame.read(), boxes, boxes, bounds=[0, 72, -36, 36])
+    for figure in (above, aslant):
+        assert figure.count("<image") == 1, "points are one picture, boxes are lines"
+    assert above.count("<path") > 12, "each box is drawn"
 
 
 def test_the_official_lists(mirror: Path, cli) -> None:

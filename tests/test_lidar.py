@@ -1133,7 +1133,10 @@ def test_predict_writes_kitti_label_files(small_run: Callable, kitti: Path, cli,
     assert len(rows) == len(predicted["boxes"]) + 1
     assert cli("predict", low, scans[0], "-o", "found.jsonl").code == 0
     (shown,) = [json.loads(line) for line in cli("predict", low, scans[0], "--json").out.splitlines()]
-    assert shown["boxes"] == predicted["boxes"]
+    for one, other in zip(shown["boxes"], predicted["boxes"], strict=True):
+        assert one["class"] == other["class"]
+        # Convolutions of one frame and of two may round another way.
+        assert [one[key] for key in BOX] == pytest.approx([other[key] for key in BOX], abs=1e-3)
     (tmp_path / "alone").mkdir()
     shutil.copy(scans[0], tmp_path / "alone")
     refused(cli("predict", low, tmp_path / "alone" / scans[0].name, "-o", "labels"), 3, "calib", ".csv")

@@ -35,7 +35,7 @@ RUNS = {
     ),
     "memory": (["--recipes", "sentiment_cnn1d", *TINY], 1),
     "series_speed": (
-        ["--steps", "2", "--points", "20000", "--set", "data.pumps=1", "data.length=400", "train.batch_size=8"],
+        ["--steps", "2", "--points", "20000", "--set", "data.pumps=1", "data.length=1000", "train.batch_size=8"],
         3,
     ),
     "translation_speed": (["--steps", "1", "--lengths", "4", "8", "--set", *PAIRS], 6),

@@ -1,5 +1,7 @@
 """A small residual network for volumes."""
 
+from typing import Literal
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -23,6 +25,8 @@ class ResNet3d(nn.Module):
         kernel_size: of every convolution but the shortcuts
         stem_stride: step of the first convolution; 2 leaves an eighth of the work for all that follows
         stem_pool: the first convolution's map is halved by 2×2×2 max-pooling
+        shrink: how each later stage halves its map: by the `stride` of its first convolution and its shortcut, as in the
+            paper, or by 2×2×2 max-pooling before both, which passes over no voxel: for small things on coarse grids
         normalisation: after each convolution
         activation: of the blocks
         pooling: over the whole map
@@ -46,6 +50,7 @@ class ResNet3d(nn.Module):
         kernel_size: Positive = 3,
         stem_stride: Positive = 1,
         stem_pool: bool = False,
+        shrink: Literal["stride", "pool"] = "stride",
         normalisation: Normalisation = "batch",
         activation: Activation = "relu",
         pooling: PoolingKind = "average",
@@ -63,7 +68,10 @@ class ResNet3d(nn.Module):
         before = widths[0]
         for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
             for index in range(count):
-                stride = 2 if stage > 0 and index == 0 else 1
+                halves = stage > 0 and index == 0
+                if halves and shrink == "pool":
+                    stages.append(Pooling(3, "max", size=2))
+                stride = 2 if halves and shrink == "stride" else 1
                 stages.append(
                     ResidualBlock3d(
                         before, width, kernels, kernel_size, stride, normalisation, activation, block_dropout

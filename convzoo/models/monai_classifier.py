@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 import monai.networks.nets as nets
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -64,5 +65,12 @@ class MonaiClassifier(nn.Module):
             raise ValueError(f"MONAI's {network}: {error}") from None
 
     def forward(self, volume: Float[Tensor, "batch channels x y z"]) -> Float[Tensor, "batch classes"]:
-        """Volumes to logits."""
-        return self.network(volume)
+        """Volumes to logits.
+
+        On the CPU in float32: oneDNN's bf16 gradients are wrong where a volume is less deep than a kernel, as the last maps here
+        are. `ConvolutionBlock` pads its own.
+        """
+        if volume.device.type != "cpu":
+            return self.network(volume)
+        with torch.autocast("cpu", enabled=False):
+            return self.network(volume.float())

@@ -15,9 +15,10 @@ from convzoo.core.version import VERSION
 EXTRAS = {
     "audio": ("torchaudio", "soundfile"),
     "graph": ("torch_geometric",),
-    "medical": ("monai", "nibabel"),
+    "medical": ("monai", "nibabel", "pydicom", "nrrd"),
     "video": ("av",),
     "points": ("open3d",),
+    "translation": ("sacrebleu",),
     "export": ("onnx", "onnxscript", "onnxruntime"),
 }
 """The extras and what they bring, by import name."""

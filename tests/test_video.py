@@ -524,6 +524,7 @@ def test_wrong_settings_are_refused(setting: dict, words: str) -> None:
 
 @given(st.integers(1, 70), st.integers(1, 70), st.sampled_from([1, 3, 5, 7]), st.sampled_from([1, 3, 5]))
 def test_factorised_kernels_have_as_many_weights_as_full_ones(before: int, after: int, size: int, depth: int) -> None:
+    assert middle_channels(64, 64) == 144, "R(2+1)D's own example"
     middle = middle_channels(before, after, size, depth)
     full = depth * size**2 * before * after
     each = size**2 * before + depth * after

@@ -39,7 +39,7 @@ from convzoo.experiment import check_splits
 from convzoo.generated.phantoms import CLASSES, STRUCTURES, Phantoms, make_head, scan
 from convzoo.inspect.describe import describe
 from convzoo.inspect.saliency import saliency
-from convzoo.layers.kernels import KernelBlock, middle_channels
+from convzoo.layers.kernels import KernelBlock
 from convzoo.metrics.classification import ClassificationMeter, best_temperature, calibration_bins, calibration_error
 from convzoo.models.monai_classifier import MonaiClassifier
 from convzoo.models.resnet3d import ResNet3d
@@ -829,7 +829,6 @@ def test_factorised_kernels_look_across_the_axis_that_is_named() -> None:
         block = KernelBlock(3, 1, 4, "factorised", 3, across=across)
         kernels = [m.kernel_size for m in block.modules() if isinstance(m, nn.Conv3d)]
         assert kernels[1] == seen and all(a * b == 3 for a, b in zip(*kernels, strict=True))
-    assert middle_channels(3, 64, 64, 3) == 144, "R(2+1)D's own example"
 
 
 @pytest.mark.parametrize("arguments", [(3, 4, 2, "acs", 3), (3, 4, 6, "acs", 4), (1, 4, 6, "factorised", 3)])

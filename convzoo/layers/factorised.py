@@ -1,9 +1,9 @@
-"""A 3-D convolution in two: within each slice (or frame), then across them."""
+"""A convolution in two: within each slice (or frame), then across them."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from convzoo.core.arguments import Activation, Normalisation, Positive, Probability
+from convzoo.core.arguments import Activation, Dimensions, Normalisation, Positive, Probability
 from convzoo.layers.convolution import ConvolutionBlock
 from convzoo.layers.pooling import Pooling
 
@@ -11,7 +11,8 @@ from convzoo.layers.pooling import Pooling
 class FactorisedBlock(nn.Module):
     r"""R(2+1)D's convolution (Tran et al. 2018, arXiv:1711.11248, §3.5): $y = D(P(\sigma(N(w_t * \sigma(N(w_s * x))))))$.
 
-    $w_s$ is 1×k×k and has M kernels, $w_t$ is k×1×1. With $M = \lfloor t d^2 N_{in} N_{out} / (d^2 N_{in} + t N_{out}) \rfloor$
+    $w_s$ is 1×k×k and has M kernels, $w_t$ is t×1×1, or with the axes in another order (`across`).
+    With $M = \lfloor t d^2 N_{in} N_{out} / (d^2 N_{in} + t N_{out}) \rfloor$
     the two together have as many weights as one kernel of t×d×d; between them stands one activation more.
 
     Args:
@@ -27,9 +28,11 @@ class FactorisedBlock(nn.Module):
         last_activation: after the second convolution
         pooling: a pooling layer, or None
         dropout: probability, after pooling
+        dimensions: spatial dimensions, 2 or 3
+        across: the axis that is taken by itself: 0 for the time of clips, -1 for the slices of a scan
 
     Shape:
-        x: (batch, in_channels, depth, height, width); output: (batch, out_channels, depth out, height out, width out).
+        x: (batch, in_channels, *space); output: (batch, out_channels, *space out).
     """
 
     def __init__(
@@ -46,28 +49,31 @@ class FactorisedBlock(nn.Module):
         last_activation: Activation | None = None,
         pooling: Pooling | None = None,
         dropout: Probability = 0.0,
+        dimensions: Dimensions = 3,
+        across: int = 0,
     ) -> None:
         super().__init__()
         depth = depth or kernel_size
         depth_stride = depth_stride or stride
-        between = middle or middle_channels(in_channels, out_channels, kernel_size, depth)
+        between = middle or middle_channels(in_channels, out_channels, kernel_size, depth, dimensions)
+        sizes, steps, sizes_across, steps_across = ([each] * dimensions for each in (kernel_size, stride, 1, 1))
+        sizes[across], steps[across], sizes_across[across], steps_across[across] = 1, 1, depth, depth_stride
         self.within = ConvolutionBlock(
-            3, in_channels, between, (1, kernel_size, kernel_size), (1, stride, stride), normalisation=normalisation,
-            activation=activation,
-        )  # fmt: skip
+            dimensions, in_channels, between, sizes, steps, normalisation=normalisation, activation=activation
+        )
         self.across = ConvolutionBlock(
-            3, between, out_channels, (depth, 1, 1), (depth_stride, 1, 1), normalisation=normalisation,
+            dimensions, between, out_channels, sizes_across, steps_across, normalisation=normalisation,
             activation=last_activation or activation, pooling=pooling, dropout=dropout,
         )  # fmt: skip
 
-    def forward(
-        self, x: Float[Tensor, "batch channels depth height width"]
-    ) -> Float[Tensor, "batch out depth_out height_out width_out"]:
+    def forward(self, x: Float[Tensor, "batch channels *space"]) -> Float[Tensor, "batch out *space_out"]:
         """Apply the block."""
         return self.across(self.within(x))
 
 
-def middle_channels(in_channels: int, out_channels: int, kernel_size: int = 3, depth: int = 3) -> int:
+def middle_channels(
+    in_channels: int, out_channels: int, kernel_size: int = 3, depth: int = 3, dimensions: int = 3
+) -> int:
     """M, for which both kernels together have as many weights as the full one, or barely fewer."""
-    area = kernel_size**2
+    area = kernel_size ** (dimensions - 1)
     return max(1, depth * area * in_channels * out_channels // (area * in_channels + depth * out_channels))

@@ -8,6 +8,7 @@ from convzoo.core.arguments import Activation, Dimensions, Kernels, Normalisatio
 from convzoo.layers.activation import activation_layer
 from convzoo.layers.convolution import ConvolutionBlock, normalisation_layer
 from convzoo.layers.dropout import Dropout
+from convzoo.layers.factorised import FactorisedBlock
 from convzoo.layers.pooling import Pooling
 
 
@@ -70,22 +71,9 @@ class KernelBlock(nn.Module):
                 pooling=pooling, dropout=dropout,
             )  # fmt: skip
         elif kernels == "factorised":
-            apart = [1] * dimensions
-            apart[across] = kernel_size
-            within = [kernel_size] * dimensions
-            within[across] = 1
-            stride_apart, stride_within = [1] * dimensions, [stride] * dimensions
-            stride_apart[across], stride_within[across] = stride, 1
-            between = middle_channels(dimensions, in_channels, out_channels, kernel_size)
-            self.block = nn.Sequential(
-                ConvolutionBlock(
-                    dimensions, in_channels, between, within, stride_within, normalisation=normalisation,
-                    activation=activation,
-                ),
-                ConvolutionBlock(
-                    dimensions, between, out_channels, apart, stride_apart, normalisation=normalisation, activation=last,
-                    pooling=pooling, dropout=dropout,
-                ),
+            self.block = FactorisedBlock(
+                in_channels, out_channels, kernel_size, stride=stride, normalisation=normalisation, activation=activation,
+                last_activation=last, pooling=pooling, dropout=dropout, dimensions=dimensions, across=across,
             )  # fmt: skip
         else:
             if out_channels < dimensions:
@@ -124,11 +112,5 @@ class KernelBlock(nn.Module):
         """What comes after the last convolution."""
         if self.views is not None:
             return self.block[0]  # type: ignore[index]
-        last = self.block if isinstance(self.block, ConvolutionBlock) else self.block[1]  # type: ignore[index]
+        last = self.block.across if isinstance(self.block, FactorisedBlock) else self.block
         return last.normalisation  # type: ignore[return-value]
-
-
-def middle_channels(dimensions: int, in_channels: int, out_channels: int, kernel_size: int) -> int:
-    """M, for which the two parts of a factorised kernel have together as many weights as the full one, or barely fewer."""
-    area = kernel_size ** (dimensions - 1)
-    return max(1, kernel_size * area * in_channels * out_channels // (area * in_channels + kernel_size * out_channels))

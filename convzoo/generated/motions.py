@@ -9,9 +9,6 @@ import csv
 import hashlib
 import io
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -21,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from convzoo.core.arguments import Count, Fraction, Positive
-from convzoo.core.errors import DataError
 from convzoo.core.examples import Splits
-from convzoo.core.files import explain, read_json
+from convzoo.core.files import read_json
 from convzoo.core.libraries import import_av
 from convzoo.core.reader import Reader
 from convzoo.core.video import Video
 from convzoo.datasets.download import cache_folder
+from convzoo.datasets.made import make_once
 from convzoo.ops.video_folders import actions_in
 
 VERSION = 1
@@ -94,8 +91,7 @@ class Motions(Reader):
         """
         name = hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()[:12]
         folder = cache_folder() / "generated" / f"motions-{name}"
-        if not _is_whole(folder):
-            _make(folder, self)
+        make_once(folder, _is_whole, lambda temporary: _write_all(temporary, self), "videos")
         about = read_json(folder / "motions.json")
         parts = {
             part: [
@@ -118,28 +114,6 @@ def _plan(reader: Motions) -> Iterator[tuple[str, int, str, int, list[int]]]:
             # Each scene begins with another action, so that small scenes have all of them between them.
             action = ACTIONS[(number + 3 * scene * (reader.per_scene % len(ACTIONS) == 0)) % len(ACTIONS)]
             yield part, scene, action, take, [reader.seed, index, 2, number]
-
-
-def _make(folder: Path, reader: Motions) -> None:
-    """Write all videos into a folder beside `folder`, then rename it: it is whole or absent."""
-    import filelock
-
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(folder.parent / f".{folder.name}.lock"):
-            if _is_whole(folder):  # another process was faster
-                return
-            temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
-            try:
-                _write_all(temporary, reader)
-                shutil.rmtree(folder, ignore_errors=True)
-                os.replace(temporary, folder)
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
-    except OSError as error:
-        raise DataError(
-            f"{folder}: the videos cannot be written: {explain(error)}; CONVZOO_DATA names another folder"
-        ) from error
 
 
 def _write_all(folder: Path, reader: Motions) -> None:

@@ -11,8 +11,6 @@ import io
 import itertools
 import json
 import os
-import shutil
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +19,13 @@ from typing import Any
 import numpy as np
 
 from convzoo.core.arguments import Count, Fraction, NonNegative, Positive, PositiveFloat
-from convzoo.core.errors import DataError
 from convzoo.core.examples import Splits
-from convzoo.core.files import explain, read_json
+from convzoo.core.files import read_json
 from convzoo.core.reader import Reader
 from convzoo.core.volume_files import write_nifti
 from convzoo.core.volumes import Volume
 from convzoo.datasets.download import cache_folder
+from convzoo.datasets.made import make_once
 
 VERSION = 1
 """Of the drawing: raised with every change of it, so that scans of an older one are made anew."""
@@ -113,8 +111,7 @@ class Phantoms(Reader):
         """
         name = hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()[:12]
         folder = cache_folder() / "generated" / f"phantoms-{name}"
-        if not _is_whole(folder):
-            _make(folder, self)
+        make_once(folder, _is_whole, lambda temporary: _write_all(temporary, self), "scans")
         about = read_json(folder / "phantoms.json")
         parts: dict[str, list[Volume]] = {"train": [], "val": [], "test": []}
         with (folder / "phantoms.csv").open(newline="", encoding="utf-8") as file:
@@ -448,28 +445,6 @@ def _plan(reader: Phantoms) -> list[tuple[str, str, str, list[int], list[int]]]:
             kind = CLASSES[order[scans.index(patient)] % len(CLASSES)]
             plan.append((part, name, kind, [reader.seed, index, 2, patient], [reader.seed, index, 3, place]))
     return plan
-
-
-def _make(folder: Path, reader: Phantoms) -> None:
-    """Write all scans into a folder beside `folder`, then rename it: it is whole or absent."""
-    import filelock
-
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(folder.parent / f".{folder.name}.lock"):
-            if _is_whole(folder):  # another process was faster
-                return
-            temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
-            try:
-                _write_all(temporary, reader)
-                shutil.rmtree(folder, ignore_errors=True)
-                os.replace(temporary, folder)
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
-    except OSError as error:
-        raise DataError(
-            f"{folder}: the scans cannot be written: {explain(error)}; CONVZOO_DATA names another folder"
-        ) from error
 
 
 def _write_all(folder: Path, reader: Phantoms) -> None:

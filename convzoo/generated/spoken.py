@@ -11,8 +11,6 @@ import io
 import json
 import math
 import os
-import shutil
-import tempfile
 import wave
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,11 +22,11 @@ import numpy as np
 
 from convzoo.core.arguments import Count, Fraction, Positive
 from convzoo.core.audio import Audio
-from convzoo.core.errors import DataError
 from convzoo.core.examples import Splits
-from convzoo.core.files import explain, read_json
+from convzoo.core.files import read_json
 from convzoo.core.reader import Reader
 from convzoo.datasets.download import cache_folder
+from convzoo.datasets.made import make_once
 from convzoo.ops.word_folders import listed, words_in
 
 VERSION = 1
@@ -107,8 +105,7 @@ class Spoken(Reader):
         """
         name = hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()[:12]
         folder = cache_folder() / "generated" / f"spoken-{name}"
-        if not _is_whole(folder):
-            _make(folder, self)
+        make_once(folder, _is_whole, lambda temporary: _write_all(temporary, self), "recordings")
         about = read_json(folder / "spoken.json")
         examples = words_in(folder)
         parts = listed(folder, examples) or {}
@@ -125,28 +122,6 @@ def _plan(reader: Spoken) -> Iterator[tuple[str, str, str, int, list[int]]]:
             speaker = place // reader.per_speaker
             digest = hashlib.sha256(f"{reader.seed}/{part}/{speaker}".encode()).hexdigest()[:8]
             yield part, digest, WORDS[number % len(WORDS)], place % reader.per_speaker, [reader.seed, index, 2, place]
-
-
-def _make(folder: Path, reader: Spoken) -> None:
-    """Write all recordings into a folder beside `folder`, then rename it: it is whole or absent."""
-    import filelock
-
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(folder.parent / f".{folder.name}.lock"):
-            if _is_whole(folder):  # another process was faster
-                return
-            temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
-            try:
-                _write_all(temporary, reader)
-                shutil.rmtree(folder, ignore_errors=True)
-                os.replace(temporary, folder)
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
-    except OSError as error:
-        raise DataError(
-            f"{folder}: the recordings cannot be written: {explain(error)}; CONVZOO_DATA names another folder"
-        ) from error
 
 
 def _write_all(folder: Path, reader: Spoken) -> None:

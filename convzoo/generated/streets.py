@@ -8,8 +8,6 @@ street; beams come back weaker from afar and at flat angles, with noise on their
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,14 +17,15 @@ from typing import Any
 import numpy as np
 
 from convzoo.core.arguments import Count, Fraction, Positive
-from convzoo.core.errors import DataError, RecipeError
+from convzoo.core.errors import RecipeError
 from convzoo.core.examples import Splits
-from convzoo.core.files import explain, read_json
+from convzoo.core.files import read_json
 from convzoo.core.libraries import import_open3d
 from convzoo.core.points import Calibration, PointCloud
 from convzoo.core.reader import Reader
 from convzoo.core.text import first_line
 from convzoo.datasets.download import cache_folder
+from convzoo.datasets.made import make_once
 from convzoo.metrics.kitti_ap import ScoredFrame, average, precision_curve
 from convzoo.ops.kitti_files import calibration_text, label_lines, lists_of, read_frames, region_lines
 
@@ -98,34 +97,11 @@ class Streets(Reader):
         """
         name = hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()[:12]
         folder = cache_folder() / "generated" / f"streets-{name}"
-        if not _is_whole(folder):
-            _make(folder, self)
+        make_once(folder, _is_whole, lambda temporary: _write_all(temporary, self), "streets")
         about = read_json(folder / "streets.json")
         parts = {part: read_frames(folder / "training", names) for part, names in lists_of(folder).items()}
         files = {f"generated/{folder.name}": {"sha256": about["sha256"], "bytes": about["bytes"]}}
         return Splits(parts["train"], parts["val"], parts["test"], ceiling=about["ceiling"], files=files)
-
-
-def _make(folder: Path, reader: Streets) -> None:
-    """Write all frames into a folder beside `folder`, then rename it: it is whole or absent."""
-    import filelock
-
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(folder.parent / f".{folder.name}.lock"):
-            if _is_whole(folder):  # another process was faster
-                return
-            temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
-            try:
-                _write_all(temporary, reader)
-                shutil.rmtree(folder, ignore_errors=True)
-                os.replace(temporary, folder)
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
-    except OSError as error:
-        raise DataError(
-            f"{folder}: the streets cannot be written: {explain(error)}; CONVZOO_DATA names another folder"
-        ) from error
 
 
 def _write_all(folder: Path, reader: Streets) -> None:

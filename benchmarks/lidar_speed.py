@@ -25,7 +25,6 @@ from common import (
     Ratio,
     Verdict,
     interleaved,
-    last_line,
     parser,
     pin,
     print_environment,
@@ -34,7 +33,7 @@ from common import (
     print_verdicts,
     seconds,
 )
-from memory import convzoo_worker
+from memory import convzoo_worker, peak, peaks
 from torch import nn
 from trainer_speed import NEVER, InTurns, sizes
 
@@ -192,16 +191,6 @@ def plain_worker(overrides: list[str], threads: int) -> None:
         optimizer.step()
 
 
-def peaks(overrides: list[str], threads: int, rounds: int) -> dict[str, list[float]]:
-    """Peak memory of fresh processes, in MB."""
-
-    def run(worker: str) -> float:
-        command = [sys.executable, str(Path(__file__).resolve()), "--worker", worker, "--threads", str(threads)]
-        return last_line([*command, *(["--set", *overrides] if overrides else [])], threads)["peak"]
-
-    return interleaved({name: lambda name=name: run(name) for name in ("convzoo", "plain")}, rounds, 0)
-
-
 def main() -> int:
     """Print the ratios; 0 where they are as wanted."""
     made = parser(str(__doc__).splitlines()[0], rounds=9, steps=10)
@@ -211,8 +200,6 @@ def main() -> int:
     made.add_argument("--reference", action=argparse.BooleanOptionalAction, default=True, help="its latency too")
     options = made.parse_args()
     if options.worker:
-        from memory import peak
-
         if options.worker == "convzoo":
             # A file that is there already: nothing is written for an opponent.
             convzoo_worker(RECIPE, options.set, options.threads, Path(__file__))
@@ -245,7 +232,7 @@ def main() -> int:
         ]
         print_table(["part", "ms", "of all"], rows)
         print()
-    memory = peaks(options.set, options.threads, options.memory_rounds)
+    memory = peaks(__file__, options.set, options.threads, options.memory_rounds)
     print_medians(memory, "peak MB")
     verdicts.append(Verdict("memory: convzoo / plain", Ratio.of(memory["convzoo"], memory["plain"]), 1.2, at_most=True))
     return print_verdicts(verdicts)

@@ -38,6 +38,16 @@ def peak() -> float:
     return used / (1e6 if sys.platform == "darwin" else 1e3)
 
 
+def peaks(script: str, overrides: list[str], threads: int, rounds: int) -> dict[str, list[float]]:
+    """Peak memory, in MB, of fresh processes of a script that measures itself: `--worker convzoo` and `--worker plain`."""
+
+    def run(worker: str) -> float:
+        command = [sys.executable, str(Path(script).resolve()), "--worker", worker, "--threads", str(threads)]
+        return last_line([*command, *(["--set", *overrides] if overrides else [])], threads)["peak"]
+
+    return interleaved({name: lambda name=name: run(name) for name in ("convzoo", "plain")}, rounds, 0)
+
+
 def convzoo_worker(name: str, overrides: list[str], threads: int, file: Path) -> float:
     """An epoch and its evaluation; the peak. Then, where they are not there yet, the tensors for the plain loop."""
     import dataclasses

@@ -8,11 +8,8 @@ spectrograms and an epoch of the loop that most people write.
 """
 
 import argparse
-import copy
-import dataclasses
 import json
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +18,6 @@ from common import (
     Ratio,
     Verdict,
     interleaved,
-    last_line,
     parser,
     pin,
     print_environment,
@@ -29,18 +25,14 @@ from common import (
     print_verdicts,
     seconds,
 )
-from hand_written import careful_step, plain_step
-from memory import convzoo_worker
+from hand_written import plain_step
+from memory import convzoo_worker, peak, peaks
 from torch import Tensor
-from trainer_speed import NEVER, InTurns, sizes
+from trainer_speed import NEVER, careful_rates
 
 from convzoo.core.libraries import import_torchaudio
-from convzoo.core.random_states import seed_dropout
 from convzoo.core.randomness import Draws
-from convzoo.devices import Devices
-from convzoo.experiment import Experiment, assemble, loaders, open_recipe
-from convzoo.loader import Loader
-from convzoo.trainer import Trainer
+from convzoo.experiment import Experiment, assemble, open_recipe
 
 RECIPE = "keywords_cnn1d"
 FILES = 64
@@ -50,24 +42,6 @@ WAVEFORM = [
     "encoder.frame_masks=0",
     "model={name: waveform_cnn1d}",
 ]
-
-
-def trainer_rates(experiment: Experiment, rounds: int, steps: int) -> dict[str, list[float]]:
-    """Examples a second of the trainer and of the careful loop, a value a round."""
-    devices = Devices.open("cpu", "32")
-    config = dataclasses.replace(
-        experiment.recipe.train, steps=steps * (rounds + 1), epochs=None, evaluate_every=NEVER, checkpoint_every=None
-    )
-    train = loaders(experiment, devices)["train"]
-    hand_model = copy.deepcopy(experiment.model)
-    seed_dropout(hand_model, 1, 0)
-    opponents = {"careful": careful_step(hand_model, batches(experiment), False, config.optimizer == "adam", config.lr)}
-    turns = InTurns(steps, opponents, sizes(len(train.examples), config.batch_size))
-    few = Loader(experiment.splits.val[:2], experiment.encoder, 2)
-    with tempfile.TemporaryDirectory() as folder:
-        model = copy.deepcopy(experiment.model)
-        Trainer(model, experiment.task, config, devices, train, few, Path(folder), [turns]).fit()
-    return turns.rates
 
 
 def batches(experiment: Experiment) -> Iterator[tuple[Tensor, Tensor]]:
@@ -138,16 +112,6 @@ def plain_worker(overrides: list[str], threads: int) -> None:
         done += step()
 
 
-def peaks(overrides: list[str], threads: int, rounds: int) -> dict[str, list[float]]:
-    """Peak memory of fresh processes, in MB."""
-
-    def run(worker: str) -> float:
-        command = [sys.executable, str(Path(__file__).resolve()), "--worker", worker, "--threads", str(threads)]
-        return last_line([*command, *(["--set", *overrides] if overrides else [])], threads)["peak"]
-
-    return interleaved({name: lambda name=name: run(name) for name in ("convzoo", "plain")}, rounds, 0)
-
-
 def main() -> int:
     """Print the ratios; 0 where they are as wanted."""
     made = parser(str(__doc__).splitlines()[0], rounds=15, steps=15)
@@ -155,8 +119,6 @@ def main() -> int:
     made.add_argument("--worker", choices=("convzoo", "plain"), help=argparse.SUPPRESS)
     options = made.parse_args()
     if options.worker:
-        from memory import peak
-
         if options.worker == "convzoo":
             # A file that is there already: nothing is written for an opponent.
             convzoo_worker(RECIPE, options.set, options.threads, Path(__file__))
@@ -171,7 +133,7 @@ def main() -> int:
     verdicts = []
     for kind, more in (("log-mel", []), ("waveform", WAVEFORM)):
         experiment = assemble(open_recipe(RECIPE, [*_without_model(options.set, bool(more)), *more]))
-        rates = trainer_rates(experiment, options.rounds, options.steps)
+        rates = careful_rates(experiment, batches(experiment), options.rounds, options.steps)
         print(f"{RECIPE}, {kind}, medians of {options.rounds} rounds of {options.steps} steps")
         print_medians(rates, "examples/s")
         verdicts.append(Verdict(f"{kind}: convzoo / careful", Ratio.of(rates["convzoo"], rates["careful"]), 0.97))
@@ -181,7 +143,7 @@ def main() -> int:
             for name, wanted in (("file by file", 2.0), ("MelSpectrogram, file by file", 2.0)):
                 ratio = Ratio.of(made_rates["in batches"], made_rates[name])
                 verdicts.append(Verdict(f"spectrograms: in batches / {name}", ratio, wanted))
-    memory = peaks(options.set, options.threads, options.memory_rounds)
+    memory = peaks(__file__, options.set, options.threads, options.memory_rounds)
     print_medians(memory, "peak MB")
     verdicts.append(Verdict("memory: convzoo / plain", Ratio.of(memory["convzoo"], memory["plain"]), 1.2, at_most=True))
     return print_verdicts(verdicts)

@@ -64,6 +64,26 @@ class InTurns:
         self.began = time.perf_counter()
 
 
+def careful_rates(
+    experiment: Experiment, batches: Iterator[tuple[Tensor, Tensor]], rounds: int, steps: int
+) -> dict[str, list[float]]:
+    """Examples a second of the trainer and of the careful loop over the same batches' like, a value a round."""
+    devices = Devices.open("cpu", "32")
+    config = dataclasses.replace(
+        experiment.recipe.train, steps=steps * (rounds + 1), epochs=None, evaluate_every=NEVER, checkpoint_every=None
+    )
+    train = loaders(experiment, devices)["train"]
+    hand_model = copy.deepcopy(experiment.model)
+    seed_dropout(hand_model, 1, 0)
+    opponents = {"careful": careful_step(hand_model, batches, False, config.optimizer == "adam", config.lr)}
+    turns = InTurns(steps, opponents, sizes(len(train.examples), config.batch_size))
+    few = Loader(experiment.splits.val[:2], experiment.encoder, 2)
+    with tempfile.TemporaryDirectory() as folder:
+        model = copy.deepcopy(experiment.model)
+        Trainer(model, experiment.task, config, devices, train, few, Path(folder), [turns]).fit()
+    return turns.rates
+
+
 def measure(experiment: Experiment, precision: str, rounds: int, steps: int) -> dict[str, list[float]]:
     """Examples a second of each side, a value a round."""
     devices = Devices.open("cpu", precision)

@@ -7,47 +7,20 @@ of the loop that most people write.
 """
 
 import argparse
-import copy
-import dataclasses
 import json
 import sys
-import tempfile
 from pathlib import Path
 
 import torch
-from common import Ratio, Verdict, interleaved, last_line, parser, pin, print_environment, print_medians, print_verdicts
-from hand_written import careful_step, plain_step
-from memory import convzoo_worker
+from common import Ratio, Verdict, parser, pin, print_environment, print_medians, print_verdicts
+from hand_written import plain_step
+from memory import convzoo_worker, peak, peaks
 from sound_speed import batches
-from trainer_speed import NEVER, InTurns, sizes
+from trainer_speed import careful_rates
 
-from convzoo.core.random_states import seed_dropout
-from convzoo.devices import Devices
-from convzoo.experiment import Experiment, assemble, loaders, open_recipe
-from convzoo.loader import Loader
-from convzoo.trainer import Trainer
+from convzoo.experiment import assemble, open_recipe
 
 RECIPE = "mri_cnn3d"
-
-
-def trainer_rates(experiment: Experiment, rounds: int, steps: int) -> dict[str, list[float]]:
-    """Examples a second of the trainer and of the careful loop, a value a round."""
-    devices = Devices.open("cpu", "32")
-    config = dataclasses.replace(
-        experiment.recipe.train, steps=steps * (rounds + 1), epochs=None, evaluate_every=NEVER, checkpoint_every=None
-    )
-    train = loaders(experiment, devices)["train"]
-    hand_model = copy.deepcopy(experiment.model)
-    # As the trainer lays it out; the careful person has measured that, too.
-    hand_model.to(memory_format=devices.memory_format(hand_model))  # type: ignore[call-overload]
-    seed_dropout(hand_model, 1, 0)
-    opponents = {"careful": careful_step(hand_model, batches(experiment), False, config.optimizer == "adam", config.lr)}
-    turns = InTurns(steps, opponents, sizes(len(train.examples), config.batch_size))
-    few = Loader(experiment.splits.val[:2], experiment.encoder, 2)
-    with tempfile.TemporaryDirectory() as folder:
-        model = copy.deepcopy(experiment.model)
-        Trainer(model, experiment.task, config, devices, train, few, Path(folder), [turns]).fit()
-    return turns.rates
 
 
 def plain_worker(overrides: list[str], threads: int) -> None:
@@ -80,16 +53,6 @@ def plain_worker(overrides: list[str], threads: int) -> None:
         done += step()
 
 
-def peaks(overrides: list[str], threads: int, rounds: int) -> dict[str, list[float]]:
-    """Peak memory of fresh processes, in MB."""
-
-    def run(worker: str) -> float:
-        command = [sys.executable, str(Path(__file__).resolve()), "--worker", worker, "--threads", str(threads)]
-        return last_line([*command, *(["--set", *overrides] if overrides else [])], threads)["peak"]
-
-    return interleaved({name: lambda name=name: run(name) for name in ("convzoo", "plain")}, rounds, 0)
-
-
 def main() -> int:
     """Print the ratios; 0 where they are as wanted."""
     made = parser(str(__doc__).splitlines()[0], rounds=15, steps=6)
@@ -97,8 +60,6 @@ def main() -> int:
     made.add_argument("--worker", choices=("convzoo", "plain"), help=argparse.SUPPRESS)
     options = made.parse_args()
     if options.worker:
-        from memory import peak
-
         if options.worker == "convzoo":
             # A file that is there already: nothing is written for an opponent.
             convzoo_worker(RECIPE, options.set, options.threads, Path(__file__))
@@ -110,10 +71,15 @@ def main() -> int:
     pin(options.threads)
     torch.set_num_threads(options.threads)
     print_environment(options.threads)
-    rates = trainer_rates(assemble(open_recipe(RECIPE, options.set)), options.rounds, options.steps)
+    rates = careful_rates(
+        assemble(open_recipe(RECIPE, options.set)),
+        batches(assemble(open_recipe(RECIPE, options.set))),
+        options.rounds,
+        options.steps,
+    )
     print(f"{RECIPE}, medians of {options.rounds} rounds of {options.steps} steps")
     print_medians(rates, "examples/s")
-    memory = peaks(options.set, options.threads, options.memory_rounds)
+    memory = peaks(__file__, options.set, options.threads, options.memory_rounds)
     print_medians(memory, "peak MB")
     return print_verdicts(
         [

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from convzoo.core.errors import DataError
+from convzoo.core.files import is_file
 from convzoo.core.text import first_line
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au"})
@@ -63,7 +64,7 @@ class Audio:
                 if not files:
                     raise DataError(f"{value}: holds no sound ({', '.join(sorted(AUDIO_SUFFIXES))})")
                 found.extend(cls(path, source=str(path)) for path in files)
-            elif _is_file(Path(value)):
+            elif is_file(Path(value)):
                 found.append(cls(Path(value), source=str(value)))
             else:
                 raise DataError(f"{value}: no such sound file")
@@ -193,10 +194,3 @@ def _as_float(samples: np.ndarray) -> np.ndarray:
 
 def _reason(error: BaseException) -> str:
     return first_line(error).rpartition(": ")[2].rstrip(".")
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 
 from convzoo.core.errors import DataError
+from convzoo.core.files import is_file
 from convzoo.core.text import first_line
 
 ExampleType = TypeVar("ExampleType")
@@ -45,7 +46,7 @@ class Text:
             path = (
                 Path(value) if isinstance(value, Path) or (len(str(value)) < 1000 and "\n" not in str(value)) else None
             )
-            if path is not None and _is_file(path):
+            if path is not None and is_file(path):
                 lines = read_lines(path)
                 found.extend(
                     cls(line, source=f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()
@@ -96,7 +97,7 @@ class Image:
                 if not files:
                     raise DataError(f"{value}: holds no image ({', '.join(sorted(IMAGE_SUFFIXES))})")
                 found.extend(cls(path=path, source=str(path)) for path in files)
-            elif _is_file(Path(value)):
+            elif is_file(Path(value)):
                 found.append(cls(path=Path(value), source=str(value)))
             else:
                 raise DataError(f"{value}: no such image file")
@@ -169,10 +170,3 @@ def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     return lines[:-1] if lines and not lines[-1] else lines
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a text too long for a file name, or with a NUL byte
-        return False

@@ -87,6 +87,14 @@ def link(source: Path, target: Path) -> None:
     temporary.replace(target)
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; False for what can be no name: a text that is too long, or has a NUL byte."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def explain(error: OSError) -> str:
     """What an OSError means to a person."""
     if error.errno == errno.ENOSPC:

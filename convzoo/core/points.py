@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from convzoo.core.errors import DataError
+from convzoo.core.files import is_file
 from convzoo.core.text import first_line
 
 CLOUD_SUFFIXES = frozenset({".bin", ".ply", ".pcd", ".xyz", ".pts"})
@@ -168,7 +169,7 @@ class PointCloud:
                 if not files:
                     raise DataError(f"{value}: holds no point cloud ({', '.join(sorted(CLOUD_SUFFIXES))})")
                 found.extend(cls(path, source=str(path)) for path in files)
-            elif _is_file(Path(value)):
+            elif is_file(Path(value)):
                 if Path(value).suffix.lower() not in CLOUD_SUFFIXES:
                     raise DataError(f"{value}: is no point cloud; {', '.join(sorted(CLOUD_SUFFIXES))} can be read")
                 found.append(cls(Path(value), source=str(value)))
@@ -304,10 +305,3 @@ def _by_open3d(path: Path, announced: int | None) -> np.ndarray:
 
 
 _INTENSITIES = ("intensity", "intensities", "reflectance", "reflectivity", "remission")
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from convzoo.core.errors import DataError
+from convzoo.core.files import is_file
 
 PADDING, UNKNOWN, BEGIN, END = 0, 1, 2, 3
 """The first tokens of every vocabulary that a translator writes with."""
@@ -49,7 +50,7 @@ class Pair:
                 continue
             named = isinstance(value, Path) or (len(str(value)) < 1000 and "\n" not in str(value))
             path = Path(value) if named else None
-            if path is not None and _is_file(path):
+            if path is not None and is_file(path):
                 lines = read_text_lines(path)
                 found += [cls(line, source=f"{path}:{number}") for number, line in enumerate(lines, 1)]
             elif isinstance(value, Path):
@@ -113,10 +114,3 @@ def read_text_lines(path: Path, encoding: str = "utf-8") -> list[str]:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     return lines[:-1] if lines and not lines[-1] else lines
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a text too long for a file name, or with a NUL byte
-        return False

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from convzoo.core.errors import DataError
+from convzoo.core.files import is_file
 from convzoo.core.libraries import import_av
 from convzoo.core.text import first_line
 
@@ -99,7 +100,7 @@ class Video:
                 if not files:
                     raise DataError(f"{value}: holds no video ({', '.join(sorted(VIDEO_SUFFIXES))})")
                 found.extend(cls(path, source=str(path)) for path in files)
-            elif _is_file(Path(value)):
+            elif is_file(Path(value)):
                 found.append(cls(Path(value), source=str(value)))
             else:
                 raise DataError(f"{value}: no such video file")
@@ -328,10 +329,3 @@ def _is_film(shape: tuple[int, ...]) -> bool:
 def _reason(error: BaseException) -> str:
     line = first_line(error)
     return line.partition("] ")[2].partition(": '")[0] if line.startswith("[Errno") else line
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False

@@ -14,11 +14,6 @@ from convzoo.core.files import sha256_of
 from convzoo.core.volumes import Volume
 from convzoo.ops.splitting import carve_validation, folds, joined, splits_of
 
-SPLIT_NAMES = {
-    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val", "test": "test",
-    "testing": "test",
-}  # fmt: skip
-
 
 def patient_in(name: str) -> str | None:
     """The patient that a name in BIDS's manner tells (Gorgolewski et al. 2016, doi:10.1038/sdata.2016.44): `sub-07` of

@@ -12,6 +12,7 @@ from convzoo.core.examples import Splits
 from convzoo.core.files import sha256_of
 from convzoo.core.points import CLOUD_SUFFIXES, Objects, PointCloud
 from convzoo.core.reader import Reader
+from convzoo.ops.columns import SPLIT_NAMES
 from convzoo.ops.kitti_files import BOX
 from convzoo.ops.splitting import joined
 from convzoo.readers.tables import read_table
@@ -22,10 +23,6 @@ USUAL = {
     "group": ("drive", "group", "sequence", "scene"),
     "split": ("split", "set", "subset"),
 }
-SPLIT_NAMES = {
-    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val", "test": "test",
-    "testing": "test",
-}  # fmt: skip
 HEADING = f"path, class, {', '.join(BOX)}"
 
 

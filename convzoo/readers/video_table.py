@@ -9,6 +9,7 @@ from convzoo.core.examples import Splits
 from convzoo.core.files import sha256_of
 from convzoo.core.reader import Reader
 from convzoo.core.video import Video
+from convzoo.ops.columns import SPLIT_NAMES
 from convzoo.ops.splitting import carve_validation, splits_of
 from convzoo.readers.tables import SUFFIXES, read_table
 
@@ -18,10 +19,6 @@ USUAL = {
     "group": ("group", "person", "subject", "source", "scene"),
     "split": ("split", "set", "subset"),
 }
-SPLIT_NAMES = {
-    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val", "test": "test",
-    "testing": "test",
-}  # fmt: skip
 
 
 class VideoTable(Reader):

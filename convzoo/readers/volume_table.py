@@ -10,7 +10,8 @@ from convzoo.core.files import sha256_of
 from convzoo.core.reader import Reader
 from convzoo.core.volume_files import VOLUME_SUFFIXES, is_volume, volume_suffix
 from convzoo.core.volumes import Volume
-from convzoo.ops.volume_sets import SPLIT_NAMES, given_split, patient_in, split_volumes
+from convzoo.ops.columns import SPLIT_NAMES
+from convzoo.ops.volume_sets import given_split, patient_in, split_volumes
 from convzoo.readers.tables import SUFFIXES, Table, read_table
 
 _USUAL = {

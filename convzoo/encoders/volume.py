@@ -44,7 +44,7 @@ class VolumeEncoder(Encoder):
         contrast: the largest bend of the intensities, |log γ|
         noise: the largest deviation of added noise
         augment_probability: the part of volumes that is turned, scaled and shifted at all; below 1 where volumes are masks or
-            of few values: turning softens their edges, and a network that sees no sharp ones in training misjudges them
+            of few values: turning softens their edges, and a network that sees no sharp ones in training may misjudge them
     """
 
     example = Volume

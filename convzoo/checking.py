@@ -37,6 +37,8 @@ def check(source: str, overrides: Sequence[str], data: str | None) -> Iterator[s
     experiment = assemble(recipe)
     sizes = ", ".join(f"{name} {len(examples):,}" for name, examples in experiment.splits)
     yield f"data      {sizes}" + (f" ({experiment.splits.origin})" if experiment.splits.origin else "")
+    for note in experiment.splits.notes:
+        yield f"note      {note}"
     if experiment.encoder.advice():
         yield f"advice    {experiment.encoder.advice()}"
     split = loaders(experiment, devices)
@@ -106,7 +108,8 @@ def evaluate(folder: str, data: str | None, overrides: Sequence[str] = ()) -> di
     recipe = run.recipe
     part = recipe.data
     if data is not None:
-        chosen = reader_for(recipe.encoder, Path(data))
+        named = next((word.partition("=")[2] for word in overrides if word.startswith("data.name=")), None)
+        chosen = reader_for(recipe.encoder, Path(data), named)
         # Columns that the run's own data named are named alike here; how those were split is theirs.
         own = recipe.data.args if recipe.data.name == chosen["name"] else {}
         kept = {key: value for key, value in own.items() if key not in ("val", "test", "seed", "split")}

@@ -4,7 +4,7 @@ import math
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ from convzoo.devices import Devices
 from convzoo.listeners import CsvListener, LiveListener, PlainListener, TensorBoardListener
 from convzoo.loader import Loader
 from convzoo.recipe import Part, Recipe
-from convzoo.registry import entries
+from convzoo.registry import OWN_DATA, PARTS, entries
 from convzoo.runs import (
     Run,
     environment,
@@ -120,9 +120,11 @@ def open_recipe(
     """A checked recipe, with a person's own data in place of its own where `data` is given."""
     if data is None:
         return recipes.load(source, overrides)
-    # What is promised and published of the recipe's own data does not hold for other data.
+    chosen = next((text for key, _, text in (word.partition("=") for word in overrides) if key == "data.name"), None)
+    # What is said, promised and published of the recipe's own data does not hold for other data.
     replaced = {
-        "data": reader_for(recipes.load(source).encoder, Path(data)),
+        "about": "",
+        "data": reader_for(recipes.load(source).encoder, Path(data), chosen),
         "expect": {},
         "reference": [],
         "repeat": {},
@@ -285,7 +287,8 @@ def _run_once(
         start_folder(folder, recipe)
         files = experiment.splits.files
         where = f"{devices.device} {_device_name(devices.device)}".strip()
-        write_json(folder / "environment.json", environment(where, devices.precision, devices.world, files))
+        about = environment(where, devices.precision, devices.world, files, experiment.splits.notes)
+        write_json(folder / "environment.json", about)
         if experiment.splits.origin:
             _write_split(folder / "split.csv", experiment.splits)
         save_state(folder / "encoder", experiment.encoder.state())
@@ -294,8 +297,9 @@ def _run_once(
         TensorBoardListener(folder),
         *listeners(experiment.task.best_by),
     ]
-    if devices.is_main and listeners is not _no_listeners and experiment.encoder.advice():
-        print(experiment.encoder.advice(), file=sys.stderr, flush=True)
+    if devices.is_main and listeners is not _no_listeners:
+        for line in filter(None, (*experiment.splits.notes, experiment.encoder.advice())):
+            print(line, file=sys.stderr, flush=True)
     checkpoints = folder / "checkpoints"
     trainer = Trainer(
         experiment.model, experiment.task, recipe.train, devices, split["train"], split["val"], checkpoints, heard
@@ -424,21 +428,47 @@ def _write_split(path: Path, splits: Splits) -> None:
     )
 
 
-def reader_for(encoder: Part, path: Path) -> dict[str, Any]:
-    """The `data` part that reads a person's own path for an encoder's type of example."""
+def reader_for(encoder: Part, path: Path, name: str | None = None) -> dict[str, Any]:
+    """The `data` part that reads a person's own path for an encoder's type of example.
+
+    Args:
+        encoder: of the recipe
+        path: of the person's file or folder
+        name: the reader that the person chose with `data.name=…`; None: the one that recognises the path
+
+    Raises:
+        DataError: there is no such path, no reader recognises it, or several do.
+    """
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
-    wanted = load_class("encoder", encoder.name).example
+    if name is not None:
+        return {"name": name, "path": str(path.resolve())}
     formats = []
-    for name in entries("data"):
-        reader = load_class("data", name)
-        if not issubclass(reader.example, wanted):
-            continue
-        if reader.recognises(path):
-            return {"name": name, "path": str(path.resolve())}
-        if reader.formats:
-            formats.append(reader.formats)
+    for row in _readers(encoder):
+        readers = {name: load_class("data", name) for name in row}
+        found = [name for name, reader in readers.items() if reader.recognises(path)]
+        if len(found) > 1:
+            both = " and ".join(f"{name} ({readers[name].formats})" for name in found)
+            raise DataError(f"{path}: can be read by {both}; choose one: data.name={found[0]}")
+        if found:
+            return {"name": found[0], "path": str(path.resolve())}
+        formats += [reader.formats for reader in readers.values() if reader.formats]
     raise DataError(f"{path}: is none of the formats that this recipe reads: {'; '.join(formats)}")
+
+
+def _readers(encoder: Part) -> Iterator[tuple[str, ...]]:
+    """The readers that may read a person's data for an encoder, in the order in which they are asked.
+
+    An encoder of one's own is served like the one of ours whose examples it takes. Readers of installed packages come last.
+    """
+    wanted = load_class("encoder", encoder.name).example
+    ours = encoder.name if encoder.name in OWN_DATA else next(
+        (name for name in OWN_DATA if issubclass(load_class("encoder", name).example, wanted)), None
+    )  # fmt: skip
+    if ours is not None:
+        yield from OWN_DATA[str(ours)]
+    others = [name for name in entries("data") if name not in PARTS["data"]]
+    yield tuple(name for name in others if issubclass(load_class("data", name).example, wanted))
 
 
 def _over_seeds(recipe: Recipe, seeds: int) -> Recipe:

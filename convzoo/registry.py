@@ -11,7 +11,8 @@ PARTS: dict[str, dict[str, str]] = {
         "sensors": "convzoo.generated.sensors:Sensors",
         "text_table": "convzoo.readers.text_table:TextTable",
         "idx": "convzoo.readers.idx:Idx",
-        "image_folder": "convzoo.readers.image_folder:ImageFolder",
+        "image_table": "convzoo.readers.own_images:ImageTable",
+        "image_folder": "convzoo.readers.own_images:ImageFolder",
         "fer2013": "convzoo.readers.fer2013:Fer2013",
         "polarity": "convzoo.readers.polarity:Polarity",
         "sst": "convzoo.readers.sst:StanfordSentiment",
@@ -30,19 +31,19 @@ PARTS: dict[str, dict[str, str]] = {
         "lightgcn_text": "convzoo.readers.lightgcn_text:LightGCNText",
         "spoken": "convzoo.generated.spoken:Spoken",
         "fsdd": "convzoo.readers.fsdd:Fsdd",
-        "audio_table": "convzoo.readers.audio_table:AudioTable",
-        "audio_folder": "convzoo.readers.audio_folder:AudioFolder",
+        "audio_table": "convzoo.readers.own_sounds:AudioTable",
+        "audio_folder": "convzoo.readers.own_sounds:AudioFolder",
         "phantoms": "convzoo.generated.phantoms:Phantoms",
         "decathlon": "convzoo.readers.decathlon:Decathlon",
-        "volume_table": "convzoo.readers.volume_table:VolumeTable",
-        "volume_folder": "convzoo.readers.volume_folder:VolumeFolder",
+        "volume_table": "convzoo.readers.own_volumes:VolumeTable",
+        "volume_folder": "convzoo.readers.own_volumes:VolumeFolder",
         "medmnist3d": "convzoo.readers.medmnist3d:MedMNIST3D",
         "motions": "convzoo.generated.motions:Motions",
         "weizmann": "convzoo.readers.weizmann:Weizmann",
         "ucf101": "convzoo.readers.ucf101:Ucf101",
         "hmdb51": "convzoo.readers.hmdb51:Hmdb51",
-        "video_table": "convzoo.readers.video_table:VideoTable",
-        "video_folder": "convzoo.readers.video_folder:VideoFolder",
+        "video_table": "convzoo.readers.own_videos:VideoTable",
+        "video_folder": "convzoo.readers.own_videos:VideoFolder",
         "streets": "convzoo.generated.streets:Streets",
         "kitti": "convzoo.readers.kitti:Kitti",
         "cloud_table": "convzoo.readers.cloud_table:CloudTable",
@@ -122,6 +123,22 @@ PARTS: dict[str, dict[str, str]] = {
         "cluster_boxes": "convzoo.baselines.points:ClusterBoxes",
     },
 }
+
+OWN_DATA: dict[str, tuple[tuple[str, ...], ...]] = {
+    "text": (("text_table",),),
+    "parallel_text": (("parallel_text",),),
+    "image": (("fer2013", "idx"), ("image_table", "image_folder")),
+    "series": (("series_table",),),
+    "audio": (("fsdd",), ("audio_table", "audio_folder")),
+    "graph": (("planetoid", "graph_table"),),
+    "interactions": (("lightgcn_text", "interactions"),),
+    "volume": (("medmnist3d", "decathlon"), ("volume_table", "volume_folder")),
+    "segmentation": (("decathlon",), ("volume_table",)),
+    "video": (("weizmann", "ucf101", "hmdb51"), ("video_table", "video_folder")),
+    "points": (("kitti", "cloud_table"),),
+}
+"""Who reads `--data PATH` for an encoder. The readers of the first row are asked first: the layouts of benchmarks, which the
+general readers of folders and tables would take too. Where two of one row recognise the same path, the person has to choose."""
 
 KINDS = tuple(PARTS)
 

@@ -263,7 +263,9 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     write_text(path, text.getvalue())
 
 
-def environment(device: str, precision: str, world: int, files: Mapping[str, Any]) -> dict[str, Any]:
+def environment(
+    device: str, precision: str, world: int, files: Mapping[str, Any], notes: Sequence[str] = ()
+) -> dict[str, Any]:
     """Versions, device, git state and the hashes of the data: what a result depends on besides the recipe."""
     packages = ("torch", "numpy", "scikit-learn", "tokenizers", "safetensors")
     return {
@@ -277,6 +279,7 @@ def environment(device: str, precision: str, world: int, files: Mapping[str, Any
         "threads": torch.get_num_threads(),
         "git": _git(),
         "data": dict(files),
+        "notes": list(notes),
         "command": sys.argv,
     }
 

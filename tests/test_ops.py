@@ -12,7 +12,7 @@ from convzoo.core.errors import DataError
 from convzoo.core.examples import Splits, Text
 from convzoo.core.randomness import Draws, permutation
 from convzoo.ops import augment
-from convzoo.ops.splitting import carve_validation, folds, hold_out, joined, split_by_group, splits_of
+from convzoo.reading.splitting import carve_validation, folds, hold_out, joined, made_here, split_by_group
 
 
 def images(count: int = 3, channels: int = 2, height: int = 8, width: int = 12) -> torch.Tensor:
@@ -226,9 +226,9 @@ def test_one_group_cannot_be_split():
         split_by_group(["a"] * 10 + ["b"] * 10, [0] * 20, 0.2, 0.2, 0)
 
 
-def test_splits_of_writes_down_how_the_split_was_made():
+def test_made_here_writes_down_how_the_split_was_made():
     examples = [Text(str(index), "ab"[index % 2]) for index in range(40)]
-    splits = splits_of(examples, 0.2, 0.2, 7)
+    splits = made_here(examples, 0.2, 0.2, 7)
     assert "seed 7" in splits.origin
     texts = [example.text for _, part in splits for example in part]
     assert sorted(texts) == sorted(example.text for example in examples)

@@ -19,7 +19,7 @@ from convzoo.generated.faces import Faces
 from convzoo.generated.reviews import Reviews
 from convzoo.readers.fer2013 import EMOTIONS, Fer2013
 from convzoo.readers.idx import Idx, read_idx
-from convzoo.readers.image_folder import ImageFolder
+from convzoo.readers.own_images import ImageFolder
 from convzoo.readers.polarity import Polarity
 from convzoo.readers.sst import StanfordSentiment
 from convzoo.readers.text_table import TextTable
@@ -214,7 +214,7 @@ def test_an_absent_table_is_refused(tmp_path):
 
 
 def image_files(folder: Path, classes=("cat", "dog"), count: int = 8, side: int = 12) -> Path:
-    random = np.random.default_rng(len(folder.name))
+    random = np.random.default_rng(list(folder.name.encode()))
     for name in classes:
         (folder / name).mkdir(parents=True, exist_ok=True)
         for index in range(count):
@@ -261,7 +261,7 @@ def test_a_missing_validation_folder_is_carved_out_of_training(tmp_path):
 
 def test_wrong_folders_are_refused(tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="no folder of images"):
+    with pytest.raises(DataError, match="no folder with images"):
         ImageFolder(str(tmp_path / "empty")).read()
     with pytest.raises(DataError, match="no such folder"):
         ImageFolder(str(tmp_path / "none")).read()

@@ -24,10 +24,10 @@ from convzoo.metrics.nab import PROFILES, NabMeter, nab_scores
 from convzoo.models.autoencoder_cnn1d import AutoencoderCNN1d
 from convzoo.models.tcn1d import TCN1d
 from convzoo.ops.pieces import in_pieces
-from convzoo.ops.series_tables import read_series, read_time
 from convzoo.readers.nab import Nab
 from convzoo.readers.series_table import SeriesTable
 from convzoo.readers.skab import Skab
+from convzoo.reading.series_files import read_series, read_time
 from convzoo.tasks.anomaly_detection import AnomalyDetection, causal_mean
 
 

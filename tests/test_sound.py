@@ -33,10 +33,8 @@ from convzoo.generated.spoken import WORDS, Spoken
 from convzoo.models.separable_cnn1d import SeparableCNN1d
 from convzoo.models.waveform_cnn1d import WaveformCNN1d
 from convzoo.ops import sound
-from convzoo.ops.word_folders import words_in
-from convzoo.readers.audio_folder import AudioFolder
-from convzoo.readers.audio_table import AudioTable
 from convzoo.readers.fsdd import Fsdd
+from convzoo.readers.own_sounds import AudioFolder, AudioTable
 from convzoo.report import sounds
 from convzoo.report.pictures import explain_first_layer, picture
 from convzoo.runs import load_state, save_state
@@ -595,7 +593,7 @@ def test_the_archive_of_speech_commands_is_unpacked_once(tmp_path: Path, monkeyp
     with tarfile.open(tmp_path / "speech_commands_v0.02.tar.gz", "w:gz") as archive:
         archive.add(folder, ".")
     monkeypatch.setenv("CONVZOO_DATA", str(tmp_path / "cache"))
-    monkeypatch.setattr("convzoo.readers.audio_folder.benchmark_folder", lambda *_: (tmp_path, {"x": {"sha256": "0"}}))
+    monkeypatch.setattr("convzoo.readers.own_sounds.benchmark_folder", lambda *_: (tmp_path, {"x": {"sha256": "0"}}))
     splits = AudioFolder().read()
     assert [len(part) for _, part in splits] == [16, 4, 4] and splits.files == {"x": {"sha256": "0"}}
     (tmp_path / "speech_commands_v0.02.tar.gz").unlink()
@@ -810,7 +808,7 @@ def test_wrong_folders_of_words(cli, tmp_path: Path) -> None:
 def test_words_in_hidden_folders_are_none(tmp_path: Path) -> None:
     folder = word_folder(tmp_path / "words")
     (folder / ".trash").mkdir()
-    assert {e.label for e in words_in(folder)} == {"down", "up"}
+    assert {e.label for e in AudioFolder(str(folder)).parts()["all"]} == {"down", "up"}
 
 
 # Opponents

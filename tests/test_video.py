@@ -35,12 +35,10 @@ from convzoo.metrics.clips import ClipMeter
 from convzoo.models.c3d import C3D
 from convzoo.models.r3d import R3D
 from convzoo.ops import clips
-from convzoo.ops.video_folders import actions_in, group_in
 from convzoo.readers import hmdb51, ucf101
 from convzoo.readers.hmdb51 import Hmdb51
+from convzoo.readers.own_videos import VideoFolder, VideoTable, group_in
 from convzoo.readers.ucf101 import Ucf101
-from convzoo.readers.video_folder import VideoFolder
-from convzoo.readers.video_table import VideoTable
 from convzoo.readers.weizmann import Weizmann
 from convzoo.report import videos
 from convzoo.report.pictures import explain_first_layer, picture
@@ -760,7 +758,7 @@ def test_a_folder_of_actions_is_split_by_group(tmp_path: Path) -> None:
         VideoFolder(str(folder), actions=["left", "rigth"]).read()
     (folder / "still").mkdir()
     with pytest.raises(DataError, match="action 'still' has no video"):
-        actions_in(folder)
+        VideoFolder(str(folder)).parts()
 
 
 def test_a_folder_with_train_and_test_is_taken_as_it_is(tmp_path: Path) -> None:

@@ -47,8 +47,7 @@ from convzoo.ops import augment3d
 from convzoo.ops import volumes as ops
 from convzoo.readers.decathlon import Decathlon
 from convzoo.readers.medmnist3d import MedMNIST3D
-from convzoo.readers.volume_folder import VolumeFolder
-from convzoo.readers.volume_table import VolumeTable
+from convzoo.readers.own_volumes import VolumeFolder, VolumeTable
 from convzoo.report.pictures import explain_first_layer, picture
 from convzoo.report.volumes import planes
 from convzoo.tasks.classification import Classification

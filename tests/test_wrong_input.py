@@ -455,7 +455,7 @@ def test_wrong_folders_of_images(cli, tiny, pictures, tmp_path):
     for file in (pictures / "dog").iterdir():
         file.unlink()
     (pictures / "dog").rmdir()
-    refused(emotion(cli, tiny, pictures), 3, "1 class (cat)")
+    refused(emotion(cli, tiny, pictures), 3, "holds one class, 'cat'")
     (pictures / "dog").mkdir()
     (pictures / "dog" / "1.png").write_bytes((pictures / "cat" / "1.png").read_bytes())
     refused(emotion(cli, tiny, pictures), 3, "class 'dog' has 1 example;")

@@ -36,6 +36,7 @@ Padding = Literal["valid", "same", "causal", "full"]
 PoolingKind = Literal["max", "average", "attention", "k_max", "log_sum_exp"]
 Kernels = Literal["full", "factorised", "acs"]
 Initialisation = Literal["torch", "keras"]
+Copies = Literal["refuse", "drop", "keep"]
 
 
 def is_from_data(annotation: Any) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 
 from convzoo.core.errors import DataError
 from convzoo.core.files import is_file
+from convzoo.core.folders import with_suffix
 from convzoo.core.text import first_line
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au"})
@@ -123,12 +124,8 @@ def read_sound(path: Path) -> tuple[np.ndarray, int]:
 
 
 def sound_files(folder: Path) -> list[Path]:
-    """The sound files below a folder, in the order of their names; hidden ones (macOS writes `._name`) are left out."""
-    return [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
-    ]
+    """The sound files below a folder, in the order of their names."""
+    return with_suffix(folder, AUDIO_SUFFIXES)
 
 
 def _opened(path: Path) -> Any:

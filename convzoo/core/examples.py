@@ -9,6 +9,8 @@ import numpy as np
 
 from convzoo.core.errors import DataError
 from convzoo.core.files import is_file
+from convzoo.core.folders import with_suffix
+from convzoo.core.lines import read_lines
 from convzoo.core.text import first_line
 
 ExampleType = TypeVar("ExampleType")
@@ -93,7 +95,7 @@ class Image:
                     )
                 found.append(cls(pixels=value[..., 0] if coloured and value.shape[2] == 1 else value))
             elif Path(value).is_dir():
-                files = [path for path in sorted(Path(value).rglob("*")) if path.suffix.lower() in IMAGE_SUFFIXES]
+                files = with_suffix(Path(value), IMAGE_SUFFIXES)
                 if not files:
                     raise DataError(f"{value}: holds no image ({', '.join(sorted(IMAGE_SUFFIXES))})")
                 found.extend(cls(path=path, source=str(path)) for path in files)
@@ -142,6 +144,7 @@ class Splits(Generic[ExampleType]):
         ceiling: for generated data, the best score that any method can reach, by name of the score (`test/accuracy`).
         origin: how the split came about, in words: it is written into the run.
         files: the files that were read, with sha256 where known: they are written into the run.
+        notes: what a person should know of the data, a sentence each: files and columns that were left out, copies.
     """
 
     train: Sequence[ExampleType]
@@ -150,23 +153,7 @@ class Splits(Generic[ExampleType]):
     ceiling: Mapping[str, float] = field(default_factory=dict)
     origin: str = ""
     files: Mapping[str, Any] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
     def __iter__(self) -> Any:
         return iter((("train", self.train), ("val", self.val), ("test", self.test)))
-
-
-def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
-    """The lines of a text file, split at \\n (and \\r\\n) only: some data sets hold other line separators inside a line.
-
-    Raises:
-        DataError: the file is absent or is not text in that encoding.
-    """
-    try:
-        text = path.read_bytes().decode(encoding)
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise DataError(f"{path}:{line}: is not {encoding} text (byte {error.object[error.start]:#04x})") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    lines = [line.removesuffix("\r") for line in text.split("\n")]
-    return lines[:-1] if lines and not lines[-1] else lines

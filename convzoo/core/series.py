@@ -23,6 +23,8 @@ class TableFormat:
         order: rows whose times fall: refuse them, sort all rows by time, or keep them as they are
         duplicates: several rows of one time: refuse them, keep the first, the last, or all
         gap: a time step so many times longer than usual begins a new stretch; None: none does
+        separator: between the cells of a CSV file; None: found
+        encoding: of a text file; None: found
     """
 
     time: str | None = None
@@ -33,6 +35,8 @@ class TableFormat:
     order: Literal["refuse", "sort", "keep"] = "refuse"
     duplicates: Literal["refuse", "first", "last", "keep"] = "refuse"
     gap: float | None = None
+    separator: str | None = None
+    encoding: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ import numpy as np
 
 from convzoo.core.errors import DataError
 from convzoo.core.files import is_file
+from convzoo.core.lines import read_lines
 
 PADDING, UNKNOWN, BEGIN, END = 0, 1, 2, 3
 """The first tokens of every vocabulary that a translator writes with."""
@@ -51,7 +52,7 @@ class Pair:
             named = isinstance(value, Path) or (len(str(value)) < 1000 and "\n" not in str(value))
             path = Path(value) if named else None
             if path is not None and is_file(path):
-                lines = read_text_lines(path)
+                lines = read_lines(path)
                 found += [cls(line, source=f"{path}:{number}") for number, line in enumerate(lines, 1)]
             elif isinstance(value, Path):
                 raise DataError(f"{value}: no such file")
@@ -84,33 +85,3 @@ class Translations:
 
     def __len__(self) -> int:
         return len(self.texts)
-
-
-def read_text_lines(path: Path, encoding: str = "utf-8") -> list[str]:
-    """The lines of a text file, which may be compressed by gzip, split at \\n and \\r\\n only.
-
-    Raises:
-        DataError: the file is absent, damaged, or is not text in that encoding.
-    """
-    import gzip
-    import zlib
-
-    try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
-        text = content.decode(encoding).removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise DataError(
-            f"{path}:{line}: is not {encoding} text (byte {error.object[error.start]:#04x}); say data.encoding=latin-1, "
-            "or whatever it is"
-        ) from None
-    except LookupError:
-        raise DataError(f"data.encoding: there is no encoding {encoding!r}; utf-8 and latin-1 are usual") from None
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: is no whole gzip file ({error})") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    lines = [line.removesuffix("\r") for line in text.split("\n")]
-    return lines[:-1] if lines and not lines[-1] else lines

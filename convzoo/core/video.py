@@ -9,6 +9,7 @@ import numpy as np
 
 from convzoo.core.errors import DataError
 from convzoo.core.files import is_file
+from convzoo.core.folders import with_suffix
 from convzoo.core.libraries import import_av
 from convzoo.core.text import first_line
 
@@ -214,12 +215,8 @@ def read_film(path: Path) -> Film:
 
 
 def video_files(folder: Path) -> list[Path]:
-    """The video files below a folder, in the order of their names; hidden ones (macOS writes `._name`) are left out."""
-    return [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".") and path.is_file()
-    ]
+    """The video files below a folder, in the order of their names."""
+    return with_suffix(folder, VIDEO_SUFFIXES)
 
 
 def _decode(path: Path, film: Film, numbers: list[int], picture: Callable[[Any], np.ndarray]) -> list[np.ndarray]:

@@ -18,6 +18,7 @@ import numpy as np
 
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.files import atomic_write
+from convzoo.core.folders import visible
 from convzoo.core.text import first_line
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
@@ -212,9 +213,7 @@ def volume_files(folder: Path) -> list[Path]:
     if is_series(folder):
         return [folder]
     found: list[Path] = []
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
+    for path in visible(folder):
         if path.is_dir():
             found += volume_files(path)
         elif volume_suffix(path):

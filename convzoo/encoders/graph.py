@@ -14,8 +14,8 @@ from convzoo.core.arguments import Positive
 from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError
-from convzoo.core.examples import read_lines
 from convzoo.core.graphs import Graph, Node, Nodes
+from convzoo.core.lines import read_lines
 from convzoo.core.randomness import Draws
 from convzoo.core.text import nearest
 from convzoo.encoders.labels import UNLABELLED, Labels

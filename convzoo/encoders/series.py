@@ -17,7 +17,8 @@ from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.randomness import Draws
 from convzoo.core.series import Series, Stretch, TableFormat, Windows
 from convzoo.core.text import did_you_mean
-from convzoo.ops.series_tables import AS_IT_LOOKS, NONE, SUFFIXES, TIME_COLUMNS, between_gaps, is_number, read_series
+from convzoo.reading.series_files import AS_IT_LOOKS, NONE, TIME_COLUMNS, between_gaps, is_number, read_series
+from convzoo.reading.tables import SUFFIXES, tables_below
 
 WILD = 1e6
 """Standardised values are never larger, such as those of a sensor that writes -3.4e38 for nothing."""
@@ -210,11 +211,7 @@ class SeriesEncoder(Encoder):
                 found += Stretch.from_inputs([Series("array", array, self.channels)])
             elif isinstance(value, str | Path):
                 path = Path(value)
-                files = (
-                    sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
-                    if path.is_dir()
-                    else [path]
-                )
+                files = tables_below(path) if path.is_dir() else [path]
                 if not files:
                     raise DataError(f"{path}: holds no table ({', '.join(SUFFIXES)})")
                 # Named as the reader names them, so that a machine that training saw has its own scale and threshold.

@@ -25,7 +25,7 @@ from convzoo.core.reader import Reader
 from convzoo.core.video import Video
 from convzoo.datasets.download import cache_folder
 from convzoo.datasets.made import make_once
-from convzoo.ops.video_folders import actions_in
+from convzoo.readers.own_videos import VideoFolder
 
 VERSION = 1
 """Of the renderer: raised with every change of what it draws, so that videos of an older one are made anew."""
@@ -97,9 +97,9 @@ class Motions(Reader):
             part: [
                 # A scene is seen in all actions, where UCF101's groups belong to one.
                 replace(example, group=f"{part} {example.source.rpartition('_g')[2].partition('_c')[0]}")
-                for example in actions_in(folder / part, folder)
+                for example in examples
             ]
-            for part in self.sizes
+            for part, examples in VideoFolder(str(folder)).parts().items()
         }
         ceiling = {"test/accuracy": about["truly_shown"]["test"]}
         files = {f"generated/{folder.name}": {"sha256": about["sha256"], "bytes": about["bytes"]}}

@@ -27,7 +27,7 @@ from convzoo.core.files import read_json
 from convzoo.core.reader import Reader
 from convzoo.datasets.download import cache_folder
 from convzoo.datasets.made import make_once
-from convzoo.ops.word_folders import listed, words_in
+from convzoo.readers.own_sounds import AudioFolder
 
 VERSION = 1
 """Of the synthesiser: raised with every change of what it says, so that recordings of an older one are made anew."""
@@ -107,8 +107,7 @@ class Spoken(Reader):
         folder = cache_folder() / "generated" / f"spoken-{name}"
         make_once(folder, _is_whole, lambda temporary: _write_all(temporary, self), "recordings")
         about = read_json(folder / "spoken.json")
-        examples = words_in(folder)
-        parts = listed(folder, examples) or {}
+        parts = AudioFolder(str(folder)).parts()
         ceiling = {"test/accuracy": about["truly_said"]["test"]}
         files = {f"generated/{folder.name}": {"sha256": about["sha256"], "bytes": about["bytes"]}}
         return Splits(parts["train"], parts["val"], parts["test"], ceiling=ceiling, files=files)

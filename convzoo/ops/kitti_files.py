@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from convzoo.core.errors import DataError
-from convzoo.core.examples import read_lines
 from convzoo.core.files import write_text
+from convzoo.core.lines import read_lines
 from convzoo.core.points import DONT_CARE, IMAGE_SIZE, Calibration, Objects, PointCloud
 from convzoo.core.text import first_line
 

@@ -12,8 +12,9 @@ from convzoo.core.reader import Reader
 from convzoo.core.text import did_you_mean
 from convzoo.core.volume_files import volume_files, volume_stem
 from convzoo.core.volumes import Volume
-from convzoo.ops.volume_sets import given_split, patient_in, split_volumes
-from convzoo.readers.benchmark import benchmark_folder
+from convzoo.readers.own_volumes import content_of, patient_in
+from convzoo.reading.benchmark import benchmark_folder
+from convzoo.reading.splitting import as_given, made_here
 
 _CHANNEL = re.compile(r"_(\d{4})$")
 
@@ -83,8 +84,8 @@ class Decathlon(Reader):
         if listing is not None and not files:
             files = {str(listing): {"sha256": sha256_of(listing)}}
         if parts.get("test"):
-            return given_split(str(found), parts, self.val, self.seed, files)
-        return split_volumes(parts["train"], self.val, self.test, self.seed, files, self.fold, self.folds)
+            return as_given(str(found), parts, self.val, self.seed, files, content_of)
+        return made_here(parts["train"], self.val, self.test, self.seed, files, content_of, self.fold, self.folds)
 
     def _folder(self) -> tuple[Path, dict[str, Any]]:
         if self.path is None:

@@ -11,7 +11,7 @@ import numpy as np
 from convzoo.core.errors import DataError
 from convzoo.core.examples import Image, Splits
 from convzoo.core.reader import Reader
-from convzoo.readers.benchmark import benchmark_folder
+from convzoo.reading.benchmark import benchmark_folder
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 _PARTS = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}

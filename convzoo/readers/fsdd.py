@@ -10,8 +10,8 @@ from convzoo.core.errors import DataError
 from convzoo.core.examples import Splits
 from convzoo.core.reader import Reader
 from convzoo.core.text import did_you_mean
-from convzoo.ops.splitting import hold_out
-from convzoo.readers.benchmark import benchmark_folder
+from convzoo.reading.benchmark import benchmark_folder
+from convzoo.reading.splitting import hold_out
 
 NAME = re.compile(r"([0-9])_([^_]+)_([0-9]+)\.wav")
 OFFICIAL_TEST_TAKES = 5

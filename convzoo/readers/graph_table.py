@@ -15,9 +15,9 @@ from convzoo.core.files import sha256_of
 from convzoo.core.graphs import Graph, Node, Nodes, make_edges
 from convzoo.core.reader import Reader
 from convzoo.core.text import first_line, nearest
-from convzoo.ops.columns import SPLIT_NAMES
-from convzoo.ops.splitting import NAMES, split_by_group
-from convzoo.readers.tables import SUFFIXES, Table, read_table
+from convzoo.reading.columns import SPLIT_NAMES
+from convzoo.reading.splitting import NAMES, split_by_group
+from convzoo.reading.tables import SUFFIXES, Table, read_table
 
 ID = ("id", "node", "node_id", "name")
 LABEL = ("label", "class", "category", "target", "community", "department")

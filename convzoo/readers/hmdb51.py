@@ -6,11 +6,12 @@ from typing import ClassVar, Literal
 
 from convzoo.core.arguments import Count, Fraction
 from convzoo.core.errors import DataError
-from convzoo.core.examples import Splits, read_lines
+from convzoo.core.examples import Splits
+from convzoo.core.lines import read_lines
 from convzoo.core.reader import Reader
 from convzoo.core.video import Video
-from convzoo.readers.benchmark import benchmark_folder
 from convzoo.readers.listed_videos import Listed, listed_splits
+from convzoo.reading.benchmark import benchmark_folder
 
 LISTS = "testTrainMulti_7030_splits"
 PARTS = {"1": "train", "2": "test", "0": None}

@@ -12,7 +12,7 @@ from convzoo.core.arguments import Positive
 from convzoo.core.errors import DataError
 from convzoo.core.examples import Image, Splits
 from convzoo.core.reader import Reader
-from convzoo.readers.benchmark import benchmark_folder
+from convzoo.reading.benchmark import benchmark_folder
 
 _FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),

@@ -12,7 +12,7 @@ from convzoo.core.files import sha256_of
 from convzoo.core.interactions import Catalogue, Rows, User
 from convzoo.core.reader import Reader
 from convzoo.ops.holding_out import hold_out_items, users_of
-from convzoo.readers.tables import SUFFIXES, Table, read_table
+from convzoo.reading.tables import Table, is_table, read_table
 
 USER = ("user", "user_id", "userid", "customer", "customer_id", "reader", "session", "session_id")
 ITEM = (
@@ -92,7 +92,7 @@ class InteractionTable(Reader):
         """A table by its ending, MovieLens' files by their names."""
         if path.is_dir():
             return any((path / name).is_file() for name in ("u.data", "ratings.dat", "ratings.csv", "interactions.csv"))
-        return path.suffix.lower() in SUFFIXES or path.name in ("u.data", "ratings.dat")
+        return is_table(path) or path.name in ("u.data", "ratings.dat")
 
     def read(self) -> Splits:
         """Read the table and split it.

@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import numpy as np
-
 from convzoo.core.arguments import Count, Fraction
 from convzoo.core.errors import DataError
 from convzoo.core.examples import Splits
 from convzoo.core.points import PointCloud
 from convzoo.core.reader import Reader
 from convzoo.ops.kitti_files import SPLITS, frames_of, lists_of, read_frames
-from convzoo.readers.benchmark import benchmark_folder
+from convzoo.reading.benchmark import benchmark_folder
+from convzoo.reading.splitting import in_order
 
 
 class Kitti(Reader):
@@ -121,33 +120,12 @@ class Kitti(Reader):
         return parts, origin
 
     def _split(self, names: Sequence[str]) -> tuple[dict[str, list[str]], str]:
-        if not 0 < self.val + self.test < 1 or min(self.val, self.test) <= 0:
-            raise DataError(f"val={self.val} and test={self.test} should each be above 0 and leave a part for training")
-        if len(names) < 3:
-            raise DataError(
-                f"{len(names)} labelled frames are too few to split into train, val and test: at least 3 are needed"
-            )
-        drives: dict[str, list[str]] = {}
-        for name in names:
-            drives.setdefault(name.rpartition("_")[0], []).append(name)
-        if len(drives) >= 3:
-            order = [sorted(drives)[at] for at in np.random.default_rng(self.seed).permutation(len(drives))]
-            dealt = [name for drive in order for name in drives[drive]]
-            ends = np.cumsum([len(drives[drive]) for drive in order])
-            first = _nearest(ends[:-2], len(names) * (1 - self.val - self.test))
-            second = _nearest(ends[:-1][ends[:-1] > first], len(names) * (1 - self.test))
-            how = f"by drive, seed {self.seed}"
-        else:
-            dealt = list(names)
-            first = min(max(1, round(len(names) * (1 - self.val - self.test))), len(names) - 2)
-            second = min(max(first + 1, round(len(names) * (1 - self.test))), len(names) - 1)
-            how = "in the order of their names, since neighbours are alike"
-        parts = {"train": dealt[:first], "val": dealt[first:second], "test": dealt[second:]}
-        return parts, f"made here: {how}, val {self.val:g}, test {self.test:g}"
-
-
-def _nearest(values: np.ndarray, wanted: float) -> int:
-    return int(values[np.abs(values - wanted).argmin()])
+        drives = [name.rpartition("_")[0] for name in names]
+        groups = drives if len(set(drives)) >= 3 else [None] * len(names)
+        homes, origin = in_order(groups, names, self.val, self.test, self.seed)
+        return {
+            part: [name for name, home in zip(names, homes, strict=True) if home == part] for part in SPLITS
+        }, origin
 
 
 def _without_end(names: Sequence[str], part: float) -> tuple[list[str], list[str]]:

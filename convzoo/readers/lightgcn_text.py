@@ -7,12 +7,13 @@ import numpy as np
 
 from convzoo.core.arguments import Count, Fraction
 from convzoo.core.errors import DataError
-from convzoo.core.examples import Splits, read_lines
+from convzoo.core.examples import Splits
 from convzoo.core.files import sha256_of
 from convzoo.core.interactions import Catalogue, Rows, User
+from convzoo.core.lines import read_lines
 from convzoo.core.reader import Reader
 from convzoo.ops.holding_out import hold_out_items, users_of
-from convzoo.readers.benchmark import benchmark_folder
+from convzoo.reading.benchmark import benchmark_folder
 
 
 class LightGCNText(Reader):

@@ -9,7 +9,7 @@ from typing import Any
 from convzoo.core.errors import DataError
 from convzoo.core.examples import Splits
 from convzoo.core.video import VIDEO_SUFFIXES, Video
-from convzoo.ops.splitting import carve_validation
+from convzoo.reading.splitting import carve_validation
 
 
 @dataclass(frozen=True)

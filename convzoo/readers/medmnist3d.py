@@ -13,7 +13,7 @@ from convzoo.core.files import sha256_of
 from convzoo.core.reader import Reader
 from convzoo.core.text import first_line
 from convzoo.core.volumes import Volume
-from convzoo.readers.benchmark import benchmark_folder
+from convzoo.reading.benchmark import benchmark_folder
 
 CLASSES = {
     "organmnist3d": (

@@ -5,9 +5,10 @@ from typing import Literal
 
 from convzoo.core.errors import DataError
 from convzoo.core.examples import Splits
+from convzoo.core.lines import read_lines
 from convzoo.core.reader import Reader
-from convzoo.core.translation import Pair, read_text_lines
-from convzoo.readers.benchmark import benchmark_folder
+from convzoo.core.translation import Pair
+from convzoo.reading.benchmark import benchmark_folder
 
 FILES = {"train": "train", "val": "val", "test": "test_2016_flickr"}
 
@@ -44,7 +45,7 @@ class Multi30k(Reader):
 
     def _part(self, folder: Path, name: str) -> list[Pair]:
         paths = [self._file(folder, f"{name}.{language}") for language in self.languages]
-        texts, translations = (read_text_lines(path) for path in paths)
+        texts, translations = (read_lines(path) for path in paths)
         if len(texts) != len(translations):
             raise DataError(f"{paths[0]} has {len(texts):,} lines and {paths[1]} has {len(translations):,}")
         return [

@@ -8,8 +8,8 @@ from convzoo.core.errors import DataError
 from convzoo.core.examples import Splits
 from convzoo.core.reader import Reader
 from convzoo.core.series import Stretch, TableFormat
-from convzoo.ops.series_tables import flag_windows, read_series, read_windows
-from convzoo.readers.benchmark import benchmark_folder
+from convzoo.reading.benchmark import benchmark_folder
+from convzoo.reading.series_files import flag_windows, read_series, read_windows
 
 PROBATION = 0.15
 MOST_ROWS_OF_PROBATION = 750

@@ -5,16 +5,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from convzoo.core.arguments import Count, Fraction
+from convzoo.core.arguments import Copies, Count, Fraction
 from convzoo.core.errors import DataError
 from convzoo.core.examples import Splits
 from convzoo.core.files import sha256_of
+from convzoo.core.folders import visible
+from convzoo.core.lines import plain_name, plain_suffix, read_lines
 from convzoo.core.reader import Reader
 from convzoo.core.text import did_you_mean
-from convzoo.core.translation import Pair, read_text_lines
-from convzoo.ops.columns import SPLIT_NAMES, find_column
-from convzoo.ops.splitting import carve_validation, splits_of
+from convzoo.core.translation import Pair
 from convzoo.ops.words import fingerprint
+from convzoo.reading.columns import SPLIT_NAMES, find_column
+from convzoo.reading.splitting import as_given, made_here
 
 TABLES = (".tsv", ".jsonl", ".ndjson")
 SOURCES = ("source", "src", "input")
@@ -24,7 +26,8 @@ TARGETS = ("target", "tgt", "translation", "output")
 class ParallelText(Reader):
     """Sentences and their translations. Line n of the one file is the translation of line n of the other.
 
-    Without a split of its own, one is made; equal sources stay together, so that no test sentence was learnt.
+    Without a split of its own, one is made; equal sources stay together, so that no test sentence was learnt. In a split that is
+    given, sentences that are tested on are left out of training.
 
     Args:
         path: a text file that has another of the same name beside it (`corpus.de`, `corpus.en`); a `.tsv` with two columns; a
@@ -32,10 +35,11 @@ class ParallelText(Reader):
         source: the language that is translated (the files' ending: `de`), or the name of its column or field
         target: the language that it is translated into, or its column or field; for a text file, another file's path, too
         empty: what to do with a pair of which a side is empty: `refuse`, saying which, or `skip` it
-        encoding: of the files
-        val: part for validation, where the split is made here
+        encoding: of the files; by default found
+        val: part for validation, where it is made here
         test: part for testing, where the split is made here
-        seed: of the split
+        copies: of a sentence in two parts of a given split: drop them from training; refuse them; or keep them
+        seed: of a split that is made here
     """
 
     example = Pair
@@ -50,9 +54,10 @@ class ParallelText(Reader):
         source: str | None = None,
         target: str | None = None,
         empty: Literal["refuse", "skip"] = "refuse",
-        encoding: str = "utf-8",
+        encoding: str | None = None,
         val: Fraction = 0.1,
         test: Fraction = 0.1,
+        copies: Copies = "drop",
         seed: Count = 0,
     ) -> None:
         self.path = Path(path)
@@ -62,14 +67,15 @@ class ParallelText(Reader):
         self.encoding = encoding
         self.val = val
         self.test = test
+        self.copies: Copies = copies
         self.seed = seed
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
         """A table by its ending, a text file with a twin, or a folder with a training file."""
         if path.is_dir():
-            return any(_stem(file) in SPLIT_NAMES for file in path.iterdir())
-        return _ending(path) in TABLES or bool(_twins(path))
+            return any(_stem(file) in SPLIT_NAMES for file in visible(path))
+        return plain_suffix(path) in TABLES or bool(_twins(path))
 
     def examples(self) -> list[Pair]:
         """All pairs of the file or files."""
@@ -86,26 +92,23 @@ class ParallelText(Reader):
         pairs, files = self._pairs(self.path)
         if not pairs:
             raise DataError(f"{self.path}: holds no pairs")
-        return splits_of(pairs, self.val, self.test, self.seed, files, [fingerprint(pair.text) for pair in pairs])
+        return made_here(pairs, self.val, self.test, self.seed, files, content_of)
 
     def _read_folder(self) -> Splits:
         parts: dict[str, list[Pair]] = {"train": [], "val": [], "test": []}
         files: dict[str, Any] = {}
-        found = sorted(file for file in self.path.iterdir() if file.is_file() and _stem(file) in SPLIT_NAMES)
-        languages = sorted({_ending(file).removeprefix(".") for file in found if _ending(file) not in TABLES})
+        found = sorted(file for file in visible(self.path) if file.is_file() and _stem(file) in SPLIT_NAMES)
+        languages = sorted({plain_suffix(file).removeprefix(".") for file in found if plain_suffix(file) not in TABLES})
         source = self._language(languages) if languages else None
         for file in found:
-            if _ending(file) in TABLES or _ending(file) == f".{source}":
+            if plain_suffix(file) in TABLES or plain_suffix(file) == f".{source}":
                 pairs, facts = self._pairs(file)
                 parts[SPLIT_NAMES[_stem(file)]] += pairs
                 files |= facts
         for name in ("train", "test"):
             if not parts[name]:
                 raise DataError(f"{self.path}: the {name} split has no pairs; it should be in a file named {name}.*")
-        given = Splits(parts["train"], parts["val"], parts["test"], origin="as given", files=files)
-        if not given.val:
-            given = carve_validation(given, self.val, self.seed, [fingerprint(pair.text) for pair in given.train])
-        return given
+        return as_given(str(self.path), parts, self.val, self.seed, files, content_of, self.copies)
 
     def _language(self, languages: Sequence[str]) -> str:
         """The source's; the target's is the other, and may have to be named too."""
@@ -126,13 +129,13 @@ class ParallelText(Reader):
         if not path.is_file():
             raise DataError(f"{path}: no such file")
         files = {str(path): {"sha256": sha256_of(path)}}
-        if _ending(path) in TABLES:
-            lines = read_text_lines(path, self.encoding)
-            rows = self._json_rows(path, lines) if _ending(path) != ".tsv" else self._tsv_rows(path, lines)
+        if plain_suffix(path) in TABLES:
+            lines = read_lines(path, self.encoding, setting=True)
+            rows = self._json_rows(path, lines) if plain_suffix(path) != ".tsv" else self._tsv_rows(path, lines)
         else:
             twin = self._twin(path)
             files[str(twin)] = {"sha256": sha256_of(twin)}
-            sources, targets = (read_text_lines(file, self.encoding) for file in (path, twin))
+            sources, targets = (read_lines(file, self.encoding, setting=True) for file in (path, twin))
             if len(sources) != len(targets):
                 raise DataError(
                     f"{path} has {len(sources):,} lines and {twin} has {len(targets):,}; line n of the one should be the "
@@ -159,11 +162,11 @@ class ParallelText(Reader):
         """The target's file."""
         twins = _twins(path)
         if self.target is not None:
-            chosen = [twin for twin in twins if _ending(twin) == f".{self.target}"]
+            chosen = [twin for twin in twins if plain_suffix(twin) == f".{self.target}"]
             if not chosen and Path(self.target).is_file():
                 return Path(self.target)
             if not chosen:
-                names = [_ending(twin).removeprefix(".") for twin in twins]
+                names = [plain_suffix(twin).removeprefix(".") for twin in twins]
                 raise DataError(
                     f"{path}: has no twin for data.target={self.target}; {did_you_mean(self.target, names)}"
                 )
@@ -220,23 +223,20 @@ class ParallelText(Reader):
         return find_column(path, role, names, given, usual)
 
 
-def _plain(path: Path) -> Path:
-    return path.with_suffix("") if path.suffix == ".gz" else path
-
-
-def _ending(path: Path) -> str:
-    return _plain(path).suffix.lower()
+def content_of(pair: Pair) -> str:
+    """A fingerprint of the source: copies differ in case and spaces at most."""
+    return fingerprint(pair.text)
 
 
 def _stem(path: Path) -> str:
-    return _plain(path).stem.lower()
+    return plain_name(path).stem.lower()
 
 
 def _twins(path: Path) -> list[Path]:
     """Files beside a text file that have its name and another ending."""
-    if not path.parent.is_dir() or not _ending(path):
+    if not path.parent.is_dir() or not plain_suffix(path):
         return []
-    return sorted(
-        file for file in path.parent.iterdir()
-        if file.is_file() and _plain(file).stem == _plain(path).stem and _ending(file) not in ("", _ending(path), *TABLES)
-    )  # fmt: skip
+    others = [
+        file for file in visible(path.parent) if file.is_file() and plain_name(file).stem == plain_name(path).stem
+    ]
+    return [file for file in others if plain_suffix(file) not in ("", plain_suffix(path), *TABLES)]

@@ -7,13 +7,14 @@ import numpy as np
 import scipy.sparse
 
 from convzoo.core.errors import DataError
-from convzoo.core.examples import Splits, read_lines
+from convzoo.core.examples import Splits
 from convzoo.core.files import sha256_of
 from convzoo.core.graphs import Graph, Node, Nodes, make_edges
+from convzoo.core.lines import read_lines
 from convzoo.core.reader import Reader
 from convzoo.core.text import first_line
-from convzoo.readers.benchmark import benchmark_folder
 from convzoo.readers.restricted_pickle import load_restricted
+from convzoo.reading.benchmark import benchmark_folder
 
 CLASSES = {
     "cora": ("theory", "reinforcement learning", "genetic algorithms", "neural networks", "probabilistic methods", "case based",

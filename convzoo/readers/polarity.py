@@ -4,10 +4,11 @@ from typing import Literal
 
 from convzoo.core.arguments import Count, Fraction
 from convzoo.core.errors import DataError, RecipeError
-from convzoo.core.examples import Splits, Text, read_lines
+from convzoo.core.examples import Splits, Text
+from convzoo.core.lines import read_lines
 from convzoo.core.reader import Reader
-from convzoo.ops.splitting import folds, hold_out
-from convzoo.readers.benchmark import benchmark_folder
+from convzoo.reading.benchmark import benchmark_folder
+from convzoo.reading.splitting import folds, hold_out
 
 FILES = {
     "mr": {"negative": "rt-polarity.neg", "positive": "rt-polarity.pos"},

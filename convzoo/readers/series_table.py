@@ -11,7 +11,8 @@ from convzoo.core.examples import Splits
 from convzoo.core.files import sha256_of
 from convzoo.core.reader import Reader
 from convzoo.core.series import Series, Stretch, TableFormat
-from convzoo.ops.series_tables import SUFFIXES, between_gaps, flag_windows, read_series, read_windows
+from convzoo.reading.series_files import between_gaps, flag_windows, read_series, read_windows
+from convzoo.reading.tables import SUFFIXES, is_table, tables_below
 
 
 class SeriesTable(Reader):
@@ -22,7 +23,7 @@ class SeriesTable(Reader):
     each training file validates. Known anomalies in the training part are left out of training.
 
     Args:
-        path: a .csv, .tsv or .parquet file, or a folder of them
+        path: a .csv, .tsv, .jsonl or .parquet file, or a folder of them
         time: the column with the time; by default one named time, timestamp, datetime, date or ts; `none`: rows are numbered
         label: the column that says what is wrong, 0 or 1; by default one named anomaly, is_anomaly, label, outlier, attack,
             fault; `none`: there is none
@@ -33,12 +34,14 @@ class SeriesTable(Reader):
         gap: a time step so many times longer than usual begins a new stretch, which no window crosses
         order: rows whose times fall: refuse them, sort all rows by time, or keep them as they are
         duplicates: several rows of one time: refuse, keep the first, the last, or keep all
+        separator: between the cells of a CSV file; by default found
+        encoding: of the files; by default found
         train: part of each file to learn from
         val: part after it that chooses the best checkpoint and sets the threshold
     """
 
     example = Stretch
-    formats: ClassVar[str] = "a table of sensor readings (.csv, .tsv, .parquet), or a folder of such tables"
+    formats: ClassVar[str] = "a table of sensor readings (.csv, .tsv, .jsonl, .parquet), or a folder of such tables"
 
     def __init__(
         self,
@@ -52,6 +55,8 @@ class SeriesTable(Reader):
         gap: PositiveFloat = 10.0,
         order: Literal["refuse", "sort", "keep"] = "refuse",
         duplicates: Literal["refuse", "first", "last", "keep"] = "refuse",
+        separator: str | None = None,
+        encoding: str | None = None,
         train: Fraction = 0.4,
         val: Fraction = 0.1,
     ) -> None:
@@ -61,14 +66,14 @@ class SeriesTable(Reader):
             )
         self.path = Path(path)
         self.windows = Path(windows) if windows else None
-        self.form = TableFormat(time, label, channels, ignore, missing, order, duplicates, gap)
+        self.form = TableFormat(time, label, channels, ignore, missing, order, duplicates, gap, separator, encoding)
         self.train = train
         self.val = val
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
         """A table by its ending, or a folder that holds one at some depth."""
-        return path.suffix.lower() in SUFFIXES if path.is_file() else bool(_tables(path))
+        return is_table(path) if path.is_file() else bool(tables_below(path))
 
     def examples(self) -> list[Stretch]:
         """All rows of all tables, whatever the split."""
@@ -113,7 +118,7 @@ class SeriesTable(Reader):
     def _all(self, path: Path) -> list[Series]:
         if not path.exists():
             raise DataError(f"{path}: no such file or folder")
-        files = [path] if path.is_file() else _tables(path)
+        files = [path] if path.is_file() else tables_below(path)
         if not files:
             raise DataError(f"{path}: holds no table ({', '.join(SUFFIXES)})")
         windows = read_windows(self.windows) if self.windows else None
@@ -135,12 +140,8 @@ class SeriesTable(Reader):
         return found
 
     def _hashes(self) -> dict[str, dict[str, str]]:
-        files = [self.path] if self.path.is_file() else _tables(self.path)
+        files = [self.path] if self.path.is_file() else tables_below(self.path)
         return {str(file): {"sha256": sha256_of(file)} for file in files}
-
-
-def _tables(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
 def _same_channels(found: Sequence[Series]) -> None:

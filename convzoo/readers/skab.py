@@ -9,8 +9,8 @@ from convzoo.core.errors import DataError
 from convzoo.core.examples import Splits
 from convzoo.core.reader import Reader
 from convzoo.core.series import Stretch, TableFormat
-from convzoo.ops.series_tables import read_series
-from convzoo.readers.benchmark import benchmark_folder
+from convzoo.reading.benchmark import benchmark_folder
+from convzoo.reading.series_files import read_series
 
 _FOLDERS = ("other", "valve1", "valve2")
 

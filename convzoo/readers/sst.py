@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Literal
 
 from convzoo.core.errors import DataError
-from convzoo.core.examples import Splits, Text, read_lines
+from convzoo.core.examples import Splits, Text
+from convzoo.core.lines import read_lines
 from convzoo.core.reader import Reader
-from convzoo.readers.benchmark import benchmark_folder
+from convzoo.reading.benchmark import benchmark_folder
 
 LABELS = {
     "binary": {"0": "negative", "1": "positive"},

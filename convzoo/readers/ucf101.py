@@ -5,12 +5,13 @@ from typing import ClassVar, Literal
 
 from convzoo.core.arguments import Count, Fraction
 from convzoo.core.errors import DataError
-from convzoo.core.examples import Splits, read_lines
+from convzoo.core.examples import Splits
+from convzoo.core.lines import read_lines
 from convzoo.core.reader import Reader
 from convzoo.core.video import Video
-from convzoo.ops.video_folders import UCF_NAME, group_in
-from convzoo.readers.benchmark import benchmark_folder
 from convzoo.readers.listed_videos import Listed, listed_splits
+from convzoo.readers.own_videos import UCF_NAME, group_in
+from convzoo.reading.benchmark import benchmark_folder
 
 
 class Ucf101(Reader):

@@ -9,7 +9,7 @@ from convzoo.core.examples import Splits
 from convzoo.core.reader import Reader
 from convzoo.core.text import did_you_mean
 from convzoo.core.video import Video, video_files
-from convzoo.readers.benchmark import benchmark_folder
+from convzoo.reading.benchmark import benchmark_folder
 
 NAME = re.compile(r"([a-z]+)_([a-z]+?)[0-9]?\.avi")
 

@@ -1,7 +1,8 @@
 """Columns of people's tables: which one plays which role, and which split a word names."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 from convzoo.core.errors import DataError
 from convzoo.core.text import did_you_mean
@@ -57,3 +58,43 @@ def split_named(where: str, column: str, word: str) -> str:
     if name not in SPLIT_NAMES:
         raise DataError(f"{where}: column {column!r} says {word!r}; it should say train, val or test")
     return SPLIT_NAMES[name]
+
+
+PATH_NAMES = ("path", "file", "filename", "file_name", "file_path", "filepath")
+"""What the column with a file's path is usually called, whatever the kind of file."""
+
+LABEL_NAMES = ("label", "class", "category", "target")
+"""What the column with the class is usually called."""
+
+SPLIT_COLUMNS = ("split", "set", "subset", "partition")
+"""What the column that says train, val or test is usually called."""
+
+
+def find_split(
+    path: str | Path, names: Sequence[str], given: str | None, values: Callable[[str], Sequence[Any]]
+) -> str | None:
+    """The column that says train, val or test of each row; None where there is none.
+
+    A column that nobody named and that is only usually called so counts if all its values name splits. One that is called `split`
+    counts in any case, so that a slip in it is found.
+
+    Args:
+        path: of the table
+        names: its columns
+        given: what the setting `data.split` says; `none`: there is none
+        values: gives a column's values
+
+    Raises:
+        DataError: the given column is not there.
+    """
+    if given == "none":
+        return None
+    if given is not None:
+        return optional_column(path, names, given, ())
+    folded = {name.strip().lower(): name for name in names}
+    for usual in SPLIT_COLUMNS:
+        if usual in folded:
+            found = folded[usual]
+            if usual == "split" or all(str(value).strip().lower() in SPLIT_NAMES for value in values(found)):
+                return found
+    return None

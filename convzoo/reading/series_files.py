@@ -1,6 +1,5 @@
 """Tables of sensor readings: CSV and Parquet to series, with every fault named by file and row."""
 
-import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,10 +11,11 @@ import numpy as np
 
 from convzoo.core.errors import DataError
 from convzoo.core.files import read_json
+from convzoo.core.lines import plain_suffix, read_text
 from convzoo.core.series import Series, Stretch, TableFormat, intervals
 from convzoo.core.text import did_you_mean, first_line
+from convzoo.reading.tables import Dialect, as_number, beginning, dialect_of, read_table, records, writes_decimal_commas
 
-SUFFIXES = (".csv", ".tsv", ".parquet")
 TIME_COLUMNS = ("time", "timestamp", "datetime", "date", "ts")
 LABEL_COLUMNS = ("anomaly", "is_anomaly", "label", "outlier", "attack", "fault")
 
@@ -25,7 +25,6 @@ NONE = "none"
 AS_IT_LOOKS = TableFormat()
 
 _ZONE = re.compile(r"(.+?)\s*(?:Z|z|UTC|GMT)|(.+?\d\d:\d\d(?::\d\d(?:\.\d+)?)?)\s*([+-])(\d\d):?(\d\d)?")
-_DECIMAL_COMMA = re.compile(r"([+-]?\d*),(\d+(?:[eE][+-]?\d+)?)$")
 
 
 def read_series(path: Path, form: TableFormat = AS_IT_LOOKS, name: str | None = None) -> Series:
@@ -34,7 +33,7 @@ def read_series(path: Path, form: TableFormat = AS_IT_LOOKS, name: str | None = 
     Raises:
         DataError: no such file or column; a cell that is no number; NaN or infinity; times that do not rise; no rows.
     """
-    table, source = _read_table(path)
+    table, source = _read_table(path, form)
     if not table.num_rows:
         raise DataError(f"{path}: holds no rows")
     names = list(table.column_names)
@@ -140,85 +139,95 @@ class _Source:
 
     Attributes:
         path: of the file
-        delimiter: between cells; "" for Parquet, which has no lines
+        dialect: how its cells are parted; None for JSON lines and Parquet
+        encoding: of the text
         rows: for each row at hand, its number in the file; None: all, in their order
+        decimal_commas: whether 3,14 is a number in it
     """
 
     path: Path
-    delimiter: str
+    dialect: Dialect | None = None
+    encoding: str = ""
     rows: np.ndarray | None = None
+    decimal_commas: bool = False
 
     def place(self, row: int) -> str:
-        """`file:line`, or of Parquet `file: row number`, of a row at hand."""
+        """`file:line`, or of JSON lines and Parquet `file: row number`, of a row at hand."""
         number = row if self.rows is None else int(self.rows[row])
-        if not self.delimiter:
+        if self.dialect is None:
             return f"{self.path}: row {number + 1}"
         # Rows are no lines: blank lines do not count, quoted cells may span several. Only a fault makes us count.
-        with self.path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=self.delimiter)
-            lines = (reader.line_num for cells in reader if cells)
-            return f"{self.path}:{next(islice(lines, number + 1, None), number + 2)}"
+        reader = records(read_text(self.path, self.encoding), self.dialect, strict=False)
+        lines = (reader.line_num for cells in reader if cells)
+        return f"{self.path}:{next(islice(lines, number + 1, None), number + 2)}"
 
 
-def _read_table(path: Path) -> tuple[Any, _Source]:
+def _read_table(path: Path, form: TableFormat) -> tuple[Any, _Source]:
     import pyarrow
     import pyarrow.csv
     import pyarrow.parquet
 
     try:
-        if path.suffix.lower() == ".parquet":
-            return pyarrow.parquet.read_table(path), _Source(path, "")
-        with path.open("rb") as file:
-            heading = file.readline().decode("utf-8-sig")
-        if not heading.strip():
-            raise DataError(f"{path}: is empty")
-        delimiter = max(",;\t", key=heading.count)
-        source = _Source(path, delimiter)
-        names = [name.strip() for name in next(csv.reader([heading], delimiter=delimiter))]
+        if plain_suffix(path) == ".parquet":
+            return pyarrow.parquet.read_table(path), _Source(path)
+        if plain_suffix(path) in (".jsonl", ".ndjson"):
+            return pyarrow.table(read_table(path, encoding=form.encoding).columns), _Source(path)
+        head, encoding = beginning(path, form.encoding)
+        if not head.strip():
+            raise DataError(f"{path}: is empty: it holds no rows")
+        dialect = dialect_of(head, plain_suffix(path), form.separator)
+        source = _Source(path, dialect, encoding)
+        names = [name.strip() for name in next(cells for cells in records(head, dialect, strict=False) if cells)]
         twice = next((name for name in names if name and names.count(name) > 1), None)
         if twice is not None and not is_number(twice):
             raise DataError(f"{path}:1: the heading has the column {twice!r} twice")
         if all(is_number(name) or read_time(name) is not None for name in names):
             raise DataError(f"{path}:1: holds readings; the first line should name the columns: time,temperature,…")
-        as_they_look: dict[str, Any] = {
-            "read_options": pyarrow.csv.ReadOptions(use_threads=False, column_names=names, skip_rows=1),
-            "parse_options": pyarrow.csv.ParseOptions(delimiter=delimiter),
-        }
+
+        def read(**how: Any) -> Any:
+            reading = pyarrow.csv.ReadOptions(use_threads=False, column_names=names, skip_rows=1, encoding=encoding)
+            parsing = pyarrow.csv.ParseOptions(delimiter=dialect.separator, quote_char='"' if dialect.quotes else False)
+            return pyarrow.csv.read_csv(path, reading, parsing, pyarrow.csv.ConvertOptions(**how))
+
+        texts = {"column_types": dict.fromkeys(names, pyarrow.string())}
         try:
-            table = pyarrow.csv.read_csv(path, **as_they_look)
+            table = read()
+            commas = dialect.separator != "," and any(
+                writes_decimal_commas(column.to_pylist())
+                for column in table.columns
+                if pyarrow.types.is_string(column.type)
+            )
+            if commas:  # then 1.012 is a thousand and twelve
+                table, source = read(**texts), replace(source, decimal_commas=True)
         except pyarrow.ArrowInvalid as error:
             if "conversion error" not in str(error):
                 raise
             # A cell far down is of another kind than those before it: read all as text, so that its row can be named.
-            texts = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pyarrow.string()))
-            table = pyarrow.csv.read_csv(path, convert_options=texts, **as_they_look)
+            table = read(**texts)
         # A delimiter at the end of each line makes a column without a name and without values.
-        unnamed = [at for at, name in enumerate(names) if not name and table.column(at).null_count == len(table)]
+        unnamed = [at for at, name in enumerate(names) if not name and _is_empty(table.column(at))]
         return table.select([at for at in range(len(names)) if at not in unnamed]), source
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except UnicodeDecodeError:
-        raise DataError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
+        read_text(path, encoding)  # says in which line
+        raise
     except (OSError, pyarrow.ArrowException) as error:
-        raise DataError(_ragged(path) or f"{path}: cannot be read as a table ({first_line(error)})") from None
+        raise DataError(_ragged(path, form) or f"{path}: cannot be read as a table ({first_line(error)})") from None
 
 
-def _ragged(path: Path) -> str | None:
-    """The first line that has not as many cells as the heading."""
-    if path.suffix.lower() == ".parquet" or path.is_dir():
+def _is_empty(column: Any) -> bool:
+    return column.null_count == len(column) or not any(column.to_pylist())
+
+
+def _ragged(path: Path, form: TableFormat) -> str | None:
+    """What is wrong with a text table that has a row with more or fewer cells than the heading, or is no text."""
+    if plain_suffix(path) == ".parquet" or path.is_dir():
         return None
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
-            delimiter = max(",;\t", key=first.count)
-            wanted = len(next(csv.reader([first], delimiter=delimiter)))
-            reader = csv.reader(file, delimiter=delimiter)
-            for cells in reader:
-                if cells and len(cells) != wanted:
-                    have = f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"
-                    return f"{path}:{reader.line_num + 1}: has {have}; the heading has {wanted}"
-    except (UnicodeDecodeError, csv.Error, StopIteration):
-        pass
+        read_table(path, separator=form.separator, encoding=form.encoding)
+    except DataError as error:
+        return str(error)
     return None
 
 
@@ -292,17 +301,19 @@ def _numbers(source: _Source, name: str, column: Any) -> np.ndarray:
     elif pyarrow.types.is_null(kind):
         return np.full(len(column), np.nan)
     elif not (pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind)):
-        texts = _texts(source, name, column)
-        if source.delimiter in (";", "\t"):  # where commas do not part cells, 3,14 is a number
-            texts = [text if text is None else _DECIMAL_COMMA.sub(r"\1.\2", text.strip()) for text in texts]
-        for row, text in enumerate(texts):
-            if text is not None and text.strip() and not is_number(text):
+        numbers = np.full(len(column), np.nan)
+        for row, text in enumerate(_texts(source, name, column)):
+            if text is None or not text.strip():
+                continue
+            number = as_number(text, source.decimal_commas)
+            if number is None:
                 if read_time(text) is not None:
                     mend = f"if it is the time, say data.time={name}"
                 else:
                     mend = f"mend it, or leave the column out with data.ignore=[{name}]"
                 raise DataError(f"{source.place(row)}: column {name!r} says {text!r}, which is no number; {mend}")
-        return np.array([np.nan if text is None or not text.strip() else float(text) for text in texts])
+            numbers[row] = number
+        return numbers
     return np.asarray(column.to_numpy(), dtype=np.float64)
 
 

@@ -1,0 +1,60 @@
+"""Which files of a folder count: one rule for every kind of file."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path
+
+LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
+"""What systems leave behind in folders and archives."""
+
+
+def is_litter(path: Path) -> bool:
+    """Whether a name is passed over without a word: hidden files (macOS writes `._name` beside `name`) and system files."""
+    return path.name.startswith(".") or path.name.lower() in LITTER
+
+
+def visible(folder: Path) -> list[Path]:
+    """What a folder holds, by name, without litter."""
+    return sorted(path for path in folder.iterdir() if not is_litter(path))
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """All files below a folder, folder by folder and by name, without litter."""
+    for path in visible(folder):
+        if path.is_dir():
+            yield from files_below(path)
+        elif path.is_file():
+            yield path
+
+
+def with_suffix(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """The files below a folder that end like that (in lower case, with the dot), in the order of their paths."""
+    return sorted(path for path in files_below(folder) if path.suffix.lower() in suffixes)
+
+
+def class_folders(folder: Path) -> list[Path]:
+    """The folders in a folder that stand for classes: those whose names do not begin with a dot or an underscore."""
+    return [path for path in visible(folder) if path.is_dir() and not path.name.startswith("_")]
+
+
+def left_out(folder: Path, taken: Iterable[Path], ignore: Callable[[Path], bool] = lambda path: False) -> list[str]:
+    """A sentence about the files below a folder that nothing was made of; empty where all were taken.
+
+    Args:
+        folder: that was read
+        taken: the files, or folders with all their files, that examples were made of
+        ignore: files that were used otherwise (lists, a licence)
+    """
+    used = set(taken)
+    others = [
+        path for path in files_below(folder)
+        if path not in used and not ignore(path) and not any(parent in used for parent in path.parents)
+    ]  # fmt: skip
+    if not others:
+        return []
+    kinds = Counter(path.suffix.lower() or "no suffix" for path in others)
+    listed = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(4))
+    more = f" and {len(kinds) - 4} other kinds" if len(kinds) > 4 else ""
+    first = others[0].relative_to(folder).as_posix()
+    number = "1 file was" if len(others) == 1 else f"{len(others):,} files were"
+    return [f"{number} left out ({listed}{more}), the first is {first}"]

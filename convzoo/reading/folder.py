@@ -1,0 +1,185 @@
+"""One reader of "a folder a class", for every kind of file; a kind adds what its files look like."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from convzoo.core.arguments import Copies, Count, Fraction
+from convzoo.core.errors import DataError
+from convzoo.core.examples import Splits
+from convzoo.core.files import sha256_of
+from convzoo.core.folders import class_folders, left_out, visible, with_suffix
+from convzoo.core.reader import Reader
+from convzoo.core.text import did_you_mean
+from convzoo.reading.columns import SPLIT_NAMES
+from convzoo.reading.splitting import as_given, made_here
+
+
+class ClassFolders(Reader):
+    """`<class>/<file>`, or `train/<class>/<file>` with `test/` and, optionally, `val/` beside it.
+
+    Where there is no split it is made, stratified by class, with groups and files of the same content kept together. In a split
+    that is given, no group, no file and no content may stand in two parts. Hidden files are passed over; other files that are not
+    of the kind are counted and said.
+
+    Args:
+        path: the folder
+        classes: only these; by default all
+        val: part for validation, where it is made here
+        test: part for testing, where the split is made here
+        copies: of a file in two parts of a given split: refuse them; drop them from training; or keep them
+        seed: of a split that is made here
+
+    Attributes:
+        what: one such file, in words
+        one_class: what a class is called in this field
+        suffixes: of the files
+    """
+
+    what: ClassVar[str]
+    one_class: ClassVar[str] = "class"
+    suffixes: ClassVar[Collection[str]]
+
+    def __init__(
+        self,
+        path: str,
+        classes: list[str] | None = None,
+        val: Fraction = 0.15,
+        test: Fraction = 0.15,
+        copies: Copies = "refuse",
+        seed: Count = 0,
+    ) -> None:
+        self.path = Path(path)
+        self.classes = classes
+        self.val = val
+        self.test = test
+        self.copies: Copies = copies
+        self.seed = seed
+
+    # What a kind of file may say otherwise.
+
+    @classmethod
+    def files(cls, folder: Path) -> list[Path]:
+        """The files of the kind below a folder; a folder may count as one (a DICOM series)."""
+        return with_suffix(folder, cls.suffixes)
+
+    @classmethod
+    def make(cls, path: Path, label: str, group: str | None, source: str) -> Any:
+        """One example."""
+        return cls.example(path=path, label=label, group=group, source=source)
+
+    @classmethod
+    def group_of(cls, inside: Path) -> str | None:
+        """What the path of a file below its class says of its group (a patient, a speaker, a film); None: nothing."""
+        return None
+
+    @classmethod
+    def content(cls, example: Any) -> str:
+        """A fingerprint of the file's content."""
+        return sha256_of(example.path)[:16]
+
+    # What is the same for all.
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """A folder with folders."""
+        return path.is_dir() and any(child.is_dir() for child in visible(path))
+
+    def examples(self) -> list[Any]:
+        """All examples, whatever the split."""
+        return [example for part in self.parts().values() for example in part]
+
+    def read(self) -> Splits:
+        """List the files. They are opened when they are encoded.
+
+        Raises:
+            DataError: no such folder, no class or one only, a class with too few files, or the same in two parts of a split.
+        """
+        folder = self._folder()
+        parts = self._parts(folder)
+        notes = left_out(folder, [example.path for part in parts.values() for example in part], self._used_otherwise)
+        files = self._facts()
+        if list(parts) == ["all"]:
+            self._check_classes(folder, parts["all"])
+            return made_here(parts["all"], self.val, self.test, self.seed, files, self.content, notes=notes)
+        return as_given(
+            str(folder), parts, self.val, self.seed, files, self.content, self.copies, notes
+        )  # fmt: skip
+
+    def parts(self) -> dict[str, list[Any]]:
+        """The examples of train, val and test as they lie in the folder, or, where they lie in no such folders, `all`."""
+        return self._parts(self._folder())
+
+    def _folder(self) -> Path:
+        if not self.path.is_dir():
+            raise DataError(f"{self.path}: no such folder")
+        return self.path
+
+    def _facts(self) -> dict[str, Any]:
+        """The files that are written into the run, besides the examples."""
+        return {}
+
+    def _used_otherwise(self, path: Path) -> bool:
+        """Whether a file that is no example was used otherwise: a list, a licence."""
+        return False
+
+    def _parts(self, folder: Path) -> dict[str, list[Any]]:
+        """The examples of train, val and test, or, without a given split, `all`."""
+        given = given_folders(folder)
+        if not given:
+            return {"all": self._classes_in(folder, folder)}
+        if "test" not in given:
+            raise DataError(
+                f"{folder}: has a folder {given['train'].name} and none named test; add one, or put the {self.one_class} folders "
+                f"side by side, without {given['train'].name}/, and the split is made here"
+            )
+        return {name: self._classes_in(child, folder) for name, child in given.items()}
+
+    def _classes_in(self, folder: Path, below: Path) -> list[Any]:
+        kinds = {kind.name: kind for kind in class_folders(folder)}
+        for name in self.classes or ():
+            if name not in kinds:
+                raise DataError(f"{folder}: has no {self.one_class} {name!r}; {did_you_mean(name, kinds)}")
+        found = []
+        for name, kind in kinds.items():
+            if self.classes is not None and name not in self.classes:
+                continue
+            files = self.files(kind)
+            if not files:
+                raise DataError(f"{kind}: {self.one_class} {name!r} has no {self.what} ({self._endings()})")
+            for path in files:
+                if path.is_file() and path.stat().st_size == 0:
+                    raise DataError(f"{path}: is empty (0 bytes); delete it or replace it")
+                source = path.relative_to(below).as_posix()
+                found.append(self.make(path, name, self.group_of(path.relative_to(kind)), source))
+        if not found:
+            raise DataError(f"{folder}: holds no folder with {self.what}s; make one folder for each {self.one_class}")
+        return found
+
+    def _check_classes(self, folder: Path, examples: Sequence[Any]) -> None:
+        if len({example.label for example in examples}) < 2:
+            raise DataError(
+                f"{folder}: holds one {self.one_class}, {examples[0].label!r}; a classifier needs at least 2"
+            )
+
+    def _endings(self) -> str:
+        return ", ".join(sorted(self.suffixes))
+
+
+def given_folders(folder: Path) -> dict[str, Path]:
+    """The folders of a given split by its names; empty where there is none.
+
+    `train` must be one of them, with folders inside it: a class may be called `test`.
+
+    Raises:
+        DataError: two folders name the same part (`val` and `valid`).
+    """
+    found: dict[str, Path] = {}
+    for child in visible(folder):
+        name = SPLIT_NAMES.get(child.name.lower())
+        if name is None or not child.is_dir() or not any(each.is_dir() for each in child.iterdir()):
+            continue
+        if name in found:
+            raise DataError(f"{folder}: both {found[name].name}/ and {child.name}/ name the {name} split; keep one")
+        found[name] = child
+    return found if "train" in found else {}

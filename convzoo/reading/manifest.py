@@ -1,0 +1,172 @@
+"""One reader of "a table with a row a file", for every kind of file; a kind adds what its columns and files are called."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from convzoo.core.arguments import Copies, Count, Fraction
+from convzoo.core.errors import DataError
+from convzoo.core.examples import Splits
+from convzoo.core.files import sha256_of
+from convzoo.core.reader import Reader
+from convzoo.reading.columns import LABEL_NAMES, PATH_NAMES
+from convzoo.reading.splitting import as_given, made_here
+from convzoo.reading.tables import Table, is_table, read_table
+
+
+class Manifest(Reader):
+    """A table `path,label[,group][,split]` with a row a file; paths are absolute or relative to the table's folder.
+
+    Without a split column the split is made, by group where there is such a column, stratified by label; files of the same
+    content stay together. In a split that is given, no group, no file and no content may stand in two parts.
+
+    Args:
+        path: a .csv, .tsv, .jsonl or .parquet file with a heading
+        file: the column with the path; by default one that is usually called so
+        label: the column with the class; by default one that is usually called so
+        group: the column with what must not be split; by default one that is usually called so; `none`: there is none
+        split: the column that says train, val or test; by default one named split, set or subset; `none`: there is none
+        separator: between the fields of a CSV file; by default found
+        encoding: of the file; by default found
+        val: part for validation, where it is made here
+        test: part for testing, where the split is made here
+        copies: of a file in two parts of a given split: refuse them; drop them from training; or keep them
+        seed: of a split that is made here
+
+    Attributes:
+        what: one such file, in words
+        file_names: what the column with the path is usually called, besides path, file and filename
+        label_names: what the column with the class is usually called, besides label, class, category and target
+        group_names: what the column with the group is usually called
+    """
+
+    what: ClassVar[str]
+    file_names: ClassVar[Sequence[str]] = ()
+    label_names: ClassVar[Sequence[str]] = ()
+    group_names: ClassVar[Sequence[str]] = ("group",)
+
+    def __init__(
+        self,
+        path: str,
+        file: str | None = None,
+        label: str | None = None,
+        group: str | None = None,
+        split: str | None = None,
+        separator: str | None = None,
+        encoding: str | None = None,
+        val: Fraction = 0.15,
+        test: Fraction = 0.15,
+        copies: Copies = "refuse",
+        seed: Count = 0,
+    ) -> None:
+        self.path = Path(path)
+        self.file = file
+        self.label = label
+        self.group = group
+        self.split = split
+        self.separator = separator
+        self.encoding = encoding
+        self.val = val
+        self.test = test
+        self.copies: Copies = copies
+        self.seed = seed
+
+    @classmethod
+    def make(cls, path: Path, label: str, group: str | None, source: str) -> Any:
+        """One example."""
+        return cls.example(path=path, label=label, group=group, source=source)
+
+    @classmethod
+    def content(cls, example: Any) -> str:
+        """A fingerprint of the file's content."""
+        return sha256_of(example.path)[:16]
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """A table by its ending."""
+        return path.is_file() and is_table(path)
+
+    def examples(self) -> list[Any]:
+        """All rows, whatever the split."""
+        return self._rows(self._table())[0]
+
+    def read(self) -> Splits:
+        """Read the table. The files are opened when they are encoded.
+
+        Raises:
+            DataError: no such file or column, a row that names no file or another split, the same in two parts, or too few rows.
+        """
+        table = self._table()
+        found, used = self._rows(table)
+        homes = table.splits(self.split)
+        notes = unused_columns(table, [*used, *((homes[1],) if homes else ())])
+        return split_rows(self, self.path, found, homes, self.content, notes)
+
+    def _table(self) -> Table:
+        table = read_table(self.path, separator=self.separator, encoding=self.encoding)
+        if not len(table):
+            raise DataError(f"{self.path}: holds no rows")
+        return table
+
+    def _rows(self, table: Table) -> tuple[list[Any], list[str]]:
+        """The examples in the order of the rows, and the columns that they were made of."""
+        file = table.find("file", self.file, (*PATH_NAMES, *self.file_names))
+        label = table.find("label", self.label, (*LABEL_NAMES, *self.label_names))
+        group = None if self.group == "none" else table.find("group", self.group, self.group_names, needed=False)
+        assert file is not None and label is not None, "needed columns are found"
+        paths = [file_in(table, row, name) for row, name in enumerate(table.ids(file))]
+        rows = zip(paths, table.ids(label), table.optional_ids(group), strict=True)
+        examples = [self.make(path, kind, whose, table.place(row)) for row, (path, kind, whose) in enumerate(rows)]
+        return examples, [file, label, *((group,) if group else ())]
+
+
+def file_in(table: Table, row: int, name: str) -> Path:
+    """The file, or folder, that a row names: absolute or relative to the table's folder.
+
+    Raises:
+        DataError: it is not there, or is empty.
+    """
+    path = table.path.parent / name
+    if not path.exists():
+        raise DataError(f"{table.place(row)}: {name!r} is not there (looked for {path})")
+    if path.is_file() and path.stat().st_size == 0:
+        raise DataError(f"{table.place(row)}: {name!r} is empty (0 bytes); delete the row or replace the file")
+    return path
+
+
+def unused_columns(table: Table, used: Sequence[str | None]) -> list[str]:
+    """A note on the columns that nothing was made of; empty where all were used."""
+    others = [name for name in table.columns if name not in used]
+    if not others:
+        return []
+    listed = ", ".join(others[:8]) + (f", … ({len(others)} in all)" if len(others) > 8 else "")
+    return [f"{table.path.name}: columns that are not used: {listed}"]
+
+
+def split_rows(
+    reader: Any,
+    where: Path,
+    examples: Sequence[Any],
+    homes: tuple[list[str], str] | None,
+    content: Callable[[Any], str],
+    notes: Sequence[str] = (),
+    **folds: Any,
+) -> Splits:
+    """The rows of one table in their splits: as its column says, else made here.
+
+    Args:
+        reader: with `val`, `test`, `seed` and `copies`
+        where: the table
+        examples: in the order of the rows
+        homes: the split of each row and the column that says so; None where there is no such column
+        content: a fingerprint of an example's content
+        notes: what was found out while reading
+        folds: `fold` and `count`, where the split is one of a cross-validation
+    """
+    files = {str(where): {"sha256": sha256_of(where)}}
+    if homes is None:
+        return made_here(examples, reader.val, reader.test, reader.seed, files, content, notes=notes, **folds)
+    parts: dict[str, list[Any]] = {"train": [], "val": [], "test": []}
+    for home, example in zip(homes[0], examples, strict=True):
+        parts[home].append(example)
+    return as_given(str(where), parts, reader.val, reader.seed, files, content, reader.copies, notes)

@@ -1,0 +1,324 @@
+"""Splits: made here, as given, and folds for cross-validation. Groups stay whole, copies too, classes in proportion."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from convzoo.core.arguments import Copies
+from convzoo.core.errors import DataError
+from convzoo.core.examples import Splits
+
+NAMES = ("train", "val", "test")
+
+
+def split_by_group(
+    labels: Sequence[Hashable], groups: Sequence[Hashable], val: float, test: float, seed: int
+) -> np.ndarray:
+    """For each example 0 (train), 1 (val) or 2 (test): groups stay whole, each class comes near its proportion.
+
+    Groups are taken in a random order, the large ones first, and each goes where its classes are missed most.
+
+    Raises:
+        DataError: a class has fewer than three examples, or val and test leave nothing to train on.
+    """
+    _check_shares(val, test)
+    counts = Counter(labels)
+    for label, count in counts.items():
+        if count < 3:
+            raise DataError(
+                f"class {label!r} has {count} example{'s' if count > 1 else ''}; a split into train, val and test needs at "
+                "least 3: add examples, or leave the class out"
+            )
+    shares = np.array([1 - val - test, val, test])
+    names = list(counts)
+    number = {label: index for index, label in enumerate(names)}
+    wanted = shares[:, None] * np.array([counts[label] for label in names])
+    members: dict[Hashable, list[int]] = defaultdict(list)
+    for index, group in enumerate(groups):
+        members[group].append(index)
+    keys = list(members)
+    shuffled = np.random.default_rng(seed).permutation(len(keys)).tolist()
+    order = sorted(shuffled, key=lambda at: -len(members[keys[at]]))
+    home = np.zeros(len(labels), dtype=np.int64)
+    missed = wanted.copy()
+    for at in order:
+        inside = members[keys[at]]
+        content = np.bincount([number[labels[index]] for index in inside], minlength=len(names))
+        # What is missed is measured against what the split should have, so that small splits are served too.
+        need = ((missed / np.maximum(wanted, 1e-9)) * content).sum(axis=1)
+        chosen = int(np.argmax(need))
+        missed[chosen] -= content
+        home[inside] = chosen
+    for index, name in enumerate(NAMES):
+        if not (home == index).any():
+            raise DataError(f"the {name} split would be empty: there are {len(keys)} groups in all, give more")
+    return home
+
+
+def joined(*keys: Sequence[Hashable | None]) -> list[Hashable]:
+    """One group for all examples that share any key, directly or through others; None is shared with nobody.
+
+    Args:
+        keys: for each kind of key, one key an example
+    """
+    parent = list(range(len(keys[0])))
+
+    def root(at: int) -> int:
+        while parent[at] != at:
+            parent[at] = parent[parent[at]]
+            at = parent[at]
+        return at
+
+    for column in keys:
+        first: dict[Hashable, int] = {}
+        for index, key in enumerate(column):
+            if key is not None:
+                parent[root(index)] = root(first.setdefault(key, index))
+    return [root(index) for index in range(len(parent))]
+
+
+def folds(labels: Sequence[Hashable], count: int, seed: int) -> np.ndarray:
+    """For each example the fold that it is tested in: every class is dealt out evenly, in a random order."""
+    random = np.random.default_rng(seed)
+    fold = np.empty(len(labels), dtype=np.int64)
+    start = 0
+    by_class: dict[Hashable, list[int]] = defaultdict(list)
+    for index, label in enumerate(labels):
+        by_class[label].append(index)
+    for label in sorted(by_class, key=str):
+        indices = random.permutation(by_class[label])
+        fold[indices] = (np.arange(len(indices)) + start) % count
+        start += len(indices)
+    return fold
+
+
+def hold_out(labels: Sequence[Hashable], part: float, seed: int) -> np.ndarray:
+    """True for about `part` of the examples of each class."""
+    if not 0 < part < 1:
+        raise DataError(f"data.val={part:g} should be above 0 and below 1: validation chooses the best checkpoint")
+    count = round(1 / part)
+    if abs(count * part - 1) < 1e-9:
+        return folds(labels, count, seed) == 0
+    place = np.random.default_rng(seed).permutation(len(labels))
+    held = np.zeros(len(labels), dtype=bool)
+    for label in set(labels):
+        inside = np.array([index for index, other in enumerate(labels) if other == label])
+        held[inside[np.argsort(place[inside])][: round(part * len(inside))]] = True
+    return held
+
+
+def made_here(
+    examples: Sequence[Any],
+    val: float,
+    test: float,
+    seed: int,
+    files: Mapping[str, Any] | None = None,
+    content: Callable[[Any], Hashable | None] | None = None,
+    fold: int | None = None,
+    count: int = 5,
+    notes: Sequence[str] = (),
+) -> Splits:
+    """Split examples that have no official split, by their `group` and stratified by their `label`.
+
+    Args:
+        examples: with or without a group
+        val: part for validation; with a fold, of what is not tested on
+        test: part for testing, where no fold is given
+        seed: of the split
+        files: what was read
+        content: a fingerprint of an example's content: copies are kept together, whatever their group
+        fold: test on this one of `count` folds
+        count: of the folds
+        notes: what was found out while reading
+
+    Raises:
+        DataError: there are too few examples or groups, or no such fold.
+    """
+    labels, groups = [example.label for example in examples], joined(*_keys(examples, content))
+    facts: dict[str, Any] = {"files": dict(files or {}), "notes": tuple(notes)}
+    if fold is None:
+        home = split_by_group(labels, groups, val, test, seed)
+        origin = f"made here: by group, stratified by class, val {val:g}, test {test:g}, seed {seed}"
+        train, held_out, tested = (_chosen(examples, home == index) for index in range(3))
+        return Splits(train, held_out, tested, origin=origin, **facts)
+    if not 0 <= fold < count:
+        raise DataError(f"data.fold={fold}: with data.folds={count} it should be from 0 to {count - 1}")
+    first = {group: index for index, group in reversed(list(enumerate(groups)))}
+    if len(first) < count:
+        raise DataError(f"{len(first)} groups are too few for {count} folds")
+    homes = folds([labels[index] for index in first.values()], count, seed).tolist()
+    number = dict(zip(first, homes, strict=True))
+    at = np.array([number[group] == fold for group in groups])
+    origin = f"fold {fold} of {count}, by group, seed {seed}"
+    given = Splits(_chosen(examples, ~at), [], _chosen(examples, at), origin=origin, **facts)
+    return carve_validation(given, val, seed, content)
+
+
+def as_given(
+    where: str,
+    parts: Mapping[str, Sequence[Any]],
+    val: float,
+    seed: int,
+    files: Mapping[str, Any] | None = None,
+    content: Callable[[Any], Hashable | None] | None = None,
+    copies: Copies = "refuse",
+    notes: Sequence[str] = (),
+) -> Splits:
+    """A split as it was given, without leaks; where it has no validation part, one is taken out of training.
+
+    Args:
+        where: what was read, for errors
+        parts: the examples of train, val and test
+        val: part of training that validates, where none is given
+        seed: of that part
+        files: what was read
+        content: a fingerprint of an example's content
+        copies: of the same content in two parts, as `without_leaks` takes it
+        notes: what was found out while reading
+
+    Raises:
+        DataError: there is nothing to train or to test on, or the same thing stands in two parts.
+    """
+    kept, more = without_leaks(where, parts, content, copies)
+    facts: dict[str, Any] = {"files": dict(files or {}), "notes": (*notes, *more)}
+    splits = Splits(kept["train"], kept["val"], kept["test"], origin="as given", **facts)
+    return splits if splits.val else carve_validation(splits, val, seed, content)
+
+
+def without_leaks(
+    where: str,
+    parts: Mapping[str, Sequence[Any]],
+    content: Callable[[Any], Hashable | None] | None = None,
+    copies: Copies = "refuse",
+) -> tuple[dict[str, list[Any]], list[str]]:
+    """The parts of a given split, and what a person should know of them.
+
+    One rule for every kind of data: no group (a patient, a speaker) and no file stands in two parts, and no content either,
+    unless `copies` says otherwise.
+
+    Args:
+        where: what was read, for errors
+        parts: the examples of train, val and test
+        content: a fingerprint of an example's content
+        copies: of the same content in two parts: refuse them; drop them from train (and from val, where they stand in test too);
+            or keep them as they are
+
+    Raises:
+        DataError: there is nothing to train or to test on, or the same thing stands in two parts.
+    """
+    for name in ("train", "test"):
+        if not parts.get(name):
+            raise DataError(f"{where}: the {name} split has no examples")
+    _refuse_both(where, parts, "group", lambda example: getattr(example, "group", None))
+    _refuse_both(where, parts, "file", lambda example: getattr(example, "path", None))
+    kept = {name: list(parts.get(name, ())) for name in NAMES}
+    if content is not None and copies == "refuse":
+        _refuse_both(
+            where, parts, "copy of", content, "; data.copies=drop leaves copies out of training, keep takes them"
+        )
+    elif content is not None and copies == "drop":
+        return _without_copies(where, kept, content)
+    return kept, []
+
+
+def _refuse_both(
+    where: str, parts: Mapping[str, Sequence[Any]], what: str, key: Callable[[Any], Hashable | None], advice: str = ""
+) -> None:
+    homes: dict[Hashable, tuple[str, Any]] = {}
+    for name, examples in parts.items():
+        for example in examples:
+            value = key(example)
+            if value is None:
+                continue
+            home, other = homes.setdefault(value, (name, example))
+            if home != name:
+                shown = str(getattr(example, "path", None) or example.source) if what == "copy of" else str(value)
+                raise DataError(
+                    f"{where}: {what} {shown!r} stands in both {home} and {name} ({other.source}, {example.source}): "
+                    f"scores would be a leak{advice}"
+                )
+
+
+def _without_copies(
+    where: str, parts: dict[str, list[Any]], content: Callable[[Any], Hashable | None]
+) -> tuple[dict[str, list[Any]], list[str]]:
+    prints = {name: [content(example) for example in examples] for name, examples in parts.items()}
+    kept, notes = dict(parts), []
+    later: set[Hashable | None] = set()
+    for name in ("test", "val", "train"):
+        if name != "test":
+            kept[name] = [
+                e for e, key in zip(parts[name], prints[name], strict=True) if key is None or key not in later
+            ]
+            dropped = len(parts[name]) - len(kept[name])
+            if not kept[name] and parts[name]:
+                raise DataError(f"{where}: everything in {name} stands in test too: are these the same data?")
+            if dropped:
+                copies = "1 copy" if dropped == 1 else f"{dropped:,} copies"
+                notes.append(
+                    f"{copies} of what is tested or validated on left out of {name}; data.copies=keep takes all"
+                )
+        later |= set(prints[name])
+    return kept, notes
+
+
+def carve_validation(
+    splits: Splits, val: float, seed: int, content: Callable[[Any], Hashable | None] | None = None
+) -> Splits:
+    """Take a validation split out of training where the data set has none; copies and groups stay together."""
+    labels = [example.label for example in splits.train]
+    home = split_by_group(labels, joined(*_keys(splits.train, content)), val / 2, val / 2, seed) > 0
+    origin = f"{splits.origin}; val made here: {val:g} of train, by group, stratified by class, seed {seed}"
+    return replace(splits, train=_chosen(splits.train, ~home), val=_chosen(splits.train, home), origin=origin)
+
+
+def in_order(
+    groups: Sequence[Hashable | None], contents: Sequence[Hashable | None], val: float, test: float, seed: int
+) -> tuple[list[str], str]:
+    """For each example of a recording its split, and how that was made: by group where groups are known, in a random order;
+    else in the order of the examples, since neighbours are alike. Copies stay together.
+
+    Args:
+        groups: of each example (a drive), None where it is not known
+        contents: of each example a fingerprint
+        val: part for validation
+        test: part for testing, the end
+        seed: of the order of groups
+
+    Raises:
+        DataError: there are fewer than three examples or groups, or val and test leave nothing to train on.
+    """
+    _check_shares(val, test)
+    known = any(group is not None for group in groups)
+    keys = joined(groups, contents)
+    order = list(dict.fromkeys(keys))
+    if len(order) < 3:
+        what = "groups" if known else "frames"
+        raise DataError(f"{len(order)} {what} are too few to split into train, val and test: at least 3 are needed")
+    if known:
+        order = [order[at] for at in np.random.default_rng(seed).permutation(len(order))]
+    counts = Counter(keys)
+    ends = np.cumsum([counts[key] for key in order]) / len(keys)
+    first = int(np.abs(ends[:-2] - (1 - val - test)).argmin())
+    second = first + 1 + int(np.abs(ends[first + 1 : -1] - (1 - test)).argmin())
+    place = {key: "train" if at <= first else "val" if at <= second else "test" for at, key in enumerate(order)}
+    how = f"by group, seed {seed}" if known else "in their order, since neighbours are alike"
+    return [place[key] for key in keys], f"made here: {how}, val {val:g}, test {test:g}"
+
+
+def _check_shares(val: float, test: float) -> None:
+    if not 0 < val + test < 1 or min(val, test) <= 0:
+        raise DataError(f"val={val:g} and test={test:g} should each be above 0 and leave a part for training")
+
+
+def _keys(examples: Sequence[Any], content: Callable[[Any], Hashable | None] | None) -> list[list[Hashable | None]]:
+    """What ties examples together: their groups, and their contents."""
+    keys: list[list[Hashable | None]] = [[example.group for example in examples]]
+    return keys if content is None else [*keys, [content(example) for example in examples]]
+
+
+def _chosen(examples: Sequence[Any], mask: np.ndarray) -> list[Any]:
+    return [example for example, chosen in zip(examples, mask, strict=True) if chosen]

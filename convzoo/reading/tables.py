@@ -1,0 +1,357 @@
+"""Tables, for every kind of data: CSV with any usual separator, quotes, decimal commas and encoding, JSON lines, Parquet."""
+
+import csv
+import gzip
+import io
+import json
+import re
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convzoo.core.errors import DataError
+from convzoo.core.folders import files_below
+from convzoo.core.lines import encoding_of, plain_suffix, read_text
+from convzoo.core.text import first_line
+from convzoo.reading.columns import find_column, find_split, optional_column, split_named
+
+TEXT_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
+SUFFIXES = (*TEXT_SUFFIXES, ".parquet")
+"""How a table's file ends; the text forms also with `.gz` behind it."""
+
+SEPARATORS = (",", ";", "\t", "|")
+_LOOKED_AT = 100
+_HEAD = 200_000
+_DECIMAL_COMMA = re.compile(r"[+-]?(?:\d{1,3}(?:\.\d{3})+|\d*),\d+(?:[eE][+-]?\d+)?")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+")
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file's name ends like a table's."""
+    return plain_suffix(path) in (TEXT_SUFFIXES if path.suffix.lower() == ".gz" else SUFFIXES)
+
+
+def tables_below(folder: Path) -> list[Path]:
+    """The tables below a folder, in the order of their paths."""
+    return sorted(path for path in files_below(folder) if is_table(path)) if folder.is_dir() else []
+
+
+class Table:
+    """Columns by name, all of one length. Values are as text, or what JSON or Parquet has; what is not there is None.
+
+    Attributes:
+        path: of the file
+        columns: lists of values by name
+        lines: for each row, where it stands in the file
+        separator: between the fields of a CSV file; empty for JSON and Parquet
+    """
+
+    def __init__(self, path: Path, columns: dict[str, list[Any]], lines: Sequence[Any], separator: str = "") -> None:
+        self.path = path
+        self.columns = columns
+        self.lines = lines
+        self.separator = separator
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def place(self, row: int) -> str:
+        """Where a row stands: `file:line`."""
+        return f"{self.path}:{self.lines[row]}"
+
+    def find(self, role: str, given: str | None, usual: Sequence[str], needed: bool = True) -> str | None:
+        """The column of that role: as given, else one that is usually called so.
+
+        Raises:
+            DataError: there is none.
+        """
+        names = list(self.columns)
+        if needed:
+            return find_column(self.path, role, names, given, usual)
+        return optional_column(self.path, names, given, usual)
+
+    def splits(self, given: str | None) -> tuple[list[str], str] | None:
+        """For each row train, val or test, and the column that says so; None where no column does.
+
+        Raises:
+            DataError: the given column is not there, or a row names no split.
+        """
+        name = find_split(self.path, list(self.columns), given, self.columns.__getitem__)
+        if name is None:
+            return None
+        words = ["" if value is None else str(value) for value in self.columns[name]]
+        return [split_named(self.place(row), name, word) for row, word in enumerate(words)], name
+
+    def ids(self, name: str) -> list[str]:
+        """A column of ids or names as text, without the spaces around them.
+
+        Raises:
+            DataError: one is empty, or is no single value.
+        """
+        found = []
+        for row, value in enumerate(self.columns[name]):
+            if isinstance(value, list | dict):
+                raise DataError(f"{self.place(row)}: column {name!r} holds {type(value).__name__}, not one value")
+            found.append("" if value is None else str(value).strip())
+        if "" in found:
+            raise DataError(f"{self.place(found.index(''))}: column {name!r} is empty; fill it or delete the row")
+        return found
+
+    def optional_ids(self, name: str | None) -> list[str | None]:
+        """A column of ids as text, None where one is empty; all None without a column."""
+        if name is None:
+            return [None] * len(self)
+        return [None if value is None else str(value).strip() or None for value in self.columns[name]]
+
+    def numbers(self, name: str) -> np.ndarray:
+        """A column of finite numbers, float64. In a file with decimal commas, 3,14 is one, and 1.012 is a thousand and twelve.
+
+        Raises:
+            DataError: one is empty or no finite number.
+        """
+        values = self.columns[name]
+        found = np.empty(len(values))
+        for row, value in enumerate(values):
+            number = as_number(value, self.decimal_commas)
+            if number is None:
+                said = "is empty" if value in (None, "") else f"says {str(value)[:40]!r}"
+                raise DataError(f"{self.place(row)}: column {name!r} {said}; it should be a number")
+            found[row] = number
+        if not np.isfinite(found).all():
+            at = int(np.flatnonzero(~np.isfinite(found))[0])
+            raise DataError(f"{self.place(at)}: column {name!r} says {values[at]!r}; it should be a finite number")
+        return found
+
+    def is_numeric(self, name: str) -> bool:
+        """Whether a column has numbers only (empty ones aside), and at least one."""
+        values = [value for value in self.columns[name] if value not in (None, "")]
+        return bool(values) and all(as_number(value, self.decimal_commas) is not None for value in values)
+
+    @cached_property
+    def decimal_commas(self) -> bool:
+        """Whether the file writes decimal commas: a column has only numbers, and one of them has such a comma."""
+        if not self.separator or self.separator == ",":
+            return False
+        return any(writes_decimal_commas(values) for values in self.columns.values())
+
+
+def writes_decimal_commas(values: Iterable[Any]) -> bool:
+    """Whether values of a text column are numbers with decimal commas: all are numbers, and at least one has such a comma."""
+    found = False
+    for value in values:
+        text = "" if value is None else str(value).strip()
+        if _DECIMAL_COMMA.fullmatch(text):
+            found = True
+        elif text and not _NUMBER.fullmatch(text) and not _THOUSANDS.fullmatch(text):
+            return False
+    return found
+
+
+def as_number(value: Any, decimal_commas: bool = False) -> float | None:
+    """A cell as a number; None where it is empty or none. `nan` and `inf` are numbers here."""
+    if isinstance(value, str):
+        value = value.strip()
+        if decimal_commas and (_DECIMAL_COMMA.fullmatch(value) or _THOUSANDS.fullmatch(value)):
+            value = value.replace(".", "").replace(",", ".")
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a CSV file is written.
+
+    Attributes:
+        separator: between fields
+        quotes: whether quotation marks enclose fields
+    """
+
+    separator: str
+    quotes: bool
+
+
+def read_table(
+    path: Path,
+    heading: Sequence[str] | None = None,
+    separator: str | None = None,
+    quotes: bool | None = None,
+    encoding: str | None = None,
+) -> Table:
+    """A table from a file: .csv, .tsv, .jsonl or .ndjson (all also as .gz), or .parquet.
+
+    Args:
+        path: of the file
+        heading: the columns' names, where the file has no heading
+        separator: between fields; None: a comma, semicolon, tab or bar, whichever cuts the rows best
+        quotes: whether quotation marks enclose fields; None: yes, but with tabs only where the file is written so
+        encoding: of the text; None: UTF-8, UTF-16 or UTF-32, found by the first bytes
+
+    Raises:
+        DataError: the file is absent or damaged, is not text in that encoding, or a row has too few or too many fields.
+    """
+    suffix = plain_suffix(path)
+    if suffix == ".parquet":
+        return _parquet(path)
+    text = read_text(path, encoding)
+    if suffix in (".jsonl", ".ndjson"):
+        return _json_lines(path, text)
+    if separator is not None and len(separator) > 1:  # MovieLens writes ::
+        text, separator = text.replace(separator, "\x1f"), "\x1f"
+    return _csv(path, text, list(heading) if heading else None, dialect_of(text, suffix, separator, quotes))
+
+
+def dialect_of(text: str, suffix: str, separator: str | None = None, quotes: bool | None = None) -> Dialect:
+    """How the text of a CSV file is written, from its first rows.
+
+    Args:
+        text: of the file, or its beginning
+        suffix: `.tsv` or another; it decides where the rows do not
+        separator: where it is known
+        quotes: where it is known
+    """
+    usual = "\t" if suffix == ".tsv" else ","
+    if separator is None:
+        candidates = [usual, *(mark for mark in SEPARATORS if mark != usual)]
+        separator = max(candidates, key=lambda mark: _fit(text, mark, quotes is not False))
+    if quotes is None:
+        quotes = separator != "\t" or _tabs_with_quotes(text)
+    return Dialect(separator, quotes)
+
+
+def _fit(text: str, separator: str, quotes: bool) -> tuple[float, int]:
+    """How well a separator cuts the first rows: the part of them with as many fields as the first, then the number of fields."""
+    counts = []
+    try:
+        for fields in records(text[:_HEAD], Dialect(separator, quotes), strict=False):
+            if not fields:
+                continue
+            counts.append(len(fields))
+            if len(counts) > _LOOKED_AT:
+                break
+    except csv.Error:
+        return 0.0, 0
+    if not counts or counts[0] < 2:
+        return 0.0, 0
+    return sum(count == counts[0] for count in counts) / len(counts), counts[0]
+
+
+def _tabs_with_quotes(text: str) -> bool:
+    """Whether quotation marks enclose fields between tabs: they do in the heading, or the rows are even only so."""
+    if any(
+        len(field) > 1 and field[0] == field[-1] == '"' for field in text.partition("\n")[0].rstrip("\r").split("\t")
+    ):
+        return True
+    return '"' in text and not _even(text, Dialect("\t", False)) and _even(text, Dialect("\t", True))
+
+
+def _even(text: str, dialect: Dialect) -> bool:
+    """Whether all rows have as many fields as the first."""
+    try:
+        return len({len(fields) for fields in records(text, dialect) if fields}) == 1
+    except csv.Error:
+        return False
+
+
+def beginning(path: Path, encoding: str | None = None) -> tuple[str, str]:
+    """The first rows of a text file, without a byte order mark, and its encoding.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    try:
+        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+            head = file.read(_HEAD)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: is no whole gzip file ({error})") from None
+    found = encoding or encoding_of(head)
+    try:
+        text = head.decode(found, errors="ignore").removeprefix("\ufeff")
+    except LookupError:
+        raise DataError(f"data.encoding: there is no encoding {encoding!r}; utf-8 and cp1252 are usual") from None
+    # The last row may be cut.
+    return text if len(head) < _HEAD else text.rpartition("\n")[0], found
+
+
+def records(text: str, dialect: Dialect, strict: bool = True) -> Any:
+    """The rows of a CSV file as lists of text; `line_num` says where the reader stands."""
+    csv.field_size_limit(2**31 - 1)
+    quoting: Any = csv.QUOTE_MINIMAL if dialect.quotes else csv.QUOTE_NONE
+    return csv.reader(io.StringIO(text, newline=""), delimiter=dialect.separator, quoting=quoting, strict=strict)
+
+
+def _csv(path: Path, text: str, heading: list[str] | None, dialect: Dialect) -> Table:
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    reader = records(text, dialect)
+    try:
+        for fields in reader:
+            if not fields:
+                continue
+            if heading is None:
+                heading = [name.strip() for name in fields]
+                twice = next((name for name in heading if name and heading.count(name) > 1), None)
+                if twice is not None:
+                    raise DataError(f"{path}:{reader.line_num}: the heading has the column {twice!r} twice")
+                continue
+            if len(fields) != len(heading):
+                shown = {"\t": "a tab", "\x1f": "the separator"}.get(dialect.separator, repr(dialect.separator))
+                raise DataError(
+                    f"{path}:{reader.line_num}: has {len(fields)} fields, the heading {len(heading)} (separated by {shown})"
+                )
+            rows.append(fields)
+            lines.append(reader.line_num)
+    except csv.Error as error:
+        raise DataError(f"{path}:{reader.line_num}: is not valid CSV ({error}); try data.quotes=false") from None
+    if heading is None:
+        raise DataError(f"{path}: is empty: it holds no rows")
+    columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in heading]
+    named = {
+        name or f"column {number}": column
+        for number, (name, column) in enumerate(zip(heading, columns, strict=True), 1)
+    }
+    return Table(path, named, lines, dialect.separator)
+
+
+def _json_lines(path: Path, text: str) -> Table:
+    rows: list[dict[str, Any]] = []
+    lines: list[int] = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{path}:{number}: is not JSON ({error})") from None
+        if not isinstance(row, dict):
+            raise DataError(f'{path}:{number}: should be an object such as {{"text": …, "label": …}}')
+        rows.append(row)
+        lines.append(number)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return Table(path, {name: [row.get(name) for row in rows] for name in names}, lines)
+
+
+def _parquet(path: Path) -> Table:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        table = pyarrow.parquet.read_table(path)
+    except FileNotFoundError:
+        raise DataError(f"{path}: cannot be read (no such file)") from None
+    except (OSError, pyarrow.ArrowException) as error:
+        raise DataError(f"{path}: cannot be read as Parquet ({first_line(error)})") from None
+    columns = {name: [_known(value) for value in table.column(name).to_pylist()] for name in table.column_names}
+    return Table(path, columns, range(1, table.num_rows + 1))
+
+
+def _known(value: Any) -> Any:
+    """pandas writes NaN where a value is missing, also among texts."""
+    return None if isinstance(value, float) and value != value else value

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from convzoo.core.series import intervals
+from convzoo.ops.intervals import intervals
 
 
 def _svg(figure: Any) -> str:

@@ -34,21 +34,17 @@ class PairPages(Pages):
 
     def first_layer(self, model: nn.Module, encoder: Encoder, examples: Sequence[Pair]) -> str:
         """The stretches of the sources that each kernel answers to most."""
+        gated = [(name, layer) for name, layer in model.named_modules() if isinstance(layer, GatedConvolution)]
+        layers: list[tuple[str, Any]] = [*gated, *first_convolutions(model).items()]
+        if not layers:
+            return ""
+        name, layer = layers[0]
         items = [encoder.prepare(example) for example in list(examples)[:400]]
         names = [encoder.input_names(item) or [] for item in items]
-        inputs = encoder.collate(items).inputs
-        gated = next(
-            ((name, layer) for name, layer in model.named_modules() if isinstance(layer, GatedConvolution)), None
-        )
-        if gated is not None:
-            name, layer = gated
-            maps, width = feature_maps(model, inputs, layer), layer.history + 1
-            found = detectors(name, maps, names, width, before=layer.history // 2)
-        elif first_convolutions(model):
-            name, layer = next(iter(first_convolutions(model).items()))
-            found = detectors(name, feature_maps(model, inputs, layer), names, layer.kernel_size[0])  # type: ignore[index]
-        else:
-            return ""
+        maps = feature_maps(model, encoder.collate(items).inputs, layer)
+        # A gated layer holds its convolution: it sees `history` tokens besides the one that it answers at.
+        width, before = (layer.history + 1, layer.history // 2) if gated else (layer.kernel_size[0], 0)
+        found = detectors(name, maps, names, width, before=before)
         rows = "".join(
             f"<tr><td><code>{html.escape(d.layer)}</code> {d.kernel}</td><td>"
             + " &nbsp; ".join(f"<q>{html.escape(phrase)}</q> <small>{value:.2f}</small>" for phrase, value in d.phrases)
@@ -57,7 +53,7 @@ class PairPages(Pages):
         )
         return (
             "<h3>What the kernels of the first layer look for</h3><p>The stretches of the test split's sources that each answers "
-            f"to most, after its gate; · is padding.</p>"
+            "to most, after its gate; · is padding.</p>"
             f"<table class='plain'><tr><th>kernel</th><th>source</th></tr>{rows}</table>"
         )
 

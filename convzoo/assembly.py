@@ -14,11 +14,12 @@ from torch import nn
 from convzoo.core.baseline import Baseline
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import ConvzooError, RecipeError
+from convzoo.core.pages import Pages
 from convzoo.core.reader import Reader
 from convzoo.core.task import Task
 from convzoo.core.text import first_line
 from convzoo.recipe import Part
-from convzoo.registry import entries
+from convzoo.registry import entries, pages_of
 from convzoo.signatures import MISSING, signature_of
 
 _BASES: dict[str, type] = {
@@ -82,6 +83,12 @@ def load_class(kind: str, name: str | type) -> Any:
         # A person's own file is theirs to run; any other module of the machine is not a recipe's to call.
         raise RecipeError(f"{name}: is no {kind}: it should be a class derived from {base.__name__}")
     return found
+
+
+def load_pages(example: type, task: type) -> Pages:
+    """What shows a type of example in the report, for a task: the one module of pages that a run imports."""
+    module, _, name = pages_of(example, task).partition(":")
+    return getattr(importlib.import_module(module), name)()
 
 
 def load_file(path: Path) -> ModuleType:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
+from itertools import product
 
 PARTS: dict[str, dict[str, str]] = {
     "data": {
@@ -155,6 +156,23 @@ EXTRAS: dict[str, str] = {
 }
 """Parts that need an optional library: 'kind.name' -> the extra that brings it."""
 
+PAGES: dict[tuple[str, str | None], str] = {
+    ("convzoo.core.examples:Text", None): "convzoo.report.text:TextPages",
+    ("convzoo.core.examples:Image", None): "convzoo.report.image:ImagePages",
+    ("convzoo.core.series:Stretch", None): "convzoo.report.series:SeriesPages",
+    ("convzoo.core.translation:Pair", None): "convzoo.report.translation:PairPages",
+    ("convzoo.core.graphs:Node", None): "convzoo.report.graphs:NodePages",
+    ("convzoo.core.interactions:User", None): "convzoo.report.users:UserPages",
+    ("convzoo.core.audio:Audio", None): "convzoo.report.sounds:AudioPages",
+    ("convzoo.core.volumes:Volume", None): "convzoo.report.volumes:VolumePages",
+    ("convzoo.core.volumes:Volume", "convzoo.tasks.segmentation:Segmentation"): (
+        "convzoo.report.segmentation:VolumeMaskPages"
+    ),
+    ("convzoo.core.video:Video", None): "convzoo.report.videos:VideoPages",
+    ("convzoo.core.points:PointCloud", None): "convzoo.report.points:PointCloudPages",
+}
+"""What shows a kind of example in the report: (type of example, task; None: any task) -> the place of its `Pages`."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -173,3 +191,14 @@ def entries(kind: str) -> dict[str, Entry]:
     for point in entry_points(group=f"convzoo.{kind}"):
         found.setdefault(point.name, Entry(kind, point.name, point.value))
     return found
+
+
+def pages_of(example: type, task: type) -> str:
+    """The place of the pages that show a type of example, or the nearest of its bases, for a task.
+
+    What is registered for the task, or one of its bases, comes before what is registered for any task. A type that is not
+    registered is served by the base of all pages.
+    """
+    examples, tasks = ([f"{cls.__module__}:{cls.__qualname__}" for cls in part.__mro__] for part in (example, task))
+    found = (PAGES[key] for key in product(examples, [*tasks, None]) if key in PAGES)
+    return next(found, "convzoo.core.pages:Pages")

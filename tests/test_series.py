@@ -15,7 +15,7 @@ import convzoo
 from convzoo.baselines.anomalies import T2Q, Always, IsolationForestDetector, WindowedGaussian
 from convzoo.core.errors import ConvzooError, DataError, RecipeError
 from convzoo.core.randomness import Draws
-from convzoo.core.series import Series, Stretch, TableFormat, Windows, intervals
+from convzoo.core.series import Series, Stretch, TableFormat, Windows
 from convzoo.encoders.series import SeriesEncoder
 from convzoo.generated.sensors import CHANNELS, KINDS, Sensors
 from convzoo.loader import Loader
@@ -23,6 +23,7 @@ from convzoo.metrics.anomalies import AnomalyMeter, pointwise, vus_pr
 from convzoo.metrics.nab import PROFILES, NabMeter, nab_scores
 from convzoo.models.autoencoder_cnn1d import AutoencoderCNN1d
 from convzoo.models.tcn1d import TCN1d
+from convzoo.ops.intervals import intervals
 from convzoo.ops.pieces import in_pieces
 from convzoo.readers.nab import Nab
 from convzoo.readers.series_table import SeriesTable

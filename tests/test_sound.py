@@ -36,7 +36,6 @@ from convzoo.ops import sound
 from convzoo.readers.fsdd import Fsdd
 from convzoo.readers.own_sounds import AudioFolder, AudioTable
 from convzoo.report import sounds
-from convzoo.report.pictures import explain_first_layer, picture
 from convzoo.runs import load_state, save_state
 
 RATE = 8000
@@ -831,7 +830,7 @@ def test_the_classical_opponent_tells_pitches_apart() -> None:
 
 def test_a_sound_on_a_page_can_be_played() -> None:
     for rate in (RATE, 96_000):
-        html = picture(audio(500, rate=rate))
+        html = sounds.AudioPages().picture(audio(500, rate=rate))
         data = base64.b64decode(re.search(r"data:audio/wav;base64,([^\"]+)", html)[1])
         samples, found = soundfile.read(io.BytesIO(data))
         assert found == (RATE if rate == RATE else 16_000) and 0.8 < np.abs(samples).max() <= 1
@@ -847,7 +846,9 @@ def test_a_spectrogram_shows_the_pitch() -> None:
 
 def test_what_the_first_layer_sees_of_waveforms() -> None:
     encoder = fitted(features="waveform")
-    page = explain_first_layer(WaveformCNN1d(1, 2, [8, 8], 40, 4), encoder, [audio(400, "low"), audio(1600, "high")])
+    page = sounds.AudioPages().first_layer(
+        WaveformCNN1d(1, 2, [8, 8], 40, 4), encoder, [audio(400, "low"), audio(1600, "high")]
+    )
     for words in ("Kernels of <code>blocks.0.convolution", "5.0 ms", " Hz</small>", "The filter bank", "Feature maps"):
         assert words in page
     assert page.count("<audio") == 2
@@ -856,9 +857,9 @@ def test_what_the_first_layer_sees_of_waveforms() -> None:
 def test_what_the_first_layer_sees_of_spectrograms() -> None:
     encoder, examples = fitted(), [audio(400, "low")]
     network = SeparableCNN1d(20, 2, 8, 12, [3])
-    page = explain_first_layer(network, encoder, examples)
+    page = sounds.AudioPages().first_layer(network, encoder, examples)
     assert "front.convolution.0 and front.convolution.1" in page and "mel bands" in page and "Feature maps" in page
-    assert "mel bands" in explain_first_layer(PlainSpectrogram(), encoder, examples)
+    assert "mel bands" in sounds.AudioPages().first_layer(PlainSpectrogram(), encoder, examples)
 
 
 def test_the_kernel_that_is_shown_is_what_two_layers_do_together() -> None:

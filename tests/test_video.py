@@ -41,7 +41,6 @@ from convzoo.readers.own_videos import VideoFolder, VideoTable, group_in
 from convzoo.readers.ucf101 import Ucf101
 from convzoo.readers.weizmann import Weizmann
 from convzoo.report import videos
-from convzoo.report.pictures import explain_first_layer, picture
 from convzoo.runs import load_state, save_state
 from convzoo.tasks.clip_classification import ClipClassification, Views
 
@@ -1012,7 +1011,7 @@ def test_a_motion_history_tells_right_from_left() -> None:
 
 
 def test_a_video_on_a_page_moves(small_run) -> None:
-    page = picture(video(2, height=60, width=90, count=80, rate=50.0))
+    page = videos.VideoPages().picture(video(2, height=60, width=90, count=80, rate=50.0))
     assert page.count("<img") == 2 and "data:image/gif;base64" in page
     import base64
     import io
@@ -1028,7 +1027,7 @@ def test_a_video_on_a_page_moves(small_run) -> None:
     other = C3D(1, 8, 20, 20, 2, channels=[4, 4], kernel="factorised")
     encoder = VideoEncoder(frames=8, size=[20, 20], colour="grey")
     encoder.fit([video(1, "a"), video(2, "b")])
-    assert "one kernel within a frame" in explain_first_layer(other, encoder, [video(1, "a")])
+    assert "one kernel within a frame" in videos.VideoPages().first_layer(other, encoder, [video(1, "a")])
 
 
 def test_saliency_lies_where_the_network_looks() -> None:

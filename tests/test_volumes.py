@@ -48,8 +48,7 @@ from convzoo.ops import volumes as ops
 from convzoo.readers.decathlon import Decathlon
 from convzoo.readers.medmnist3d import MedMNIST3D
 from convzoo.readers.own_volumes import VolumeFolder, VolumeTable
-from convzoo.report.pictures import explain_first_layer, picture
-from convzoo.report.volumes import planes
+from convzoo.report.volumes import VolumePages, planes
 from convzoo.tasks.classification import Classification
 
 AXES = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1), "I": (2, -1)}
@@ -1080,5 +1079,6 @@ def test_report_shows_planes_saliency_and_calibration(small_run) -> None:
     assert page.count("sagittal: front to the right") > 6
     run = convzoo.Run.load(small_run("mri_cnn3d"))
     example = small_phantoms().read().test[0]
-    assert "img" in picture(example) and "Kernels of" in explain_first_layer(run.model, run.encoder, [example])
-    assert "img" in picture(replace(example, mask=None))
+    pages = VolumePages()
+    assert "img" in pages.picture(example) and "Kernels of" in pages.first_layer(run.model, run.encoder, [example])
+    assert "img" in pages.picture(replace(example, mask=None))

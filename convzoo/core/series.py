@@ -176,13 +176,6 @@ def _normal_runs(stretch: Stretch) -> list[Stretch]:
     anomalies = stretch.anomalies
     if anomalies is None or not anomalies.any():
         return [stretch]
-    return [
-        Stretch(stretch.series, stretch.start + start, stretch.start + stop) for start, stop in intervals(~anomalies)
-    ]
-
-
-def intervals(flags: np.ndarray) -> list[tuple[int, int]]:
-    """Where a boolean array is True: (start, stop) of each run, the stop not included."""
-    padded = np.concatenate([[False], np.asarray(flags, dtype=bool), [False]])
-    edges = np.flatnonzero(padded[1:] != padded[:-1]).reshape(-1, 2)
-    return [(int(start), int(stop)) for start, stop in edges]
+    # Not with `ops.intervals`: core imports nothing that lies above it.
+    runs = np.ma.clump_unmasked(np.ma.masked_array(anomalies, mask=anomalies))
+    return [Stretch(stretch.series, stretch.start + int(run.start), stretch.start + int(run.stop)) for run in runs]

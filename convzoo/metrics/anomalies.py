@@ -6,7 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from convzoo.core.processes import gather_objects
-from convzoo.core.series import intervals
+from convzoo.ops.intervals import intervals
 
 VUS_WIDTH = 100
 """The widest buffer about an anomaly that VUS-PR takes in, in time steps."""

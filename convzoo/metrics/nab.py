@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from convzoo.core.processes import gather_objects
-from convzoo.core.series import intervals
 from convzoo.metrics.anomalies import AnomalyMeter
+from convzoo.ops.intervals import intervals
 
 
 @dataclass(frozen=True)

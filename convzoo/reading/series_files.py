@@ -12,8 +12,9 @@ import numpy as np
 from convzoo.core.errors import DataError
 from convzoo.core.files import read_json
 from convzoo.core.lines import plain_suffix, read_text
-from convzoo.core.series import Series, Stretch, TableFormat, intervals
+from convzoo.core.series import Series, Stretch, TableFormat
 from convzoo.core.text import did_you_mean, first_line
+from convzoo.ops.intervals import intervals
 from convzoo.reading.tables import Dialect, as_number, beginning, dialect_of, read_table, records, writes_decimal_commas
 
 TIME_COLUMNS = ("time", "timestamp", "datetime", "date", "ts")

@@ -6,17 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from convzoo.core.series import intervals
+from convzoo.ops.intervals import intervals
 
 
-def _svg(figure: Any) -> str:
+def as_svg(figure: Any) -> str:
+    """A figure as an `svg` element."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", bbox_inches="tight")
     text = buffer.getvalue()
     return text[text.index("<svg") :]
 
 
-def _figure(width: float, height: float) -> Any:
+def new_figure(width: float, height: float) -> Any:
+    """An empty figure, its size in inches."""
     # The object interface: no global state, and no window system.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -28,7 +30,7 @@ def _figure(width: float, height: float) -> Any:
 
 def curves(rows: Sequence[Mapping[str, str]], score: str, best_step: int | None) -> str:
     """The losses and the chosen score over the epochs."""
-    figure = _figure(9, 2.9)
+    figure = new_figure(9, 2.9)
     left, right = figure.subplots(1, 2)
     epochs = [float(row["epoch"]) for row in rows]
     for name in rows[0]:
@@ -47,7 +49,7 @@ def curves(rows: Sequence[Mapping[str, str]], score: str, best_step: int | None)
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-    return _svg(figure)
+    return as_svg(figure)
 
 
 def _losses(row: Mapping[str, str]) -> set[str]:
@@ -63,7 +65,7 @@ def series(example: Any, scores: np.ndarray, most: int = 2000) -> str:
     channel = int((np.abs(values[peak] - np.median(values, axis=0)) / spread).argmax())
     step = -(-length // most)
     edges = np.arange(0, length, step)
-    figure = _figure(9.5, 2.9)
+    figure = new_figure(9.5, 2.9)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
     above.fill_between(
         edges, np.minimum.reduceat(values[:, channel], edges), np.maximum.reduceat(values[:, channel], edges),
@@ -84,25 +86,25 @@ def series(example: Any, scores: np.ndarray, most: int = 2000) -> str:
         above.axvspan(start, stop, color="tab:red", alpha=0.12, linewidth=0)
     ticks = np.linspace(0, length - 1, 5).astype(int)
     below.set_xticks(ticks, [example.series.time_of(example.start + int(row)) for row in ticks])
-    return _svg(figure)
+    return as_svg(figure)
 
 
 def mixing(weights: np.ndarray, channels: Sequence[str]) -> str:
     """Kernels that see one step, (kernels, channels), as a table of colours."""
-    figure = _figure(1.8 + 0.5 * len(channels), 0.8 + 0.16 * len(weights))
+    figure = new_figure(1.8 + 0.5 * len(channels), 0.8 + 0.16 * len(weights))
     axes = figure.subplots()
     span = float(np.abs(weights).max()) or 1.0
     axes.imshow(weights, cmap="RdBu_r", vmin=-span, vmax=span, aspect="auto")
     axes.set_xticks(range(len(channels)), channels, rotation=45, ha="right", fontsize=8, parse_math=False)
     axes.set_ylabel("kernel")
-    return _svg(figure)
+    return as_svg(figure)
 
 
 def kernels(weights: np.ndarray, channels: Sequence[str]) -> str:
     """Kernels over time, (kernels, channels, width), a panel each."""
     columns = 4
     rows = -(-len(weights) // columns)
-    figure = _figure(9, 1.5 * rows + 0.4)
+    figure = new_figure(9, 1.5 * rows + 0.4)
     panels = np.atleast_1d(figure.subplots(rows, columns, sharex=True, sharey=True)).ravel()
     for axes, kernel in zip(panels, weights, strict=False):
         axes.axhline(0, color="#bbbbbb", linewidth=0.6)
@@ -121,12 +123,12 @@ def kernels(weights: np.ndarray, channels: Sequence[str]) -> str:
             frameon=False,
             bbox_to_anchor=(0.5, -0.06),
         )
-    return _svg(figure)
+    return as_svg(figure)
 
 
 def maps(values: np.ndarray, answers: np.ndarray, channels: Sequence[str]) -> str:
     """A window (channels, time) over the feature maps that a layer makes of it (kernels, steps)."""
-    figure = _figure(9, 3.6)
+    figure = new_figure(9, 3.6)
     above, below = figure.subplots(2, 1)
     for name, line in zip(channels, values, strict=True):
         above.plot(line, linewidth=0.9, label=name)
@@ -137,7 +139,7 @@ def maps(values: np.ndarray, answers: np.ndarray, channels: Sequence[str]) -> st
     below.set_ylabel("kernel")
     for axes in (above, below):
         axes.tick_params(labelsize=7)
-    return _svg(figure)
+    return as_svg(figure)
 
 
 def confusion(truth: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> str:
@@ -148,7 +150,7 @@ def confusion(truth: Sequence[str], predicted: Sequence[str], labels: Sequence[s
         counts[number[true], number[guess]] += 1
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = min(9.0, 2.2 + 0.5 * len(labels))
-    figure = _figure(side, side)
+    figure = new_figure(side, side)
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     if len(labels) <= 30:
@@ -162,7 +164,7 @@ def confusion(truth: Sequence[str], predicted: Sequence[str], labels: Sequence[s
                     axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    return _svg(figure)
+    return as_svg(figure)
 
 
 def reliability(counted: Mapping[str, np.ndarray]) -> str:
@@ -171,7 +173,7 @@ def reliability(counted: Mapping[str, np.ndarray]) -> str:
     Args:
         counted: (3, bins): how many, the sum of their probabilities, how many are right
     """
-    figure = _figure(8, 3.6)
+    figure = new_figure(8, 3.6)
     panels = figure.subplots(2, len(counted), sharex=True, height_ratios=[3, 1], squeeze=False)
     for (name, bins), above, below in zip(counted.items(), panels[0], panels[1], strict=True):
         count, probability, right = bins
@@ -191,12 +193,12 @@ def reliability(counted: Mapping[str, np.ndarray]) -> str:
             axes.tick_params(labelsize=8)
     panels[0][0].set_ylabel("part that is right")
     panels[1][0].set_ylabel("how many")
-    return _svg(figure)
+    return as_svg(figure)
 
 
 def bars(labels: Sequence[str], values: Sequence[float], below: Sequence[str], across: str, title: str) -> str:
     """A bar for each label, with its value above it and a note below the label."""
-    figure = _figure(7, 2.9)
+    figure = new_figure(7, 2.9)
     axes = figure.subplots()
     drawn = axes.bar(range(len(labels)), values, color="tab:blue")
     axes.bar_label(drawn, [f"{value:.1f}" for value in values], fontsize=8)
@@ -204,24 +206,24 @@ def bars(labels: Sequence[str], values: Sequence[float], below: Sequence[str], a
     axes.set_xlabel(across)
     axes.set_title(title)
     axes.spines[["top", "right"]].set_visible(False)
-    return _svg(figure)
+    return as_svg(figure)
 
 
 def heat(values: np.ndarray, columns: Sequence[str], rows: Sequence[str], across: str, down: str) -> str:
     """A matrix (rows, columns) from 0 to 1 in shades, with the names of its rows and columns."""
-    figure = _figure(1.6 + 0.34 * len(columns), 1.2 + 0.27 * len(rows))
+    figure = new_figure(1.6 + 0.34 * len(columns), 1.2 + 0.27 * len(rows))
     axes = figure.subplots()
     axes.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     axes.set_xticks(range(len(columns)), columns, rotation=60, ha="right", fontsize=9, parse_math=False)
     axes.set_yticks(range(len(rows)), rows, fontsize=9, parse_math=False)
     axes.set_xlabel(across)
     axes.set_ylabel(down)
-    return _svg(figure)
+    return as_svg(figure)
 
 
 def by_case(scores: Mapping[str, Sequence[float]], name: str) -> str:
     """A dot a case for each structure, side by side, with the median."""
-    figure = _figure(min(9.0, 2 + 1.2 * len(scores)), 2.9)
+    figure = new_figure(min(9.0, 2 + 1.2 * len(scores)), 2.9)
     axes = figure.subplots()
     for place, values in enumerate(scores.values()):
         # Dots of one structure stand beside each other, in a fixed order.
@@ -236,7 +238,7 @@ def by_case(scores: Mapping[str, Sequence[float]], name: str) -> str:
     axes.set_ylabel(name)
     axes.grid(alpha=0.3, axis="y")
     axes.spines[["top", "right"]].set_visible(False)
-    return _svg(figure)
+    return as_svg(figure)
 
 
 def over_time(
@@ -255,7 +257,7 @@ def over_time(
         shares: of the classes in each clip, (clips, classes)
         labels: of the classes
     """
-    figure = _figure(7.5, 2.1)
+    figure = new_figure(7.5, 2.1)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
     for index in np.argsort(-shares.max(axis=0), kind="stable")[:3].tolist():
         middles = [(start + end) / 2 for start, end in moments]
@@ -272,4 +274,4 @@ def over_time(
     for axes in (above, below):
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=7)
-    return _svg(figure)
+    return as_svg(figure)

@@ -8,15 +8,17 @@ from typing import Any
 
 from torch import nn
 
+from convzoo.assembly import load_pages
 from convzoo.core.encoder import Encoder
 from convzoo.core.files import read_json, write_text
+from convzoo.core.pages import Material
 from convzoo.core.task import Task
 from convzoo.core.text import duration_in_words
 from convzoo.inspect.describe import Breakdown, describe
 from convzoo.recipe import Recipe, to_yaml
-from convzoo.report import figures, graphs, points, segmentation, summary, translation, videos, volumes  # noqa: F401 (sections and pictures are found by type)
-from convzoo.report.pictures import explain_first_layer
-from convzoo.report.sections import Material, html_safe, sections
+from convzoo.report import classification, figures, summary
+from convzoo.report.kit import html_safe
+from convzoo.tasks.classification import Classification
 
 
 def write_report(
@@ -57,6 +59,14 @@ def write_report(
     with (home / "metrics.csv").open(newline="", encoding="utf-8") as file:
         metrics = list(csv.DictReader(file))
     score = task.best_by.removeprefix("-")
+    material = Material(model, encoder, examples, predictions)
+    # An encoder of one's own may leave out what it takes; then the base of all pages serves it.
+    pages = load_pages(getattr(encoder, "example", object), type(task))
+    sections = (
+        classification.sections(task, material, pages)
+        if isinstance(task, Classification)
+        else pages.sections(task, material)
+    )
     page = template.render(
         name=recipe.name,
         about=recipe.about,
@@ -69,10 +79,10 @@ def write_report(
         expect=[(name, low, high, results["scores"].get(name)) for name, (low, high) in recipe.expect.items()],
         repeated=results.get("repeated"),
         curves=html_safe(figures.curves(metrics, score, results.get("best_step"))) if metrics and score in metrics[0] else "",
-        sections=sections(task, Material(model, encoder, examples, predictions)),
+        sections=sections,
         breakdown=breakdown,
         layers=layer_rows(breakdown),
-        first_layer=html_safe(explain_first_layer(model, encoder, [examples[index] for index in range(min(400, len(examples)))])),
+        first_layer=html_safe(pages.first_layer(model, encoder, [examples[index] for index in range(min(400, len(examples)))])),
         recipe=to_yaml(recipe),
     )  # fmt: skip
     write_text(folder / "report.html", page)

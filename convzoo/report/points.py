@@ -9,14 +9,15 @@ import torch
 from torch import nn
 
 from convzoo.core.encoder import Encoder
+from convzoo.core.pages import Material, Pages, Section
 from convzoo.core.points import PointCloud, corners_of
+from convzoo.core.task import Task
 from convzoo.metrics.detection import Found, scored_frame
 from convzoo.metrics.kitti_ap import DIFFICULTIES, RECALLS, average, least_overlap, objects_counted, precision_curve
 from convzoo.ops.kitti_files import BOX
 from convzoo.report import figures
-from convzoo.report.figures import _figure, _svg
-from convzoo.report.pictures import _explain, grey, image_tag, picture
-from convzoo.report.sections import Material, Section, html_safe, sections
+from convzoo.report.figures import as_svg, new_figure
+from convzoo.report.kit import grey, html_safe, image_tag
 from convzoo.tasks.detection import Detection
 
 FRAMES = 3
@@ -27,13 +28,51 @@ _TRUE, _FOUND = "#1b9e3f", "#d62728"
 _DRAWN = 30_000
 
 
-@picture.register
-def _(example: PointCloud) -> str:
-    return from_above(example.read(), [], [], width=4.0)
+class PointCloudPages(Pages):
+    """Point clouds: frames from above and in perspective, precision and recall, what makes the features of a pillar."""
+
+    def picture(self, example: PointCloud) -> str:
+        """The points from above."""
+        return from_above(example.read(), [], [], width=4.0)
+
+    def first_layer(self, model: nn.Module, encoder: Encoder, examples: Sequence[PointCloud]) -> str:
+        """How much each feature of a pillar takes of each number of a point, and the features of a frame from above."""
+        features = getattr(model, "points", None)
+        if features is None or not hasattr(model, "pillars"):
+            return ""
+        weights = features.linear.weight.detach().numpy()
+        names = ["x", "y", "z", "intensity", "x - mean", "y - mean", "z - mean", "x in pillar", "y in pillar"]
+        # In units of what each input varies by, so that columns can be compared.
+        batch = encoder.encode(list(examples)[:1])
+        seen: list[torch.Tensor] = []
+        hook = features.linear.register_forward_hook(lambda module, args, output: seen.append(args[0]))
+        with torch.no_grad():
+            maps = model.eval().pillars(**batch.inputs)[0][0].numpy()  # type: ignore[operator]
+        hook.remove()
+        spread = seen[0].std(dim=0).numpy() if len(seen[0]) > 1 else np.ones(9)
+        tiles = [
+            image_tag(grey(_upright(single), around_zero=False), 150, f"feature {index}")
+            for index, single in enumerate(maps[:16])
+        ]
+        return (
+            "<h3>What makes the features of a pillar</h3><p>Each row is one feature: how much it takes of each number of a point "
+            "(red adds, blue subtracts), in units of what that number varies by.</p>"
+            + figures.mixing(weights[:32] * spread, names)
+            + "<h3>Pillars</h3><p>The first test frame from above, forward is up: a tile a feature, bright where the pillar's "
+            f"points answer most.</p><div class='tiles'>{''.join(tiles)}</div>"
+        )
+
+    def sections(self, task: Task, material: Material) -> list[Section]:
+        """Of a detection, frames with what was found, and the curves of its scores."""
+        if not isinstance(task, Detection):
+            return []
+        return [
+            Section("Frames", html_safe(_frames(task, material))),
+            Section("Precision and recall", html_safe(_curves(task, material))),
+        ]
 
 
-@sections.register
-def _(task: Detection, material: Material) -> list[Section]:
+def _frames(task: Detection, material: Material) -> str:
     shown = sorted(
         range(len(material.predictions)), key=lambda at: -len(_boxes(material.predictions[at], "true_boxes"))
     )[:FRAMES]
@@ -52,10 +91,7 @@ def _(task: Detection, material: Material) -> list[Section]:
             + from_above(points, true, found, bounds=task.bounds)
             + in_perspective(points, true, found, bounds=task.bounds)
         )
-    return [
-        Section("Frames", html_safe("".join(parts))),
-        Section("Precision and recall", html_safe(_curves(task, material))),
-    ]
+    return "".join(parts)
 
 
 def _boxes(row: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
@@ -72,7 +108,7 @@ def _curves(task: Detection, material: Material) -> str:
             np.array([box["score"] for box in boxes], np.float64),
         )
         frames.append(scored_frame(found, material.examples[int(row["index"])], task.labels))
-    figure = _figure(3.3 * max(2, len(task.labels)), 3.0)
+    figure = new_figure(3.3 * max(2, len(task.labels)), 3.0)
     panels = figure.subplots(1, len(task.labels), squeeze=False)[0]
     recalls = np.linspace(0, 1, RECALLS)
     for axes, label in zip(panels, task.labels, strict=True):
@@ -90,7 +126,7 @@ def _curves(task: Detection, material: Material) -> str:
     figure.tight_layout()
     return (
         "<p>Boxes in space, by KITTI's rules. Beside each difficulty its average precision (40 recalls) and how many objects "
-        "count.</p>" + _svg(figure)
+        "count.</p>" + as_svg(figure)
     )
 
 
@@ -106,7 +142,7 @@ def from_above(
         near, far = np.quantile(points[:, :2], [0.01, 0.99], axis=0)
         bounds = [near[0] - 1, far[0] + 1, near[1] - 1, far[1] + 1]
     x0, x1, y0, y1 = bounds
-    figure = _figure(width, width * max(0.4, min(2.0, (x1 - x0) / (y1 - y0))))
+    figure = new_figure(width, width * max(0.4, min(2.0, (x1 - x0) / (y1 - y0))))
     axes = figure.subplots()
     drawn = _thinned(points)
     axes.scatter(
@@ -138,7 +174,7 @@ def from_above(
     axes.set_xlabel("to the right, m")
     axes.set_ylabel("forward, m")
     axes.tick_params(labelsize=7)
-    return _svg(figure)
+    return as_svg(figure)
 
 
 def in_perspective(
@@ -161,7 +197,7 @@ def in_perspective(
         depth = np.maximum(away @ ahead, 1e-3)
         return np.stack([away @ right / depth, away @ up / depth, away @ ahead], axis=1)
 
-    figure = _figure(9, 4.6)
+    figure = new_figure(9, 4.6)
     axes = figure.subplots()
     axes.set_facecolor("#10151c")
     drawn = _thinned(points)
@@ -183,7 +219,7 @@ def in_perspective(
     axes.set_aspect("equal")
     axes.set_xticks([])
     axes.set_yticks([])
-    return _svg(figure)
+    return as_svg(figure)
 
 
 def _corners(box: Mapping[str, Any]) -> np.ndarray:
@@ -192,34 +228,6 @@ def _corners(box: Mapping[str, Any]) -> np.ndarray:
 
 def _thinned(points: np.ndarray) -> np.ndarray:
     return points[:: -(-len(points) // _DRAWN)]
-
-
-@_explain.register
-def _(kind: PointCloud, model: nn.Module, encoder: Encoder, examples: Sequence[PointCloud]) -> str:
-    features = getattr(model, "points", None)
-    if features is None or not hasattr(model, "pillars"):
-        return ""
-    weights = features.linear.weight.detach().numpy()
-    names = ["x", "y", "z", "intensity", "x - mean", "y - mean", "z - mean", "x in pillar", "y in pillar"]
-    # In units of what each input varies by, so that columns can be compared.
-    batch = encoder.encode(list(examples)[:1])
-    seen: list[torch.Tensor] = []
-    hook = features.linear.register_forward_hook(lambda module, args, output: seen.append(args[0]))
-    with torch.no_grad():
-        maps = model.eval().pillars(**batch.inputs)[0][0].numpy()  # type: ignore[operator]
-    hook.remove()
-    spread = seen[0].std(dim=0).numpy() if len(seen[0]) > 1 else np.ones(9)
-    tiles = [
-        image_tag(grey(_upright(single), around_zero=False), 150, f"feature {index}")
-        for index, single in enumerate(maps[:16])
-    ]
-    return (
-        "<h3>What makes the features of a pillar</h3><p>Each row is one feature: how much it takes of each number of a point "
-        "(red adds, blue subtracts), in units of what that number varies by.</p>"
-        + figures.mixing(weights[:32] * spread, names)
-        + "<h3>Pillars</h3><p>The first test frame from above, forward is up: a tile a feature, bright where the pillar's points "
-        f"answer most.</p><div class='tiles'>{''.join(tiles)}</div>"
-    )
 
 
 def _upright(grid: np.ndarray) -> np.ndarray:

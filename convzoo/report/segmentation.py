@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from convzoo.core.pages import Material, Section
+from convzoo.core.task import Task
 from convzoo.core.volumes import Volume
 from convzoo.encoders.segmentation import SegmentationEncoder
 from convzoo.inspect.saliency import saliency
 from convzoo.report import figures
-from convzoo.report.sections import Material, Section, html_safe, sections
-from convzoo.report.volumes import COLOURS, planes
+from convzoo.report.kit import html_safe
+from convzoo.report.volumes import COLOURS, VolumePages, planes
 from convzoo.tasks.segmentation import Segmentation
 
 WORST = 4
@@ -23,16 +25,19 @@ EXPLAINED = 4
 """Structures whose saliency is drawn."""
 
 
-@sections.register
-def _(task: Segmentation, material: Material) -> list[Section]:
-    rows = [row for row in material.predictions if isinstance(row.get("dice"), Mapping) and row["dice"]]
-    if not rows:
-        return []
-    found = [_by_case(task, rows)]
-    if isinstance(material.encoder, SegmentationEncoder):
-        found.append(_worst(task, material, rows))
-        found.append(_looked_at(task, material, material.encoder, rows))
-    return found
+class VolumeMaskPages(VolumePages):
+    """Volumes with masks: shown as all volumes are, and Dice by case, the worst cases, saliency by structure."""
+
+    def sections(self, task: Task, material: Material) -> list[Section]:
+        """Empty where no case has a true mask; of an encoder of one's own, Dice by case only."""
+        rows = [row for row in material.predictions if isinstance(row.get("dice"), Mapping) and row["dice"]]
+        if not isinstance(task, Segmentation) or not rows:
+            return []
+        found = [_by_case(task, rows)]
+        if isinstance(material.encoder, SegmentationEncoder):
+            found.append(_worst(task, material, rows))
+            found.append(_looked_at(task, material, material.encoder, rows))
+        return found
 
 
 def _by_case(task: Segmentation, rows: Sequence[Mapping[str, Any]]) -> Section:

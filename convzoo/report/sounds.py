@@ -13,23 +13,36 @@ from torch import Tensor, nn
 
 from convzoo.core.audio import Audio
 from convzoo.core.encoder import Encoder
+from convzoo.core.pages import Pages
 from convzoo.inspect.kernels import feature_maps, first_convolutions
-from convzoo.report.pictures import grey, image_tag
+from convzoo.report.kit import grey, image_tag
 
 LONGEST = 8.0
 """Seconds of a sound that a page holds."""
 KERNELS = 32
 
 
-def sound_picture(example: Audio) -> str:
-    """A waveform, a spectrogram and a player that holds its own wav file."""
-    samples, rate = example.read()
-    samples = samples[: int(LONGEST * rate)]
-    seconds = len(samples) / rate
-    picture = image_tag(
-        _coloured(spectrogram(samples, rate)), 96, f"spectrogram: {seconds:.2f} s, 0 to {rate / 2:g} Hz"
-    )
-    return f"{_waveform(samples)}<br>{picture}<br>{player(samples, rate)}"
+class AudioPages(Pages):
+    """Sounds: to be seen and played, and the filters of a network's first layer."""
+
+    def picture(self, example: Audio) -> str:
+        """A waveform, a spectrogram and a player that holds its own wav file."""
+        samples, rate = example.read()
+        samples = samples[: int(LONGEST * rate)]
+        seconds = len(samples) / rate
+        image = image_tag(
+            _coloured(spectrogram(samples, rate)), 96, f"spectrogram: {seconds:.2f} s, 0 to {rate / 2:g} Hz"
+        )
+        return f"{_waveform(samples)}<br>{image}<br>{player(samples, rate)}"
+
+    def first_layer(self, model: nn.Module, encoder: Encoder, examples: Sequence[Audio]) -> str:
+        """The first layer's kernels and feature maps: filters of a waveform, or patches of a spectrogram."""
+        if not first_convolutions(model):
+            return ""
+        inputs = encoder.encode(list(examples[:1])).inputs
+        if next(iter(inputs.values())).shape[1] == 1:
+            return _explain_waveform(model, encoder, examples)
+        return _explain_spectrogram(model, encoder, examples)
 
 
 def player(samples: np.ndarray, rate: int) -> str:
@@ -58,14 +71,6 @@ def spectrogram(samples: np.ndarray, rate: int) -> np.ndarray:
     frames = np.lib.stride_tricks.sliding_window_view(padded, window)[: len(samples) : hop] * np.hanning(window)
     power = np.abs(np.fft.rfft(frames, axis=1)) ** 2
     return 10 * np.log10(power.T[::-1] / max(1e-20, float(power.max())) + 1e-7)
-
-
-def explain_sound(model: nn.Module, encoder: Encoder, examples: Sequence[Audio]) -> str:
-    """The first layer's kernels and feature maps: filters of a waveform, or patches of a spectrogram."""
-    inputs = encoder.encode(list(examples[:1])).inputs
-    if next(iter(inputs.values())).shape[1] == 1:
-        return _explain_waveform(model, encoder, examples)
-    return _explain_spectrogram(model, encoder, examples)
 
 
 def _explain_waveform(model: nn.Module, encoder: Encoder, examples: Sequence[Audio]) -> str:

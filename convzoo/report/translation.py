@@ -9,12 +9,13 @@ import torch
 from torch import nn
 
 from convzoo.core.encoder import Encoder
+from convzoo.core.pages import Material, Pages, Section
+from convzoo.core.task import Task
 from convzoo.core.translation import BEGIN, Pair
 from convzoo.inspect.kernels import detectors, feature_maps, first_convolutions
 from convzoo.layers.gated import GatedConvolution
 from convzoo.report import figures
-from convzoo.report.pictures import _explain, picture
-from convzoo.report.sections import Material, Section, html_safe, sections
+from convzoo.report.kit import html_safe
 from convzoo.tasks.translation import Translation
 
 SHOWN = 6
@@ -24,23 +25,50 @@ LOOKED = 4
 """Sentences whose attention is drawn."""
 
 
-@picture.register
-def _(example: Pair) -> str:
-    return f"<q>{html.escape(example.text[:600])}</q>"
+class PairPages(Pages):
+    """Sentences and their translations: where a translator looks, its best and worst, its score by length."""
+
+    def picture(self, example: Pair) -> str:
+        """The source as a quotation."""
+        return f"<q>{html.escape(example.text[:600])}</q>"
+
+    def first_layer(self, model: nn.Module, encoder: Encoder, examples: Sequence[Pair]) -> str:
+        """The stretches of the sources that each kernel answers to most."""
+        gated = [(name, layer) for name, layer in model.named_modules() if isinstance(layer, GatedConvolution)]
+        layers: list[tuple[str, Any]] = [*gated, *first_convolutions(model).items()]
+        if not layers:
+            return ""
+        name, layer = layers[0]
+        items = [encoder.prepare(example) for example in list(examples)[:400]]
+        names = [encoder.input_names(item) or [] for item in items]
+        maps = feature_maps(model, encoder.collate(items).inputs, layer)
+        # A gated layer holds its convolution: it sees `history` tokens besides the one that it answers at.
+        width, before = (layer.history + 1, layer.history // 2) if gated else (layer.kernel_size[0], 0)
+        found = detectors(name, maps, names, width, before=before)
+        rows = "".join(
+            f"<tr><td><code>{html.escape(d.layer)}</code> {d.kernel}</td><td>"
+            + " &nbsp; ".join(f"<q>{html.escape(phrase)}</q> <small>{value:.2f}</small>" for phrase, value in d.phrases)
+            + "</td></tr>"
+            for d in found
+        )
+        return (
+            "<h3>What the kernels of the first layer look for</h3><p>The stretches of the test split's sources that each answers "
+            "to most, after its gate; · is padding.</p>"
+            f"<table class='plain'><tr><th>kernel</th><th>source</th></tr>{rows}</table>"
+        )
+
+    def sections(self, task: Task, material: Material) -> list[Section]:
+        """Empty where the test split has no translations."""
+        rows = [row for row in material.predictions if str(row.get("true_translation") or "").strip()]
+        if not isinstance(task, Translation) or not rows:
+            return []
+        found = [_by_length(task, material, rows), _best_and_worst(task, material, rows, self)]
+        if hasattr(material.model, "attention"):
+            found.append(_attention(task, material, rows))
+        return found
 
 
-@sections.register
-def _(task: Translation, material: Material) -> list[Section]:
-    rows = [row for row in material.predictions if str(row.get("true_translation") or "").strip()]
-    if not rows:
-        return []
-    found = [_by_length(task, material, rows), _best_and_worst(task, material, rows)]
-    if hasattr(material.model, "attention"):
-        found.append(_attention(task, material, rows))
-    return found
-
-
-def _best_and_worst(task: Translation, material: Material, rows: Sequence[Mapping[str, Any]]) -> Section:
+def _best_and_worst(task: Translation, material: Material, rows: Sequence[Mapping[str, Any]], pages: Pages) -> Section:
     from convzoo.metrics.translation import sentence_bleu, signatures
 
     scores = sentence_bleu(
@@ -52,7 +80,7 @@ def _best_and_worst(task: Translation, material: Material, rows: Sequence[Mappin
 
     def cards(chosen: Sequence[int]) -> str:
         return "".join(
-            f"<div class='card'>{picture(material.examples[int(rows[index]['index'])])}<br>"
+            f"<div class='card'>{pages.picture(material.examples[int(rows[index]['index'])])}<br>"
             f"written <b>{html.escape(str(rows[index]['translation']))}</b><br>"
             f"true {html.escape(str(rows[index]['true_translation']))}<br>"
             f"<small>BLEU {100 * scores[index]:.0f} · {html.escape(str(rows[index]['source']))}</small></div>"
@@ -120,29 +148,4 @@ def _attention(task: Translation, material: Material, rows: Sequence[Mapping[str
             "places.</p>"
             f"<div class='tiles'>{''.join(drawn)}</div>"
         ),
-    )
-
-
-@_explain.register
-def _(kind: Pair, model: nn.Module, encoder: Encoder, examples: Sequence[Pair]) -> str:
-    items = [encoder.prepare(example) for example in list(examples)[:400]]
-    names = [encoder.input_names(item) or [] for item in items]
-    inputs = encoder.collate(items).inputs
-    gated = next(((name, layer) for name, layer in model.named_modules() if isinstance(layer, GatedConvolution)), None)
-    if gated is not None:
-        name, layer = gated
-        maps, width = feature_maps(model, inputs, layer), layer.history + 1
-        found = detectors(name, maps, names, width, before=layer.history // 2)
-    else:
-        name, layer = next(iter(first_convolutions(model).items()))
-        found = detectors(name, feature_maps(model, inputs, layer), names, layer.kernel_size[0])  # type: ignore[index]
-    rows = "".join(
-        f"<tr><td><code>{html.escape(d.layer)}</code> {d.kernel}</td><td>"
-        + " &nbsp; ".join(f"<q>{html.escape(phrase)}</q> <small>{value:.2f}</small>" for phrase, value in d.phrases)
-        + "</td></tr>"
-        for d in found
-    )
-    return (
-        "<h3>What the kernels of the first layer look for</h3><p>The stretches of the test split's sources that each answers "
-        f"to most, after its gate; · is padding.</p><table class='plain'><tr><th>kernel</th><th>source</th></tr>{rows}</table>"
     )

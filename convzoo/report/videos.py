@@ -11,11 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from convzoo.core.encoder import Encoder
+from convzoo.core.pages import Material, Pages, Section
+from convzoo.core.task import Task
 from convzoo.core.video import Video
 from convzoo.inspect.kernels import feature_maps, first_convolutions
 from convzoo.report import figures
-from convzoo.report.pictures import _explain, grey, image_tag, picture
-from convzoo.report.sections import Material, Section, html_safe, sections_of_kind, worst_mistakes
+from convzoo.report.kit import grey, html_safe, image_tag, worst_mistakes
+from convzoo.tasks.classification import Classification
 
 SHOWN = 6
 STRIP = 8
@@ -26,9 +28,55 @@ STRIP_WIDTH, CARD_WIDTH = 620, 190
 KERNELS = 24
 
 
-@picture.register
-def _(example: Video) -> str:
-    return f"{moving(example)}<br>{strip_tag(frames_of(example, 5), width=CARD_WIDTH)}"
+class VideoPages(Pages):
+    """Videos: moving and as film strips, what was seen when, kernels over space and time."""
+
+    def picture(self, example: Video) -> str:
+        """The video, moving, over five of its frames."""
+        return f"{moving(example)}<br>{strip_tag(frames_of(example, 5), width=CARD_WIDTH)}"
+
+    def first_layer(self, model: nn.Module, encoder: Encoder, examples: Sequence[Video]) -> str:
+        """The first layer's kernels, frame by frame, and its feature maps of two clips."""
+        layers = first_convolutions(model)
+        if not layers:
+            return ""
+        name, layer = next(iter(layers.items()))
+        weights: Tensor = layer.weight.detach().mean(dim=1)  # (kernels, frames, height, width)
+        strongest = weights.flatten(1).norm(dim=1).topk(min(KERNELS, len(weights))).indices.tolist()
+        tiles = []
+        for index in strongest:
+            frames = np.pad(grey(weights[index].numpy()), ((0, 0), (0, 0), (0, 1)), constant_values=255)
+            joined = np.concatenate(list(frames), axis=1)
+            tiles.append(
+                image_tag(np.ascontiguousarray(np.repeat(np.repeat(joined, 6, 0), 6, 1)), 36, f"kernel {index}")
+            )
+        depth = weights.shape[1]
+        about = (
+            f"Each tile is one kernel, {depth} frames from left to right: bright where it adds, dark where it subtracts. Where "
+            "its frames differ it answers to a motion, by the way that the pattern goes from one to the next."
+            if depth > 1
+            else "Each tile is one kernel within a frame: bright where it adds, dark where it subtracts. The next layer's "
+            "kernels look along time."
+        )
+        parts = [
+            f"<h3>Kernels of <code>{html.escape(name)}</code></h3><p>{about}</p><div class='tiles'>{''.join(tiles)}</div>",
+            "<h3>Feature maps</h3><p>Frames of a clip, and what some kernels make of them: bright where they answer.</p>",
+        ]
+        pieces = encoder.pieces(list(examples)[:2])
+        for index in range(len(pieces)):
+            inputs = encoder.gather(pieces, [index]).inputs
+            maps = feature_maps(model, inputs, layer)[0].clamp(min=0).numpy()  # (kernels, frames, height, width)
+            seen = next(iter(inputs.values()))[0].mean(dim=0).numpy()
+            rows = [_strip_of(grey(seen), "input")]
+            rows += [_strip_of(grey(maps[at], around_zero=False), f"kernel {at}") for at in strongest[:5]]
+            parts.append("".join(f"<div>{row}</div>" for row in rows) + "<br>")
+        return "".join(parts)
+
+    def sections(self, task: Task, material: Material) -> list[Section]:
+        """Of a classification, what was seen when; empty where the encoder is one's own that does not work in clips."""
+        if not isinstance(task, Classification) or not hasattr(material.encoder, "starts"):
+            return []
+        return [_over_time(material)]
 
 
 def frames_of(example: Video, count: int, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -70,10 +118,7 @@ def _fitting(example: Video) -> tuple[int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-@sections_of_kind.register
-def _(example: Video, material: Material) -> list[Section]:
-    if not hasattr(material.encoder, "starts"):  # an encoder of one's own need not work in clips
-        return []
+def _over_time(material: Material) -> Section:
     parts = [
         "<p>Test videos of several classes, and mistakes. Above, the film; below it the same, red where the network looked "
         "(the size of gradient × input for the class that it said, arXiv:1605.01713). The curves run over the seconds of the "
@@ -88,7 +133,7 @@ def _(example: Video, material: Material) -> list[Section]:
             f"<b style='color:{colour}'>{html.escape(said)}</b> ({100 * float(row['probability']):.0f} %)</p>"
             + _strips_over_time(video, material)
         )
-    return [Section("Films: predictions and saliency over time", html_safe("".join(parts)))]
+    return Section("Films: predictions and saliency over time", html_safe("".join(parts)))
 
 
 def _chosen(material: Material) -> list[Any]:
@@ -142,42 +187,6 @@ def saliency(model: nn.Module, encoder: Any, video: Video) -> tuple[np.ndarray, 
         total[start : start + frames] += part[:frames]
         times[start : start + frames] += 1
     return total / times, encoder.spans(video), logits.softmax(dim=1).detach().numpy()
-
-
-@_explain.register
-def _(kind: Video, model: nn.Module, encoder: Encoder, examples: Sequence[Video]) -> str:
-    layers = first_convolutions(model)
-    if not layers:
-        return ""
-    name, layer = next(iter(layers.items()))
-    weights: Tensor = layer.weight.detach().mean(dim=1)  # (kernels, frames, height, width)
-    strongest = weights.flatten(1).norm(dim=1).topk(min(KERNELS, len(weights))).indices.tolist()
-    tiles = []
-    for index in strongest:
-        frames = np.pad(grey(weights[index].numpy()), ((0, 0), (0, 0), (0, 1)), constant_values=255)
-        joined = np.concatenate(list(frames), axis=1)
-        tiles.append(image_tag(np.ascontiguousarray(np.repeat(np.repeat(joined, 6, 0), 6, 1)), 36, f"kernel {index}"))
-    depth = weights.shape[1]
-    about = (
-        f"Each tile is one kernel, {depth} frames from left to right: bright where it adds, dark where it subtracts. Where its "
-        "frames differ it answers to a motion, by the way that the pattern goes from one to the next."
-        if depth > 1
-        else "Each tile is one kernel within a frame: bright where it adds, dark where it subtracts. The next layer's kernels "
-        "look along time."
-    )
-    parts = [
-        f"<h3>Kernels of <code>{html.escape(name)}</code></h3><p>{about}</p><div class='tiles'>{''.join(tiles)}</div>",
-        "<h3>Feature maps</h3><p>Frames of a clip, and what some kernels make of them: bright where they answer.</p>",
-    ]
-    pieces = encoder.pieces(list(examples)[:2])
-    for index in range(len(pieces)):
-        inputs = encoder.gather(pieces, [index]).inputs
-        maps = feature_maps(model, inputs, layer)[0].clamp(min=0).numpy()  # (kernels, frames, height, width)
-        seen = next(iter(inputs.values()))[0].mean(dim=0).numpy()
-        rows = [_strip_of(grey(seen), "input")]
-        rows += [_strip_of(grey(maps[at], around_zero=False), f"kernel {at}") for at in strongest[:5]]
-        parts.append("".join(f"<div>{row}</div>" for row in rows) + "<br>")
-    return "".join(parts)
 
 
 def _strip_of(frames: np.ndarray, title: str) -> str:

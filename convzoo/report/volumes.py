@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from convzoo.core.encoder import Encoder
+from convzoo.core.pages import Material, Pages, Section
 from convzoo.core.task import Task
 from convzoo.core.volume_files import spacing_of
 from convzoo.core.volumes import Volume
 from convzoo.inspect.kernels import feature_maps, first_convolutions
 from convzoo.inspect.saliency import saliency
-from convzoo.report.pictures import grey, image_tag
-from convzoo.report.sections import Material, Section, html_safe, sections_of_kind
+from convzoo.report.kit import grey, html_safe, image_tag
+from convzoo.tasks.classification import Classification
 
 COLOURS = np.array(
     [(31, 119, 180), (44, 160, 44), (255, 190, 30), (214, 39, 40), (148, 103, 189), (23, 190, 207), (227, 119, 194)],
@@ -33,11 +34,50 @@ _PLANES = (
 )
 
 
-def volume_picture(example: Volume) -> str:
-    """The three planes through the middle of what is drawn in the mask, or of the volume."""
-    voxels, affine = example.read()
-    mask = example.read_mask() if example.mask is not None else None
-    return planes(voxels, affine, mask=mask, height=64)
+class VolumePages(Pages):
+    """Volumes: three planes, where the network looked, kernels slice by slice."""
+
+    def picture(self, example: Volume) -> str:
+        """The three planes through the middle of what is drawn in the mask, or of the volume."""
+        voxels, affine = example.read()
+        mask = example.read_mask() if example.mask is not None else None
+        return planes(voxels, affine, mask=mask, height=64)
+
+    def first_layer(self, model: nn.Module, encoder: Encoder, examples: Sequence[Volume]) -> str:
+        """The first layer's kernels, slice by slice, and its feature maps in the axial plane through the middle."""
+        found = first_convolutions(model)
+        if not found:
+            return ""
+        name, layer = next(iter(found.items()))
+        weights = layer.weight.detach().mean(dim=1).numpy()  # (kernels, x, y, z)
+        tiles = []
+        for index, kernel in enumerate(weights[:32]):
+            shades = grey(kernel)
+            slices = [
+                image_tag(np.ascontiguousarray(shades[:, :, z].T[::-1]), 36, f"kernel {index}, slice {z}")
+                for z in range(kernel.shape[2])
+            ]
+            tiles.append(f"<span style='margin-right:8px;white-space:nowrap'>{''.join(slices)}</span>")
+        parts = [
+            f"<h3>Kernels of <code>{html.escape(name)}</code></h3><p>Each group is one kernel, its axial slices from below to "
+            "above: bright where it adds, dark where it subtracts. It answers most to a place that looks like it.</p>"
+            f"<div class='tiles'>{''.join(tiles)}</div>",
+            "<h3>Feature maps</h3><p>What the kernels make of scans of the test split, in the axial plane through the "
+            "middle.</p>",
+        ]
+        for example in list(examples)[:3]:
+            inputs = encoder.gather(encoder.pieces([example]), [0]).inputs
+            maps = feature_maps(model, inputs, layer)[0, :12].clamp(min=0).numpy()
+            seen = next(iter(inputs.values()))[0, 0].numpy()
+            shown = [image_tag(_axial(seen), 72, "input"), "<span>→</span>"]
+            shown += [image_tag(_axial(single), 72, f"map {index}") for index, single in enumerate(maps)]
+            parts.append(f"<div class='tiles'>{''.join(shown)}</div>")
+        return "".join(parts)
+
+    def sections(self, task: Task, material: Material) -> list[Section]:
+        """Of a classification, where the network looked."""
+        chosen = _chosen(material) if isinstance(task, Classification) else []
+        return [_saliency(material, chosen)] if chosen else []
 
 
 def planes(
@@ -110,11 +150,7 @@ def _sized(pixels: np.ndarray, across: float, down: float, title: str) -> str:
     return image_tag(np.asarray(image.resize(size, PIL.Image.Resampling.NEAREST)), max(1, round(down)), title)
 
 
-@sections_of_kind.register
-def _(example: Volume, material: Material) -> list[Section]:
-    chosen = _chosen(material)
-    if not chosen:
-        return []
+def _saliency(material: Material, chosen: Sequence[tuple[int, Any]]) -> Section:
     parts = [
         "<p>Where the network looked: how much each voxel moves the score of the class that it named, in red (SmoothGrad, "
         "arXiv:1706.03825), in the planes through its peak. The volumes are as the network gets them: sagittal with the front to "
@@ -138,7 +174,7 @@ def _(example: Volume, material: Material) -> list[Section]:
         + "".join(cards)
         + "</div>"
     )
-    return [Section("Saliency", html_safe("".join(parts)))]
+    return Section("Saliency", html_safe("".join(parts)))
 
 
 def _chosen(material: Material) -> list[tuple[int, Any]]:
@@ -192,37 +228,6 @@ def peaks_in_masks(
         hits.append(bool(inside[tuple(at)]))
         areas.append(float(inside.mean()))
     return float(np.mean(hits)), float(np.mean(areas))
-
-
-def explain_volume(model: nn.Module, encoder: Encoder, examples: Sequence[Volume]) -> str:
-    """The first layer's kernels, slice by slice, and its feature maps in the axial plane through the middle."""
-    found = first_convolutions(model)
-    if not found:
-        return ""
-    name, layer = next(iter(found.items()))
-    weights = layer.weight.detach().mean(dim=1).numpy()  # (kernels, x, y, z)
-    tiles = []
-    for index, kernel in enumerate(weights[:32]):
-        shades = grey(kernel)
-        slices = [
-            image_tag(np.ascontiguousarray(shades[:, :, z].T[::-1]), 36, f"kernel {index}, slice {z}")
-            for z in range(kernel.shape[2])
-        ]
-        tiles.append(f"<span style='margin-right:8px;white-space:nowrap'>{''.join(slices)}</span>")
-    parts = [
-        f"<h3>Kernels of <code>{html.escape(name)}</code></h3><p>Each group is one kernel, its axial slices from below to above: "
-        "bright where it adds, dark where it subtracts. It answers most to a place that looks like it.</p>"
-        f"<div class='tiles'>{''.join(tiles)}</div>",
-        "<h3>Feature maps</h3><p>What the kernels make of scans of the test split, in the axial plane through the middle.</p>",
-    ]
-    for example in list(examples)[:3]:
-        inputs = encoder.gather(encoder.pieces([example]), [0]).inputs
-        maps = feature_maps(model, inputs, layer)[0, :12].clamp(min=0).numpy()
-        seen = next(iter(inputs.values()))[0, 0].numpy()
-        shown = [image_tag(_axial(seen), 72, "input"), "<span>→</span>"]
-        shown += [image_tag(_axial(single), 72, f"map {index}") for index, single in enumerate(maps)]
-        parts.append(f"<div class='tiles'>{''.join(shown)}</div>")
-    return "".join(parts)
 
 
 def _axial(values: np.ndarray) -> np.ndarray:

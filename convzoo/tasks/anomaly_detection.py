@@ -14,9 +14,9 @@ from convzoo.core.batch import Batch
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.examples import Splits
 from convzoo.core.processes import gather_objects
-from convzoo.core.series import intervals
 from convzoo.core.task import Meter, Task
 from convzoo.core.text import did_you_mean
+from convzoo.ops.intervals import intervals
 from convzoo.ops.pieces import in_pieces
 
 TINY = 1e-9

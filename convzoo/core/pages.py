@@ -1,0 +1,61 @@
+"""What the report of a run shows of one kind of example."""
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from convzoo.core.encoder import Encoder
+from convzoo.core.task import Task
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the sections are made from.
+
+    Attributes:
+        model: with its best weights, on the CPU
+        encoder: fitted
+        examples: the test split
+        predictions: one row an example of it
+    """
+
+    model: nn.Module
+    encoder: Encoder
+    examples: Sequence[Any]
+    predictions: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands below it."""
+
+    title: str
+    html: Any
+
+
+class Pages:
+    """What a report shows of one kind of example; the registry says which class serves which kind.
+
+    A kind without pages of its own gets this class: an example is shown as its `repr`.
+    """
+
+    def picture(self, example: Any) -> str:
+        """An example as HTML that holds everything it shows."""
+        return f"<code>{html.escape(repr(example)[:300])}</code>"
+
+    def first_layer(self, model: nn.Module, encoder: Encoder, examples: Sequence[Any]) -> str:
+        """HTML on what the first layer's kernels look for; empty where there is nothing to show.
+
+        Args:
+            model: with its best weights, on the CPU
+            encoder: fitted
+            examples: some of the test split, at least one
+        """
+        return ""
+
+    def sections(self, task: Task, material: Material) -> list[Section]:
+        """What the page shows of the predictions, besides what it shows of every classification."""
+        return []

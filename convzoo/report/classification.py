@@ -1,0 +1,65 @@
+"""What a page shows of any classification: the confusion matrix, the calibration, the worst mistakes."""
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from convzoo.core.pages import Material, Pages, Section
+from convzoo.metrics.classification import calibration_bins, calibration_error
+from convzoo.report import figures
+from convzoo.report.kit import html_safe, worst_mistakes
+from convzoo.tasks.classification import Classification
+
+
+def sections(task: Classification, material: Material, pages: Pages) -> list[Section]:
+    """The sections of a classification: what is known of all kinds, then what `pages` shows, then the worst mistakes.
+
+    Empty where the test split has no labels.
+    """
+    labelled = [row for row in material.predictions if row.get("true_label") and row.get("label")]
+    if not labelled:
+        return []
+    truth, predicted = ([row[key] for row in labelled] for key in ("true_label", "label"))
+    found = [
+        Section(
+            "Confusion",
+            html_safe(
+                "<p>Each row is a true class; the shade is the part of it that was predicted as each class.</p>"
+                + figures.confusion(truth, predicted, list(task.labels))
+            ),
+        )
+    ]
+    cards = [
+        f"<div class='card'>{pages.picture(material.examples[int(row['index'])])}<br>"
+        f"true <b>{html.escape(row['true_label'])}</b>, "
+        f"predicted <b>{html.escape(row['label'])}</b> ({100 * float(row['probability']):.0f} %)<br>"
+        f"<small>{html.escape(str(row['source']))}</small></div>"
+        for row in worst_mistakes(labelled)
+    ]
+    if task.calibration != "none":
+        found.append(calibration(task, labelled))
+    found += pages.sections(task, material)
+    if cards:
+        about = "<p>Wrong predictions on the test split that the network was surest of.</p>"
+        found.append(Section("Worst mistakes", html_safe(f"{about}<div class='cards'>{''.join(cards)}</div>")))
+    return found
+
+
+def calibration(task: Classification, rows: Sequence[Mapping[str, Any]]) -> Section:
+    """How often predictions are right against how probable they are said to be, before and after the temperature."""
+    number = {label: index for index, label in enumerate(task.labels)}
+    after = torch.tensor([[row["probabilities"][label] for label in task.labels] for row in rows], dtype=torch.float64)
+    before = (after.clamp(min=1e-12).log() * task.temperature).softmax(dim=1)
+    truth = torch.tensor([number[row["true_label"]] for row in rows])
+    counted = {name: calibration_bins(part, truth) for name, part in (("before", before), ("after", after))}
+    errors = {name: calibration_error(bins) for name, bins in counted.items()}
+    about = (
+        f"<p>The temperature {task.temperature:.2f}, chosen on the validation split, divides all logits: above 1 it makes "
+        f"probabilities more careful. Expected calibration error on the test split: {errors['before']:.3f} before, "
+        f"<b>{errors['after']:.3f}</b> after. Each bar is a bin of predictions; on the line, what is said to be 80 % sure is "
+        "right in 80 % of the cases.</p>"
+    )
+    drawn = figures.reliability({name: bins.numpy() for name, bins in counted.items()})
+    return Section("Calibration", html_safe(about + drawn))

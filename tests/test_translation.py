@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 import convzoo
 from convzoo.baselines.translation import LexicalModel, PhraseTable, WordDictionary, phrase_pairs
 from convzoo.core.errors import DataError, RecipeError
-from convzoo.core.translation import BEGIN, END, PADDING, UNKNOWN, Pair, Translations
+from convzoo.core.outputs.translations import BEGIN, END, PADDING, UNKNOWN, Translations
+from convzoo.core.translation import Pair
 from convzoo.encoders.parallel_text import ParallelTextEncoder
 from convzoo.generated.grammar import Grammar
 from convzoo.layers.gated import GatedConvolution

@@ -10,10 +10,10 @@ from convzoo.core.arguments import Count, Fraction
 from convzoo.core.errors import DataError
 from convzoo.core.examples import Splits
 from convzoo.core.files import sha256_of
-from convzoo.core.points import CLOUD_SUFFIXES, Objects, PointCloud
+from convzoo.core.outputs.boxes import BOX, Objects
+from convzoo.core.points import CLOUD_SUFFIXES, PointCloud
 from convzoo.core.reader import Reader
 from convzoo.ops.columns import SPLIT_NAMES
-from convzoo.ops.kitti_files import BOX
 from convzoo.ops.splitting import joined
 from convzoo.readers.tables import read_table
 

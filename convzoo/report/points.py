@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from convzoo.core.encoder import Encoder
-from convzoo.core.points import PointCloud, corners_of
-from convzoo.metrics.detection import Found, scored_frame
+from convzoo.core.outputs.boxes import BOX, Found, corners_of
+from convzoo.core.points import PointCloud
+from convzoo.metrics.detection import scored_frame
 from convzoo.metrics.kitti_ap import DIFFICULTIES, RECALLS, average, least_overlap, objects_counted, precision_curve
-from convzoo.ops.kitti_files import BOX
 from convzoo.report import figures
 from convzoo.report.figures import _figure, _svg
 from convzoo.report.pictures import _explain, grey, image_tag, picture
@@ -71,7 +71,8 @@ def _curves(task: Detection, material: Material) -> str:
             np.array([task.labels.index(box["class"]) for box in boxes], np.int64),
             np.array([box["score"] for box in boxes], np.float64),
         )
-        frames.append(scored_frame(found, material.examples[int(row["index"])], task.labels))
+        example = material.examples[int(row["index"])]
+        frames.append(scored_frame(found, example.objects, example.calibration, task.labels))
     figure = _figure(3.3 * max(2, len(task.labels)), 3.0)
     panels = figure.subplots(1, len(task.labels), squeeze=False)[0]
     recalls = np.linspace(0, 1, RECALLS)

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from convzoo.core.encoder import Encoder
-from convzoo.core.translation import BEGIN, Pair
+from convzoo.core.outputs.translations import BEGIN
+from convzoo.core.translation import Pair
 from convzoo.inspect.kernels import detectors, feature_maps, first_convolutions
 from convzoo.layers.gated import GatedConvolution
 from convzoo.report import figures

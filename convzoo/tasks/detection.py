@@ -12,10 +12,9 @@ from torch import Tensor, nn
 
 from convzoo.core.arguments import Fraction, FromData, NonNegative, Positive, PositiveFloat
 from convzoo.core.batch import Batch
+from convzoo.core.outputs.boxes import BOX, Detections, Found
 from convzoo.core.task import Meter, Task
-from convzoo.metrics.detection import Detections, Found
 from convzoo.ops.boxes import suppress
-from convzoo.ops.kitti_files import BOX
 
 
 class Detection(Task):

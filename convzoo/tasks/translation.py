@@ -13,8 +13,8 @@ from torch.nn.utils.parametrize import cached
 from convzoo.core.arguments import Fraction, FromData, NonNegative, Positive, PositiveFloat
 from convzoo.core.batch import Batch
 from convzoo.core.errors import RecipeError
+from convzoo.core.outputs.translations import BEGIN, END, PADDING, Translations
 from convzoo.core.task import Meter, Task
-from convzoo.core.translation import BEGIN, END, PADDING, Translations
 from convzoo.ops.beam import Hypothesis, beam_search
 
 

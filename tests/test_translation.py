@@ -412,7 +412,7 @@ def test_loss_is_a_mean_over_tokens() -> None:
 def test_task_says_what_a_model_lacks() -> None:
     made = encoder()
     task = Translation(made.write, made.words, False)
-    with pytest.raises(RecipeError, match="has no method 'encode'"):
+    with pytest.raises(RecipeError, match="does not write token by token"):
         task.search(torch.nn.Linear(1, 1), torch.ones(1, 1, dtype=torch.int64))
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from convzoo.core.encoder import Encoder
 from convzoo.core.graphs import Graph, Node, Nodes
 from convzoo.core.interactions import User
+from convzoo.core.model import HasVectors
 from convzoo.ops.sparse import SparseMatrix
 from convzoo.report.figures import _figure, _svg
 from convzoo.report.pictures import _explain, picture
@@ -359,11 +360,10 @@ def _by_popularity(task: RankItems, material: Material, rows: Sequence[Mapping[s
 
 @_explain.register
 def _explain_users(kind: User, model: nn.Module, encoder: Encoder, examples: Sequence[User]) -> str:
-    vectors: Any = getattr(model, "vectors", None)
-    if vectors is None:
+    if not isinstance(model, HasVectors):
         return ""
     with torch.no_grad():
-        final = vectors()[len(kind.catalogue.users) :]
+        final = model.vectors()[len(kind.catalogue.users) :]
     known = encoder.dims["known"]
     counts = np.bincount(known.items, minlength=len(kind.catalogue.items))
     unit = torch.nn.functional.normalize(final, dim=1)

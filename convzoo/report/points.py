@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from convzoo.core.encoder import Encoder
+from convzoo.core.model import HasPillars
 from convzoo.core.outputs.boxes import BOX, Found, corners_of
 from convzoo.core.points import PointCloud
 from convzoo.metrics.detection import scored_frame
@@ -197,17 +198,17 @@ def _thinned(points: np.ndarray) -> np.ndarray:
 
 @_explain.register
 def _(kind: PointCloud, model: nn.Module, encoder: Encoder, examples: Sequence[PointCloud]) -> str:
-    features = getattr(model, "points", None)
-    if features is None or not hasattr(model, "pillars"):
-        return ""
-    weights = features.linear.weight.detach().numpy()
     names = ["x", "y", "z", "intensity", "x - mean", "y - mean", "z - mean", "x in pillar", "y in pillar"]
+    linear = next((m for m in model.modules() if isinstance(m, nn.Linear) and m.in_features == len(names)), None)
+    if linear is None or not isinstance(model, HasPillars):
+        return ""
     # In units of what each input varies by, so that columns can be compared.
     batch = encoder.encode(list(examples)[:1])
     seen: list[torch.Tensor] = []
-    hook = features.linear.register_forward_hook(lambda module, args, output: seen.append(args[0]))
+    hook = linear.register_forward_hook(lambda module, args, output: seen.append(args[0]))
+    model.eval()
     with torch.no_grad():
-        maps = model.eval().pillars(**batch.inputs)[0][0].numpy()  # type: ignore[operator]
+        maps = model.pillars(**batch.inputs)[0][0].numpy()
     hook.remove()
     spread = seen[0].std(dim=0).numpy() if len(seen[0]) > 1 else np.ones(9)
     tiles = [
@@ -217,7 +218,7 @@ def _(kind: PointCloud, model: nn.Module, encoder: Encoder, examples: Sequence[P
     return (
         "<h3>What makes the features of a pillar</h3><p>Each row is one feature: how much it takes of each number of a point "
         "(red adds, blue subtracts), in units of what that number varies by.</p>"
-        + figures.mixing(weights[:32] * spread, names)
+        + figures.mixing(linear.weight.detach().numpy()[:32] * spread, names)
         + "<h3>Pillars</h3><p>The first test frame from above, forward is up: a tile a feature, bright where the pillar's points "
         f"answer most.</p><div class='tiles'>{''.join(tiles)}</div>"
     )

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from convzoo.core.encoder import Encoder
+from convzoo.core.model import ShowsAttention
 from convzoo.core.outputs.translations import BEGIN
 from convzoo.core.translation import Pair
 from convzoo.inspect.kernels import detectors, feature_maps, first_convolutions
@@ -36,7 +37,7 @@ def _(task: Translation, material: Material) -> list[Section]:
     if not rows:
         return []
     found = [_by_length(task, material, rows), _best_and_worst(task, material, rows)]
-    if hasattr(material.model, "attention"):
+    if isinstance(material.model, ShowsAttention):
         found.append(_attention(task, material, rows))
     return found
 

@@ -40,7 +40,8 @@ from trainer_speed import NEVER, InTurns, sizes
 from convzoo.assembly import build
 from convzoo.core.batch import Batch
 from convzoo.core.memory import keep_freed_memory
-from convzoo.core.points import Objects, PointCloud
+from convzoo.core.outputs.boxes import Objects
+from convzoo.core.points import PointCloud
 from convzoo.core.randomness import Draws
 from convzoo.devices import Devices
 from convzoo.experiment import Experiment, assemble, loaders, open_recipe

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from convzoo.assembly import build
 from convzoo.core.errors import CheckError, RecipeError
 from convzoo.core.files import write_json
+from convzoo.core.model import HasExportedForm
 from convzoo.runs import Run
 
 TOLERANCE = 1e-4
@@ -106,10 +107,8 @@ def _inputs(run: Run, examples: Sequence[Any], indices: Sequence[int]) -> dict[s
 
 
 def _exported(model: nn.Module, inputs: dict[str, Any]) -> tuple[nn.Module, dict[str, Tensor]]:
-    """What is exported in a model's place, and its inputs: a model that takes what no exporter does (sparse matrices) says so
-    itself, by a method `exported(inputs)`."""
-    own = getattr(model, "exported", None)
-    return own(inputs) if callable(own) else (model, inputs)
+    """What is exported in a model's place, and its inputs."""
+    return model.exported(inputs) if isinstance(model, HasExportedForm) else (model, inputs)
 
 
 def _free_shapes(

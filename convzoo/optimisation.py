@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from convzoo.core.config import TrainConfig
+from convzoo.core.model import HasOwnDecay
 
 _NORMS = (
     nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d,
@@ -19,10 +20,11 @@ _NORMS = (
 def make_optimizer(model: nn.Module, config: TrainConfig, device: torch.device) -> torch.optim.Optimizer:
     """The optimizer of a recipe; weights of norms and one-dimensional weights are not decayed.
 
-    A module's attribute `decay` is the part of the recipe's weight decay that its own weights get.
+    A module's attribute `decay` is the part of the recipe's weight decay that its own weights get (`HasOwnDecay`).
     """
     exempt = {id(p) for m in model.modules() if isinstance(m, _NORMS) for p in m.parameters(recurse=False)}
-    own = {id(p): float(m.decay) for m in model.modules() if hasattr(m, "decay") for p in m.parameters(recurse=False)}  # type: ignore[arg-type]
+    special = [module for module in model.modules() if isinstance(module, HasOwnDecay)]
+    own = {id(p): float(module.decay) for module in special for p in module.parameters(recurse=False)}
     by_decay: dict[float, list[nn.Parameter]] = {config.weight_decay: [], 0.0: []}
     for p in (parameter for parameter in model.parameters() if parameter.requires_grad):
         part = own.get(id(p), 1.0) if p.ndim > 1 and id(p) not in exempt else 0.0

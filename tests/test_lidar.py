@@ -21,11 +21,12 @@ from convzoo.baselines.points import ClusterBoxes, UsualPlaces
 from convzoo.core.batch import Batch
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.libraries import import_open3d
-from convzoo.core.points import Calibration, Objects, PointCloud, corners_of
+from convzoo.core.outputs.boxes import BOX, Calibration, Detections, Found, Objects, corners_of
+from convzoo.core.points import PointCloud
 from convzoo.core.randomness import Draws
 from convzoo.encoders.points import PointCloudEncoder
 from convzoo.generated.streets import CLASSES, MAKERS, Streets
-from convzoo.metrics.detection import DetectionMeter, Detections, Found, scored_frame
+from convzoo.metrics.detection import DetectionMeter, scored_frame
 from convzoo.metrics.kitti_ap import (
     DIFFICULTIES,
     NEIGHBOURS,
@@ -46,7 +47,6 @@ from convzoo.ops.boxes import (
     suppress,
 )
 from convzoo.ops.kitti_files import (
-    BOX,
     calibration_text,
     label_lines,
     lists_of,
@@ -541,7 +541,7 @@ def test_the_meter_finds_the_truth_perfect_and_counts_what_the_camera_sees(stree
 def test_clouds_without_a_camera_are_scored_in_space() -> None:
     box = np.array([[5.0, 0, 0, 4, 2, 1.5, 0.1]])
     example = PointCloud(points=np.zeros((3, 4)), objects=Objects.of(["Machine"], box))
-    frame = scored_frame(Found(box, np.array([0]), np.array([0.8])), example, ["Machine"])
+    frame = scored_frame(Found(box, np.array([0]), np.array([0.8])), example.objects, None, ["Machine"])
     assert frame.overlaps["3d"].item() == pytest.approx(1)
     assert "image" not in frame.overlaps
     meter = DetectionMeter(["Machine"])
@@ -935,7 +935,7 @@ def test_a_network_learns_one_frame_by_heart() -> None:
         sum(task.losses(network(**batch.inputs), batch.target).values()).backward()
         optimizer.step()
     (found,) = task.predict(network.eval(), batch)
-    frame = scored_frame(found, examples[0], list(encoder.labels))
+    frame = scored_frame(found, examples[0].objects, examples[0].calibration, list(encoder.labels))
     for kind, name in enumerate(encoder.labels):
         own = [index for index, score in enumerate(found.scores) if found.labels[index] == kind and score > 0.5]
         assert len(own) == 1

@@ -15,6 +15,7 @@ import convzoo
 from convzoo.baselines.ranking import EASE, ItemNeighbours, Popularity
 from convzoo.core.errors import DataError
 from convzoo.core.interactions import Catalogue, Rows, Users
+from convzoo.core.outputs.rankings import Ranking
 from convzoo.core.randomness import Draws
 from convzoo.encoders.interactions import InteractionEncoder
 from convzoo.generated.tastes import Tastes
@@ -22,7 +23,7 @@ from convzoo.generated.tastes import recall as ceiling_recall
 from convzoo.metrics.ranking import RankingMeter
 from convzoo.models.lightgcn import LightGCN
 from convzoo.ops.holding_out import hold_out_items
-from convzoo.ops.ranking import Ranking, best_items
+from convzoo.ops.ranking import best_items
 from convzoo.readers.interactions import InteractionTable
 from convzoo.readers.lightgcn_text import LightGCNText
 

@@ -16,8 +16,8 @@ from torch import nn
 import convzoo
 from convzoo.baselines.segmentation import MeanAtlas
 from convzoo.core.batch import Batch
+from convzoo.core.outputs.masks import Grid, Masks
 from convzoo.core.randomness import Draws
-from convzoo.core.segmentation import Grid, Masks
 from convzoo.core.volume_files import read_labels, write_nifti
 from convzoo.encoders.segmentation import SegmentationEncoder
 from convzoo.metrics.segmentation import SegmentationMeter, assd, case_scores, dice, hd95, surface_distances

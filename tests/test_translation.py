@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 import convzoo
 from convzoo.baselines.translation import LexicalModel, PhraseTable, WordDictionary, phrase_pairs
 from convzoo.core.errors import DataError, RecipeError
-from convzoo.core.translation import BEGIN, END, PADDING, UNKNOWN, Pair, Translations
+from convzoo.core.outputs.translations import BEGIN, END, PADDING, UNKNOWN, Translations
+from convzoo.core.translation import Pair
 from convzoo.encoders.parallel_text import ParallelTextEncoder
 from convzoo.generated.grammar import Grammar
 from convzoo.layers.gated import GatedConvolution
@@ -411,7 +412,7 @@ def test_loss_is_a_mean_over_tokens() -> None:
 def test_task_says_what_a_model_lacks() -> None:
     made = encoder()
     task = Translation(made.write, made.words, False)
-    with pytest.raises(RecipeError, match="has no method 'encode'"):
+    with pytest.raises(RecipeError, match="does not write token by token"):
         task.search(torch.nn.Linear(1, 1), torch.ones(1, 1, dtype=torch.int64))
 
 

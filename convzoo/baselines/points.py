@@ -9,8 +9,8 @@ import torch
 from convzoo.core.arguments import Positive, PositiveFloat
 from convzoo.core.baseline import Baseline
 from convzoo.core.errors import DataError
+from convzoo.core.outputs.boxes import Detections, Found
 from convzoo.core.points import PointCloud
-from convzoo.metrics.detection import Detections, Found
 from convzoo.ops.boxes import points_in_boxes, suppress
 
 

@@ -12,7 +12,8 @@ from torch import Tensor
 from convzoo.core.arguments import NonNegative, Positive, PositiveFloat
 from convzoo.core.baseline import Baseline
 from convzoo.core.interactions import Rows, User, Users
-from convzoo.ops.ranking import Ranking, best_items
+from convzoo.core.outputs.rankings import Ranking
+from convzoo.ops.ranking import best_items
 
 KEPT = 100
 """Items that an opponent ranks for a user; no list that is scored is longer."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from convzoo.core.arguments import Positive, PositiveFloat
 from convzoo.core.baseline import Baseline
-from convzoo.core.segmentation import Grid, Masks
+from convzoo.core.outputs.masks import Grid, Masks
 from convzoo.core.volumes import Volume
 
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from convzoo.core.arguments import Positive
 from convzoo.core.baseline import Baseline
-from convzoo.core.translation import Pair, Translations
+from convzoo.core.outputs.translations import Translations
+from convzoo.core.translation import Pair
 
 Words = list[str]
 

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from convzoo.core.model import DrawsNumbers
+
 
 def seed_everything(seed: int) -> None:
     """Seed what draws the first weights."""
@@ -17,8 +19,8 @@ def seed_everything(seed: int) -> None:
 
 def seed_dropout(model: nn.Module, seed: int, rank: int) -> None:
     """Give every module that draws its own numbers a seed of its own, another on each process."""
-    for index, module in enumerate(module for module in model.modules() if hasattr(module, "random_state")):
-        module.seed((seed * 1_000_003 + index) * 1_009 + rank)  # type: ignore[operator]
+    for index, module in enumerate(module for module in model.modules() if isinstance(module, DrawsNumbers)):
+        module.seed((seed * 1_000_003 + index) * 1_009 + rank)
     torch.manual_seed(seed * 1_009 + rank)
 
 
@@ -36,7 +38,7 @@ def random_states(model: nn.Module) -> dict[str, Any]:
         ],
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "modules": {n: m.random_state() for n, m in model.named_modules() if hasattr(m, "random_state")},
+        "modules": {n: m.random_state() for n, m in model.named_modules() if isinstance(m, DrawsNumbers)},
     }
 
 
@@ -50,4 +52,6 @@ def load_random_states(model: nn.Module, states: dict[str, Any]) -> None:
     if states["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(states["cuda"])
     for name, state in states["modules"].items():
-        model.get_submodule(name).load_random_state(state)  # type: ignore[operator]
+        module = model.get_submodule(name)
+        assert isinstance(module, DrawsNumbers), name
+        module.load_random_state(state)

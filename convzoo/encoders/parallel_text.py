@@ -13,8 +13,9 @@ from convzoo.core.arguments import Positive
 from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError
+from convzoo.core.outputs.translations import BEGIN, END, PADDING, UNKNOWN, UNKNOWN_TEXT
 from convzoo.core.randomness import Draws
-from convzoo.core.translation import BEGIN, END, PADDING, UNKNOWN, UNKNOWN_TEXT, Pair
+from convzoo.core.translation import Pair
 from convzoo.ops.words import join_words, joining_words, split_words
 
 Item = tuple[np.ndarray, np.ndarray, Pair]

@@ -13,11 +13,12 @@ from convzoo.core.arguments import Count, Fraction, NonNegative, Positive, Posit
 from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError, RecipeError
+from convzoo.core.outputs.boxes import BOX
 from convzoo.core.points import PointCloud
 from convzoo.core.randomness import Draws
 from convzoo.core.text import did_you_mean
 from convzoo.ops.boxes import points_in_boxes
-from convzoo.ops.kitti_files import BOX, write_labels
+from convzoo.ops.kitti_files import write_labels
 from convzoo.ops.scenes import flipped, paste, scaled, turned
 
 _FIT_ON = 200  # clouds that the scale of the intensity is taken from

@@ -15,8 +15,8 @@ from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.libraries import import_monai
+from convzoo.core.outputs.masks import Grid
 from convzoo.core.randomness import Draws
-from convzoo.core.segmentation import Grid
 from convzoo.core.volume_files import NIFTI_SUFFIXES, volume_stem, volume_suffix, write_nifti
 from convzoo.core.volumes import Volume
 from convzoo.ops import volume_augment as augment

@@ -21,7 +21,8 @@ from convzoo.core.errors import RecipeError
 from convzoo.core.examples import Splits
 from convzoo.core.files import read_json
 from convzoo.core.libraries import import_open3d
-from convzoo.core.points import Calibration, PointCloud
+from convzoo.core.outputs.boxes import Calibration
+from convzoo.core.points import PointCloud
 from convzoo.core.reader import Reader
 from convzoo.core.text import first_line
 from convzoo.datasets.download import cache_folder

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 from torch.utils.flop_counter import FlopCounterMode
 
+from convzoo.core.model import DescribesItself, HasReceptiveFields
 from convzoo.inspect.receptive_field import receptive_fields
 from convzoo.layers.attention import Look
 from convzoo.layers.convolution import ChannelLayerNorm, ConvolutionBlock
@@ -26,7 +27,7 @@ _NAMES = {"LeakyReLU": "leaky ReLU", "Tanh": "tanh", "Sigmoid": "sigmoid"}
 # Taken whole, though they hold others: their parts say less than they do.
 _WHOLE = (
     Pooling, TokenEmbedding, ChannelLayerNorm, nn.MultiheadAttention, GatedConvolution, LightweightConvolution, Look,
-    LearnedPositions, SinusoidalPositions,
+    LearnedPositions, SinusoidalPositions, DescribesItself,
 )  # fmt: skip
 
 
@@ -108,8 +109,11 @@ def describe(model: nn.Module, inputs: dict[str, Any]) -> Breakdown:
             hook.remove()
     _count_multiply_adds(model, rows, counter)
     layers = _in_block_order(model, rows)
-    own: Any = getattr(model, "receptive_fields", None)  # of a model whose input is no grid
-    fields = own(inputs) if own else receptive_fields(model, inputs, {row.name: leaves[row.name] for row in layers})
+    fields = (
+        model.receptive_fields(inputs)
+        if isinstance(model, HasReceptiveFields)
+        else receptive_fields(model, inputs, {row.name: leaves[row.name] for row in layers})
+    )
     for row in layers:
         row.receptive_field = fields.get(row.name)
     widest = max(fields.values(), key=lambda widths: math.prod(widths), default=None)
@@ -126,7 +130,7 @@ def describe(model: nn.Module, inputs: dict[str, Any]) -> Breakdown:
 def _leaves(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
     # What a weight is computed from (weight normalisation) is no layer of its own.
     children = [(name, child) for name, child in module.named_children() if name != "parametrizations"]
-    if prefix and (isinstance(module, _WHOLE) or hasattr(module, "in_words") or not children):
+    if prefix and (isinstance(module, _WHOLE) or not children):
         if not isinstance(module, nn.Identity):
             yield prefix, module
         return
@@ -191,9 +195,9 @@ _WHY = {
 
 @singledispatch
 def words_for(module: nn.Module) -> str:
-    """What a layer does, in a sentence; a layer that few have says it itself (`in_words`)."""
-    if hasattr(module, "in_words"):
-        return module.in_words()  # type: ignore[operator]
+    """What a layer does, in a sentence; a layer that few have says it itself (`DescribesItself`)."""
+    if isinstance(module, DescribesItself):
+        return module.in_words()
     return f"A layer of the kind {type(module).__name__}."
 
 

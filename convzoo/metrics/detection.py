@@ -1,49 +1,15 @@
 """Detections of boxes, scored over a whole split and over all processes by KITTI's rules."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from convzoo.core.points import PointCloud
+from convzoo.core.outputs.boxes import Calibration, Detections, Found, Objects
 from convzoo.core.processes import gather_objects
 from convzoo.metrics.kitti_ap import DIFFICULTIES, ScoredFrame, average, objects_counted, precision_curve
 from convzoo.ops.boxes import overlap_from_above, overlap_in_space
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """What was found in a frame.
-
-    Attributes:
-        boxes: (found, 7) of float64
-        labels: (found,) class numbers
-        scores: (found,), 0 to 1
-    """
-
-    boxes: np.ndarray
-    labels: np.ndarray
-    scores: np.ndarray
-
-
-class Detections(Sequence[Found]):
-    """What was found in some frames; a list of indices picks a batch out of them."""
-
-    def __init__(self, frames: Sequence[Found]) -> None:
-        self.frames = list(frames)
-
-    def __len__(self) -> int:
-        return len(self.frames)
-
-    def __getitem__(self, at: Any) -> Any:
-        if isinstance(at, Sequence):
-            return Detections([self.frames[index] for index in at])
-        return self.frames[at]
-
-    def __iter__(self) -> Iterator[Found]:
-        return iter(self.frames)
 
 
 class DetectionMeter:
@@ -65,7 +31,7 @@ class DetectionMeter:
     def update(self, outputs: Detections, target: Mapping[str, Any]) -> None:
         """Add a batch: what was found, and the examples themselves, which hold the truth."""
         for found, example in zip(outputs, target["frames"], strict=True):
-            self.frames.append(scored_frame(found, example, self.labels))
+            self.frames.append(scored_frame(found, example.objects, example.calibration, self.labels))
 
     def compute(self) -> dict[str, float]:
         """The scores over everything so far, on all processes."""
@@ -92,19 +58,24 @@ class DetectionMeter:
         return found
 
 
-def scored_frame(found: Found, example: PointCloud, labels: Sequence[str]) -> ScoredFrame:
+def scored_frame(
+    found: Found, objects: Objects | None, calibration: Calibration | None, labels: Sequence[str]
+) -> ScoredFrame:
     """A frame as the rules take it: what lies outside of the image is left out, all pairs are compared.
 
-    A frame without labels counts as one in which nothing is.
+    Args:
+        found: what a detector found in the frame
+        objects: those that are labelled; a frame without labels (None) counts as one in which nothing is
+        calibration: of the camera beside the LiDAR; None if there is none
+        labels: the classes, by number
     """
     boxes, classes, scores = found.boxes, found.labels, found.scores
     heights = np.full(len(boxes), np.inf)
     regions = None
-    if example.calibration is not None:
-        regions, inside = example.calibration.image_boxes(boxes)
+    if calibration is not None:
+        regions, inside = calibration.image_boxes(boxes)
         boxes, classes, scores, regions = boxes[inside], classes[inside], scores[inside], regions[inside]
         heights = regions[:, 3] - regions[:, 1]
-    objects = example.objects
     true_boxes = objects.boxes if objects is not None else np.zeros((0, 7))
     one, other = torch.from_numpy(boxes).double(), torch.from_numpy(true_boxes).double()
     overlaps = {"3d": overlap_in_space(one, other).numpy(), "bev": overlap_from_above(one, other).numpy()}

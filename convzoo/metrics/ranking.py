@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from convzoo.core.outputs.rankings import Ranking
 from convzoo.core.processes import gather_all, sum_over_processes
-from convzoo.ops.ranking import Ranking
 
 
 class RankingMeter:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from convzoo.core.outputs.masks import Masks
 from convzoo.core.processes import gather_objects
-from convzoo.core.segmentation import Masks
 
 
 class SegmentationMeter:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from convzoo.core.outputs.translations import Translations
 from convzoo.core.processes import gather_objects, sum_over_processes
-from convzoo.core.translation import Translations
 from convzoo.ops.bleu import corpus_bleu
 
 

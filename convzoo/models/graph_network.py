@@ -1,13 +1,14 @@
 """Networks of graph convolutions, for the nodes of one graph."""
 
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from convzoo.core.arguments import Activation, Count, FromData, Positive, PositiveFloat, Probability
+from convzoo.core.model import HasOwnDecay
 from convzoo.layers.activation import activation_layer
 from convzoo.layers.dropout import Dropout
 from convzoo.layers.graph import (
@@ -127,12 +128,11 @@ class GraphNetwork(nn.Module):
             ]
         )
         self.activation = activation_layer(activation)
-        # Read by the optimizer: a part of the recipe's weight decay, for a module's own weights.
         for module in ends:
-            module.decay = end_decay  # type: ignore[assignment]
+            cast(HasOwnDecay, module).decay = end_decay
         if plain_end:
             for module in self.layers[-1].modules():
-                module.decay = 0.0  # type: ignore[assignment]
+                cast(HasOwnDecay, module).decay = 0.0
         self._computed: tuple[tuple, GraphTensors, Tensor] | None = None
 
     def forward(self, graph: GraphTensors, nodes: Int[Tensor, " batch"]) -> Float[Tensor, "batch classes"]:

@@ -6,10 +6,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from convzoo.core.arguments import Activation, FromData, Normalisation, PoolingKind, Positive, Probability
-from convzoo.layers.activation import activation_layer
-from convzoo.layers.convolution import ConvolutionBlock
 from convzoo.layers.dropout import Dropout
 from convzoo.layers.pooling import Pooling
+from convzoo.layers.residual import ResidualBlock
 from convzoo.models.c3d import convolution_3d
 
 _STEM_MIDDLE = 45
@@ -68,9 +67,11 @@ class R3D(nn.Module):
         for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
             for index in range(count):
                 stride = 2 if stage > 0 and index == 0 else 1
-                stages.append(
-                    ResidualBlock3d(kernel, before, width, kernel_size, depth, stride, normalisation, activation)
+                first = convolution_3d(
+                    kernel, before, width, kernel_size, depth, stride, stride, normalisation, activation
                 )
+                second = convolution_3d(kernel, width, width, kernel_size, depth, 1, 1, normalisation, "identity")
+                stages.append(ResidualBlock(3, before, width, first, second, stride, normalisation, activation))
                 before = width
         self.blocks = nn.Sequential(*stages)
         self.pooling = Pooling(3, pooling, channels=before)
@@ -83,38 +84,3 @@ class R3D(nn.Module):
     def forward(self, clip: Float[Tensor, "batch channels frames height width"]) -> Float[Tensor, "batch classes"]:
         """Clips to logits."""
         return self.classifier(self.dropout(self.pooling(self.blocks(self.stem(clip)))))
-
-
-class ResidualBlock3d(nn.Module):
-    """Two convolutions beside a shortcut, which is a pointwise convolution where the shape changes."""
-
-    def __init__(
-        self,
-        kernel: Literal["full", "factorised"],
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        depth: int,
-        stride: int,
-        normalisation: Normalisation,
-        activation: Activation,
-    ) -> None:
-        super().__init__()
-        self.first = convolution_3d(
-            kernel, in_channels, out_channels, kernel_size, depth, stride, stride, normalisation, activation
-        )
-        self.second = convolution_3d(
-            kernel, out_channels, out_channels, kernel_size, depth, 1, 1, normalisation, "identity"
-        )
-        self.shortcut: nn.Module = nn.Identity()
-        if stride > 1 or in_channels != out_channels:
-            self.shortcut = ConvolutionBlock(
-                3, in_channels, out_channels, 1, stride, normalisation=normalisation, activation="identity"
-            )
-        self.activation = activation_layer(activation)
-
-    def forward(
-        self, x: Float[Tensor, "batch channels frames height width"]
-    ) -> Float[Tensor, "batch out frames_out height_out width_out"]:
-        """Apply the block."""
-        return self.activation(self.second(self.first(x)) + self.shortcut(x))

@@ -4,10 +4,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from convzoo.core.arguments import Activation, FromData, Normalisation, PoolingKind, Positive, Probability
-from convzoo.layers.activation import activation_layer
 from convzoo.layers.convolution import ConvolutionBlock
 from convzoo.layers.dropout import Dropout
 from convzoo.layers.pooling import Pooling
+from convzoo.layers.residual import ResidualBlock
 
 
 class ResNet2d(nn.Module):
@@ -62,11 +62,24 @@ class ResNet2d(nn.Module):
         for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
             for index in range(count):
                 stride = 2 if stage > 0 and index == 0 else 1
-                stages.append(
-                    ResidualBlock2d(
-                        before, width, kernel_size, stride, separable, squeeze, normalisation, activation, block_dropout
-                    )
+                first = ConvolutionBlock(
+                    2, before, width, kernel_size, stride, separable=separable, normalisation=normalisation,
+                    activation=activation, dropout=block_dropout,
+                )  # fmt: skip
+                second = ConvolutionBlock(
+                    2,
+                    width,
+                    width,
+                    kernel_size,
+                    separable=separable,
+                    normalisation=normalisation,
+                    activation="identity",
                 )
+                if isinstance(second.normalisation, nn.BatchNorm2d):
+                    # Each block begins as its shortcut (Goyal et al. 2017, arXiv:1706.02677, §5.1).
+                    nn.init.zeros_(second.normalisation.weight)
+                scale = SqueezeExcitation(width) if squeeze else None
+                stages.append(ResidualBlock(2, before, width, first, second, stride, normalisation, activation, scale))
                 before = width
         self.blocks = nn.Sequential(*stages)
         self.pooling = Pooling(2, pooling, channels=before)
@@ -75,51 +88,10 @@ class ResNet2d(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            if isinstance(module, ResidualBlock2d) and isinstance(module.second.normalisation, nn.BatchNorm2d):
-                # Each block begins as its shortcut (Goyal et al. 2017, arXiv:1706.02677, §5.1).
-                nn.init.zeros_(module.second.normalisation.weight)
 
     def forward(self, image: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
         """Images to logits."""
         return self.classifier(self.dropout(self.pooling(self.blocks(self.stem(image)))))
-
-
-class ResidualBlock2d(nn.Module):
-    """Two convolutions beside a shortcut, which is a pointwise convolution where the shape changes."""
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        stride: int,
-        separable: bool,
-        squeeze: bool,
-        normalisation: Normalisation,
-        activation: Activation,
-        dropout: float,
-    ) -> None:
-        super().__init__()
-        self.first = ConvolutionBlock(
-            2, in_channels, out_channels, kernel_size, stride, separable=separable, normalisation=normalisation,
-            activation=activation, dropout=dropout,
-        )  # fmt: skip
-        self.second = ConvolutionBlock(
-            2, out_channels, out_channels, kernel_size, separable=separable, normalisation=normalisation,
-            activation="identity",
-        )  # fmt: skip
-        self.squeeze = SqueezeExcitation(out_channels) if squeeze else nn.Identity()
-        changes = stride > 1 or in_channels != out_channels
-        self.shortcut: nn.Module = nn.Identity()
-        if changes:
-            self.shortcut = ConvolutionBlock(
-                2, in_channels, out_channels, 1, stride, normalisation=normalisation, activation="identity"
-            )
-        self.activation = activation_layer(activation)
-
-    def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch out h w"]:
-        """Apply the block."""
-        return self.activation(self.squeeze(self.second(self.first(x))) + self.shortcut(x))
 
 
 class SqueezeExcitation(nn.Module):

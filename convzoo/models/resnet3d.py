@@ -6,11 +6,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from convzoo.core.arguments import Activation, FromData, Kernels, Normalisation, PoolingKind, Positive, Probability
-from convzoo.layers.activation import activation_layer
-from convzoo.layers.convolution import ConvolutionBlock
 from convzoo.layers.dropout import Dropout
 from convzoo.layers.kernels import KernelBlock
 from convzoo.layers.pooling import Pooling
+from convzoo.layers.residual import ResidualBlock
 
 
 class ResNet3d(nn.Module):
@@ -72,11 +71,18 @@ class ResNet3d(nn.Module):
                 if halves and shrink == "pool":
                     stages.append(Pooling(3, "max", size=2))
                 stride = 2 if halves and shrink == "stride" else 1
-                stages.append(
-                    ResidualBlock3d(
-                        before, width, kernels, kernel_size, stride, normalisation, activation, block_dropout
-                    )
-                )
+                first = KernelBlock(
+                    3, before, width, kernels, kernel_size, stride, normalisation=normalisation, activation=activation,
+                    dropout=block_dropout,
+                )  # fmt: skip
+                second = KernelBlock(
+                    3, width, width, kernels, kernel_size, normalisation=normalisation, activation=activation,
+                    last_activation="identity",
+                )  # fmt: skip
+                if isinstance(second.last_normalisation, nn.BatchNorm3d):
+                    # Each block begins as its shortcut (Goyal et al. 2017, arXiv:1706.02677, §5.1).
+                    nn.init.zeros_(second.last_normalisation.weight)
+                stages.append(ResidualBlock(3, before, width, first, second, stride, normalisation, activation))
                 before = width
         self.blocks = nn.Sequential(*stages)
         self.pooling = Pooling(3, pooling, channels=before)
@@ -85,46 +91,7 @@ class ResNet3d(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv3d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            if isinstance(module, ResidualBlock3d) and isinstance(module.second.last_normalisation, nn.BatchNorm3d):
-                # Each block begins as its shortcut (Goyal et al. 2017, arXiv:1706.02677, §5.1).
-                nn.init.zeros_(module.second.last_normalisation.weight)
 
     def forward(self, volume: Float[Tensor, "batch channels x y z"]) -> Float[Tensor, "batch classes"]:
         """Volumes to logits."""
         return self.classifier(self.dropout(self.pooling(self.blocks(self.stem(volume)))))
-
-
-class ResidualBlock3d(nn.Module):
-    """Two convolutions beside a shortcut, which is a pointwise convolution where the shape changes."""
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernels: Kernels,
-        kernel_size: int,
-        stride: int,
-        normalisation: Normalisation,
-        activation: Activation,
-        dropout: float,
-    ) -> None:
-        super().__init__()
-        self.first = KernelBlock(
-            3, in_channels, out_channels, kernels, kernel_size, stride, normalisation=normalisation, activation=activation,
-            dropout=dropout,
-        )  # fmt: skip
-        self.second = KernelBlock(
-            3, out_channels, out_channels, kernels, kernel_size, normalisation=normalisation, activation=activation,
-            last_activation="identity",
-        )  # fmt: skip
-        changes = stride > 1 or in_channels != out_channels
-        self.shortcut: nn.Module = nn.Identity()
-        if changes:
-            self.shortcut = ConvolutionBlock(
-                3, in_channels, out_channels, 1, stride, normalisation=normalisation, activation="identity"
-            )
-        self.activation = activation_layer(activation)
-
-    def forward(self, x: Float[Tensor, "batch channels x y z"]) -> Float[Tensor, "batch out x_out y_out z_out"]:
-        """Apply the block."""
-        return self.activation(self.second(self.first(x)) + self.shortcut(x))

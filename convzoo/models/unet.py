@@ -10,9 +10,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from convzoo.core.arguments import Activation, FromData, Normalisation, Positive, Probability
-from convzoo.layers.activation import activation_layer
 from convzoo.layers.convolution import ConvolutionBlock
 from convzoo.layers.pooling import Pooling
+from convzoo.layers.residual import ResidualBlock
 
 
 class UNet(nn.Module):
@@ -78,12 +78,23 @@ class UNet(nn.Module):
         widths = [min(base * 2**stage, most) for stage in range(len(steps))]
         self.steps = steps
         self.deep_supervision = deep_supervision
-        shared: dict[str, Any] = {
-            "separable": separable,
-            "normalisation": normalisation,
-            "activation": activation,
-            "dropout": dropout,
-        }
+
+        def block(before: int, width: int, kernel: Sequence[int], step: Sequence[int]) -> ResidualBlock:
+            first = ConvolutionBlock(
+                dimensions, before, width, kernel, step, separable=separable, normalisation=normalisation,
+                activation=activation, dropout=dropout,
+            )  # fmt: skip
+            second = ConvolutionBlock(
+                dimensions,
+                width,
+                width,
+                kernel,
+                separable=separable,
+                normalisation=normalisation,
+                activation="identity",
+            )
+            return ResidualBlock(dimensions, before, width, first, second, step, normalisation, activation)
+
         down: list[nn.Module] = []
         before = in_channels
         for width, step, kernel in zip(widths, steps, kernels, strict=True):
@@ -93,7 +104,7 @@ class UNet(nn.Module):
                 step = (1,) * dimensions
             for index in range(blocks):
                 taken = step if index == 0 else (1,) * dimensions
-                parts.append(ResidualBlock(dimensions, before, width, kernel, taken, **shared))
+                parts.append(block(before, width, kernel, taken))
                 before = width
             down.append(nn.Sequential(*parts))
         self.down = nn.ModuleList(down)
@@ -105,7 +116,7 @@ class UNet(nn.Module):
             width = widths[stage]
             self.finer.append(Finer(dimensions, widths[stage + 1], width, steps[stage + 1]))
             parts = [
-                ResidualBlock(dimensions, 2 * width if index == 0 else width, width, kernels[stage], 1, **shared)
+                block(2 * width if index == 0 else width, width, kernels[stage], (1,) * dimensions)
                 for index in range(decoder_blocks)
             ]
             self.up.append(nn.Sequential(*parts))
@@ -173,43 +184,6 @@ class UNet(nn.Module):
             state = walk(f"up.{index}", stage, (seen, beside[1]))
             found[f"heads.{index}"] = state[0]
         return {name: tuple(min(a, b) for a, b in zip(sees, space, strict=True)) for name, sees in found.items()}
-
-
-class ResidualBlock(nn.Module):
-    """Two convolutions beside a shortcut, which is a pointwise convolution where the block steps or the maps change."""
-
-    def __init__(
-        self,
-        dimensions: int,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int | Sequence[int],
-        stride: int | Sequence[int],
-        separable: bool,
-        normalisation: Normalisation,
-        activation: Activation,
-        dropout: float,
-    ) -> None:
-        super().__init__()
-        self.first = ConvolutionBlock(
-            dimensions, in_channels, out_channels, kernel_size, stride, separable=separable,
-            normalisation=normalisation, activation=activation, dropout=dropout,
-        )  # fmt: skip
-        self.second = ConvolutionBlock(
-            dimensions, out_channels, out_channels, kernel_size, separable=separable, normalisation=normalisation,
-            activation="identity",
-        )  # fmt: skip
-        changes = in_channels != out_channels or set([stride] if isinstance(stride, int) else stride) != {1}
-        self.shortcut: nn.Module = nn.Identity()
-        if changes:
-            self.shortcut = ConvolutionBlock(
-                dimensions, in_channels, out_channels, 1, stride, normalisation=normalisation, activation="identity"
-            )
-        self.activation = activation_layer(activation)
-
-    def forward(self, x: Float[Tensor, "batch channels *space"]) -> Float[Tensor, "batch out *less"]:
-        """Apply the block."""
-        return self.activation(self.second(self.first(x)) + self.shortcut(x))
 
 
 class Coarser(nn.Module):

@@ -9,7 +9,8 @@ import numpy as np
 from convzoo.core.errors import DataError
 from convzoo.core.files import write_text
 from convzoo.core.lines import read_lines
-from convzoo.core.points import DONT_CARE, IMAGE_SIZE, Calibration, Objects, PointCloud
+from convzoo.core.outputs.boxes import BOX, DONT_CARE, IMAGE_SIZE, Calibration, Objects
+from convzoo.core.points import PointCloud
 from convzoo.core.text import first_line
 
 SPLITS = ("train", "val", "test")
@@ -166,10 +167,6 @@ def write_labels(path: Path, predictions: Sequence[Mapping[str, Any]], calibrati
     lines = label_lines([found["class"] for found in predictions], boxes, calibration, scores)
     write_text(path, "".join(f"{line}\n" for line in lines))
     return path
-
-
-BOX = ("x", "y", "z", "length", "width", "height", "yaw")
-"""The names of a box's seven numbers."""
 
 
 def wrapped(angles: np.ndarray) -> np.ndarray:

@@ -1,33 +1,11 @@
 """The best of many items for each user, a block of users at a time."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-
-@dataclass(frozen=True)
-class Ranking:
-    """For each user its best items, best first.
-
-    Attributes:
-        items: (users, k) item numbers; -1 where a user has fewer items left than k
-        scores: (users, k)
-    """
-
-    items: Tensor
-    scores: Tensor
-
-    def __getitem__(self, at: object) -> "Ranking":
-        return Ranking(self.items[at], self.scores[at])  # type: ignore[index]
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def cpu(self) -> "Ranking":
-        """The same in main memory."""
-        return Ranking(self.items.cpu(), self.scores.cpu())
+from convzoo.core.outputs.rankings import Ranking
 
 
 def best_items(

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from convzoo.core.segmentation import Grid
+from convzoo.core.outputs.masks import Grid
 
 _PLANES = 8
 """So many planes are given at a time: what is made of them needs room for several copies."""

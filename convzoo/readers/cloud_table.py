@@ -10,9 +10,9 @@ from convzoo.core.arguments import Copies, Count, Fraction
 from convzoo.core.errors import DataError
 from convzoo.core.examples import Splits
 from convzoo.core.files import sha256_of
-from convzoo.core.points import CLOUD_SUFFIXES, Objects, PointCloud
+from convzoo.core.outputs.boxes import BOX, Objects
+from convzoo.core.points import CLOUD_SUFFIXES, PointCloud
 from convzoo.core.reader import Reader
-from convzoo.ops.kitti_files import BOX
 from convzoo.reading.columns import PATH_NAMES
 from convzoo.reading.manifest import file_in, unused_columns
 from convzoo.reading.splitting import in_order, without_leaks

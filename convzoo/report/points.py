@@ -9,12 +9,13 @@ import torch
 from torch import nn
 
 from convzoo.core.encoder import Encoder
+from convzoo.core.model import HasPillars
+from convzoo.core.outputs.boxes import BOX, Found, corners_of
 from convzoo.core.pages import Material, Pages, Section
-from convzoo.core.points import PointCloud, corners_of
+from convzoo.core.points import PointCloud
 from convzoo.core.task import Task
-from convzoo.metrics.detection import Found, scored_frame
+from convzoo.metrics.detection import scored_frame
 from convzoo.metrics.kitti_ap import DIFFICULTIES, RECALLS, average, least_overlap, objects_counted, precision_curve
-from convzoo.ops.kitti_files import BOX
 from convzoo.report import figures
 from convzoo.report.figures import as_svg, new_figure
 from convzoo.report.kit import grey, html_safe, image_tag
@@ -37,17 +38,17 @@ class PointCloudPages(Pages):
 
     def first_layer(self, model: nn.Module, encoder: Encoder, examples: Sequence[PointCloud]) -> str:
         """How much each feature of a pillar takes of each number of a point, and the features of a frame from above."""
-        features = getattr(model, "points", None)
-        if features is None or not hasattr(model, "pillars"):
-            return ""
-        weights = features.linear.weight.detach().numpy()
         names = ["x", "y", "z", "intensity", "x - mean", "y - mean", "z - mean", "x in pillar", "y in pillar"]
+        linear = next((m for m in model.modules() if isinstance(m, nn.Linear) and m.in_features == len(names)), None)
+        if linear is None or not isinstance(model, HasPillars):
+            return ""
         # In units of what each input varies by, so that columns can be compared.
         batch = encoder.encode(list(examples)[:1])
         seen: list[torch.Tensor] = []
-        hook = features.linear.register_forward_hook(lambda module, args, output: seen.append(args[0]))
+        hook = linear.register_forward_hook(lambda module, args, output: seen.append(args[0]))
+        model.eval()
         with torch.no_grad():
-            maps = model.eval().pillars(**batch.inputs)[0][0].numpy()  # type: ignore[operator]
+            maps = model.pillars(**batch.inputs)[0][0].numpy()
         hook.remove()
         spread = seen[0].std(dim=0).numpy() if len(seen[0]) > 1 else np.ones(9)
         tiles = [
@@ -57,7 +58,7 @@ class PointCloudPages(Pages):
         return (
             "<h3>What makes the features of a pillar</h3><p>Each row is one feature: how much it takes of each number of a point "
             "(red adds, blue subtracts), in units of what that number varies by.</p>"
-            + figures.mixing(weights[:32] * spread, names)
+            + figures.mixing(linear.weight.detach().numpy()[:32] * spread, names)
             + "<h3>Pillars</h3><p>The first test frame from above, forward is up: a tile a feature, bright where the pillar's "
             f"points answer most.</p><div class='tiles'>{''.join(tiles)}</div>"
         )
@@ -107,7 +108,8 @@ def _curves(task: Detection, material: Material) -> str:
             np.array([task.labels.index(box["class"]) for box in boxes], np.int64),
             np.array([box["score"] for box in boxes], np.float64),
         )
-        frames.append(scored_frame(found, material.examples[int(row["index"])], task.labels))
+        example = material.examples[int(row["index"])]
+        frames.append(scored_frame(found, example.objects, example.calibration, task.labels))
     figure = new_figure(3.3 * max(2, len(task.labels)), 3.0)
     panels = figure.subplots(1, len(task.labels), squeeze=False)[0]
     recalls = np.linspace(0, 1, RECALLS)

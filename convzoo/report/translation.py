@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from convzoo.core.encoder import Encoder
+from convzoo.core.outputs.translations import BEGIN
 from convzoo.core.pages import Material, Pages, Section
 from convzoo.core.task import Task
-from convzoo.core.translation import BEGIN, Pair
+from convzoo.core.translation import Pair
 from convzoo.inspect.kernels import detectors, feature_maps, first_convolutions
 from convzoo.layers.gated import GatedConvolution
 from convzoo.report import figures
@@ -63,7 +64,7 @@ class PairPages(Pages):
         if not isinstance(task, Translation) or not rows:
             return []
         found = [_by_length(task, material, rows), _best_and_worst(task, material, rows, self)]
-        if hasattr(material.model, "attention"):
+        if isinstance(material.model, ShowsAttention):
             found.append(_attention(task, material, rows))
         return found
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from convzoo.core.encoder import Encoder
 from convzoo.core.interactions import User
+from convzoo.core.model import HasVectors
 from convzoo.core.pages import Material, Pages, Section
 from convzoo.core.task import Task
 from convzoo.report.figures import as_svg, new_figure
@@ -28,12 +29,11 @@ class UserPages(Pages):
 
     def first_layer(self, model: nn.Module, encoder: Encoder, examples: Sequence[User]) -> str:
         """The nearest items of some, by the cosine of their vectors."""
-        vectors: Any = getattr(model, "vectors", None)
-        if vectors is None:
+        if not isinstance(model, HasVectors):
             return ""
         catalogue = examples[0].catalogue
         with torch.no_grad():
-            final = vectors()[len(catalogue.users) :]
+            final = model.vectors()[len(catalogue.users) :]
         known = encoder.dims["known"]
         counts = np.bincount(known.items, minlength=len(catalogue.items))
         unit = torch.nn.functional.normalize(final, dim=1)

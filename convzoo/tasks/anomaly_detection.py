@@ -13,6 +13,7 @@ from convzoo.core.arguments import Count, Fraction, Positive, PositiveFloat
 from convzoo.core.batch import Batch
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.examples import Splits
+from convzoo.core.model import HasReach, HasTotalStride, StreamFollower
 from convzoo.core.processes import gather_objects
 from convzoo.core.task import Meter, Task
 from convzoo.core.text import did_you_mean
@@ -160,9 +161,11 @@ class AnomalyDetection(Task):
     def _missed(self, model: nn.Module, batch: Batch, row: int, length: int) -> Float[Tensor, "channels time"]:
         """What the network did not expect of one series; each alone, so that no score depends on the batch it is in."""
         values = batch.inputs["values"][row : row + 1, :, :length]
-        reach = getattr(model, "reach", None)
-        stride = getattr(model, "total_stride", 1)
-        expected = model(values) if reach is None else in_pieces(model, values, reach, PIECE // stride * stride)
+        if isinstance(model, HasReach):
+            stride = model.total_stride if isinstance(model, HasTotalStride) else 1
+            expected = in_pieces(model, values, model.reach, PIECE // stride * stride)
+        else:
+            expected = model(values)
         return (values - expected)[0].float()
 
     def _error(self, missed: Float[Tensor, "channels time"]) -> Float[Tensor, "channels time"]:
@@ -184,12 +187,11 @@ class AnomalyDetection(Task):
         Raises:
             RecipeError: the model looks ahead.
         """
-        if not hasattr(model, "step"):
+        if not isinstance(model, StreamFollower):
             raise RecipeError(
                 f"{type(model).__name__} looks ahead, so it cannot follow a stream; give a file, or train with model.name=tcn1d"
             )
-        stream: Any = model
-        state = stream.start()
+        state = model.start()
         short, long = _Last(self.smooth), _Last(self.recent or 1)
         for number, row in enumerate(rows):
             if row.series and self.scope == "series" and row.series not in self.thresholds:
@@ -198,7 +200,7 @@ class AnomalyDetection(Task):
                     f"--series: no threshold was set for {row.series!r}; {did_you_mean(row.series, known)}"
                 )
             values = torch.from_numpy(np.asarray(row.values, dtype=np.float32)).view(1, -1, 1)
-            expected, state = stream.step(values, state)
+            expected, state = model.step(values, state)
             score = 0.0
             if number >= self.settle:
                 error = self._error((values - expected)[0])[:, 0].double().cpu().numpy()

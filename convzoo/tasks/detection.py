@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from convzoo.core.arguments import Fraction, FromData, NonNegative, Positive, PositiveFloat
 from convzoo.core.batch import Batch
+from convzoo.core.model import ComputesInParts
+from convzoo.core.outputs.boxes import BOX, Detections, Found
 from convzoo.core.task import Meter, Task
-from convzoo.metrics.detection import Detections, Found
 from convzoo.ops.boxes import suppress
-from convzoo.ops.kitti_files import BOX
 
 
 class Detection(Task):
@@ -126,8 +126,7 @@ class Detection(Task):
 
     def predict(self, model: nn.Module, batch: Batch) -> Detections:
         """The objects of each frame: peaks of the heat maps, and of those that overlap the better ones."""
-        in_parts: Any = getattr(model, "in_parts", None)
-        parts = in_parts(**batch.inputs) if in_parts is not None else [model(**batch.inputs)]
+        parts = model.in_parts(**batch.inputs) if isinstance(model, ComputesInParts) else [model(**batch.inputs)]
         return Detections([found for part in parts for found in self.objects(part)])
 
     def objects(self, outputs: Float[Tensor, "batch channels rows columns"]) -> Detections:

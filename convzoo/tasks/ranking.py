@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from convzoo.core.arguments import FromData, NonNegative, Positive
 from convzoo.core.batch import Batch
 from convzoo.core.errors import RecipeError
+from convzoo.core.outputs.rankings import Ranking
 from convzoo.core.task import Meter, Task
-from convzoo.ops.ranking import Ranking, best_items
+from convzoo.ops.ranking import best_items
 
 
 class RankItems(Task):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from convzoo.core.arguments import Count, Fraction, FromData, NonNegative, Positive
 from convzoo.core.batch import Batch
-from convzoo.core.segmentation import Masks
+from convzoo.core.outputs.masks import Masks
 from convzoo.core.task import Meter, Task
 from convzoo.ops.sliding_windows import Restored, sliding_probabilities
 

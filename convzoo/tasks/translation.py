@@ -13,8 +13,9 @@ from torch.nn.utils.parametrize import cached
 from convzoo.core.arguments import Fraction, FromData, NonNegative, Positive, PositiveFloat
 from convzoo.core.batch import Batch
 from convzoo.core.errors import RecipeError
+from convzoo.core.model import TokenWriter
+from convzoo.core.outputs.translations import BEGIN, END, PADDING, Translations
 from convzoo.core.task import Meter, Task
-from convzoo.core.translation import BEGIN, END, PADDING, Translations
 from convzoo.ops.beam import Hypothesis, beam_search
 
 
@@ -22,9 +23,8 @@ class Translation(Task):
     r"""Cross-entropy of each token of the target given those before it, $-\sum_k q_k \log p(y_t = k \mid y_{<t}, x)$, a mean over
     the tokens, with q the true token, smoothed if asked (Szegedy et al. 2016, arXiv:1512.00567, §7).
 
-    A model gives `forward(source, target_in)` for this, and for writing `encode(source)`, `start(memory)` and
-    `step(tokens, memory, state)`, as `models/convs2s.py` has them. While a network is trained, validation writes greedily;
-    `calibrate`, which is called once it is trained, turns the beam on.
+    A model gives `forward(source, target_in)` for this, and is a `TokenWriter` (`core/model.py`) for writing. While a network is
+    trained, validation writes greedily; `calibrate`, which is called once it is trained, turns the beam on.
 
     Args:
         label_smoothing: the part of the target that is spread over the vocabulary
@@ -101,15 +101,17 @@ class Translation(Task):
         Raises:
             RecipeError: the model cannot write token by token.
         """
-        for name in ("encode", "start", "step"):
-            if not hasattr(model, name):
-                raise RecipeError(f"task translation: the model {type(model).__name__} has no method {name!r}")
+        if not isinstance(model, TokenWriter):
+            raise RecipeError(
+                f"task translation: the model {type(model).__name__} does not write token by token; give it the methods "
+                "encode(source), start(memory) and step(tokens, memory, state), or take model.name=convs2s"
+            )
         # A weight that is computed from others (weight normalisation) is computed once, not at every token.
         with torch.no_grad(), cached() if not model.training else nullcontext():
-            memory: Any = model.encode(source)  # type: ignore[operator]
+            memory = model.encode(source)
             limits = (source.ne(PADDING).sum(dim=1) * self.longest).long() + 10
             return beam_search(
-                model.step, memory, model.start(memory), limits, BEGIN, END, (PADDING,),  # type: ignore[operator,arg-type]
+                model.step, memory, model.start(memory), limits, BEGIN, END, (PADDING,),
                 max(self.width, self.count), self.length_penalty,
             )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What segmentation knows of an image or a volume besides its values: the grid that it came on, and the masks that are found."""
+"""Masks, which a task of segmentation and its opponents give, and the grid of an example on which each is given."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

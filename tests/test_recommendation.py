@@ -139,7 +139,7 @@ def test_lightgcn_is_the_mean_of_powers_of_the_normalised_matrix(world):
     splits, encoder = world
     dims = encoder.dims
     torch.manual_seed(0)
-    network = LightGCN(dims["users"], dims["items"], dims["adjacency"], size=5, layers=3).double().eval()
+    network = LightGCN(dims["users"], dims["items"], dims["adjacency"], embedding_size=5, layers=3).double().eval()
     had = scipy.sparse.lil_matrix((120, 80))
     for user in range(120):
         had[user, splits.train.wanted[user]] = 1
@@ -157,7 +157,7 @@ def test_lightgcn_is_the_mean_of_powers_of_the_normalised_matrix(world):
 def test_without_layers_it_is_matrix_factorisation(world):
     _, encoder = world
     dims = encoder.dims
-    network = LightGCN(dims["users"], dims["items"], dims["adjacency"], size=5, layers=0).eval()
+    network = LightGCN(dims["users"], dims["items"], dims["adjacency"], embedding_size=5, layers=0).eval()
     weight = network.embedding.weight
     torch.testing.assert_close(network(torch.tensor([2])), weight[2:3] @ weight[120:].T)
 
@@ -165,7 +165,7 @@ def test_without_layers_it_is_matrix_factorisation(world):
 def test_spectral_vectors_are_the_singular_ones(world):
     _, encoder = world
     dims = encoder.dims
-    network = LightGCN(120, 80, dims["adjacency"], size=6, initialisation="spectral")
+    network = LightGCN(120, 80, dims["adjacency"], embedding_size=6, initialisation="spectral")
     upper = dims["adjacency"].dense()[:120, 120:].double()
     left, values, right = torch.linalg.svd(upper, full_matrices=False)
     best = left[:, :6] * values[:6] @ right[:6]
@@ -178,7 +178,7 @@ def test_spectral_vectors_are_the_singular_ones(world):
 def test_scores_follow_the_weights(world):
     _, encoder = world
     dims = encoder.dims
-    network = LightGCN(120, 80, dims["adjacency"], size=5)
+    network = LightGCN(120, 80, dims["adjacency"], embedding_size=5)
     with torch.no_grad():
         first = network.eval()(torch.tensor([1]))
     optimizer = torch.optim.Adam(network.parameters(), lr=0.1, fused=True)
@@ -466,7 +466,7 @@ def test_users_that_training_never_saw_are_refused(cli, small_run):
 
 def test_own_data_from_table_to_list(cli, tmp_path):
     table = write(tmp_path / "mine.csv", some_lines())
-    more = ["model.size=4", "train.epochs=2", "baselines=[popularity,item_neighbours]"]
+    more = ["model.embedding_size=4", "train.epochs=2", "baselines=[popularity,item_neighbours]"]
     result = cli("run", "recommender_lightgcn", *more, "--data", table, "--out", "run", "--quiet")
     assert result.code == 0, result.err
     assert (tmp_path / "run" / "split.csv").exists()

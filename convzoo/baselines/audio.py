@@ -24,7 +24,7 @@ class MfccLogisticRegression(Baseline):
         coefficients: cepstral coefficients of a frame
         sample_rate: files are resampled to it
         deviation: beside the mean of each coefficient its standard deviation
-        strength: inverse of the regularisation (scikit-learn's C)
+        inverse_penalty: inverse of the regularisation (scikit-learn's C)
     """
 
     def __init__(
@@ -32,12 +32,12 @@ class MfccLogisticRegression(Baseline):
         coefficients: Positive = 20,
         sample_rate: Positive = 8000,
         deviation: bool = False,
-        strength: PositiveFloat = 1.0,
+        inverse_penalty: PositiveFloat = 1.0,
     ) -> None:
         self.coefficients = coefficients
         self.sample_rate = sample_rate
         self.deviation = deviation
-        self.strength = strength
+        self.inverse_penalty = inverse_penalty
 
     def fit(self, examples: Sequence[Audio], dims: Mapping[str, Any]) -> None:
         """Learn the coefficients from the training split."""
@@ -46,7 +46,7 @@ class MfccLogisticRegression(Baseline):
         from sklearn.preprocessing import StandardScaler
 
         self.classes = len(dims["labels"])
-        self.pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=self.strength, max_iter=1000))
+        self.pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=self.inverse_penalty, max_iter=1000))
         self.pipeline.fit(self.features(examples), class_numbers(examples, dims))
 
     def outputs(self, examples: Sequence[Audio]) -> Tensor:

@@ -17,14 +17,16 @@ class PixelLogisticRegression(Baseline):
 
     Args:
         side: images are shrunk to side × side
-        strength: inverse of the regularisation (scikit-learn's C)
-        examples: at most that many training images are used
+        inverse_penalty: inverse of the regularisation (scikit-learn's C)
+        max_examples: the most training images that are used
     """
 
-    def __init__(self, side: Positive = 24, strength: PositiveFloat = 0.01, examples: Positive = 20_000) -> None:
+    def __init__(
+        self, side: Positive = 24, inverse_penalty: PositiveFloat = 0.01, max_examples: Positive = 20_000
+    ) -> None:
         self.side = side
-        self.strength = strength
-        self.examples = examples
+        self.inverse_penalty = inverse_penalty
+        self.max_examples = max_examples
 
     def fit(self, examples: Sequence[Image], dims: Mapping[str, Any]) -> None:
         """Learn the coefficients from the training split."""
@@ -32,9 +34,11 @@ class PixelLogisticRegression(Baseline):
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
-        chosen = _thin(examples, self.examples)
+        chosen = _thin(examples, self.max_examples)
         self.classes = len(dims["labels"])
-        self.pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=self.strength, max_iter=200, tol=1e-3))
+        self.pipeline = make_pipeline(
+            StandardScaler(), LogisticRegression(C=self.inverse_penalty, max_iter=200, tol=1e-3)
+        )
         self.pipeline.fit(pixels(chosen, self.side), class_numbers(chosen, dims))
 
     def outputs(self, examples: Sequence[Image]) -> Tensor:
@@ -49,17 +53,21 @@ class EigenSVM(Baseline):
     Args:
         side: images are shrunk to side × side
         components: number of principal components
-        strength: inverse of the regularisation (scikit-learn's C)
-        examples: at most that many training images are used: the machine's time grows with their square
+        inverse_penalty: inverse of the regularisation (scikit-learn's C)
+        max_examples: the most training images that are used: the machine's time grows with their square
     """
 
     def __init__(
-        self, side: Positive = 24, components: Positive = 80, strength: PositiveFloat = 5.0, examples: Positive = 6000
+        self,
+        side: Positive = 24,
+        components: Positive = 80,
+        inverse_penalty: PositiveFloat = 5.0,
+        max_examples: Positive = 6000,
     ) -> None:
         self.side = side
         self.components = components
-        self.strength = strength
-        self.examples = examples
+        self.inverse_penalty = inverse_penalty
+        self.max_examples = max_examples
 
     def fit(self, examples: Sequence[Image], dims: Mapping[str, Any]) -> None:
         """Learn components and support vectors from the training split."""
@@ -67,11 +75,11 @@ class EigenSVM(Baseline):
         from sklearn.pipeline import make_pipeline
         from sklearn.svm import SVC
 
-        chosen = _thin(examples, self.examples)
+        chosen = _thin(examples, self.max_examples)
         self.classes = len(dims["labels"])
         components = min(self.components, len(chosen) - 1, self.side**2)
         self.pipeline = make_pipeline(
-            PCA(components, whiten=True, random_state=0), SVC(C=self.strength, decision_function_shape="ovr")
+            PCA(components, whiten=True, random_state=0), SVC(C=self.inverse_penalty, decision_function_shape="ovr")
         )
         self.pipeline.fit(pixels(chosen, self.side), class_numbers(chosen, dims))
 

@@ -18,15 +18,15 @@ class FrameAverage(Baseline):
     Args:
         side: frames are shrunk to side × side
         frames: `all` for their mean, `middle` for one frame
-        strength: inverse of the regularisation (scikit-learn's C)
+        inverse_penalty: inverse of the regularisation (scikit-learn's C)
     """
 
     def __init__(
-        self, side: Positive = 24, frames: Literal["all", "middle"] = "all", strength: PositiveFloat = 0.01
+        self, side: Positive = 24, frames: Literal["all", "middle"] = "all", inverse_penalty: PositiveFloat = 0.01
     ) -> None:
         self.side = side
         self.frames = frames
-        self.strength = strength
+        self.inverse_penalty = inverse_penalty
 
     def fit(self, examples: Sequence[Video], dims: Mapping[str, Any]) -> None:
         """Learn the coefficients from the training split."""
@@ -35,7 +35,7 @@ class FrameAverage(Baseline):
         from sklearn.preprocessing import StandardScaler
 
         self.classes = len(dims["labels"])
-        self.pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=self.strength, max_iter=500))
+        self.pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=self.inverse_penalty, max_iter=500))
         self.pipeline.fit(self.features(examples), class_numbers(examples, dims))
 
     def outputs(self, examples: Sequence[Video]) -> Tensor:
@@ -64,7 +64,7 @@ class MotionHistorySVM(Baseline):
         threshold: a part of the range of brightness
         duration: frames until a change is forgotten
         components: principal components that the machine sees
-        strength: inverse of the regularisation (scikit-learn's C)
+        inverse_penalty: inverse of the regularisation (scikit-learn's C)
     """
 
     def __init__(
@@ -73,13 +73,13 @@ class MotionHistorySVM(Baseline):
         threshold: Fraction = 0.1,
         duration: Positive = 12,
         components: Positive = 100,
-        strength: PositiveFloat = 5.0,
+        inverse_penalty: PositiveFloat = 5.0,
     ) -> None:
         self.side = side
         self.threshold = threshold
         self.duration = duration
         self.components = components
-        self.strength = strength
+        self.inverse_penalty = inverse_penalty
 
     def fit(self, examples: Sequence[Video], dims: Mapping[str, Any]) -> None:
         """Learn components and support vectors from the training split."""
@@ -91,7 +91,7 @@ class MotionHistorySVM(Baseline):
         features = self.features(examples)
         components = min(self.components, len(features) - 1, features.shape[1])
         self.pipeline = make_pipeline(
-            PCA(components, whiten=True, random_state=0), SVC(C=self.strength, decision_function_shape="ovr")
+            PCA(components, whiten=True, random_state=0), SVC(C=self.inverse_penalty, decision_function_shape="ovr")
         )
         self.pipeline.fit(features, class_numbers(examples, dims))
 

@@ -18,17 +18,17 @@ class HistogramLogisticRegression(Baseline):
 
     Args:
         bins: of the histogram, from 0 to 1.3 times the 99.5 percentile
-        strength: inverse of the regularisation (scikit-learn's C)
+        inverse_penalty: inverse of the regularisation (scikit-learn's C)
     """
 
-    def __init__(self, bins: Positive = 64, strength: PositiveFloat = 0.1) -> None:
+    def __init__(self, bins: Positive = 64, inverse_penalty: PositiveFloat = 0.1) -> None:
         self.bins = bins
-        self.strength = strength
+        self.inverse_penalty = inverse_penalty
 
     def fit(self, examples: Sequence[Volume], dims: Mapping[str, Any]) -> None:
         """Learn the coefficients from the training split."""
         self.classes = len(dims["labels"])
-        self.pipeline = _regression(self.strength)
+        self.pipeline = _regression(self.inverse_penalty)
         self.pipeline.fit(self.features(examples), class_numbers(examples, dims))
 
     def outputs(self, examples: Sequence[Volume]) -> Tensor:
@@ -52,13 +52,13 @@ class EigenVolumeSVM(Baseline):
     Args:
         side: volumes are brought to side × side × side voxels
         components: number of principal components
-        strength: inverse of the regularisation (scikit-learn's C)
+        inverse_penalty: inverse of the regularisation (scikit-learn's C)
     """
 
-    def __init__(self, side: Positive = 16, components: Positive = 80, strength: PositiveFloat = 5.0) -> None:
+    def __init__(self, side: Positive = 16, components: Positive = 80, inverse_penalty: PositiveFloat = 5.0) -> None:
         self.side = side
         self.components = components
-        self.strength = strength
+        self.inverse_penalty = inverse_penalty
 
     def fit(self, examples: Sequence[Volume], dims: Mapping[str, Any]) -> None:
         """Learn components and support vectors from the training split."""
@@ -69,7 +69,7 @@ class EigenVolumeSVM(Baseline):
         self.classes = len(dims["labels"])
         components = min(self.components, len(examples) - 1, self.side**3)
         self.pipeline = make_pipeline(
-            PCA(components, whiten=True, svd_solver="full"), SVC(C=self.strength, decision_function_shape="ovr")
+            PCA(components, whiten=True, svd_solver="full"), SVC(C=self.inverse_penalty, decision_function_shape="ovr")
         )
         self.pipeline.fit(self.features(examples), class_numbers(examples, dims))
 
@@ -97,16 +97,16 @@ class ShapeLogisticRegression(Baseline):
     thickness, and the number of its pieces; all in voxels and millimetres of the volume, sizes as logarithms.
 
     Args:
-        strength: inverse of the regularisation (scikit-learn's C)
+        inverse_penalty: inverse of the regularisation (scikit-learn's C)
     """
 
-    def __init__(self, strength: PositiveFloat = 1.0) -> None:
-        self.strength = strength
+    def __init__(self, inverse_penalty: PositiveFloat = 1.0) -> None:
+        self.inverse_penalty = inverse_penalty
 
     def fit(self, examples: Sequence[Volume], dims: Mapping[str, Any]) -> None:
         """Learn the coefficients from the training split."""
         self.classes = len(dims["labels"])
-        self.pipeline = _regression(self.strength)
+        self.pipeline = _regression(self.inverse_penalty)
         self.pipeline.fit(self.features(examples), class_numbers(examples, dims))
 
     def outputs(self, examples: Sequence[Volume]) -> Tensor:
@@ -145,9 +145,9 @@ def shape_features(voxels: np.ndarray, affine: np.ndarray) -> np.ndarray:
     return np.array([*np.log(sizes), *ratios])
 
 
-def _regression(strength: float) -> Any:
+def _regression(inverse_penalty: float) -> Any:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    return make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=2000))
+    return make_pipeline(StandardScaler(), LogisticRegression(C=inverse_penalty, max_iter=2000))

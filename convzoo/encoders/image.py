@@ -32,7 +32,7 @@ class ImageEncoder(Encoder):
         brightness: the largest change, a part of the full range
         contrast: the largest change, a part of it
         cutout: side of the hidden square, a part of the image's shorter side
-        augment_probability: the part of images that is turned, scaled and shifted at all
+        spatial_probability: the part of images that is turned, scaled and shifted at all
     """
 
     example = Image
@@ -50,7 +50,7 @@ class ImageEncoder(Encoder):
         brightness: Fraction = 0.0,
         contrast: Fraction = 0.0,
         cutout: Fraction = 0.0,
-        augment_probability: Fraction = 1.0,
+        spatial_probability: Fraction = 1.0,
     ) -> None:
         if size is not None and len(size) != 2:
             raise ValueError(f"size should be [height, width], not {size}")
@@ -65,7 +65,7 @@ class ImageEncoder(Encoder):
         self.brightness = brightness
         self.contrast = contrast
         self.cutout = cutout
-        self.augment_probability = augment_probability
+        self.spatial_probability = spatial_probability
         self.labels = Labels()
         self.mean: list[float] = []
         self.deviation: list[float] = []
@@ -131,7 +131,7 @@ class ImageEncoder(Encoder):
             noise = 2 * draws.uniform(1, 2 * rows * columns) - 1
             bend = augment.elastic_bend(noise.reshape(-1, 2, rows, columns), self.elastic, *images.shape[2:])
         if self.flip or self.shift or self.rotate or self.scale or bend is not None:
-            applied = (uniform[:, 8] < self.augment_probability).astype(np.float64)
+            applied = (uniform[:, 8] < self.spatial_probability).astype(np.float64)
             images = augment.affine(
                 images,
                 flip=uniform[:, 0] < self.flip,

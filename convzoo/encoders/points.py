@@ -34,9 +34,9 @@ class PointCloudEncoder(Encoder):
         z: from, to, upwards
         pillar: side of a pillar, in metres; both sides of the area must be whole numbers of pillars
         detect: the classes to find; by default all that training has. Objects of others are background
-        least_points: an object with fewer points in its box teaches nothing: it is left out of training
+        min_points: an object with fewer points in its box teaches nothing: it is left out of training
         flip: the part of training frames that are mirrored left to right
-        turn: the largest turn about the vertical axis, in degrees
+        rotate: the largest turn about the vertical axis, in degrees
         scale: the largest change of scale, as a part
         paste: objects of each class that a training frame has at least, from other frames, where there is room; 0: its own
     """
@@ -50,9 +50,9 @@ class PointCloudEncoder(Encoder):
         z: list[float] = [-3.0, 1.0],  # noqa: B006
         pillar: PositiveFloat = 0.25,
         detect: list[str] | None = None,
-        least_points: Positive = 3,
+        min_points: Positive = 3,
         flip: Fraction = 0.5,
-        turn: NonNegative = 0.0,
+        rotate: NonNegative = 0.0,
         scale: Fraction = 0.0,
         paste: Count = 0,
     ) -> None:
@@ -70,9 +70,9 @@ class PointCloudEncoder(Encoder):
         self.z = z
         self.pillar = pillar
         self.detect = detect
-        self.least_points = least_points
+        self.min_points = min_points
         self.flip = flip
-        self.turn = turn
+        self.rotate = rotate
         self.scale = scale
         self.paste = paste
         self.labels: tuple[str, ...] = ()
@@ -167,7 +167,7 @@ class PointCloudEncoder(Encoder):
         boxes = torch.from_numpy(self._boxes(example)).float()
         if len(boxes):
             held = torch.stack([points_in_boxes(points[:, :3], box[None, :7]).sum() for box in boxes])
-            boxes = boxes[held >= self.least_points]
+            boxes = boxes[held >= self.min_points]
         return points, boxes, example
 
     def collate(self, items: Sequence[tuple[Tensor, Tensor, PointCloud]], draws: Draws | None = None) -> Batch:
@@ -200,8 +200,8 @@ class PointCloudEncoder(Encoder):
                 points, boxes = self._pasted(points, boxes, chances[row])
             if uniform[row, 0] < self.flip:
                 points, boxes = flipped(points, boxes)
-            if self.turn:
-                points, boxes = turned(points, boxes, math.radians(self.turn) * float(2 * uniform[row, 1] - 1))
+            if self.rotate:
+                points, boxes = turned(points, boxes, math.radians(self.rotate) * float(2 * uniform[row, 1] - 1))
             if self.scale:
                 points, boxes = scaled(points, boxes, 1 + self.scale * float(2 * uniform[row, 2] - 1))
             x, y = boxes[:, 0], boxes[:, 1]

@@ -54,10 +54,10 @@ class SegmentationEncoder(Encoder):
     Args:
         spacing: millimetres from voxel to voxel, [x, y, z]
         patch: voxels that the network sees at once, [x, y, z]
-        most_voxels: that a patch of the plan may have: its budget, where nnU-Net asks for a GPU's memory
+        max_voxels: that a patch of the plan may have: its budget, where nnU-Net asks for a GPU's memory
         patches: cut from each volume of a batch
         foreground: the part of patches that are cut about a voxel of a structure; structures are drawn alike, however large
-        intensity: `head`: what is brighter than the volume's mean to mean 0 and deviation 1; `whole`: all of it; `unit`: the 0.5
+        normalise: `head`: what is brighter than the volume's mean to mean 0 and deviation 1; `whole`: all of it; `unit`: the 0.5
             and 99.5 percentiles to 0 and 1; `structures`: for scans with a unit (CT), cut off at these percentiles of the
             structures' voxels in training, and by their mean and deviation; `none`
         flip: probability that a patch is mirrored, [x, y, z]; not along x where left and right are structures of their own
@@ -79,10 +79,10 @@ class SegmentationEncoder(Encoder):
         self,
         spacing: list[PositiveFloat] | Literal["auto"] = "auto",
         patch: list[Positive] | Literal["auto"] = "auto",
-        most_voxels: Positive = 262_144,
+        max_voxels: Positive = 262_144,
         patches: Positive = 1,
         foreground: Fraction = 0.5,
-        intensity: Literal["head", "whole", "unit", "structures", "none"] = "whole",
+        normalise: Literal["head", "whole", "unit", "structures", "none"] = "whole",
         flip: list[Fraction] | None = None,
         rotate: NonNegative = 0.0,
         scale: Fraction = 0.0,
@@ -101,10 +101,10 @@ class SegmentationEncoder(Encoder):
             raise ValueError(f"patch should have at least {SMALLEST} voxels along each axis, not {patch}")
         self.spacing = spacing
         self.patch = patch
-        self.most_voxels = most_voxels
+        self.max_voxels = max_voxels
         self.patches = patches
         self.foreground = foreground
-        self.intensity = intensity
+        self.normalise = normalise
         self.flip = flip or [0.0, 0.0, 0.0]
         self.rotate = rotate
         self.scale = scale
@@ -146,12 +146,12 @@ class SegmentationEncoder(Encoder):
         shapes, spacings = zip(*(_turned_geometry(example) for example in examples), strict=True)
         self.cases = len(examples)
         self.plan = make_plan(
-            np.array(spacings), np.array(shapes), self.most_voxels,
+            np.array(spacings), np.array(shapes), self.max_voxels,
             None if isinstance(self.spacing, str) else self.spacing,
             None if isinstance(self.patch, str) else self.patch,
         )  # fmt: skip
         self.frequencies = self._frequencies(examples)
-        if self.intensity == "structures":
+        if self.normalise == "structures":
             self.statistics = self._brightness_of_structures(examples)
 
     def _frequencies(self, examples: Sequence[Volume]) -> tuple[float, ...]:
@@ -209,8 +209,8 @@ class SegmentationEncoder(Encoder):
         return respaced(image, affine, self.plan.spacing, nearest)
 
     def _normalised(self, image: Tensor) -> Tensor:
-        if self.intensity != "structures":
-            return normalised(image, self.intensity)
+        if self.normalise != "structures":
+            return normalised(image, self.normalise)
         low, high, mean, deviation = self.statistics
         scale = import_monai().NormalizeIntensity(subtrahend=mean, divisor=deviation)
         return scale(image.clamp(low, high)).as_subclass(Tensor)
@@ -321,7 +321,7 @@ class SegmentationEncoder(Encoder):
         return (
             f"plan{kept}: {_times(plan.spacing)} mm, patches of {_times(plan.patch)} from a median of {_times(plan.shape)} "
             f"voxels, {len(plan.strides)} stages down to 1/{halvings}, batch {plan.batch_size}; from {self.cases} volumes; set "
-            "encoder.spacing, encoder.patch, encoder.most_voxels or train.batch_size for another"
+            "encoder.spacing, encoder.patch, encoder.max_voxels or train.batch_size for another"
         )
 
     def write_files(

@@ -47,8 +47,8 @@ class SeriesEncoder(Encoder):
         window: rows of a training window
         stride: rows from one training window to the next
         normalise: `dataset`: by the mean and deviation of all training stretches; `series`: by those of each series' own training
-            stretch, for machines that differ; a series that training never saw is then judged by its first `settle` rows
-        settle: for `series`: how many rows of an unknown series tell its mean and deviation
+            stretch, for machines that differ; a series that training never saw is then judged by its first `normalise_rows` rows
+        normalise_rows: for `series`: how many rows of an unknown series tell its mean and deviation
         clip: standardised values beyond this are cut off, so that a single wild one does not drown the others
     """
 
@@ -60,13 +60,13 @@ class SeriesEncoder(Encoder):
         window: Positive = 64,
         stride: Positive = 1,
         normalise: Literal["dataset", "series"] = "dataset",
-        settle: Positive = 400,
+        normalise_rows: Positive = 400,
         clip: PositiveFloat | None = None,
     ) -> None:
         self.window = window
         self.stride = stride
         self.normalise = normalise
-        self.settle = settle
+        self.normalise_rows = normalise_rows
         self.clip = clip
         self.channels: tuple[str, ...] = ()
         self.form = AS_IT_LOOKS  # of the tables
@@ -173,7 +173,7 @@ class SeriesEncoder(Encoder):
             return self.means[""], self.deviations[""]
         if not series.name or series.name not in self.means:
             sums = _Sums(len(self.channels))
-            sums.add(Stretch(series, 0, min(self.settle, len(series))))
+            sums.add(Stretch(series, 0, min(self.normalise_rows, len(series))))
             return sums.mean_and_deviation()
         return self.means[series.name], self.deviations[series.name]
 
@@ -257,7 +257,7 @@ class SeriesEncoder(Encoder):
         if self.normalise == "series" and series:
             mean, deviation = self.means[series], self.deviations[series]
         elif self.normalise == "series":
-            first = list(islice(rows, self.settle))
+            first = list(islice(rows, self.normalise_rows))
             values = np.stack([values for _, values in first])
             mean, deviation = self._scale(Series("", values, self.channels))
             rows = chain(first, rows)

@@ -41,9 +41,9 @@ class VolumeEncoder(Encoder):
         rotate: the largest turn about each axis, in degrees
         scale: the largest change of size, a part of it
         shift: the largest shift, a part of the side
-        contrast: the largest bend of the intensities, |log γ|
+        gamma: intensities are raised to a power from 1 / gamma to gamma, drawn evenly on a logarithmic scale; 1: none
         noise: the largest deviation of added noise
-        augment_probability: the part of volumes that is turned, scaled and shifted at all; below 1 where volumes are masks or
+        spatial_probability: the part of volumes that is turned, scaled and shifted at all; below 1 where volumes are masks or
             of few values: turning softens their edges, and a network that sees no sharp ones in training may misjudge them
     """
 
@@ -61,9 +61,9 @@ class VolumeEncoder(Encoder):
         rotate: NonNegative = 0.0,
         scale: Fraction = 0.0,
         shift: Fraction = 0.0,
-        contrast: NonNegative = 0.0,
+        gamma: PositiveFloat = 1.0,
         noise: NonNegative = 0.0,
-        augment_probability: Fraction = 1.0,
+        spatial_probability: Fraction = 1.0,
     ) -> None:
         for name, values in (("spacing", spacing), ("shape", shape)):
             if values is not None and len(values) != 3:
@@ -80,9 +80,9 @@ class VolumeEncoder(Encoder):
         self.rotate = rotate
         self.scale = scale
         self.shift = shift
-        self.contrast = contrast
+        self.gamma = max(gamma, 1 / gamma)
         self.noise = noise
-        self.augment_probability = augment_probability
+        self.spatial_probability = spatial_probability
         self.labels = Labels()
 
     def fit(self, examples: Sequence[Volume]) -> None:
@@ -133,7 +133,7 @@ class VolumeEncoder(Encoder):
         if self.flip:
             volumes = augment3d.mirrored(volumes, uniform[:, 1] < self.flip)
         if self.rotate or self.scale or self.shift:
-            applied = (uniform[:, 0] < self.augment_probability).astype(np.float64)
+            applied = (uniform[:, 0] < self.spatial_probability).astype(np.float64)
             volumes = augment3d.turned(
                 volumes,
                 np.array(self.spacing),
@@ -141,8 +141,8 @@ class VolumeEncoder(Encoder):
                 scale=1 + signed[:, 5] * self.scale * applied,
                 shift=signed[:, 6:9] * self.shift * applied[:, None],
             )
-        if self.contrast:
-            volumes = augment3d.curved(volumes, np.exp(signed[:, 9] * self.contrast))
+        if self.gamma > 1:
+            volumes = augment3d.curved(volumes, self.gamma ** signed[:, 9])
         if self.noise:
             volumes = augment3d.noised(volumes, uniform[:, 10] * self.noise, uniform[:, 11])
         return volumes

@@ -46,7 +46,7 @@ class AnomalyDetection(Task):
             series that validation did not have then gets that of all together
         quantile: of the validation scores
         factor: the threshold is so many times the quantile
-        settle: steps at the beginning of a stretch that are not judged: a forecaster has seen too little then
+        burn_in: steps at the beginning of a stretch that are not judged: a forecaster has seen too little then
     """
 
     follows: ClassVar[bool] = True
@@ -61,7 +61,7 @@ class AnomalyDetection(Task):
         scope: Literal["dataset", "series"] = "dataset",
         quantile: Fraction = 0.999,
         factor: PositiveFloat = 1.0,
-        settle: Count = 0,
+        burn_in: Count = 0,
     ) -> None:
         self.smooth = smooth
         self.recent = recent
@@ -70,7 +70,7 @@ class AnomalyDetection(Task):
         self.scope = scope
         self.quantile = quantile
         self.factor = factor
-        self.settle = settle
+        self.burn_in = burn_in
         self.deviations: list[float] | None = None  # of what is missed of each channel
         self.thresholds: dict[str, float] = {}  # by the series' name; "" is that of all together
 
@@ -101,10 +101,10 @@ class AnomalyDetection(Task):
         """
         for split, stretches in (("val", splits.val), ("test", splits.test)):
             longest = max(stretches, key=len)
-            if len(longest) <= self.settle:
+            if len(longest) <= self.burn_in:
                 raise DataError(
                     f"{longest.source}: is the longest stretch of the {split} split and has {len(longest)} rows; "
-                    f"task.settle={self.settle} leaves none of them to judge: set it lower"
+                    f"task.burn_in={self.burn_in} leaves none of them to judge: set it lower"
                     + (", or data.val higher" if split == "val" else "")
                 )
         if not any(bool(self._judged(stretch.anomalies, len(stretch)).any()) for stretch in splits.val):
@@ -114,7 +114,7 @@ class AnomalyDetection(Task):
         """(time,) True for the normal steps that a threshold is set by."""
         good = np.ones(length, dtype=bool) if anomalies is None else np.asarray(anomalies) != 1
         # The first averages are of few steps and swing more than those that follow: the threshold is set by whole ones.
-        good[: max(self.settle, min(self.settle + self.smooth - 1, length - 1))] = False
+        good[: max(self.burn_in, min(self.burn_in + self.smooth - 1, length - 1))] = False
         return good
 
     def calibrate(self, model: nn.Module, batches: Iterable[Batch]) -> None:
@@ -128,7 +128,7 @@ class AnomalyDetection(Task):
             for row, length in enumerate(batch.target["counted"].sum(dim=1).tolist()):
                 anomalies = batch.target["anomalies"][row, :length].cpu().numpy()
                 missed.append(self._missed(model, batch, row, length).cpu())
-                normal.append(torch.from_numpy((anomalies != 1) & (np.arange(length) >= self.settle)))
+                normal.append(torch.from_numpy((anomalies != 1) & (np.arange(length) >= self.burn_in)))
                 judged.append(torch.from_numpy(self._judged(anomalies, length)))
         # Every process sees all, in one order, and so all choose the same.
         missed, normal, judged, names = (
@@ -172,9 +172,9 @@ class AnomalyDetection(Task):
 
     def _score(self, error: Float[Tensor, "channels time"]) -> Float[Tensor, " time"]:
         """The error of the last steps, from when the network has seen enough; 0 before."""
-        judged = causal_mean(error[:, self.settle :], self.smooth)
+        judged = causal_mean(error[:, self.burn_in :], self.smooth)
         if self.recent is not None:
-            judged = judged / causal_mean(error[:, self.settle :], self.recent).clamp(min=TINY)
+            judged = judged / causal_mean(error[:, self.burn_in :], self.recent).clamp(min=TINY)
         score = judged.mean(dim=0) if self.across == "mean" else judged.amax(dim=0)
         return F.pad(score, (error.shape[1] - len(score), 0))
 
@@ -200,7 +200,7 @@ class AnomalyDetection(Task):
             values = torch.from_numpy(np.asarray(row.values, dtype=np.float32)).view(1, -1, 1)
             expected, state = stream.step(values, state)
             score = 0.0
-            if number >= self.settle:
+            if number >= self.burn_in:
                 error = self._error((values - expected)[0])[:, 0].double().cpu().numpy()
                 judged = short.mean_with(error)
                 if self.recent is not None:

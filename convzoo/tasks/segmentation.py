@@ -38,10 +38,10 @@ class Segmentation(Task):
         balance: in cross-entropy a voxel of a class that fills the part f of training counts $f^{-b}$, scaled to a mean of 1: 0
             counts all voxels alike, 1 all classes; by 0.5 a small structure among many voxels is learnt in fewer steps
         overlap: the part of a window that its neighbour sees again
-        windows: how many windows are computed together
+        window_batch_size: how many windows are computed together
         mirrored: each window is also seen mirrored along all of its axes, and the probabilities are averaged: eight times the
             work in 3-D, and only right where left and right are no structures of their own
-        fewest: connected parts of a structure with fewer voxels than this are taken for the background
+        min_size: connected parts of a structure with fewer voxels than this become background
         best_by: the validation score that chooses the best checkpoint
     """
 
@@ -54,9 +54,9 @@ class Segmentation(Task):
         cross_entropy: NonNegative = 1.0,
         balance: Fraction = 0.0,
         overlap: float = 0.5,
-        windows: Positive = 2,
+        window_batch_size: Positive = 2,
         mirrored: bool = False,
-        fewest: Count = 0,
+        min_size: Count = 0,
         best_by: Literal["val/dice", "-val/hd95_mm", "-val/assd_mm"] = "val/dice",
     ) -> None:
         if dice + cross_entropy <= 0:
@@ -68,9 +68,9 @@ class Segmentation(Task):
         self.weights = (dice, cross_entropy)
         self.class_weights = _class_weights(frequencies, balance) if balance else None
         self.overlap = overlap
-        self.windows = windows
+        self.window_batch_size = window_batch_size
         self.mirrored = mirrored
-        self.fewest = fewest
+        self.min_size = min_size
         self.best_by = best_by
 
     def losses(self, outputs: Tensor | Sequence[Tensor], target: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -107,11 +107,11 @@ class Segmentation(Task):
         for image, grid, true in zip(batch.inputs["image"], target["grids"], target["masks"], strict=True):
             restored = Restored(grid, image.shape[1:])
             windows = sliding_probabilities(
-                image, self.patch, lambda part: self._probabilities(model, part), self.overlap, self.windows
+                image, self.patch, lambda part: self._probabilities(model, part), self.overlap, self.window_batch_size
             )
             for start, planes in windows:
                 restored.add(start, planes)
-            mask = without_crumbs(restored.mask, self.fewest) if self.fewest else restored.mask
+            mask = without_crumbs(restored.mask, self.min_size) if self.min_size else restored.mask
             masks.append(mask)
             sizes.append(float(np.prod(grid.spacing)))
             scores.append(self._dice(mask, true))
@@ -209,14 +209,14 @@ def at_resolution(mask: UInt8[Tensor, "batch *space"], space: Sequence[int]) -> 
     return F.interpolate(mask.unsqueeze(1), tuple(space), mode="nearest")[:, 0]
 
 
-def without_crumbs(mask: np.ndarray, fewest: int) -> np.ndarray:
-    """A mask whose connected parts of fewer pixels or voxels than `fewest` are background."""
+def without_crumbs(mask: np.ndarray, min_size: int) -> np.ndarray:
+    """A mask whose connected parts of fewer pixels or voxels than `min_size` are background."""
     from scipy.ndimage import label
 
     kept = mask.copy()
     for number in np.unique(mask[mask > 0]):
         parts, _ = label(mask == number)
-        small = np.bincount(parts.ravel()) < fewest
+        small = np.bincount(parts.ravel()) < min_size
         small[0] = False
         kept[small[parts]] = 0
     return kept

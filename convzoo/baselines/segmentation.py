@@ -9,6 +9,7 @@ from convzoo.core.arguments import Positive, PositiveFloat
 from convzoo.core.baseline import Baseline
 from convzoo.core.segmentation import Grid, Masks
 from convzoo.core.volumes import Volume
+from convzoo.ops.moments import evenly_spaced
 
 
 class Background(Baseline):
@@ -58,7 +59,7 @@ class MeanAtlas(Baseline):
         classes = len(self.values) + 1
         counts = np.zeros((classes, *(self.side,) * 3))
         sums = np.zeros((3, classes))
-        chosen = np.unique(np.linspace(0, len(examples) - 1, min(self.max_examples, len(examples))).astype(int))
+        chosen = evenly_spaced(len(examples), self.max_examples)
         for index in chosen:
             voxels, axes = _turned(*examples[index].read())
             mask = _numbered(_laid(examples[index].read_mask(), axes), self.values)

@@ -19,6 +19,7 @@ from convzoo.core.libraries import import_torchaudio
 from convzoo.core.randomness import Draws
 from convzoo.encoders.labels import Labels
 from convzoo.ops import sound
+from convzoo.ops.moments import Moments
 
 torchaudio = import_torchaudio()
 
@@ -137,14 +138,9 @@ class AudioEncoder(Encoder):
         self.labels = Labels.of(example.label for example in examples)
         self.seconds = self.seconds or sound.common_length([example.seconds() for example in examples])
         chosen = range(0, len(examples), max(1, len(examples) // _FIT_ON))
-        count, total, squares = 0, torch.zeros(()), torch.zeros(())
-        for index in chosen:
-            values = self._features(self._floats([self.prepare(examples[index])])).double()
-            values = values.transpose(0, 1).flatten(1)
-            count, total, squares = count + values.shape[1], total + values.sum(dim=1), squares + (values**2).sum(dim=1)
-        mean = total / count
-        self.mean = mean.float()
-        self.deviation = (squares / count - mean**2).clamp(min=1e-8).sqrt().float()
+        found = Moments.of(self._features(self._floats([self.prepare(examples[index])]))[0].numpy() for index in chosen)
+        self.mean = torch.from_numpy(found.mean).float()
+        self.deviation = torch.from_numpy(found.deviation(1e-4)).float()
 
     def prepare(self, example: Audio) -> tuple[Tensor, int]:
         """int16 samples (samples,) of the common length and the class's number: half the memory of floats."""

@@ -14,6 +14,7 @@ from convzoo.core.examples import Image
 from convzoo.core.randomness import Draws
 from convzoo.encoders.labels import Labels
 from convzoo.ops import augment
+from convzoo.ops.moments import Moments
 
 
 class ImageEncoder(Encoder):
@@ -83,13 +84,8 @@ class ImageEncoder(Encoder):
             self.colour = "rgb" if first.ndim == 3 else "grey"
         # A few thousand images tell mean and deviation to a fraction of a grey level.
         chosen = range(0, len(examples), max(1, len(examples) // 2000))
-        count, total, squares = 0, torch.zeros(()), torch.zeros(())
-        for index in chosen:
-            pixels = self.prepare(examples[index])[0].flatten(1).double() / 255
-            count, total, squares = count + pixels.shape[1], total + pixels.sum(dim=1), squares + (pixels**2).sum(dim=1)
-        mean = total / count
-        self.mean = mean.tolist()
-        self.deviation = (squares / count - mean**2).clamp(min=1e-6).sqrt().tolist()
+        found = Moments.of(self.prepare(examples[index])[0].flatten(1).double().div(255).numpy() for index in chosen)
+        self.mean, self.deviation = found.mean.tolist(), found.deviation(1e-3).tolist()
 
     def prepare(self, example: Image) -> tuple[Tensor, int]:
         """uint8 pixels (channels, height, width) and the class's number."""

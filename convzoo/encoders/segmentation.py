@@ -20,6 +20,7 @@ from convzoo.core.segmentation import Grid
 from convzoo.core.volume_files import NIFTI_SUFFIXES, volume_stem, volume_suffix, write_nifti
 from convzoo.core.volumes import Volume
 from convzoo.ops import volume_augment as augment
+from convzoo.ops.moments import evenly_spaced
 from convzoo.ops.segmentation_plan import SMALLEST, Plan, make_plan
 from convzoo.ops.volumes import normalised, oriented, respaced
 
@@ -156,7 +157,7 @@ class SegmentationEncoder(Encoder):
 
     def _frequencies(self, examples: Sequence[Volume]) -> tuple[float, ...]:
         counts = np.zeros(len(self.labels) + 1)
-        for index in np.unique(np.linspace(0, len(examples) - 1, min(_COUNTED, len(examples))).astype(int)):
+        for index in evenly_spaced(len(examples), _COUNTED):
             counts += np.bincount(self._numbered(examples[index].read_mask()).ravel(), minlength=len(counts))
         return tuple((counts / counts.sum()).tolist())
 

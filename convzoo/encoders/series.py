@@ -17,6 +17,7 @@ from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.randomness import Draws
 from convzoo.core.series import Series, Stretch, TableFormat, Windows
 from convzoo.core.text import did_you_mean
+from convzoo.ops.moments import Moments
 from convzoo.ops.series_tables import AS_IT_LOOKS, NONE, SUFFIXES, TIME_COLUMNS, between_gaps, is_number, read_series
 
 WILD = 1e6
@@ -92,15 +93,14 @@ class SeriesEncoder(Encoder):
                 f"{self.window} (known anomalies left out, and cut where time jumps): set encoder.window lower"
                 + (" or data.gap higher" if len(longest) < len(longest.series) and longest.series.form else "")
             )
-        by_name = {"": _Sums(len(self.channels))}
+        by_name = {"": Moments(len(self.channels))}
         for stretch in examples:
-            own = _Sums(len(self.channels))
-            own.add(stretch)
+            own = _moments(stretch, len(self.channels))
             by_name[""].merge(own)
             if self.normalise == "series":
-                by_name.setdefault(stretch.series.name, _Sums(len(self.channels))).merge(own)
-        for name, sums in by_name.items():
-            self.means[name], self.deviations[name] = sums.mean_and_deviation()
+                by_name.setdefault(stretch.series.name, Moments(len(self.channels))).merge(own)
+        for name, found in by_name.items():
+            self.means[name], self.deviations[name] = _mean_and_deviation(found)
 
     def pieces(self, examples: Sequence[Stretch]) -> Windows:
         """The training windows: references, none of which crosses a stretch."""
@@ -172,9 +172,8 @@ class SeriesEncoder(Encoder):
         if self.normalise == "dataset":
             return self.means[""], self.deviations[""]
         if not series.name or series.name not in self.means:
-            sums = _Sums(len(self.channels))
-            sums.add(Stretch(series, 0, min(self.normalise_rows, len(series))))
-            return sums.mean_and_deviation()
+            first = Stretch(series, 0, min(self.normalise_rows, len(series)))
+            return _mean_and_deviation(_moments(first, len(self.channels)))
         return self.means[series.name], self.deviations[series.name]
 
     def _require_channels(self, series: Series) -> None:
@@ -370,41 +369,23 @@ class SeriesEncoder(Encoder):
         self.deviations = dict(zip(state["series"], deviations, strict=True))
 
 
-class _Sums:
-    """Counts, sums and squares of channels, gathered block by block: nothing as long as a series is made."""
+_BLOCK = 1 << 16
+"""Rows that are read at once: nothing as long as a series is made."""
 
-    block = 1 << 16
 
-    def __init__(self, channels: int) -> None:
-        self.count = 0
-        self.mean = np.zeros(channels)
-        self.squares = np.zeros(channels)  # of the differences from the mean
+def _moments(stretch: Stretch, channels: int) -> Moments:
+    """Of each channel, over the rows of a stretch that are not known to be wrong."""
+    found = Moments(channels)
+    for start in range(0, len(stretch), _BLOCK):
+        rows = np.asarray(stretch.values[start : start + _BLOCK], dtype=np.float64)
+        if stretch.anomalies is not None:
+            rows = rows[~stretch.anomalies[start : start + _BLOCK]]
+        found.add(rows.T)
+    return found
 
-    def add(self, stretch: Stretch) -> None:
-        """The rows that are not known to be wrong."""
-        for start in range(0, len(stretch), self.block):
-            rows = np.asarray(stretch.values[start : start + self.block], dtype=np.float64)
-            if stretch.anomalies is not None:
-                rows = rows[~stretch.anomalies[start : start + self.block]]
-            if len(rows):
-                mean = rows.mean(axis=0)
-                self._merge(len(rows), mean, ((rows - mean) ** 2).sum(axis=0))
 
-    def merge(self, other: "_Sums") -> None:
-        """Take in another's."""
-        if other.count:
-            self._merge(other.count, other.mean, other.squares)
-
-    def _merge(self, count: int, mean: np.ndarray, squares: np.ndarray) -> None:
-        # Chan, Golub & LeVeque 1983, doi:10.1080/00031305.1983.10483115: exact where the mean is far from zero.
-        total = self.count + count
-        shift = mean - self.mean
-        self.squares += squares + shift**2 * (self.count * count / total)
-        self.mean = self.mean + shift * (count / total)
-        self.count = total
-
-    def mean_and_deviation(self) -> tuple[np.ndarray, np.ndarray]:
-        """Of each channel; the deviation of one that never moves is 1."""
-        deviation = np.sqrt(self.squares / max(self.count, 1))
-        still = deviation <= 1e-9 * np.maximum(np.abs(self.mean), 1e-9)
-        return self.mean.copy(), np.where(still, 1.0, deviation)
+def _mean_and_deviation(found: Moments) -> tuple[np.ndarray, np.ndarray]:
+    """Of each channel; the deviation of one that never moves is 1."""
+    deviation = found.deviation()
+    still = deviation <= 1e-9 * np.maximum(np.abs(found.mean), 1e-9)
+    return found.mean, np.where(still, 1.0, deviation)

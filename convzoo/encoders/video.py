@@ -13,9 +13,11 @@ from convzoo.core.arguments import Fraction, Positive, PositiveFloat
 from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
 from convzoo.core.randomness import Draws
+from convzoo.core.references import References
 from convzoo.core.video import Film, Video
 from convzoo.encoders.labels import Labels
 from convzoo.ops import clips
+from convzoo.ops.moments import Moments, evenly_spaced
 
 _FIT_ON = 64  # videos tell the mean and the deviation of a million pixels
 _RATES_OF = 500
@@ -34,7 +36,7 @@ class OneClip:
         return self.video.source
 
 
-class Clips(Sequence):
+class Clips(References[OneClip]):
     """One clip of each of some videos."""
 
     def __init__(self, videos: Sequence[Video]) -> None:
@@ -43,8 +45,9 @@ class Clips(Sequence):
     def __len__(self) -> int:
         return len(self.videos)
 
-    def __getitem__(self, index: Any) -> Any:
-        return Clips(self.videos[index]) if isinstance(index, slice) else OneClip(self.videos[index])
+    def reference(self, index: int) -> OneClip:
+        """One clip of a video."""
+        return OneClip(self.videos[index])
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ class VideoEncoder(Encoder):
         """
         self.labels = Labels.of(example.label for example in examples)
         if self.frame_rate is None:
-            rates = [self._film(examples[index]).rate for index in _spread(len(examples), _RATES_OF)]
+            rates = [self._film(examples[index]).rate for index in evenly_spaced(len(examples), _RATES_OF)]
             self.frame_rate = round(float(np.median(rates)), 3)
         if self.size == (0, 0):
             height, width = examples[0].read([0]).shape[1:3]
@@ -146,15 +149,15 @@ class VideoEncoder(Encoder):
             first = examples[0].read([0], self.size).astype(np.int16)
             # Decoded from luminance and colour, a grey video's channels differ by rounding.
             self.colour = "rgb" if first.ndim == 4 and np.abs(first - first[..., :1]).mean() > 1 else "grey"
-        count, total, squares = 0, torch.zeros(()), torch.zeros(())
-        for index in _spread(len(examples), _FIT_ON):
-            values = self._features(self.prepare(examples[index])[0].unsqueeze(0).float().div_(255))[0]
-            values = values.flatten(1).double()
-            count, total, squares = count + values.shape[1], total + values.sum(dim=1), squares + (values**2).sum(dim=1)
-        # What changes from frame to frame is zero where nothing moves, and stays so.
-        mean = total / count if self.features == "frames" else torch.zeros_like(total)
-        self.mean = mean.tolist()
-        self.deviation = (squares / count - mean**2).clamp(min=1e-6).sqrt().tolist()
+        found = Moments.of(
+            self._features(self.prepare(examples[index])[0].unsqueeze(0).float().div_(255))[0].flatten(1).numpy()
+            for index in evenly_spaced(len(examples), _FIT_ON)
+        )
+        self.mean, self.deviation = found.mean.tolist(), found.deviation(1e-3).tolist()
+        if self.features == "differences":
+            # What does not move stays 0, so the differences are only scaled: by the root of their mean square.
+            self.deviation = np.maximum(np.hypot(found.deviation(), found.mean), 1e-3).tolist()
+            self.mean = [0.0] * len(self.mean)
 
     def pieces(self, examples: Sequence[Video]) -> Sequence[OneClip]:
         """One clip of each video."""
@@ -324,7 +327,3 @@ def _uniform(draws: Draws | None) -> np.ndarray | None:
 def _cut(frames: Tensor, numbers: np.ndarray, corner: tuple[int, int], crop: tuple[int, int]) -> Tensor:
     top, left = corner
     return frames[:, :, top : top + crop[0], left : left + crop[1]][:, torch.from_numpy(numbers)]
-
-
-def _spread(count: int, most: int) -> np.ndarray:
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))

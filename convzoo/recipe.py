@@ -356,7 +356,7 @@ def _apply_override(raw: dict[str, Any], origins: dict[KeyPath, str], override: 
 
 
 class _Checker:
-    """Checks a raw mapping key by key and gathers all faults before it refuses."""
+    """Checks a raw mapping key by key and gathers all faults before it raises."""
 
     def __init__(self, origins: dict[KeyPath, str], label: str, folder: Path) -> None:
         self.origins = origins
@@ -482,7 +482,7 @@ class _Checker:
         try:
             return adapter.validate_python(value)
         except ValidationError as error:
-            # Of a union's complaints the last one that is not about None says most.
+            # Of the errors of a union, the first that is not about None says most.
             complaints = [item for item in error.errors() if item["type"] != "none_required"] or error.errors()
             first = complaints[0]
             inner = tuple(key for key in first["loc"] if isinstance(key, int))
@@ -518,7 +518,7 @@ class _Checker:
 
     def _baselines(self, raw: Any) -> tuple[Part, ...]:
         if not isinstance(raw, list):
-            self._fault(("baselines",), f"should be a list of names, not {raw!r}")
+            self._fault(("baselines",), f"should be a list of baselines, not {raw!r}")
             return ()
         return tuple(self._part("baseline", item, ("baselines", index)) for index, item in enumerate(raw))
 
@@ -566,7 +566,7 @@ class _Checker:
                 )
                 continue
             if len({str(value) for value in values}) < len(values):
-                self._fault(("repeat", key), "holds a value twice")
+                self._fault(("repeat", key), "has the same value twice")
                 continue
             for value in values:
                 given = recipe.get(section) or {}
@@ -622,7 +622,7 @@ class _Dumper(yaml.SafeDumper):
     """Quotes what either YAML 1.1 or 1.2 would take for something other than text."""
 
     def ignore_aliases(self, data: Any) -> bool:
-        """Write what stands twice twice."""
+        """Write no anchors: a value that stands twice is written twice."""
         return True
 
 
@@ -647,7 +647,7 @@ def _inline(value: Any) -> str:
 
 
 def to_yaml(recipe: Recipe, origins: bool = False) -> str:
-    """A recipe as YAML, every default written out; with `origins`, where each value came from stands behind it."""
+    """A recipe as YAML, every default written out; with `origins`, a comment after each value says where it came from."""
     mapping = _plain(to_mapping(recipe))
     if not origins:
         return _dump(mapping, width=120)

@@ -359,14 +359,14 @@ def test_a_network_that_looks_ahead_follows_no_stream(tmp_path, tiny, cli):
 
 @pytest.mark.parametrize(("text", "words"), [
     ("speed,flow\n1,2\n", "no column 'pressure'"),
-    (",".join(CHANNELS) + "\n1,2,x,4,5,6\n", "standard input:2: column 'pressure' says 'x'"),
+    (",".join(CHANNELS) + "\n1,2,x,4,5,6\n", "standard input:2: column 'pressure' has 'x'"),
     (",".join(CHANNELS) + "\n1,2,3,4,5,6\n1,2,3\n", "standard input:3: has 3 cells, expected 6"),
-    (",".join(CHANNELS) + "\n1,2,3,4,5,6\n1,2,3,,5,6\n", "standard input:3: column 'current' says ''"),
+    (",".join(CHANNELS) + "\n1,2,3,4,5,6\n1,2,3,,5,6\n", "standard input:3: column 'current' has ''"),
     (",".join(CHANNELS) + "\n1,2,3,nan,5,6\n", "train with data.missing=forward"),
     (",".join(CHANNELS) + "\n1,2,3,4,5,6,7\n", "standard input:2: has 7 cells, expected 6"),
     ("", "standard input: holds no rows"),
     ("\n \n", "standard input: holds no rows"),
-    (",".join(CHANNELS) + "\n1,2,3,4,5,inf\n", "'inf', which is no finite number"),
+    (",".join(CHANNELS) + "\n1,2,3,4,5,inf\n", "'inf', which is not a finite number"),
 ])  # fmt: skip
 def test_a_stream_that_cannot_be_read(small_run, cli, text, words):
     result = cli("predict", small_run("anomaly_cnn1d"), "-", input=text)
@@ -469,7 +469,7 @@ def test_predict_reads_tables_as_the_run_did(tmp_path, tiny, cli):
 @pytest.mark.parametrize(("array", "words"), [
     (np.zeros((0, 2)), "should be (time, 2)"), (np.zeros((4, 3)), "should be (time, 2)"),
     (np.array([["a", "b"]], object), "hold numbers"),
-    (np.array([[1.0, np.nan]]), "NaN or infinity"), ("sensors", "no such file"), ({}, "should be a file"),
+    (np.array([[1.0, np.nan]]), "NaN or infinite"), ("sensors", "no such file"), ({}, "should be a file"),
 ])  # fmt: skip
 def test_arrays_that_are_no_series(tmp_path, tiny, array, words):
     encoder = SeriesEncoder(window=8)

@@ -411,7 +411,7 @@ def test_recorded_noises_are_mixed_in(tmp_path: Path) -> None:
     assert not torch.equal(
         encoder.collate(items, Draws(0, 0, [0])).inputs["spectrogram"], encoder.collate(items).inputs["spectrogram"]
     )
-    with pytest.raises(DataError, match=r"noise_folder: .*holds no sound"):
+    with pytest.raises(DataError, match=r"noise_folder: .*has no audio file"):
         fitted(noise_probability=1.0, noise_folder=str(tmp_path / "absent")).collate(items, Draws(0, 0, [0]))
 
 

@@ -750,7 +750,7 @@ def test_the_body_can_be_brought_to_the_middle() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"flip": 0.5}, {"rotate": 20}, {"scale": 0.2, "shift": 0.2}, {"contrast": 0.4}, {"noise": 0.3},
+    [{"flip": 0.5}, {"rotate": 20}, {"scale": 0.2, "shift": 0.2}, {"gamma": 1.5}, {"noise": 0.3},
      {"rotate": 5, "spatial_probability": 0.5}],
 )  # fmt: skip
 def test_augmentation_depends_on_the_example_alone(arguments: dict) -> None:
@@ -786,7 +786,7 @@ def test_wrong_settings_of_the_encoder() -> None:
     for arguments, words in [
         ({"spacing": [1.0, 1.0]}, "spacing should be"),
         ({"shape": [8]}, "shape should be"),
-        ({"fit": "resize", "spacing": [1.0, 1.0, 1.0]}, "leave spacing out"),
+        ({"fit": "resize", "spacing": [1.0, 1.0, 1.0]}, "remove spacing"),
     ]:
         with pytest.raises(ValueError, match=words):
             VolumeEncoder(**arguments)

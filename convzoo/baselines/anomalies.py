@@ -182,7 +182,7 @@ class WindowedGaussian(Baseline):
         )
 
     def _scores(self, series: Series) -> np.ndarray:
-        """Of every row; a stretch is judged by all that came before it in its series."""
+        """Of every row; a stretch is scored by all that came before it in its series."""
         from scipy.special import erfc
 
         if len(series.channels) != 1:

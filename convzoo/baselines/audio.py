@@ -21,7 +21,7 @@ class MfccLogisticRegression(FeatureClassifier):
     Args:
         coefficients: cepstral coefficients of a frame
         sample_rate: files are resampled to it
-        deviation: beside the mean of each coefficient its standard deviation
+        deviation: use the standard deviation of each coefficient too, not only its mean
         inverse_penalty: inverse of the regularisation (scikit-learn's C)
     """
 

@@ -47,7 +47,7 @@ class UsualPlaces(Baseline):
 
 
 class ClusterBoxes(Baseline):
-    """The classical way: take away the ground, cluster what is left (DBSCAN), tell the classes by the clusters' measures (a
+    """The classical way: take away the ground, cluster what is left (DBSCAN), classify the clusters by their measures (a
     random forest), and give each the mean box of its class: along the rectangle of least area, its near sides where the points
     are.
 
@@ -193,7 +193,7 @@ def _rectangle(points: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
 
 
 def _measures(points: np.ndarray) -> np.ndarray:
-    """What tells a cluster's class: its measures, how many points it has, how far away it is."""
+    """The features of a cluster: its measures, how many points it has, how far away it is."""
     _, low, high = _rectangle(points[:, :2])
     spans = np.sort(high - low)
     distance = float(np.hypot(*points[:, :2].mean(axis=0)))

@@ -33,7 +33,7 @@ class MeanAtlas(Baseline):
         side: the atlas has side × side × side places
         align: `box`: the volumes' own boxes; `content`: the boxes of what is brighter than a volume's mean
         intensity: also how bright a voxel is: Bayes' rule with a normal distribution for each class and the atlas before it
-        blur: the atlas is blurred by so many of its places
+        blur: standard deviation of the Gaussian blur of the atlas, in its places
         max_examples: the most training volumes that are used
     """
 

@@ -11,7 +11,7 @@ from convzoo.core.video import Video
 
 
 class FrameAverage(FeatureClassifier):
-    """Logistic regression on the mean of a video's frames, or on its middle frame: what can be told without motion.
+    """Logistic regression on the mean of a video's frames, or on its middle frame: what can be seen without motion.
 
     Args:
         side: frames are shrunk to side × side

@@ -24,7 +24,7 @@ from convzoo.ops.moments import Moments
 torchaudio = import_torchaudio()
 
 _LEVEL = 0.05  # so low that speech, whose peaks are up to 20 times its mean, fits between -1 and 1
-_FIT_ON = 1000  # sounds tell mean and deviation of a band to a hundredth of a deviation
+_FIT_ON = 1000  # sounds are enough for the mean of a band to a hundredth of its standard deviation
 
 
 class AudioEncoder(Encoder):
@@ -38,22 +38,22 @@ class AudioEncoder(Encoder):
     Args:
         features: `waveform` gives the model `waveform` (batch, 1, samples), `log_mel` gives `spectrogram` (batch, mels, frames)
         sample_rate: samples a second; files of other rates are resampled
-        seconds: length of every sound; by default one that 95 % of the training sounds do not pass
-        level: `equal` brings every sound to the same mean power, `kept` leaves it as it was recorded
+        seconds: length of every sound; by default the 95th percentile of the training sounds, rounded up to 0.1
+        level: `equal` scales every sound to the same mean power, `kept` leaves it as it was recorded
         mels: bands of the spectrogram
-        frame_length: of a frame, in seconds
-        hop: from frame to frame, in seconds
+        frame_length: of the spectrogram's frames, in seconds
+        hop: distance between the starts of two frames, in seconds
         min_frequency: the lowest frequency of the bands, in Hz
-        time_shift: the largest shift in time, in seconds
-        gain: the largest change of loudness, in decibels
-        noise_probability: the part of training sounds that are mixed with noise
-        min_snr: sound over noise, in decibels, at the noisiest
-        max_snr: sound over noise, in decibels, at the quietest
+        time_shift: the largest shift earlier or later, in seconds
+        gain: the largest change of loudness up or down, in decibels
+        noise_probability: probability that a training sound is mixed with noise
+        min_snr: the lowest signal-to-noise ratio, in decibels
+        max_snr: the highest signal-to-noise ratio, in decibels
         noise_folder: a folder with recorded noises (Speech Commands' `_background_noise_`); by default noise is generated
-        band_masks: hidden stretches of bands
-        band_mask_width: the most bands that one hides
-        frame_masks: hidden stretches of frames
-        frame_mask_width: the most frames that one hides
+        band_masks: how many stretches of bands are masked
+        band_mask_width: the largest width of one, in bands
+        frame_masks: how many stretches of frames are masked
+        frame_mask_width: the largest width of one, in frames
     """
 
     example = Audio
@@ -85,14 +85,16 @@ class AudioEncoder(Encoder):
             raise ValueError(f"min_snr ({min_snr:g} dB) should not be above max_snr ({max_snr:g} dB)")
         if round(frame_length * sample_rate) < 2 or round(hop * sample_rate) < 1:
             raise ValueError(
-                f"frame_length and hop are in seconds: {frame_length:g} and {hop:g} are less than two samples and one"
+                f"frame_length and hop are in seconds: {frame_length:g} and {hop:g} are fewer than two samples and one sample"
             )
         if min_frequency >= sample_rate / 2:
             raise ValueError(
                 f"min_frequency should be below half the sample rate ({sample_rate / 2:g} Hz), not {min_frequency:g}"
             )
         if features == "waveform" and (band_masks or frame_masks):
-            raise ValueError("band_masks and frame_masks hide parts of spectrograms: they need features=log_mel")
+            raise ValueError(
+                "band_masks and frame_masks mask parts of spectrograms: set features=log_mel, or both to 0"
+            )
         self.features = features
         self.sample_rate = sample_rate
         self.seconds = seconds
@@ -126,7 +128,8 @@ class AudioEncoder(Encoder):
             self._bands = torchaudio.transforms.MelScale(mels, sample_rate, min_frequency, n_stft=size // 2 + 1)
         if features == "log_mel" and not self._bands.fb.sum(dim=0).gt(0).all():
             raise ValueError(
-                f"{mels} mel bands are too many for frames of {frame_length:g} s at {sample_rate} Hz: some hold nothing"
+                f"{mels} mel bands are too many for frames of {frame_length:g} s at {sample_rate} Hz: some are empty; "
+                "set mels lower or frame_length higher"
             )
 
     def fit(self, examples: Sequence[Audio]) -> None:
@@ -217,7 +220,7 @@ class AudioEncoder(Encoder):
             return list(sound.coloured_noises(32, 2 * length))
         files = sound_files(Path(self.noise_folder)) if Path(self.noise_folder).is_dir() else []
         if not files:
-            raise DataError(f"encoder.noise_folder: {self.noise_folder}: holds no sound")
+            raise DataError(f"encoder.noise_folder: {self.noise_folder}: has no audio file")
         return [self._resample(torch.from_numpy(samples), rate) for samples, rate in (Audio(f).read() for f in files)]
 
     def _hide(self, values: Tensor, draws: Draws) -> Tensor:

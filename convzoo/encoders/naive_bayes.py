@@ -39,7 +39,7 @@ class NaiveBayes:
         return cls(index, likelihoods - likelihoods.mean(dim=1, keepdim=True), max_ngram)
 
     def evidence(self, tokens: Sequence[str]) -> Tensor:
-        """(classes,): the sum over a text's n-grams; those that training lacks say nothing."""
+        """(classes,): the sum over a text's n-grams; those that are not in the training split are left out."""
         known = [self.index[ngram] for ngram in ngrams(tokens, self.max_ngram) if ngram in self.index]
         return self.likelihoods[known].sum(dim=0)
 

@@ -25,18 +25,18 @@ from convzoo.ops.segmentation_plan import SMALLEST, Plan, make_plan
 from convzoo.ops.volumes import normalised, oriented, respaced
 
 PLACES = 500
-"""So many places of each structure are remembered, to cut patches about."""
+"""The most voxels of each structure that are kept as centres of patches."""
 
 _SAMPLED = 200_000
-"""So many voxels of a structure at most tell how bright it is, in each volume."""
+"""The most voxels of all structures that their intensity is computed from."""
 
 _COUNTED = 50
-"""So many masks at most tell how often each structure is."""
+"""The most masks that the frequencies of the structures are computed from."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A volume that patches are cut from: which, is drawn when the batch is due."""
+    """A volume that patches are cut from; where, is drawn when the batch is made."""
 
     volume: Volume
 
@@ -55,22 +55,22 @@ class SegmentationEncoder(Encoder):
     Args:
         spacing: millimetres from voxel to voxel, [x, y, z]
         patch: voxels that the network sees at once, [x, y, z]
-        max_voxels: that a patch of the plan may have: its budget, where nnU-Net asks for a GPU's memory
-        patches: cut from each volume of a batch
-        foreground: the part of patches that are cut about a voxel of a structure; structures are drawn alike, however large
+        max_voxels: the most voxels of a planned patch; it limits memory, as the GPU's memory does in nnU-Net
+        patches: how many are cut from each volume of a batch
+        foreground: probability that a patch is centred on a voxel of a structure; each structure is equally likely
         normalise: `head`: what is brighter than the volume's mean to mean 0 and deviation 1; `whole`: all of it; `unit`: the 0.5
             and 99.5 percentiles to 0 and 1; `structures`: for scans with a unit (CT), cut off at these percentiles of the
             structures' voxels in training, and by their mean and deviation; `none`
-        flip: probability that a patch is mirrored, [x, y, z]; not along x where left and right are structures of their own
-        rotate: the largest turn about each axis, in degrees
-        scale: the largest change of size, a part of it
-        spatial_probability: the part of patches that are turned and sized
-        noise: the largest deviation of noise added, in deviations of the image
-        blur: the largest blur, in voxels
-        brightness: the largest change, in deviations of the image
-        contrast: the largest change, a part of it
-        gamma: the largest power that intensities are raised to, and one over it the smallest
-        intensity_probability: the part of patches that each of these is done to
+        flip: probability of a flip along each axis, [x, y, z]; leave x at 0 where left and right are different structures
+        rotate: the largest rotation about each axis, in degrees
+        scale: the largest relative change of size: 0.1 is from 0.9 to 1.1
+        spatial_probability: probability that a patch is rotated and scaled
+        noise: the largest standard deviation of added noise, in units of the normalised intensities
+        blur: the largest standard deviation of a Gaussian blur, in voxels
+        brightness: the largest change of brightness, in units of the normalised intensities
+        contrast: the largest relative change of contrast: 0.1 is from 0.9 to 1.1
+        gamma: intensities, scaled to 0 to 1, are raised to a power between 1 / gamma and gamma; 1 for none
+        intensity_probability: probability of each of noise, blur, gamma, and brightness with contrast
     """
 
     example = Volume
@@ -139,7 +139,7 @@ class SegmentationEncoder(Encoder):
                 found.update(int(value) for value in np.unique(example.read_mask()) if value)
             declared = {value: str(value) for value in found}
         if not declared:
-            raise DataError("the masks of the training split hold no structure: every voxel is 0")
+            raise DataError("the masks of the training split have no structure: every voxel is 0")
         if len(declared) > 254:
             raise DataError(f"the masks hold {len(declared)} structures; at most 254 are expected")
         self.values = tuple(sorted(declared))
@@ -168,7 +168,7 @@ class SegmentationEncoder(Encoder):
             values.append(inside[:: max(1, len(inside) // (_SAMPLED // len(examples) + 1))])
         together = np.concatenate(values)
         if not len(together):
-            raise DataError("the masks of the training split hold no structure: every voxel is 0")
+            raise DataError("the masks of the training split have no structure: every voxel is 0")
         low, high = np.percentile(together, [0.5, 99.5])
         return float(low), float(high), float(together.mean()), float(max(together.std(), 1e-6))
 

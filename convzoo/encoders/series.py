@@ -21,12 +21,12 @@ from convzoo.ops.moments import Moments
 from convzoo.ops.series_tables import AS_IT_LOOKS, NONE, SUFFIXES, TIME_COLUMNS, between_gaps, is_number, read_series
 
 WILD = 1e6
-"""Standardised values are never larger, such as those of a sensor that writes -3.4e38 for nothing."""
+"""The limit of standardised values, for sensors that write -3.4e38 where they have no value."""
 
 _FLAGS = {"true": 1.0, "false": 0.0}
 
 UNKNOWN = -1
-"""In place of 0 or 1, where nobody has said whether a time step is normal."""
+"""In place of 0 or 1, where a time step has no label."""
 
 
 @dataclass(frozen=True)
@@ -39,18 +39,19 @@ class Row:
 
 
 class SeriesEncoder(Encoder):
-    """Windows of a length to learn from, whole stretches to score; each channel to mean 0 and deviation 1.
+    """Windows of one length for training, whole stretches for scoring; each channel has mean 0 and standard deviation 1.
 
     The series stay where they are, in whatever type: a window is cut out and standardised when its batch is due, so that nothing
-    is copied but the batch. A channel that never moves in training keeps its scale and loses its mean.
+    is copied but the batch. A channel that is constant in training is only centred.
 
     Args:
         window: rows of a training window
         stride: rows from one training window to the next
         normalise: `dataset`: by the mean and deviation of all training stretches; `series`: by those of each series' own training
-            stretch, for machines that differ; a series that training never saw is then judged by its first `normalise_rows` rows
-        normalise_rows: for `series`: how many rows of an unknown series tell its mean and deviation
-        clip: standardised values beyond this are cut off, so that a single wild one does not drown the others
+            stretch, for machines that differ; a series that is not in the training split is normalised by its first
+            `normalise_rows` rows
+        normalise_rows: for `series`: the mean and deviation of an unknown series are computed from this many of its first rows
+        clip: the largest absolute standardised value; larger ones are set to it, so that a single outlier does not dominate
     """
 
     example = Stretch
@@ -75,7 +76,7 @@ class SeriesEncoder(Encoder):
         self.deviations: dict[str, np.ndarray] = {}
 
     def fit(self, examples: Sequence[Stretch]) -> None:
-        """Learn the channels, and their means and deviations over what is not known to be wrong.
+        """Learn the channels, and their means and standard deviations over the rows that are not labelled as anomalies.
 
         Raises:
             DataError: no training stretch is as long as a window, or channels differ.
@@ -147,7 +148,7 @@ class SeriesEncoder(Encoder):
             part /= deviation
             values[chosen] = part
             if series.anomalies is not None:
-                anomalies[chosen] = 0  # a window with a known anomaly is none
+                anomalies[chosen] = 0  # windows with a known anomaly are left out
         names = [examples.runs[run].series.name for run in numbers]
         return self._batch(values, anomalies, np.ones(anomalies.shape, dtype=bool), names)
 
@@ -164,7 +165,7 @@ class SeriesEncoder(Encoder):
 
     @property
     def limit(self) -> float:
-        """Beyond this many deviations a value says no more: its square must stay a number."""
+        """Standardised values are clipped to this, so that their squares stay finite."""
         return WILD if self.clip is None else self.clip
 
     def _scale(self, series: Series) -> tuple[np.ndarray, np.ndarray]:
@@ -195,7 +196,7 @@ class SeriesEncoder(Encoder):
             DataError: a file cannot be read or lacks a channel.
         """
         found: list[Stretch] = []
-        # As the run's own tables were read; what is wrong is asked, not told.
+        # Read as the run's own tables were; labels are not read: they are what is predicted.
         form = replace(self.form, label=NONE, channels=self.channels, ignore=())
         for value in values:
             if isinstance(value, np.ndarray):
@@ -205,7 +206,7 @@ class SeriesEncoder(Encoder):
                 if array.dtype.kind not in "fiub":
                     raise DataError(f"an array should hold numbers, not {array.dtype}")
                 if not np.isfinite(array).all():
-                    raise DataError("an array holds NaN or infinity: fill or leave out those rows")
+                    raise DataError("an array has NaN or infinite values: fill or remove those rows")
                 found += Stretch.from_inputs([Series("array", array, self.channels)])
             elif isinstance(value, str | Path):
                 path = Path(value)
@@ -226,18 +227,20 @@ class SeriesEncoder(Encoder):
         return found
 
     def from_lines(self, lines: Sequence[str]) -> list[Stretch]:
-        """A stream is followed row by row and stands alone.
+        """A stream is predicted row by row, by itself.
 
         Raises:
             RecipeError: it was named beside files.
         """
-        raise RecipeError("- reads a stream of rows from standard input, and stands alone; name files in another call")
+        raise RecipeError(
+            "- reads rows from standard input and cannot be combined with files; predict the files in a separate call"
+        )
 
     def stream(self, lines: Iterable[str], series: str = "") -> Iterator[Row]:
         """Rows of a stream of CSV lines, as they come.
 
         The first line is a heading, or holds numbers for the channels in order, perhaps after a time. A heading that comes again
-        (a file that was begun anew) is passed over. With `data.missing` forward or interpolate an empty cell repeats the last
+        (the file was started again) is skipped. With `data.missing` forward or interpolate an empty cell repeats the last
         value: what comes after is not known yet.
 
         Args:
@@ -245,12 +248,13 @@ class SeriesEncoder(Encoder):
             series: the run's series that the stream goes on with, where each has its own scale and threshold
 
         Raises:
-            RecipeError: training saw no such series.
-            DataError: a channel is missing, a row has too few or too many cells, or a cell is no finite number; with its line.
+            RecipeError: the training split has no such series.
+            DataError: a channel is missing, a row has too few or too many cells, or a cell is not a finite number; with its line.
         """
         if series and self.normalise == "series" and series not in self.means:
             raise RecipeError(
-                f"--series: training saw no {series!r}; {did_you_mean(series, [name for name in self.means if name])}"
+                f"--series: the training split has no series {series!r}; "
+                f"{did_you_mean(series, [name for name in self.means if name])}"
             )
         rows = self._parsed(lines)
         if self.normalise == "series" and series:
@@ -294,7 +298,7 @@ class SeriesEncoder(Encoder):
             last = np.array([self._cell(cells[at], number, name, before)
                              for at, name, before in zip(columns, self.channels, last, strict=True)])  # fmt: skip
             if np.isnan(last).any():
-                continue  # a channel that has shown nothing yet: there is no value to repeat
+                continue  # a channel without any value so far: there is nothing to repeat
             yield cells[time] if time is not None else str(number), last
         if not columns:
             raise DataError("standard input: holds no rows")
@@ -315,7 +319,7 @@ class SeriesEncoder(Encoder):
         return [cells.index(channel) for channel in self.channels], time, True
 
     def _cell(self, text: str, line: int, name: str, before: float) -> float:
-        """The value of a cell; that before it where it is empty and `data.missing` says so."""
+        """The value of a cell; the last value where it is empty and `data.missing` allows it."""
         value = _FLAGS.get(text.lower())
         if value is None:
             value = float(text) if is_number(text) else np.nan
@@ -326,7 +330,7 @@ class SeriesEncoder(Encoder):
         advice = (
             "; train with data.missing=forward to repeat the last value" if not text or text.lower() == "nan" else ""
         )
-        raise DataError(f"standard input:{line}: column {name!r} says {text!r}, which is no finite number{advice}")
+        raise DataError(f"standard input:{line}: column {name!r} has {text!r}, which is not a finite number{advice}")
 
     def annotate(self, example: Stretch, prediction: dict[str, Any]) -> dict[str, Any]:
         """Alarms with the times of their first and last row."""
@@ -370,11 +374,11 @@ class SeriesEncoder(Encoder):
 
 
 _BLOCK = 1 << 16
-"""Rows that are read at once: nothing as long as a series is made."""
+"""Rows that are read at once, so that memory does not grow with the length of a series."""
 
 
 def _moments(stretch: Stretch, channels: int) -> Moments:
-    """Of each channel, over the rows of a stretch that are not known to be wrong."""
+    """Of each channel, over the rows of a stretch that are not labelled as anomalies."""
     found = Moments(channels)
     for start in range(0, len(stretch), _BLOCK):
         rows = np.asarray(stretch.values[start : start + _BLOCK], dtype=np.float64)
@@ -385,7 +389,7 @@ def _moments(stretch: Stretch, channels: int) -> Moments:
 
 
 def _mean_and_deviation(found: Moments) -> tuple[np.ndarray, np.ndarray]:
-    """Of each channel; the deviation of one that never moves is 1."""
+    """Of each channel; the deviation of a constant one is 1."""
     deviation = found.deviation()
     still = deviation <= 1e-9 * np.maximum(np.abs(found.mean), 1e-9)
     return found.mean, np.where(still, 1.0, deviation)

@@ -47,7 +47,7 @@ class LightGCN(nn.Module):
         super().__init__()
         self.users = users
         self.layers = layers
-        # The graph is of the data, not of the weights: it is made anew from the encoder and is not saved twice.
+        # The graph is no weight: it comes from the encoder again and is not saved twice.
         self.register_buffer("pointers", adjacency.pointers, persistent=False)
         self.register_buffer("columns", adjacency.columns, persistent=False)
         self.register_buffer("values", adjacency.values, persistent=False)

@@ -41,7 +41,7 @@ class Pillars(nn.Module):
         pillar_channels: features of a pillar
         channels: channels of each stage
         blocks: convolutions of each stage
-        first_stride: of the first stage; the map of objects is so much coarser than the pillars
+        first_stride: of the first stage; the map of objects is coarser than the pillars by this factor
         neck_channels: of each stage's part of the neck
         head_channels: before the heads; twice as many before the boxes
         kernel_size: of every convolution
@@ -52,8 +52,8 @@ class Pillars(nn.Module):
         points: (points, 4), frame: (points,) which frame of the batch each is of, counts: (batch,) points of each frame;
         output: (batch, classes + 10, rows, columns), along y and x: for each class a logit that an object's centre is there, then
         the offset of the centre from the cell's corner in cells (x, y), the height of the centre in metres less half of the
-        class's usual height, the logarithms of length, width and height beside the usual ones, sine and cosine of twice the yaw,
-        which say how a box lies, and of the yaw, which say where its front is.
+        class's usual height, the logarithms of length, width and height relative to the usual ones, sine and cosine of twice the
+        yaw, which say how a box lies, and of the yaw, which say where its front is.
 
     Raises:
         ValueError: the area is no whole number of the coarsest stage's cells, or channels and blocks differ in number.
@@ -116,7 +116,7 @@ class Pillars(nn.Module):
             activation=activation,
         )
         self.heat_map = nn.Conv2d(head_channels, classes, 1)
-        # What a box is like is said at each position by itself: a hidden layer there costs little.
+        # The box is predicted at each position by itself, so a hidden layer there costs little.
         hidden = ConvolutionBlock(
             2, head_channels, 2 * head_channels, 1, normalisation=normalisation, activation=activation
         )

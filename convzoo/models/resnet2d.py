@@ -20,7 +20,8 @@ class ResNet2d(nn.Module):
         kernel_size: of every convolution
         separable: depthwise, then pointwise
         stem_pool: the stem halves height and width by 2×2 max-pooling, which quarters the work of all that follows
-        squeeze: squeeze-and-excitation (Hu et al. 2018, arXiv:1709.01507): each map is scaled by what all maps say of it
+        squeeze: squeeze-and-excitation (Hu et al. 2018, arXiv:1709.01507): each map is scaled by a factor that is computed from
+            all maps
         normalisation: after each convolution
         activation: of the blocks
         pooling: over the whole map
@@ -85,7 +86,7 @@ class ResNet2d(nn.Module):
 
 
 class ResidualBlock2d(nn.Module):
-    """Two convolutions beside a shortcut, which is a pointwise convolution where the shape changes."""
+    """Two convolutions and a shortcut, which is a pointwise convolution where the shape changes."""
 
     def __init__(
         self,

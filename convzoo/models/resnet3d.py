@@ -95,7 +95,7 @@ class ResNet3d(nn.Module):
 
 
 class ResidualBlock3d(nn.Module):
-    """Two convolutions beside a shortcut, which is a pointwise convolution where the shape changes."""
+    """Two convolutions and a shortcut, which is a pointwise convolution where the shape changes."""
 
     def __init__(
         self,

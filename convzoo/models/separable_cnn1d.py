@@ -85,7 +85,7 @@ class SeparableCNN1d(nn.Module):
 
 
 class SeparableBlock(nn.Module):
-    """Separable convolutions beside a pointwise one; the last activation comes after the sum."""
+    """Separable convolutions with a pointwise shortcut; the last activation comes after the sum."""
 
     def __init__(
         self,

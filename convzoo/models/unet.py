@@ -20,8 +20,8 @@ class UNet(nn.Module):
     with the choices of Isensee et al. 2021, doi:10.1038/s41592-020-01008-z).
 
     On the way down each stage has residual blocks $x + f(x)$ and is coarser than the one before; on the way up each stage is
-    made as fine as its opposite by $2 \times 2 (\times 2)$ kernels that do not overlap, sees that stage's maps besides, and mixes
-    both. While training, coarser stages say what they see, too: each gets a loss of its own.
+    made as fine as its opposite by $2 \times 2 (\times 2)$ kernels that do not overlap, is concatenated with that stage's maps,
+    and a block mixes both. In training, coarser stages have outputs too, each with its own loss.
 
     Space may have any size: a side that a stride does not divide is rounded up, and cut on the way back.
 
@@ -176,7 +176,7 @@ class UNet(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions beside a shortcut, which is a pointwise convolution where the block steps or the maps change."""
+    """Two convolutions and a shortcut, which is a pointwise convolution where the block steps or the maps change."""
 
     def __init__(
         self,

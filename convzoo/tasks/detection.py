@@ -25,21 +25,21 @@ class Detection(Task):
     The wanted heat map of a class is 1 at the cell of an object's centre and falls off as a Gaussian about it. The loss is the
     focal loss of CornerNet (Law & Deng 2018, arXiv:1808.01244, eq. 1): $-(1 - p)^2 \log p$ at centres and
     $-(1 - y)^4 p^2 \log(1 - p)$ elsewhere. At centres the place within the cell, the height where an object of the class's usual
-    size would stand, the logarithm of the size beside the usual one, sine and cosine of twice the yaw and of the yaw are learnt
-    by their absolute error: how a box lies can be seen where its front cannot, and does not suffer from that. All are sums over
-    the batch, divided by its objects and frames.
+    size would stand, the logarithm of the size relative to the usual one, sine and cosine of twice the yaw and of the yaw are
+    learnt by their absolute error: how a box lies can be seen where its front cannot, and does not suffer from that. All are sums
+    over the batch, divided by its objects and frames.
 
     Args:
         labels: the classes, by number
         bounds: x from, x to, y from, y to of the map, in metres
-        usual: for each class its mean length, width and height in metres: what the network says is said beside these
-        box_weight: of the terms of the box, beside the heat map
-        min_radius: of a Gaussian, in cells
+        usual: for each class its mean length, width and height in metres: the network predicts sizes relative to these
+        box_weight: weight of the losses of the box; the heat map's is 1
+        min_radius: the smallest radius of a Gaussian, in cells
         score_threshold: boxes with a lower score are dropped
         nms_threshold: non-maximum suppression: of two boxes of one class whose overlap (IoU from above) is larger, the one with
             the lower score is dropped
         max_objects: the most objects of a frame
-        best_by: the validation score that chooses the checkpoint
+        best_by: the validation score that chooses the best checkpoint
     """
 
     def __init__(
@@ -175,7 +175,7 @@ class Detection(Task):
         ]  # fmt: skip
 
     def read_target(self, target: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The labelled objects of each frame, all classes; None where nobody has said."""
+        """The labelled objects of each frame, all classes; None if unlabelled."""
         return [
             {"boxes": None if example.objects is None else [
                 {"class": name} | _numbers(box)

@@ -28,10 +28,10 @@ class Translation(Task):
 
     Args:
         label_smoothing: the part of the target that is spread over the vocabulary
-        beam: sequences that are kept while writing; 1 is greedy
+        beam: width of the beam search; 1 is greedy
         length_penalty: the power of the length that a sequence's log-probability is divided by
-        max_length_ratio: a translation has at most this many times the source's tokens, and ten more
-        copy_unknown: an unknown word is replaced by the source's word that was looked at most as it was written
+        max_length_ratio: a translation has at most this many times the tokens of its source, plus 10
+        copy_unknown: an unknown word is replaced by the source word with the largest attention weight
         best_by: the validation score that chooses the best checkpoint
     """
 
@@ -47,7 +47,7 @@ class Translation(Task):
         copy_unknown: bool = False,
         best_by: Literal["val/bleu", "val/chrf", "val/token_bleu", "-val/cross_entropy"] = "-val/cross_entropy",
     ) -> None:
-        import sacrebleu  # noqa: F401 (said before training that it is missing, not after)
+        import sacrebleu  # noqa: F401 (fails before training where it is missing, not after)
 
         self.write: Callable[..., str] = write
         self.words: Callable[[str], list[str]] = words
@@ -138,7 +138,7 @@ class Translation(Task):
         self.width = self.beam
 
     def answers(self, count: int) -> None:
-        """Give so many translations of each sentence; the beam is at least as wide."""
+        """Give `count` translations of each sentence; the beam is at least as wide."""
         self.count = count
 
     def in_words(self, prediction: Mapping[str, Any], shown: str) -> str:

@@ -96,7 +96,7 @@ def batches(experiment: Experiment) -> Iterator[Batch]:
 def growth(counts: list[int], rounds: int) -> dict[str, list[float]]:
     """Nanoseconds a point that pillars take, by the number of points."""
     network = Pillars(
-        3, [0.0, 69.12, -39.68, 39.68], 0.16, 16, widths=[8], blocks=[1], first_stride=1, normalisation="none"
+        3, [0.0, 69.12, -39.68, 39.68], 0.16, 16, channels=[8], blocks=[1], first_stride=1, normalisation="none"
     ).eval()
 
     def measure(count: int) -> float:
@@ -126,7 +126,7 @@ def latency(name: str, overrides: list[str], rounds: int) -> dict[str, list[floa
         path = Path(folder) / "frame.bin"
         np.c_[away, random.random(POINTS)].astype("<f4").tofile(path)
         example = PointCloud(path, objects=Objects.of(list(names), boxes))
-        encoder.least_points = 1
+        encoder.min_points = 1
         encoder.fit([example])
         plain = PointCloud(path)
         torch.manual_seed(0)

@@ -248,13 +248,13 @@ def volume_worker(path: Path, out: Path, base: int, patch: int, threads: int) ->
     torch.set_num_threads(threads)
     keep_freed_memory()
     torch.manual_seed(0)
-    encoder = SegmentationEncoder(patch=[patch] * 3, intensity="none")
+    encoder = SegmentationEncoder(patch=[patch] * 3, normalise="none")
     (example,) = Volume.from_inputs([path])
     geometry = example.geometry()
     encoder.labels, encoder.values = ("a", "b", "c"), (1, 2, 3)
     encoder.plan = make_plan(np.array([geometry.spacing]), np.array([geometry.shape]), patch**3, patch=[patch] * 3)
     dims = encoder.dims
-    model = UNet(1, 4, 3, dims["strides"], dims["flat"], base=base, most=4 * base).eval()
+    model = UNet(1, 4, 3, dims["strides"], dims["flat"], base_channels=base, max_channels=4 * base).eval()
     task = Segmentation(encoder.labels, dims["patch"], overlap=0.25)
     oriented(np.zeros((4, 4, 4), np.float32), np.eye(4))  # MONAI is imported
     before = peak()

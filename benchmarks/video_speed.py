@@ -45,7 +45,7 @@ from convzoo.experiment import Experiment, assemble, open_recipe
 from convzoo.generated.motions import write_video
 
 RECIPE = "actions_cnn3d"
-FACTORISED = ["model.kernel=factorised"]
+FACTORISED = ["model.kernels=factorised"]
 
 
 def batches(experiment: Experiment) -> Iterator[tuple[Tensor, Tensor]]:

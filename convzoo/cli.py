@@ -97,7 +97,7 @@ def _parser() -> _Parser:
     )
 
     command = add("list", _list, "list the recipes")
-    command.add_argument("--modality", help="only those of one modality: image, text, series, speech, graph, volume …")
+    command.add_argument("--modality", help="only those of one modality: image, text, series, audio, graph, volume …")
 
     command = add("show", _show, "print a recipe with every default")
     takes_recipe(command)
@@ -227,14 +227,15 @@ def _print_summary(run: "Run") -> None:
 
 def _list(options: Any) -> None:
     from convzoo.core.text import did_you_mean
-    from convzoo.recipe import MODALITIES, headline, shipped_recipes
+    from convzoo.recipe import MODALITIES, headline, present_modality, shipped_recipes
 
-    if options.modality is not None and options.modality not in MODALITIES:
-        raise RecipeError(f"--modality: no modality {options.modality!r}; {did_you_mean(options.modality, MODALITIES)}")
+    wanted = present_modality(options.modality)
+    if wanted is not None and wanted not in MODALITIES:
+        raise RecipeError(f"--modality: no modality {wanted!r}; {did_you_mean(wanted, MODALITIES)}")
     rows = []
     for name, path in shipped_recipes().items():
         about, modality = headline(path)
-        if options.modality in (None, modality):
+        if wanted in (None, modality):
             rows.append((name, modality, about))
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(2)]
     for name, modality, about in rows:

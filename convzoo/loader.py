@@ -1,4 +1,5 @@
-"""From examples to batches: the order, the cache, the buckets and the workers. Every position is computed, none replayed."""
+"""From examples to batches: the order, the cache, the buckets and the workers. Every position is computed, so nothing is
+replayed."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.randomness import Draws, permutation
+from convzoo.core.references import References
 
 _CHUNK = 50
 """Batches that are sorted by length together: enough to save padding, few enough to keep the order random."""
@@ -35,13 +37,12 @@ class Loader:
         batch_size: examples a step, over all processes
         seed: of the order and the augmentation
         accumulate: micro-batches a step
-        bucket: batches of like length
+        bucket: batches of examples of similar length
         rank: of this process
         world: processes
         workers: processes that prepare what does not fit in memory
         cache_bytes: the most that prepared examples may take in memory
-        batch_tokens: in place of `batch_size`: the most tokens that a batch may hold, padding counted; a longer example is a
-            batch by itself
+        batch_tokens: instead of `batch_size`: the most tokens of a batch, padding included; a longer example is a batch by itself
 
     Raises:
         DataError: the split is empty; later, an example cannot be prepared, or has no length to count tokens by.
@@ -77,7 +78,7 @@ class Loader:
         self.batch_tokens = batch_tokens
         if batch_tokens and not bucket:
             raise RecipeError(
-                "train.batch_tokens makes batches of like length; set train.batch_size for train.bucket=false"
+                "train.batch_tokens needs train.bucket=true; remove train.bucket, or set train.batch_size instead"
             )
 
     @cached_property
@@ -110,7 +111,7 @@ class Loader:
             items = map(self.encoder.prepare, self.examples)
         lengths = self._lengths_of(items) if items is not None else None
         if lengths is None and self.batch_tokens:
-            raise DataError("train.batch_tokens: these data have no lengths; set train.batch_size instead")
+            raise DataError("train.batch_tokens: these data have no lengths to count; set train.batch_size instead")
         return lengths
 
     def _lengths_of(self, items: Iterable[Any]) -> np.ndarray | None:
@@ -145,7 +146,7 @@ class Loader:
         """This process's share of the split, each example once and not augmented, with the examples' indices."""
         order = np.arange(len(self.examples))
         lengths = self.lengths
-        if lengths is None and not self.encoder.cached:  # to prepare these costs nothing
+        if lengths is None and not self.encoder.cached:  # preparing these is free
             lengths = self._lengths_of(map(self.encoder.prepare, self.examples))
         if lengths is not None:
             order = _by_length(order, lengths)
@@ -157,7 +158,7 @@ class Loader:
         return zip((request.indices for request in requests), batches, strict=True)
 
     def encode(self, request: Request) -> Batch:
-        """One batch, prepared anew where it is not in the cache."""
+        """One batch; its examples are prepared where they are not cached."""
         if self.items is None:
             return self.encoder.gather(self.examples, request.indices, request.draws)
         return self.encoder.collate([self.items[index] for index in request.indices], request.draws)
@@ -216,8 +217,8 @@ class Loader:
             yield batch
 
 
-class _Cuts(Sequence[np.ndarray]):
-    """An order cut into batches of one size, each when it is asked for."""
+class _Cuts(References[np.ndarray]):
+    """An order cut into batches of one size."""
 
     def __init__(self, order: np.ndarray, size: int) -> None:
         self.order = order
@@ -226,10 +227,9 @@ class _Cuts(Sequence[np.ndarray]):
     def __len__(self) -> int:
         return -(-len(self.order) // self.size)
 
-    def __getitem__(self, number: Any) -> Any:
-        if not 0 <= number < len(self):
-            raise IndexError(number)
-        return self.order[number * self.size : (number + 1) * self.size]
+    def reference(self, index: int) -> np.ndarray:
+        """The examples of a batch."""
+        return self.order[index * self.size : (index + 1) * self.size]
 
 
 def _by_length(indices: np.ndarray, lengths: np.ndarray) -> np.ndarray:

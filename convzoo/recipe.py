@@ -1,7 +1,8 @@
 """Recipes: the schema, YAML with line numbers, dotted overrides, and errors that name file:line:column."""
 
+import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
@@ -12,13 +13,16 @@ import yaml
 from convzoo.core.config import TrainConfig
 from convzoo.core.errors import RecipeError
 from convzoo.core.text import did_you_mean, first_line, nearest
-from convzoo.registry import PARTS, entries
+from convzoo.registry import PARTS, RENAMED, entries
 from convzoo.signatures import MISSING, Signature, signature_of
 
-MODALITIES = ("image", "text", "series", "speech", "graph", "volume", "video", "points")
+MODALITIES = ("image", "text", "series", "audio", "graph", "volume", "video", "points")
 PART_KEYS = ("data", "encoder", "model", "task")
 KEYS = ("about", "modality", *PART_KEYS, "train", "baselines", "repeat", "expect", "reference")
 REFERENCE_KEYS = ("dataset", "metric", "value", "source", "protocol")
+
+CONVERSIONS: dict[str, Callable[[float], float]] = {"exp": math.exp}
+"""By name, what takes the value of a renamed setting to its present unit."""
 
 KeyPath = tuple[str | int, ...]
 
@@ -194,6 +198,7 @@ def load(
         raise RecipeError(f"{label}: a recipe is a mapping with the keys {', '.join(KEYS)}")
     raw = _copy(raw) | _copy(replaced or {})
     origins = {key: place for key, place in origins.items() if key[0] not in (replaced or {})}
+    _use_present_names(raw, origins)  # first, so that an override replaces a setting by either of its names
     for override in overrides:
         _apply_override(raw, origins, override)
     return _Checker(origins, label, folder).recipe(raw, name)
@@ -205,6 +210,110 @@ def _copy(value: Any) -> Any:
     return [_copy(item) for item in value] if isinstance(value, list | tuple) else value
 
 
+def present_modality(name: Any) -> Any:
+    """A modality by its present name."""
+    return RENAMED.get(f"modality: {name}", name)
+
+
+def present_setting(kind: str, part: str, key: str, value: Any) -> tuple[str, Any]:
+    """A setting by its present name, with its value in the present unit.
+
+    Args:
+        kind: data, encoder, model, task, baseline or train
+        part: the part's present name; "" for `train`
+        key: the setting's name, present or former
+        value: as it was given
+    """
+    prefix = f"{kind}.{part}." if part else f"{kind}."
+    present, _, conversion = RENAMED.get(prefix + key, key).partition(" = ")
+    if conversion and isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            value = CONVERSIONS[conversion](value)
+        except OverflowError:
+            value = math.inf  # which the check refuses
+    if isinstance(value, str):
+        value = RENAMED.get(f"{prefix}{present}: {value}", value)
+    return present, value
+
+
+def _present_part_name(kind: str, part: Any) -> str:
+    """The present name of a part as a recipe gives it, in the registry's words; "" for a part of one's own."""
+    name = part.get("name") if isinstance(part, Mapping) else part
+    place = f"{name.__module__}:{name.__qualname__}" if isinstance(name, type) else name
+    by_place = {value: key for key, value in PARTS[kind].items()}
+    return RENAMED.get(f"{kind}.{place}", by_place.get(place, place)) if isinstance(place, str) else ""
+
+
+def _use_present_names(raw: dict[str, Any], origins: dict[KeyPath, str]) -> None:
+    """Change a recipe in place from former names to present ones. Where both are given both stay, and the check refuses them."""
+
+    def settings(kind: str, part: str, given: dict[str, Any], where: KeyPath) -> dict[str, Any]:
+        found = {}
+        for key, value in given.items():
+            if key == "name" and isinstance(value, str):
+                value = RENAMED.get(f"{kind}.{value}", value)
+            present, converted = present_setting(kind, part, str(key), value)
+            if present == str(key):
+                found[key] = converted
+            elif present not in given:
+                move((*where, key), (*where, present))
+                found[present] = converted
+            else:
+                found[key] = value
+        return found
+
+    def move(old: KeyPath, new: KeyPath) -> None:
+        for path in [path for path in origins if path[: len(old)] == old and new != old]:
+            origins[new + path[len(old) :]] = origins.pop(path)
+
+    def part(kind: str, given: Any, where: KeyPath) -> Any:
+        if isinstance(given, dict):
+            return settings(kind, _present_part_name(kind, given), given, where)
+        return RENAMED.get(f"{kind}.{given}", given) if isinstance(given, str) else given
+
+    if isinstance(raw.get("modality"), str):
+        raw["modality"] = present_modality(raw["modality"])
+    for kind in PART_KEYS:
+        if kind in raw:
+            raw[kind] = part(kind, raw[kind], (kind,))
+    if isinstance(raw.get("baselines"), list):
+        raw["baselines"] = [part("baseline", item, ("baselines", at)) for at, item in enumerate(raw["baselines"])]
+    if isinstance(raw.get("train"), dict):
+        raw["train"] = settings("train", "", raw["train"], ("train",))
+    if isinstance(raw.get("repeat"), dict):
+        repeat = {}
+        for key, values in raw["repeat"].items():
+            present = str(key)
+            if isinstance(values, list):
+                pairs = [_present_override(raw, tuple(present.split(".")), value) for value in values]
+                present = ".".join(pairs[0][0]) if pairs else present
+                values = [value for _, value in pairs]
+            if present != key:
+                move(("repeat", key), ("repeat", present))
+            repeat[present if present != str(key) else key] = values
+        raw["repeat"] = repeat
+
+
+def _present_override(raw: Mapping[str, Any], keys: tuple[str, ...], value: Any) -> tuple[tuple[str, ...], Any]:
+    """The path and the value of an override, by their present names."""
+    if keys == ("modality",):
+        return keys, present_modality(value)
+    kind, at = ("baseline", 2) if keys[0] == "baselines" else (keys[0], 1)
+    if len(keys) <= at or kind not in (*PARTS, "train"):
+        return keys, value
+    part = raw.get(keys[0])
+    if kind == "baseline":
+        inside = isinstance(part, list) and keys[1].isdigit() and int(keys[1]) < len(part)
+        part = part[int(keys[1])] if inside else None  # type: ignore[index]
+    name = "" if kind == "train" else _present_part_name(kind, part)
+    if len(keys) > at + 1:  # an item of a list: it is not converted
+        return (*keys[:at], present_setting(kind, name, keys[at], None)[0], *keys[at + 1 :]), value
+    if keys[at] == "name" and isinstance(value, str):
+        return keys, RENAMED.get(f"{kind}.{value}", value)
+    present, value = present_setting(kind, name, keys[at], value)
+    return (*keys[:at], present), value
+
+
 def _apply_override(raw: dict[str, Any], origins: dict[KeyPath, str], override: str) -> None:
     dotted, sign, text = override.partition("=")
     if not sign or not dotted:
@@ -213,7 +322,7 @@ def _apply_override(raw: dict[str, Any], origins: dict[KeyPath, str], override: 
         value = parse_value(text)
     except (yaml.YAMLError, ValueError, RecursionError):
         raise RecipeError(f"{override[:80]!r}: {text[:80]!r} is not a YAML value") from None
-    keys = tuple(dotted.split("."))
+    keys, value = _present_override(raw, tuple(dotted.split(".")), value)
     if len(keys) == 1 and keys[0] in PART_KEYS and isinstance(value, str):
         value = {"name": value}
     at: Any = raw
@@ -247,7 +356,7 @@ def _apply_override(raw: dict[str, Any], origins: dict[KeyPath, str], override: 
 
 
 class _Checker:
-    """Checks a raw mapping key by key and gathers all faults before it refuses."""
+    """Checks a raw mapping key by key and gathers all faults before it raises."""
 
     def __init__(self, origins: dict[KeyPath, str], label: str, folder: Path) -> None:
         self.origins = origins
@@ -256,6 +365,7 @@ class _Checker:
         self.faults: list[str] = []
 
     def recipe(self, raw: dict[Any, Any], name: str) -> Recipe:
+        _use_present_names(raw, self.origins)
         self._keys(raw, KEYS, (), required=PART_KEYS)
         parts = {key: self._part(key, raw[key], (key,)) for key in PART_KEYS if key in raw}
         train = self._train(raw.get("train") or {})
@@ -309,9 +419,17 @@ class _Checker:
             return Part(raw["name"], args)
         own = raw["name"] not in PARTS[kind]
         name = place if isinstance(place, str) and ".py:" in place else raw["name"]
-        # Only once the data are read is it known what a model or a task of one's own is still to be given.
-        told_later = own and kind in ("model", "task")
-        return Part(name, self._arguments(signature, args, where, told_later))
+        # What the data give to a model or a task of one's own is known only when they have been read.
+        given_later = own and kind in ("model", "task")
+        for key in list(args):
+            present, _ = present_setting(kind, _present_part_name(kind, raw), str(key), None)
+            if present != key and present in args:
+                self._twice((*where, key), present)
+                del args[key]
+        return Part(name, self._arguments(signature, args, where, given_later))
+
+    def _twice(self, where: KeyPath, present: str) -> None:
+        self._fault(where, f"is the former name of {present!r}, and both are given; remove {where[-1]!r}")
 
     def _place(self, kind: str, name: str | type) -> str | type:
         if isinstance(name, type):
@@ -333,7 +451,7 @@ class _Checker:
         return known[name].place
 
     def _arguments(
-        self, signature: Signature, args: dict[str, Any], where: KeyPath, told_later: bool
+        self, signature: Signature, args: dict[str, Any], where: KeyPath, given_later: bool
     ) -> dict[str, Any]:
         settable = {name: item for name, item in signature.arguments.items() if not item.from_data}
         checked = {}
@@ -341,7 +459,7 @@ class _Checker:
             if key in settable:
                 checked[key] = self._value(settable[key].type, value, (*where, key))
             elif key in signature.arguments:
-                self._fault((*where, key), "is told by the data; leave it out")
+                self._fault((*where, key), "is set from the data; remove it")
             elif signature.open:
                 checked[key] = value
             else:
@@ -349,7 +467,7 @@ class _Checker:
         for key, item in settable.items():
             if key in args:
                 continue
-            if item.default is MISSING and told_later:
+            if item.default is MISSING and given_later:
                 continue
             if item.default is MISSING:
                 self._fault(where, f"the key {key!r} is missing" + (f" ({item.about})" if item.about else ""))
@@ -364,7 +482,7 @@ class _Checker:
         try:
             return adapter.validate_python(value)
         except ValidationError as error:
-            # Of a union's complaints the last one that is not about None says most.
+            # Of the errors of a union, the first that is not about None says most.
             complaints = [item for item in error.errors() if item["type"] != "none_required"] or error.errors()
             first = complaints[0]
             inner = tuple(key for key in first["loc"] if isinstance(key, int))
@@ -378,6 +496,11 @@ class _Checker:
 
     def _train(self, raw: Any) -> TrainConfig:
         known = signature_of("convzoo.core.config:TrainConfig")
+        for key in list(raw) if isinstance(raw, dict) else []:
+            present, _ = present_setting("train", "", str(key), None)
+            if present != key and present in raw:
+                self._twice(("train", key), present)
+                raw = {name: value for name, value in raw.items() if name != key}
         if not self._keys(raw, tuple(known.arguments), ("train",)):
             return TrainConfig()
         before = len(self.faults)
@@ -395,7 +518,7 @@ class _Checker:
 
     def _baselines(self, raw: Any) -> tuple[Part, ...]:
         if not isinstance(raw, list):
-            self._fault(("baselines",), f"should be a list of names, not {raw!r}")
+            self._fault(("baselines",), f"should be a list of baselines, not {raw!r}")
             return ()
         return tuple(self._part("baseline", item, ("baselines", index)) for index, item in enumerate(raw))
 
@@ -443,7 +566,7 @@ class _Checker:
                 )
                 continue
             if len({str(value) for value in values}) < len(values):
-                self._fault(("repeat", key), "holds a value twice")
+                self._fault(("repeat", key), "has the same value twice")
                 continue
             for value in values:
                 given = recipe.get(section) or {}
@@ -499,7 +622,7 @@ class _Dumper(yaml.SafeDumper):
     """Quotes what either YAML 1.1 or 1.2 would take for something other than text."""
 
     def ignore_aliases(self, data: Any) -> bool:
-        """Write what stands twice twice."""
+        """Write no anchors: a value that stands twice is written twice."""
         return True
 
 
@@ -524,7 +647,7 @@ def _inline(value: Any) -> str:
 
 
 def to_yaml(recipe: Recipe, origins: bool = False) -> str:
-    """A recipe as YAML, every default written out; with `origins`, where each value came from stands behind it."""
+    """A recipe as YAML, every default written out; with `origins`, a comment after each value says where it came from."""
     mapping = _plain(to_mapping(recipe))
     if not origins:
         return _dump(mapping, width=120)
@@ -574,7 +697,7 @@ def with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
     mapping = to_mapping(recipe)
     mapping.pop("repeat", None)
     for dotted, value in values.items():
-        section, _, name = dotted.partition(".")
+        (section, name), value = _present_override(mapping, tuple(dotted.split(".", 1)), value)
         mapping[section] = {**mapping[section], name: value}
     checked = _Checker({}, recipe.name, recipe.folder).recipe(mapping, recipe.name)
     return replace(checked, origins=recipe.origins)

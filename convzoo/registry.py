@@ -174,6 +174,96 @@ PAGES: dict[tuple[str, str | None], str] = {
 """What shows a kind of example in the report: (type of example, task; None: any task) -> the place of its `Pages`."""
 
 
+RENAMED: dict[str, str] = {
+    "modality: speech": "audio",
+    "data.audio_folder.words": "classes",
+    "data.audio_table.sound": "file",
+    "data.cloud_table.cloud": "file",
+    "data.interactions.at_least": "min_rating",
+    "data.interactions.fewest": "min_interactions",
+    "data.reviews.noise": "label_noise",
+    "data.spoken.misspoken": "label_noise",
+    "data.motions.misdone": "label_noise",
+    "data.streets.overlooked": "missing_labels",
+    "data.video_folder.actions": "classes",
+    "data.video_table.video": "file",
+    "data.volume_table.image": "file",
+    "data.volume_table.patient": "group",
+    "encoder.audio.band_mask": "band_mask_width",
+    "encoder.audio.frame_mask": "frame_mask_width",
+    "encoder.audio.lowest": "min_frequency",
+    "encoder.audio.noise": "noise_probability",
+    "encoder.audio.noise_highest": "max_snr",
+    "encoder.audio.noise_lowest": "min_snr",
+    "encoder.audio.shift": "time_shift",
+    "encoder.audio.window": "frame_length",
+    "encoder.image.augment_probability": "spatial_probability",
+    "encoder.points.least_points": "min_points",
+    "encoder.points.turn": "rotate",
+    "encoder.segmentation.intensity": "normalise",
+    "encoder.segmentation.most_voxels": "max_voxels",
+    "encoder.series.settle": "normalise_rows",
+    "encoder.volume.augment_probability": "spatial_probability",
+    "encoder.volume.contrast": "gamma = exp",
+    "model.c3d.kernel": "kernels",
+    "model.lightgcn.scale": "initial_deviation",
+    "model.lightgcn.size": "embedding_size",
+    "model.pillars.widths": "channels",
+    "model.r3d.kernel": "kernels",
+    "model.r3d.stem_size": "stem_kernel_size",
+    "model.r3d.widths": "channels",
+    "model.resnet2d.widths": "channels",
+    "model.resnet3d.shrink": "downsampling",
+    "model.resnet3d.downsampling: pool": "max",
+    "model.resnet3d.widths": "channels",
+    "model.separable_cnn1d.first_kernel": "first_kernel_size",
+    "model.separable_cnn1d.last_kernel": "last_kernel_size",
+    "model.unet.base": "base_channels",
+    "model.unet.most": "max_channels",
+    "model.waveform_cnn1d.first_kernel": "first_kernel_size",
+    "task.anomaly_detection.settle": "burn_in",
+    "task.detection.least_radius": "min_radius",
+    "task.detection.most": "max_objects",
+    "task.detection.overlap": "nms_threshold",
+    "task.detection.score": "score_threshold",
+    "task.nab_detection.settle": "burn_in",
+    "task.segmentation.fewest": "min_size",
+    "task.segmentation.windows": "window_batch_size",
+    "task.translation.longest": "max_length_ratio",
+    "baseline.cluster_boxes.frames": "max_examples",
+    "baseline.cluster_boxes.reach": "max_distance",
+    "baseline.cluster_boxes.score": "score_threshold",
+    "baseline.ease.strength": "penalty",
+    "baseline.eigen_svm.examples": "max_examples",
+    "baseline.eigen_svm.strength": "inverse_penalty",
+    "baseline.eigen_volume_svm.strength": "inverse_penalty",
+    "baseline.frame_average.strength": "inverse_penalty",
+    "baseline.histogram_logistic_regression.strength": "inverse_penalty",
+    "baseline.mfcc_logistic_regression.strength": "inverse_penalty",
+    "baseline.motion_history_svm.strength": "inverse_penalty",
+    "baseline.nbsvm.strength": "inverse_penalty",
+    "baseline.pixel_logistic_regression.strength": "inverse_penalty",
+    "baseline.shape_logistic_regression.strength": "inverse_penalty",
+    "baseline.tfidf_logistic_regression.strength": "inverse_penalty",
+    "baseline.feature_mlp.strength": "penalty",
+    "baseline.isolation_forest.rows": "max_rows",
+    "baseline.mean_atlas.volumes": "max_examples",
+    "baseline.mf_bpr.size": "embedding_size",
+    "baseline.phrase_table.least": "min_count",
+    "baseline.phrase_table.longest": "max_phrase_length",
+    "baseline.pixel_logistic_regression.examples": "max_examples",
+    "baseline.t2_q.rows": "max_rows",
+}
+"""Former names -> present ones. Recipes and runs with former names still load; errors and the schema know present names only.
+
+"encoder.points.turn": "rotate"               an argument of a part, or of `train`
+"encoder.volume.contrast": "gamma = exp"      an argument whose unit changed too: the value is converted (`recipe.CONVERSIONS`)
+"encoder.image.colour: gray": "grey"          a value of an argument (under the argument's present name)
+"encoder.pictures": "image"                   the name of a part
+"modality: speech": "audio"                   a modality
+"""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One line of the table."""

@@ -24,7 +24,7 @@ _TYPES: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Argument:
-    """One argument of a part: `type` is a typing object that pydantic can check, or Any where it cannot be told."""
+    """One argument of a part: `type` is a typing object that pydantic can check, or Any where the source does not say."""
 
     name: str
     type: Any
@@ -33,13 +33,14 @@ class Argument:
 
     @property
     def from_data(self) -> bool:
-        """Whether only the data can tell this argument."""
+        """Whether it is set from the data."""
         return arguments.is_from_data(self.type)
 
 
 @dataclass(frozen=True)
 class Signature:
-    """The arguments of a part. `open` means that it takes others besides (`**kwargs`, or a base that cannot be read)."""
+    """The arguments of a part. `open` means that it takes other arguments too (`**kwargs`, or a base class that cannot be
+    read)."""
 
     place: str
     about: str

@@ -151,7 +151,7 @@ def test_a_mapping_is_a_recipe(tmp_path: Path) -> None:
     mapping = {
         "data": {"name": "faces", "train": 28, "val": 14, "test": 14},
         "encoder": "image",
-        "model": {"name": "resnet2d", "widths": [4, 8], "blocks": [1, 1], "squeeze": True},
+        "model": {"name": "resnet2d", "channels": [4, 8], "blocks": [1, 1], "squeeze": True},
         "task": "classification",
         "train": {"epochs": 1},
     }

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "benchmarks"
 TINY = ["--set", "data.train=21", "data.val=7", "data.test=7", "train.batch_size=7"]
 PAIRS = ["data.train=21", "data.val=7", "data.test=7", "train.batch_tokens=100"]
-STREETS = ["data.train=16", "data.val=26", "data.test=6", "train.batch_size=4", "encoder.pillar=0.5", "model.widths=[8,8]",
+STREETS = ["data.train=16", "data.val=26", "data.test=6", "train.batch_size=4", "encoder.pillar=0.5", "model.channels=[8,8]",
            "model.blocks=[1,1]"]  # fmt: skip
 RUNS = {
     "trainer_speed": (["--steps", "1", *TINY], 5),
@@ -61,7 +61,7 @@ RUNS = {
             "data.test=1",
             "data.spacing=8.0",
             "encoder.patch=[16,16,16]",
-            "model.base=2",
+            "model.base_channels=2",
         ],
         4,
     ),

@@ -348,7 +348,7 @@ def test_transparent_pixels_are_read_as_their_colour(tmp_path):
 
 AUGMENTED = {
     "flip": 0.5, "shift": 0.2, "rotate": 20.0, "scale": 0.2, "elastic": 1.0, "brightness": 0.2, "contrast": 0.3,
-    "cutout": 0.3, "augment_probability": 0.8,
+    "cutout": 0.3, "spatial_probability": 0.8,
 }  # fmt: skip
 
 
@@ -366,7 +366,7 @@ def test_augmentation_depends_on_the_example_and_not_on_its_batch(normalise):
         assert not torch.allclose(together, encoder.collate(items, other).inputs["image"])
 
 
-@pytest.mark.parametrize("name", sorted(set(AUGMENTED) - {"augment_probability"}))
+@pytest.mark.parametrize("name", sorted(set(AUGMENTED) - {"spatial_probability"}))
 def test_each_augmentation_alone_changes_the_images_and_keeps_their_range(name):
     encoder = ImageEncoder(normalise="unit", **{name: AUGMENTED[name]})
     encoder.fit(train := squares(6))

@@ -557,7 +557,7 @@ def test_a_new_node_is_predicted_with_its_edges(cli, small_run, tmp_path):
         ({"features": words, "edges": ["n99999"]}, "no node 'n99999'"),
         ({"features": {"word x": 1}, "edges": ["n1"]}, "no feature 'word x'"),
         ({"features": [1, 2], "edges": ["n1"]}, "has 2 features; nodes have 60"),
-        ({"features": {"word 1": float("nan")}, "edges": ["n1"]}, "no finite number"),
+        ({"features": {"word 1": float("nan")}, "edges": ["n1"]}, "not a finite number"),
         ({"edges": ["n1"]}, 'needs "features" and "edges"'),
         ({"features": words, "edges": ["n1"], "weights": [1, 2]}, "as many weights"),
         ({"features": words, "edges": ["n1"], "colour": 1}, "has the key 'colour'"),

@@ -80,7 +80,7 @@ def test_fields_are_measured_in_tokens_where_the_input_is_tokens():
 
 
 def test_the_residual_path_counts():
-    model = ResNet2d(1, 2, widths=[2, 2], blocks=[1, 1]).eval()
+    model = ResNet2d(1, 2, channels=[2, 2], blocks=[1, 1]).eval()
     fields = receptive_fields(
         model, {"image": torch.randn(1, 1, 40, 40)}, {"stem": model.stem, "last": model.blocks[1]}
     )
@@ -171,7 +171,7 @@ def test_a_layer_that_nobody_knows_is_described_by_its_class():
 
 
 def test_describing_leaves_the_weights_as_they_were():
-    model = ResNet2d(1, 2, widths=[4], blocks=[1])
+    model = ResNet2d(1, 2, channels=[4], blocks=[1])
     before = {name: value.clone() for name, value in model.state_dict().items()}
     describe(model, {"image": torch.randn(1, 1, 16, 16)})
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())

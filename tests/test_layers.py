@@ -539,11 +539,11 @@ def test_an_image_too_small_for_the_cnn2d_is_refused():
 
 @pytest.mark.parametrize("pooling", KINDS)
 def test_a_resnet2d_halves_each_stage_and_takes_any_pooling(pooling):
-    model = ResNet2d(1, 4, widths=[4, 8], blocks=[2, 1], pooling=pooling, squeeze=True, block_dropout=0.1)
+    model = ResNet2d(1, 4, channels=[4, 8], blocks=[2, 1], pooling=pooling, squeeze=True, block_dropout=0.1)
     assert model.blocks(model.stem(torch.randn(2, 1, 20, 13))).shape == (2, 8, 10, 7)
     assert model(torch.randn(2, 1, 20, 13)).shape == (2, 4)
     with pytest.raises(ValueError, match="one for each stage"):
-        ResNet2d(1, 4, widths=[4, 8])
+        ResNet2d(1, 4, channels=[4, 8])
 
 
 @pytest.mark.parametrize("dimensions", [1, 2, 3])

@@ -211,7 +211,7 @@ def small_network(**more) -> Pillars:
     torch.manual_seed(0)
     arguments = {
         "pillar_channels": 8,
-        "widths": [8, 8],
+        "channels": [8, 8],
         "blocks": [1, 2],
         "neck_channels": 8,
         "head_channels": 8,
@@ -302,7 +302,7 @@ def test_one_point_and_none_train() -> None:
 
 
 def test_receptive_fields_are_what_reaches_the_output() -> None:
-    network = small_network(normalisation="none", widths=[4, 4], blocks=[1, 1]).double().eval()
+    network = small_network(normalisation="none", channels=[4, 4], blocks=[1, 1]).double().eval()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.copy_(parameter.abs() + 0.01)  # so that nothing is cut off by an activation
@@ -319,7 +319,7 @@ def test_receptive_fields_are_what_reaches_the_output() -> None:
 
 def test_wrong_networks_are_refused() -> None:
     with pytest.raises(ValueError, match="multiple of 4"):
-        Pillars(2, [0.0, 9.0, -4.0, 4.0], 0.5, widths=[8, 8], blocks=[1, 1])
+        Pillars(2, [0.0, 9.0, -4.0, 4.0], 0.5, channels=[8, 8], blocks=[1, 1])
     with pytest.raises(ValueError, match="widths has 2"):
         small_network(blocks=[1])
     with pytest.raises(ValueError, match="instance"):
@@ -812,7 +812,7 @@ def test_objects_are_pasted_where_there_is_room() -> None:
 
 
 def test_training_frames_have_as_many_objects_as_asked(streets) -> None:
-    encoder = PointCloudEncoder(paste=5, turn=10, scale=0.05)
+    encoder = PointCloudEncoder(paste=5, rotate=10, scale=0.05)
     encoder.fit(streets.train)
     items = [encoder.prepare(example) for example in streets.train]
     plain, more = encoder.collate(items), encoder.collate(items, Draws(0, 0, range(len(items))))
@@ -822,7 +822,7 @@ def test_training_frames_have_as_many_objects_as_asked(streets) -> None:
     assert torch.equal(again.inputs["points"][again.inputs["frame"] == 1], alone), "a frame's chances are its own"
     assert plain.size == int(plain.target["classes"].ge(0).sum()) + len(items)
     state = encoder.state()
-    other = PointCloudEncoder(paste=5, turn=10, scale=0.05)
+    other = PointCloudEncoder(paste=5, rotate=10, scale=0.05)
     other.load_state(state)
     assert torch.equal(other.collate(items, Draws(0, 0, range(len(items)))).inputs["points"], more.inputs["points"])
 
@@ -837,7 +837,7 @@ def test_classes_ranges_and_few_points() -> None:
     points, boxes, _ = near.prepare(scene())
     assert len(boxes) == 1
     assert points[:, 0].max() < 15
-    few = PointCloudEncoder(least_points=31)
+    few = PointCloudEncoder(min_points=31)
     few.fit([scene()])
     assert len(few.prepare(scene())[1]) == 0
     for wrong in ({"x": [3, 1]}, {"y": [0.0, 10.1]}, {"z": [1.0]}):
@@ -927,7 +927,7 @@ def test_a_network_learns_one_frame_by_heart() -> None:
     task = Detection(encoder.labels, encoder.dims["bounds"], encoder.dims["usual"])
     torch.manual_seed(0)
     network = Pillars(
-        2, encoder.dims["bounds"], 0.5, 16, widths=[16, 16], blocks=[1, 1], neck_channels=16, head_channels=16
+        2, encoder.dims["bounds"], 0.5, 16, channels=[16, 16], blocks=[1, 1], neck_channels=16, head_channels=16
     )
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
     for _ in range(120):
@@ -1087,7 +1087,7 @@ def test_beams_that_did_not_come_back_are_left_out(suffix: str, tmp_path: Path) 
 
 def small(name: str = "lidar_pillars") -> list[str]:
     return [
-        "encoder.pillar=0.5", "encoder.paste=0", "train.epochs=1", "train.batch_size=2", "model.widths=[8,8]",
+        "encoder.pillar=0.5", "encoder.paste=0", "train.epochs=1", "train.batch_size=2", "model.channels=[8,8]",
         "model.blocks=[1,1]", "model.pillar_channels=8", "model.neck_channels=8", "model.head_channels=8",
         "baselines=[usual_places,{name: cluster_boxes, trees: 5}]",
     ]  # fmt: skip

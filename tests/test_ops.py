@@ -12,6 +12,7 @@ from convzoo.core.errors import DataError
 from convzoo.core.examples import Splits, Text
 from convzoo.core.randomness import Draws, permutation
 from convzoo.ops import augment
+from convzoo.ops.moments import Moments, evenly_spaced
 from convzoo.reading.splitting import carve_validation, folds, hold_out, joined, made_here, split_by_group
 
 
@@ -264,3 +265,60 @@ def test_what_is_held_out_is_the_part_of_each_class(part, count, seed):
 def test_a_part_that_cannot_be_held_out(part):
     with pytest.raises(DataError, match="above 0 and below 1"):
         hold_out(["a", "b"] * 10, part, 0)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e8, -3e9])
+def test_moments_are_exact_where_the_mean_is_far_from_zero(offset: float) -> None:
+    values = np.random.default_rng(0).normal(offset, 2.0, (3, 5000))
+    found = Moments.of(np.array_split(values, 7, axis=1))
+    assert found.count == 5000
+    assert np.allclose(found.mean, values.mean(axis=1), rtol=1e-14)
+    assert np.allclose(found.deviation(), values.std(axis=1), rtol=1e-6)
+
+
+def test_moments_of_small_numbers_are_gathered_in_float64() -> None:
+    values = np.random.default_rng(0).integers(0, 256, (1, 300_000)).astype(np.uint8)
+    for kind in (np.uint8, np.float32, np.float16):
+        found = Moments.of(values[:, start : start + 1000].astype(kind) for start in range(0, 300_000, 1000))
+        assert np.allclose(found.mean, values.mean(dtype=np.float64), rtol=1e-12)
+        assert np.allclose(found.deviation(), values.std(dtype=np.float64), rtol=1e-12)
+
+
+def test_moments_are_those_of_a_sum_and_a_sum_of_squares() -> None:
+    parts = [np.random.default_rng(seed).random((2, 50 + seed)) for seed in range(4)]
+    whole = np.concatenate(parts, axis=1)
+    found = Moments.of(parts)
+    assert np.allclose(found.mean, whole.sum(axis=1) / whole.shape[1], rtol=1e-12)
+    variance = (whole**2).sum(axis=1) / whole.shape[1] - found.mean**2
+    assert np.allclose(found.deviation(), np.sqrt(variance), rtol=1e-9)
+
+
+def test_moments_of_constant_and_of_no_values() -> None:
+    found = Moments.of([np.full((2, 9), 0.1, np.float32)])
+    assert np.allclose(found.mean, 0.1)
+    assert (found.deviation() == 0).all()
+    assert found.deviation(1e-3).tolist() == [1e-3, 1e-3], "can be divided by"
+    found.add(np.empty((2, 0)))
+    found.merge(Moments(2))
+    assert (found.count, found.mean[0]) == (9, np.float64(np.float32(0.1)))
+    assert Moments.of([np.empty((2, 0))]).deviation(1e-3).tolist() == [1e-3, 1e-3]
+    with pytest.raises(ValueError, match="nothing"):
+        Moments.of([])
+
+
+def test_merged_moments_are_those_of_all_values() -> None:
+    one, other = np.random.default_rng(1).random((2, 30)), np.random.default_rng(2).random((2, 70)) + 5
+    found = Moments.of([one])
+    found.merge(Moments.of([other]))
+    both = Moments.of([np.concatenate([one, other], axis=1)])
+    assert np.allclose(found.mean, both.mean)
+    assert np.allclose(found.deviation(), both.deviation())
+
+
+def test_evenly_spaced_indices_have_both_ends_and_no_index_twice() -> None:
+    assert evenly_spaced(5, 100).tolist() == [0, 1, 2, 3, 4]
+    assert evenly_spaced(101, 5).tolist() == [0, 25, 50, 75, 100]
+    assert evenly_spaced(1, 3).tolist() == [0]
+    for count in (7, 50, 333):
+        found = evenly_spaced(count, 32)
+        assert len(np.unique(found)) == len(found) == min(32, count)

@@ -154,8 +154,8 @@ def test_show_writes_every_default(cli):
 
 def test_with_values_replaces_and_checks():
     recipe = load({**RECIPE, "repeat": {"train.seed": [1, 2]}})
-    single = with_values(recipe, {"train.seed": 7, "data.noise": 0.0})
-    assert (single.train.seed, single.data.args["noise"], dict(single.repeat)) == (7, 0.0, {})
+    single = with_values(recipe, {"train.seed": 7, "data.label_noise": 0.0})
+    assert (single.train.seed, single.data.args["label_noise"], dict(single.repeat)) == (7, 0.0, {})
     assert recipe.train.seed == 0
     for values in ({"train.seed": "x"}, {"train.sed": 1}, {"data.fold": 1}):
         with pytest.raises(RecipeError):

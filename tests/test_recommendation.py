@@ -140,7 +140,7 @@ def test_lightgcn_is_the_mean_of_powers_of_the_normalised_matrix(world):
     splits, encoder = world
     dims = encoder.dims
     torch.manual_seed(0)
-    network = LightGCN(dims["users"], dims["items"], dims["adjacency"], size=5, layers=3).double().eval()
+    network = LightGCN(dims["users"], dims["items"], dims["adjacency"], embedding_size=5, layers=3).double().eval()
     had = scipy.sparse.lil_matrix((120, 80))
     for user in range(120):
         had[user, splits.train.wanted[user]] = 1
@@ -158,7 +158,7 @@ def test_lightgcn_is_the_mean_of_powers_of_the_normalised_matrix(world):
 def test_without_layers_it_is_matrix_factorisation(world):
     _, encoder = world
     dims = encoder.dims
-    network = LightGCN(dims["users"], dims["items"], dims["adjacency"], size=5, layers=0).eval()
+    network = LightGCN(dims["users"], dims["items"], dims["adjacency"], embedding_size=5, layers=0).eval()
     weight = network.embedding.weight
     torch.testing.assert_close(network(torch.tensor([2])), weight[2:3] @ weight[120:].T)
 
@@ -166,7 +166,7 @@ def test_without_layers_it_is_matrix_factorisation(world):
 def test_spectral_vectors_are_the_singular_ones(world):
     _, encoder = world
     dims = encoder.dims
-    network = LightGCN(120, 80, dims["adjacency"], size=6, initialisation="spectral")
+    network = LightGCN(120, 80, dims["adjacency"], embedding_size=6, initialisation="spectral")
     upper = dims["adjacency"].dense()[:120, 120:].double()
     left, values, right = torch.linalg.svd(upper, full_matrices=False)
     best = left[:, :6] * values[:6] @ right[:6]
@@ -179,7 +179,7 @@ def test_spectral_vectors_are_the_singular_ones(world):
 def test_scores_follow_the_weights(world):
     _, encoder = world
     dims = encoder.dims
-    network = LightGCN(120, 80, dims["adjacency"], size=5)
+    network = LightGCN(120, 80, dims["adjacency"], embedding_size=5)
     with torch.no_grad():
         first = network.eval()(torch.tensor([1]))
     optimizer = torch.optim.Adam(network.parameters(), lr=0.1, fused=True)
@@ -384,9 +384,9 @@ def test_ratings_duplicates_and_rare_ones_can_be_left_out(tmp_path):
     lines = [*some_lines(), some_lines()[1], "lonely,i0,5,1"]
     whole = InteractionTable(str(write(tmp_path / "t.csv", lines)), split="user").read()
     assert whole.train.wanted.pointers[-1] + whole.val.wanted.pointers[-1] + whole.test.wanted.pointers[-1] == 61
-    rated = InteractionTable(str(tmp_path / "t.csv"), split="user", at_least=3).read()
+    rated = InteractionTable(str(tmp_path / "t.csv"), split="user", min_rating=3).read()
     assert rated.train.wanted.pointers[-1] < whole.train.wanted.pointers[-1]
-    dense = InteractionTable(str(tmp_path / "t.csv"), split="user", fewest=3).read()
+    dense = InteractionTable(str(tmp_path / "t.csv"), split="user", min_interactions=3).read()
     assert "lonely" not in dense.train.catalogue.users and len(dense.train.catalogue.users) == 12
 
 
@@ -467,7 +467,7 @@ def test_users_that_training_never_saw_are_refused(cli, small_run):
 
 def test_own_data_from_table_to_list(cli, tmp_path):
     table = write(tmp_path / "mine.csv", some_lines())
-    more = ["model.size=4", "train.epochs=2", "baselines=[popularity,item_neighbours]"]
+    more = ["model.embedding_size=4", "train.epochs=2", "baselines=[popularity,item_neighbours]"]
     result = cli("run", "recommender_lightgcn", *more, "--data", table, "--out", "run", "--quiet")
     assert result.code == 0, result.err
     assert (tmp_path / "run" / "split.csv").exists()

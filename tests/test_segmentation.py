@@ -272,7 +272,7 @@ def test_plan_keeps_what_is_given_and_its_budget() -> None:
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
 def test_unet_takes_any_size_of_any_dimensions(axes: int) -> None:
-    model = UNet(2, 3, axes, strides=[(1,) * axes, (2,) * axes, (2,) * axes, (2,) * axes], base=4)
+    model = UNet(2, 3, axes, strides=[(1,) * axes, (2,) * axes, (2,) * axes, (2,) * axes], base_channels=4)
     for size in (9, 13, 21):
         image = torch.randn(2, 2, *(size + axis for axis in range(axes)))
         several = model.train()(image)
@@ -287,7 +287,7 @@ def test_unet_gives_every_weight_a_gradient_whatever_the_choice() -> None:
     thick = {"flat": [(False, False, True), (False,) * 3, (False,) * 3], "strides": [(1, 1, 1), (2, 2, 1), (2, 2, 2)]}
     choices = [{}, {"separable": True}, {"downsampling": "max"}, {"deep_supervision": False}, {"blocks": 2}, thick]
     for choice in choices:
-        model = UNet(1, 2, **{"dimensions": 3, "strides": [(1,) * 3, (2,) * 3, (2,) * 3], "base": 4, **choice})
+        model = UNet(1, 2, **{"dimensions": 3, "strides": [(1,) * 3, (2,) * 3, (2,) * 3], "base_channels": 4, **choice})
         outputs = model(torch.randn(1, 1, 12, 12, 9))
         sum(out.square().mean() for out in (outputs if isinstance(outputs, list) else [outputs])).backward()
         assert all(parameter.grad is not None for parameter in model.parameters()), choice
@@ -310,7 +310,9 @@ def test_receptive_fields_are_those_that_are_measured(choice: dict) -> None:
     from convzoo.inspect.receptive_field import receptive_fields
 
     model = UNet(
-        1, 2, **{"dimensions": 2, "strides": [(1, 1), (2, 2), (2, 2)], "base": 4, "normalisation": "none", **choice}
+        1,
+        2,
+        **{"dimensions": 2, "strides": [(1, 1), (2, 2), (2, 2)], "base_channels": 4, "normalisation": "none", **choice},
     )
     inputs = {"image": torch.randn(1, 1, 96, 96)}
     counted = model.receptive_fields(inputs)
@@ -363,8 +365,8 @@ def test_the_same_task_learns_images() -> None:
         return torch.from_numpy(image).float()[None], mask
 
     torch.manual_seed(0)
-    model = UNet(1, 3, 2, strides=[(1, 1), (2, 2), (2, 2)], base=8)
-    task = Segmentation(("large", "small"), (32, 32), windows=4)
+    model = UNet(1, 3, 2, strides=[(1, 1), (2, 2), (2, 2)], base_channels=8)
+    task = Segmentation(("large", "small"), (32, 32), window_batch_size=4)
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
     for _ in range(60):
         pairs = [draw() for _ in range(4)]
@@ -415,7 +417,7 @@ def learnt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "dataset.json").write_text(json.dumps({"labels": {"0": "background", "2": "bright", "7": "dark"}}))
     run = convzoo.run(
         "organ_unet3d",
-        ["encoder.patch=[16,16,16]", "encoder.intensity=whole", "encoder.patches=2", "model.base=8", "train.epochs=12",
+        ["encoder.patch=[16,16,16]", "encoder.normalise=whole", "encoder.patches=2", "model.base_channels=8", "train.epochs=12",
          "train.batch_size=2", "train.evaluate_every=40", "train.precision=32", "baselines=[background,mean_atlas]"],
         data=folder, out=folder / "run", quiet=True,
     )  # fmt: skip
@@ -653,7 +655,7 @@ def test_wrong_input_gives_one_line(fault: str, words: str, cli, tmp_path: Path)
         if fault == "cut off" and index == 3:
             path = tmp_path / "imagesTr" / "case_03.nii.gz"
             path.write_bytes(path.read_bytes()[:9000])
-    few = ["encoder.patch=[8,8,8]", "train.epochs=1", "model.base=2", "baselines=[]"]
+    few = ["encoder.patch=[8,8,8]", "train.epochs=1", "model.base_channels=2", "baselines=[]"]
     result = cli("run", "organ_unet3d", *few, "--data", tmp_path, "--out", tmp_path / "run", "--quiet")
     assert result.code == 3, result.out + result.err
     assert len(result.err.splitlines()) == 1, result.err
@@ -695,7 +697,7 @@ def test_hippocampus_is_read(mirror: Path) -> None:
     item = encoder.prepare(splits.test[0])
     assert float(item["image"].mean()) == pytest.approx(0, abs=1e-3)
     assert set(np.unique(item["own"])) == {0, 1, 2}
-    atlas = MeanAtlas(intensity=True, volumes=20)
+    atlas = MeanAtlas(intensity=True, max_examples=20)
     atlas.fit(splits.train, encoder.dims)
     meter = SegmentationMeter(encoder.labels)
     few = [encoder.prepare(example) for example in splits.test[:8]]

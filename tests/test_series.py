@@ -135,7 +135,7 @@ def test_a_channel_that_never_moves_keeps_its_scale():
 
 def test_each_series_is_standardised_by_its_own_training_rows():
     low, high = series(50, 1, name="low"), Series("high", series(50, 1).values * 100, ("a",))
-    encoder = SeriesEncoder(window=8, normalise="series", settle=20)
+    encoder = SeriesEncoder(window=8, normalise="series", normalise_rows=20)
     encoder.fit([Stretch(low, 0, 25), Stretch(high, 0, 25)])
     batch = encoder.encode([Stretch(low, 25, 50), Stretch(high, 25, 50)])
     assert torch.allclose(batch.inputs["values"][0], batch.inputs["values"][1], atol=1e-5)
@@ -269,7 +269,7 @@ def test_each_series_may_have_a_threshold_of_its_own():
 
 def test_scores_are_causal_means_from_when_the_network_has_settled():
     batch = batch_of([[3.0, 0.0, 0.0, 2.0, 4.0]])
-    task = AnomalyDetection(smooth=2, settle=2)
+    task = AnomalyDetection(smooth=2, burn_in=2)
     assert task.predict(Zero(), batch)[0, 0].tolist() == pytest.approx([0, 0, 0, 2.0, 10.0])
     assert task.predict(Zero(), batch)[0, 1].tolist() == pytest.approx([9, 0, 0, 4, 16])
     judged = AnomalyDetection(smooth=1, recent=2).predict(Zero(), batch)[0, 0]
@@ -360,14 +360,14 @@ def test_a_network_that_looks_ahead_follows_no_stream(tmp_path, tiny, cli):
 
 @pytest.mark.parametrize(("text", "words"), [
     ("speed,flow\n1,2\n", "no column 'pressure'"),
-    (",".join(CHANNELS) + "\n1,2,x,4,5,6\n", "standard input:2: column 'pressure' says 'x'"),
+    (",".join(CHANNELS) + "\n1,2,x,4,5,6\n", "standard input:2: column 'pressure' has 'x'"),
     (",".join(CHANNELS) + "\n1,2,3,4,5,6\n1,2,3\n", "standard input:3: has 3 cells, expected 6"),
-    (",".join(CHANNELS) + "\n1,2,3,4,5,6\n1,2,3,,5,6\n", "standard input:3: column 'current' says ''"),
+    (",".join(CHANNELS) + "\n1,2,3,4,5,6\n1,2,3,,5,6\n", "standard input:3: column 'current' has ''"),
     (",".join(CHANNELS) + "\n1,2,3,nan,5,6\n", "train with data.missing=forward"),
     (",".join(CHANNELS) + "\n1,2,3,4,5,6,7\n", "standard input:2: has 7 cells, expected 6"),
     ("", "standard input: holds no rows"),
     ("\n \n", "standard input: holds no rows"),
-    (",".join(CHANNELS) + "\n1,2,3,4,5,inf\n", "'inf', which is no finite number"),
+    (",".join(CHANNELS) + "\n1,2,3,4,5,inf\n", "'inf', which is not a finite number"),
 ])  # fmt: skip
 def test_a_stream_that_cannot_be_read(small_run, cli, text, words):
     result = cli("predict", small_run("anomaly_cnn1d"), "-", input=text)
@@ -377,7 +377,8 @@ def test_a_stream_that_cannot_be_read(small_run, cli, text, words):
 
 
 def test_a_stream_without_a_heading_and_an_unknown_machine(tmp_path, tiny):
-    run = convzoo.run("anomaly_cnn1d", [*tiny("anomaly_cnn1d"), "encoder.normalise=series", "encoder.settle=12", "baselines=[]"],
+    run = convzoo.run("anomaly_cnn1d", [*tiny("anomaly_cnn1d"), "encoder.normalise=series", "encoder.normalise_rows=12",
+                                            "baselines=[]"],
                       out=tmp_path / "run", quiet=True, report=False)  # fmt: skip
     values = np.random.default_rng(0).normal(size=(30, 6)) * 50
     lines = [";".join(map(str, row)) for row in values]
@@ -469,7 +470,7 @@ def test_predict_reads_tables_as_the_run_did(tmp_path, tiny, cli):
 @pytest.mark.parametrize(("array", "words"), [
     (np.zeros((0, 2)), "should be (time, 2)"), (np.zeros((4, 3)), "should be (time, 2)"),
     (np.array([["a", "b"]], object), "hold numbers"),
-    (np.array([[1.0, np.nan]]), "NaN or infinity"), ("sensors", "no such file"), ({}, "should be a file"),
+    (np.array([[1.0, np.nan]]), "NaN or infinite"), ("sensors", "no such file"), ({}, "should be a file"),
 ])  # fmt: skip
 def test_arrays_that_are_no_series(tmp_path, tiny, array, words):
     encoder = SeriesEncoder(window=8)
@@ -505,12 +506,12 @@ def test_what_is_too_short_to_judge_is_refused_before_training(tmp_path, cli, ti
             *command[1:],
             *settings,
             "encoder.window=16",
-            "task.settle=20",
+            "task.burn_in=20",
             "--data",
             "sensors.csv",
         )
         assert result.code == 3
-        assert "val split and has 12 rows; task.settle=20 leaves none" in result.err
+        assert "val split and has 12 rows; task.burn_in=20 leaves none" in result.err
 
 
 def test_times_as_people_write_them():
@@ -576,7 +577,7 @@ def test_an_exported_model_comes_with_what_it_needs(small_run, cli, tmp_path):
     assert facts["encoder"]["learnt"]["channels"] == list(CHANNELS)
     assert len(facts["encoder"]["learnt"]["means"][0]) == 6
     assert facts["task"]["chosen"]["thresholds"][""] > 0
-    assert facts["task"]["settle"] == 8
+    assert facts["task"]["burn_in"] == 8
     assert facts["free_axes"] == {"values": [0, 2]}
 
 
@@ -1004,7 +1005,7 @@ def test_wrong_windows_and_parts(tmp_path):
         SeriesTable(str(tmp_path / "nothing")).read()
     with pytest.raises(DataError, match="should be \\(time, channels\\)"):
         Series("x", np.zeros((3, 2)), ("a",))
-    task = AnomalyDetection(settle=50)
+    task = AnomalyDetection(burn_in=50)
     with pytest.raises(RecipeError, match="no normal time step"):
         task.calibrate(Zero(), [batch_of([[1.0] * 6], [[1] * 6])])
 

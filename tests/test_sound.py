@@ -403,13 +403,13 @@ def test_no_global_generator_is_touched() -> None:
 
 def test_recorded_noises_are_mixed_in(tmp_path: Path) -> None:
     folder = word_folder(tmp_path / "words") / "_background_noise_"
-    encoder = fitted(noise=1.0, noise_folder=str(folder), noise_highest=0.0, noise_lowest=0.0)
+    encoder = fitted(noise_probability=1.0, noise_folder=str(folder), max_snr=0.0, min_snr=0.0)
     items = [encoder.prepare(audio(label="low"))]
     assert not torch.equal(
         encoder.collate(items, Draws(0, 0, [0])).inputs["spectrogram"], encoder.collate(items).inputs["spectrogram"]
     )
-    with pytest.raises(DataError, match=r"noise_folder: .*holds no sound"):
-        fitted(noise=1.0, noise_folder=str(tmp_path / "absent")).collate(items, Draws(0, 0, [0]))
+    with pytest.raises(DataError, match=r"noise_folder: .*has no audio file"):
+        fitted(noise_probability=1.0, noise_folder=str(tmp_path / "absent")).collate(items, Draws(0, 0, [0]))
 
 
 @pytest.mark.parametrize("features", ["waveform", "log_mel"])
@@ -433,9 +433,9 @@ def test_silence_stays_finite() -> None:
     ("arguments", "words"),
     [
         ({"sample_rate": 10}, "sample_rate should be"),
-        ({"noise_lowest": 9, "noise_highest": 3}, "noise_lowest"),
+        ({"min_snr": 9, "max_snr": 3}, "min_snr"),
         ({"window": 0.00001}, "in seconds"),
-        ({"lowest": 9000.0}, "lowest should be below"),
+        ({"min_frequency": 9000.0}, "min_frequency should be below"),
         ({"mels": 300}, "too many"),
         ({"features": "waveform", "band_masks": 1}, "need features=log_mel"),
     ],
@@ -514,7 +514,7 @@ def test_the_recordings_are_a_function_of_the_settings(tmp_path: Path, monkeypat
 
 def test_the_recordings_lie_in_speech_commands_layout_and_are_read_again(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("CONVZOO_DATA", str(tmp_path))
-    reader = Spoken(train=60, val=20, test=20, per_speaker=7, misspoken=0.2)
+    reader = Spoken(train=60, val=20, test=20, per_speaker=7, label_noise=0.2)
     splits = reader.read()
     check_splits(splits)
     assert [len(part) for _, part in splits] == [60, 20, 20]

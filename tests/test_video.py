@@ -569,8 +569,8 @@ def test_clips_shorter_than_a_kernel(frames: int, depth: int, stride: int, dilat
 @pytest.mark.parametrize("network", [C3D, R3D])
 def test_networks_take_clips_and_say_what_they_are(network: type, kernel: str) -> None:
     sizes = {"frames": 8, "height": 24, "width": 24} if network is C3D else {}
-    channels = {"channels": [4, 8, 8]} if network is C3D else {"widths": [4, 8], "blocks": [1, 1]}
-    model = network(in_channels=3, classes=5, kernel=kernel, **sizes, **channels).eval()
+    channels = {"channels": [4, 8, 8]} if network is C3D else {"channels": [4, 8], "blocks": [1, 1]}
+    model = network(in_channels=3, classes=5, kernels=kernel, **sizes, **channels).eval()
     assert model(torch.randn(2, 3, 8, 24, 24)).shape == (2, 5)
     assert model(torch.randn(1, 3, 12, 40, 30)).shape == (1, 5), "any clip, once it is made"
     breakdown = describe(model, {"clip": torch.randn(1, 3, 8, 24, 24)})
@@ -583,9 +583,9 @@ def test_networks_take_clips_and_say_what_they_are(network: type, kernel: str) -
 
 
 def test_published_networks_have_their_published_sizes() -> None:
-    wide = {"widths": [64, 128, 256, 512], "blocks": [2, 2, 2, 2]}
+    wide = {"channels": [64, 128, 256, 512], "blocks": [2, 2, 2, 2]}
     for kernel in ("full", "factorised"):
-        model = R3D(in_channels=3, classes=400, kernel=kernel, **wide)
+        model = R3D(in_channels=3, classes=400, kernels=kernel, **wide)
         # Of torchvision's r3d_18; the paper's R(2+1)D is made to have as many.
         assert sum(p.numel() for p in model.parameters()) == pytest.approx(33_371_472, rel=1e-3), kernel
 
@@ -596,7 +596,7 @@ def test_a_clip_too_small_is_refused() -> None:
     with pytest.raises(ValueError, match="give one a block"):
         C3D(in_channels=1, frames=8, height=40, width=40, classes=2, channels=[4, 4], convolutions=[1])
     with pytest.raises(ValueError, match="give one for each stage"):
-        R3D(in_channels=1, classes=2, widths=[4, 4], blocks=[1])
+        R3D(in_channels=1, classes=2, channels=[4, 4], blocks=[1])
 
 
 # The task
@@ -696,7 +696,7 @@ def test_drawn_videos_are_the_same_every_time_and_mended(monkeypatch: pytest.Mon
     second.train[0].path.unlink()
     assert Motions(**SMALL).read().train[0].path.is_file()
     assert Motions(**SMALL, seed=1).read().files != first.files
-    none = Motions(**SMALL, misdone=0.0).read()
+    none = Motions(**SMALL, label_noise=0.0).read()
     assert none.ceiling == {"test/accuracy": 1.0}
 
 
@@ -953,7 +953,7 @@ def test_hmdb51_reads_its_folder(tmp_path: Path) -> None:
 
 def test_the_recipe_of_ucf101_trains_on_a_folder_of_its_layout(cli, tmp_path: Path) -> None:
     folder = ucf_folder(tmp_path)
-    small = ["encoder.frames=4", "encoder.size=[20,27]", "encoder.crop=[16,16]", "encoder.views=3", "model.widths=[4,8]",
+    small = ["encoder.frames=4", "encoder.size=[20,27]", "encoder.crop=[16,16]", "encoder.views=3", "model.channels=[4,8]",
              "model.blocks=[1,1]", "train.epochs=1", "train.batch_size=6", "train.workers=1", "data.val=0.3",
              "train.cache_gigabytes=0"]  # fmt: skip
     recipe = Path(__file__).parent.parent / "recipes" / "reference" / "actions_ucf101.yaml"
@@ -1024,7 +1024,7 @@ def test_a_video_on_a_page_moves(small_run) -> None:
     text = (run.path / "report.html").read_text()
     assert "Films: predictions and saliency over time" in text and text.count("data:image/gif") >= 1
     assert "frames from left to right" in text
-    other = C3D(1, 8, 20, 20, 2, channels=[4, 4], kernel="factorised")
+    other = C3D(1, 8, 20, 20, 2, channels=[4, 4], kernels="factorised")
     encoder = VideoEncoder(frames=8, size=[20, 20], colour="grey")
     encoder.fit([video(1, "a"), video(2, "b")])
     assert "one kernel within a frame" in videos.VideoPages().first_layer(other, encoder, [video(1, "a")])

@@ -748,8 +748,8 @@ def test_the_body_can_be_brought_to_the_middle() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"flip": 0.5}, {"rotate": 20}, {"scale": 0.2, "shift": 0.2}, {"contrast": 0.4}, {"noise": 0.3},
-     {"rotate": 5, "augment_probability": 0.5}],
+    [{"flip": 0.5}, {"rotate": 20}, {"scale": 0.2, "shift": 0.2}, {"gamma": 1.5}, {"noise": 0.3},
+     {"rotate": 5, "spatial_probability": 0.5}],
 )  # fmt: skip
 def test_augmentation_depends_on_the_example_alone(arguments: dict) -> None:
     encoder = fitted(**arguments)
@@ -784,7 +784,7 @@ def test_wrong_settings_of_the_encoder() -> None:
     for arguments, words in [
         ({"spacing": [1.0, 1.0]}, "spacing should be"),
         ({"shape": [8]}, "shape should be"),
-        ({"fit": "resize", "spacing": [1.0, 1.0, 1.0]}, "leave spacing out"),
+        ({"fit": "resize", "spacing": [1.0, 1.0, 1.0]}, "remove spacing"),
     ]:
         with pytest.raises(ValueError, match=words):
             VolumeEncoder(**arguments)
@@ -838,7 +838,7 @@ def test_kernels_that_cannot_be(arguments: tuple) -> None:
 @pytest.mark.parametrize("kernels", ["full", "factorised", "acs"])
 def test_network_with_each_kind_of_kernels_learns_and_is_described(kernels: str) -> None:
     torch.manual_seed(0)
-    model = ResNet3d(1, 2, widths=[6, 12], blocks=[1, 1], kernels=kernels, dropout=0.0)  # type: ignore[arg-type]
+    model = ResNet3d(1, 2, channels=[6, 12], blocks=[1, 1], kernels=kernels, dropout=0.0)  # type: ignore[arg-type]
     x = torch.randn(8, 1, 8, 8, 8)
     x[:4, :, 2:5, 2:5, 2:5] += 2
     target = torch.tensor([0] * 4 + [1] * 4)

@@ -46,7 +46,7 @@ class IsolationForestDetector(Baseline):
     Args:
         scope: one forest for all series, or one for each series, from its own training rows
         contamination: the part of training steps that may be flagged: it sets the threshold
-        rows: at most that many training steps are used
+        max_rows: the most training rows that are used
         trees: of a forest
         seed: of the cuts
     """
@@ -55,13 +55,13 @@ class IsolationForestDetector(Baseline):
         self,
         scope: Scope = "dataset",
         contamination: Fraction = 0.001,
-        rows: Positive = 50_000,
+        max_rows: Positive = 50_000,
         trees: Positive = 100,
         seed: int = 0,
     ) -> None:
         self.scope = scope
         self.contamination = contamination
-        self.rows = rows
+        self.max_rows = max_rows
         self.trees = trees
         self.seed = seed
 
@@ -70,7 +70,7 @@ class IsolationForestDetector(Baseline):
         from sklearn.ensemble import IsolationForest
 
         self.forests: dict[str, Any] = {}
-        for name, values in _normal_rows(examples, self.scope, self.rows).items():
+        for name, values in _normal_rows(examples, self.scope, self.max_rows).items():
             forest = IsolationForest(n_estimators=self.trees, random_state=self.seed).fit(values)
             self.forests[name] = forest, np.quantile(-forest.score_samples(values), 1 - self.contamination)
 
@@ -91,21 +91,25 @@ class T2Q(Baseline):
         scope: one model for all series, or one for each series, from its own training rows
         explained: the components explain that part of the variance
         quantile: of both statistics over the training rows: the threshold
-        rows: at most that many training steps are used
+        max_rows: the most training rows that are used
     """
 
     def __init__(
-        self, scope: Scope = "dataset", explained: Fraction = 0.95, quantile: Fraction = 0.999, rows: Positive = 200_000
+        self,
+        scope: Scope = "dataset",
+        explained: Fraction = 0.95,
+        quantile: Fraction = 0.999,
+        max_rows: Positive = 200_000,
     ) -> None:
         self.scope = scope
         self.explained = explained
         self.quantile = quantile
-        self.rows = rows
+        self.max_rows = max_rows
 
     def fit(self, examples: Sequence[Stretch], dims: Mapping[str, Any]) -> None:
         """Find the components and the thresholds on the training split."""
         self.models: dict[str, Any] = {}
-        for name, values in _normal_rows(examples, self.scope, self.rows).items():
+        for name, values in _normal_rows(examples, self.scope, self.max_rows).items():
             mean, deviation = values.mean(axis=0), values.std(axis=0)
             deviation = np.where(deviation > 0, deviation, 1.0)
             _, strengths, axes = np.linalg.svd((values - mean) / deviation, full_matrices=False)
@@ -178,7 +182,7 @@ class WindowedGaussian(Baseline):
         )
 
     def _scores(self, series: Series) -> np.ndarray:
-        """Of every row; a stretch is judged by all that came before it in its series."""
+        """Of every row; a stretch is scored by all that came before it in its series."""
         from scipy.special import erfc
 
         if len(series.channels) != 1:

@@ -1,30 +1,28 @@
 """Classical opponents for sounds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from convzoo.baselines.scikit import as_logits, class_numbers
+from convzoo.baselines.scikit import FeatureClassifier, regression
 from convzoo.core.arguments import Positive, PositiveFloat
 from convzoo.core.audio import Audio
-from convzoo.core.baseline import Baseline
 from convzoo.core.libraries import import_torchaudio
 
 torchaudio = import_torchaudio()
 
 
-class MfccLogisticRegression(Baseline):
+class MfccLogisticRegression(FeatureClassifier):
     """Logistic regression on the mean of the mel-frequency cepstral coefficients over time (Davis & Mermelstein 1980,
     doi:10.1109/TASSP.1980.1163420): which sounds a recording has, and not in which order.
 
     Args:
         coefficients: cepstral coefficients of a frame
         sample_rate: files are resampled to it
-        deviation: beside the mean of each coefficient its standard deviation
-        strength: inverse of the regularisation (scikit-learn's C)
+        deviation: use the standard deviation of each coefficient too, not only its mean
+        inverse_penalty: inverse of the regularisation (scikit-learn's C)
     """
 
     def __init__(
@@ -32,26 +30,16 @@ class MfccLogisticRegression(Baseline):
         coefficients: Positive = 20,
         sample_rate: Positive = 8000,
         deviation: bool = False,
-        strength: PositiveFloat = 1.0,
+        inverse_penalty: PositiveFloat = 1.0,
     ) -> None:
         self.coefficients = coefficients
         self.sample_rate = sample_rate
         self.deviation = deviation
-        self.strength = strength
+        self.inverse_penalty = inverse_penalty
 
-    def fit(self, examples: Sequence[Audio], dims: Mapping[str, Any]) -> None:
-        """Learn the coefficients from the training split."""
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-
-        self.classes = len(dims["labels"])
-        self.pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=self.strength, max_iter=1000))
-        self.pipeline.fit(self.features(examples), class_numbers(examples, dims))
-
-    def outputs(self, examples: Sequence[Audio]) -> Tensor:
-        """(examples, classes), logarithms of probabilities."""
-        return as_logits(self.pipeline.predict_proba(self.features(examples)), self.pipeline.classes_, self.classes)
+    def machine(self, features: np.ndarray) -> Any:
+        """Logistic regression."""
+        return regression(self.inverse_penalty, iterations=1000)
 
     def features(self, examples: Sequence[Audio]) -> np.ndarray:
         """(examples, coefficients), or twice as many with the deviations."""

@@ -21,13 +21,13 @@ class FeatureMLP(Baseline):
 
     Args:
         hidden: neurons
-        strength: L2 penalty (scikit-learn's alpha)
+        penalty: L2 penalty (scikit-learn's alpha)
         epochs: at most
     """
 
-    def __init__(self, hidden: Positive = 16, strength: NonNegative = 3.0, epochs: Positive = 300) -> None:
+    def __init__(self, hidden: Positive = 16, penalty: NonNegative = 3.0, epochs: Positive = 300) -> None:
         self.hidden = hidden
-        self.strength = strength
+        self.penalty = penalty
         self.epochs = epochs
 
     def fit(self, examples: Sequence[Node], dims: Mapping[str, Any]) -> None:
@@ -41,7 +41,7 @@ class FeatureMLP(Baseline):
         if not examples[0].graph.features.shape[1]:
             raise DataError("the nodes have no features to learn from")
         self.classes = len(dims["labels"])
-        network = MLPClassifier((self.hidden,), alpha=self.strength, max_iter=self.epochs, random_state=0)
+        network = MLPClassifier((self.hidden,), alpha=self.penalty, max_iter=self.epochs, random_state=0)
         self.machine = make_pipeline(MaxAbsScaler(), network)  # columns of any size, zeros stay zeros
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that it did not converge is no news: the epochs are a setting

@@ -1,84 +1,70 @@
 """Classical opponents for images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
-from convzoo.baselines.scikit import as_logits, class_numbers, decision_as_logits
+from convzoo.baselines.scikit import FeatureClassifier, component_svm, regression
 from convzoo.core.arguments import Positive, PositiveFloat
-from convzoo.core.baseline import Baseline
 from convzoo.core.examples import Image
 
 
-class PixelLogisticRegression(Baseline):
+class PixelLogisticRegression(FeatureClassifier):
     """Logistic regression on the pixels, each standardised.
 
     Args:
         side: images are shrunk to side × side
-        strength: inverse of the regularisation (scikit-learn's C)
-        examples: at most that many training images are used
+        inverse_penalty: inverse of the regularisation (scikit-learn's C)
+        max_examples: the most training images that are used
     """
 
-    def __init__(self, side: Positive = 24, strength: PositiveFloat = 0.01, examples: Positive = 20_000) -> None:
+    def __init__(
+        self, side: Positive = 24, inverse_penalty: PositiveFloat = 0.01, max_examples: Positive = 20_000
+    ) -> None:
         self.side = side
-        self.strength = strength
-        self.examples = examples
+        self.inverse_penalty = inverse_penalty
+        self.max_examples = max_examples
 
-    def fit(self, examples: Sequence[Image], dims: Mapping[str, Any]) -> None:
-        """Learn the coefficients from the training split."""
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
+    def machine(self, features: np.ndarray) -> Any:
+        """Logistic regression."""
+        return regression(self.inverse_penalty, iterations=200, tolerance=1e-3)
 
-        chosen = _thin(examples, self.examples)
-        self.classes = len(dims["labels"])
-        self.pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=self.strength, max_iter=200, tol=1e-3))
-        self.pipeline.fit(pixels(chosen, self.side), class_numbers(chosen, dims))
-
-    def outputs(self, examples: Sequence[Image]) -> Tensor:
-        """(examples, classes), logarithms of probabilities."""
-        return as_logits(self.pipeline.predict_proba(pixels(examples, self.side)), self.pipeline.classes_, self.classes)
+    def features(self, examples: Sequence[Image]) -> np.ndarray:
+        """(examples, side²), in [0, 1]."""
+        return pixels(examples, self.side)
 
 
-class EigenSVM(Baseline):
+class EigenSVM(FeatureClassifier):
     """A support vector machine with a radial kernel on the principal components of the images ("eigenfaces", Turk & Pentland
     1991, doi:10.1162/jocn.1991.3.1.71).
 
     Args:
         side: images are shrunk to side × side
         components: number of principal components
-        strength: inverse of the regularisation (scikit-learn's C)
-        examples: at most that many training images are used: the machine's time grows with their square
+        inverse_penalty: inverse of the regularisation (scikit-learn's C)
+        max_examples: the most training images that are used: the machine's time grows with their square
     """
 
     def __init__(
-        self, side: Positive = 24, components: Positive = 80, strength: PositiveFloat = 5.0, examples: Positive = 6000
+        self,
+        side: Positive = 24,
+        components: Positive = 80,
+        inverse_penalty: PositiveFloat = 5.0,
+        max_examples: Positive = 6000,
     ) -> None:
         self.side = side
         self.components = components
-        self.strength = strength
-        self.examples = examples
+        self.inverse_penalty = inverse_penalty
+        self.max_examples = max_examples
 
-    def fit(self, examples: Sequence[Image], dims: Mapping[str, Any]) -> None:
-        """Learn components and support vectors from the training split."""
-        from sklearn.decomposition import PCA
-        from sklearn.pipeline import make_pipeline
-        from sklearn.svm import SVC
+    def machine(self, features: np.ndarray) -> Any:
+        """A support vector machine on principal components."""
+        return component_svm(features, self.components, self.inverse_penalty)
 
-        chosen = _thin(examples, self.examples)
-        self.classes = len(dims["labels"])
-        components = min(self.components, len(chosen) - 1, self.side**2)
-        self.pipeline = make_pipeline(
-            PCA(components, whiten=True, random_state=0), SVC(C=self.strength, decision_function_shape="ovr")
-        )
-        self.pipeline.fit(pixels(chosen, self.side), class_numbers(chosen, dims))
-
-    def outputs(self, examples: Sequence[Image]) -> Tensor:
-        """(examples, classes), decision values."""
-        decision = self.pipeline.decision_function(pixels(examples, self.side))
-        return decision_as_logits(decision, self.pipeline.classes_, self.classes)
+    def features(self, examples: Sequence[Image]) -> np.ndarray:
+        """(examples, side²), in [0, 1]."""
+        return pixels(examples, self.side)
 
 
 def pixels(examples: Sequence[Image], side: int) -> np.ndarray:
@@ -92,8 +78,3 @@ def pixels(examples: Sequence[Image], side: int) -> np.ndarray:
             image = image.resize((side, side), PIL.Image.Resampling.BOX)
         rows[index] = np.asarray(image, dtype=np.float32).ravel() / 255
     return rows
-
-
-def _thin(examples: Sequence[Image], most: int) -> Sequence[Image]:
-    """Evenly spaced examples, at most so many."""
-    return [examples[index] for index in np.linspace(0, len(examples) - 1, min(most, len(examples))).astype(int)]

@@ -47,33 +47,33 @@ class UsualPlaces(Baseline):
 
 
 class ClusterBoxes(Baseline):
-    """The classical way: take away the ground, cluster what is left (DBSCAN), tell the classes by the clusters' measures (a
+    """The classical way: take away the ground, cluster what is left (DBSCAN), classify the clusters by their measures (a
     random forest), and give each the mean box of its class: along the rectangle of least area, its near sides where the points
     are.
 
     Args:
-        reach: points closer than that from above, in metres, are of one cluster
+        max_distance: points closer than that from above, in metres, are of one cluster
         ground: points less than that above the ground, in metres, are taken for it
-        frames: of the training split, at most, that measures are learnt from
+        max_examples: the most training frames that the forest is fitted to
         trees: of the forest
-        score: what scores less is not given
+        score_threshold: boxes with a lower score are dropped
         seed: of the forest
     """
 
     def __init__(
         self,
-        reach: PositiveFloat = 0.5,
+        max_distance: PositiveFloat = 0.5,
         ground: PositiveFloat = 0.25,
-        frames: Positive = 150,
+        max_examples: Positive = 150,
         trees: Positive = 100,
-        score: PositiveFloat = 0.1,
+        score_threshold: PositiveFloat = 0.1,
         seed: int = 0,
     ) -> None:
-        self.reach = reach
+        self.max_distance = max_distance
         self.ground = ground
-        self.frames = frames
+        self.max_examples = max_examples
         self.trees = trees
-        self.score = score
+        self.score_threshold = score_threshold
         self.seed = seed
 
     def fit(self, examples: Sequence[PointCloud], dims: Mapping[str, Any]) -> None:
@@ -83,7 +83,7 @@ class ClusterBoxes(Baseline):
         self.labels, self.bounds = list(dims["labels"]), list(dims["bounds"])
         self.sizes = [own[:, 3:6].mean(axis=0) if len(own) else np.ones(3) for own in _boxes_by_class(examples, dims)]
         rows, kinds = [], []
-        for example in examples[:: -(-len(examples) // self.frames)]:
+        for example in examples[:: -(-len(examples) // self.max_examples)]:
             if example.objects is None:
                 continue
             names = np.array([self._number(name) for name in example.objects.names], np.int64)
@@ -113,7 +113,7 @@ class ClusterBoxes(Baseline):
         )
         for (cluster, floor), row in zip(clusters, chances, strict=True):
             for kind, chance in zip(self.forest.classes_, row, strict=True):
-                if kind >= 0 and chance >= self.score:
+                if kind >= 0 and chance >= self.score_threshold:
                     boxes.append(_mean_box(cluster, floor, self.sizes[kind]))
                     labels.append(kind)
                     scores.append(chance)
@@ -138,7 +138,7 @@ class ClusterBoxes(Baseline):
         _, first, inverse = np.unique(np.floor(points[:, :3] / 0.1), axis=0, return_index=True, return_inverse=True)
         if not len(first):
             return []
-        home = DBSCAN(eps=self.reach, min_samples=2).fit_predict(points[first, :2])[inverse.ravel()]
+        home = DBSCAN(eps=self.max_distance, min_samples=2).fit_predict(points[first, :2])[inverse.ravel()]
         order = np.argsort(home, kind="stable")
         parts = np.split(points[order], np.flatnonzero(np.diff(home[order])) + 1)
         numbers = home[order][np.r_[0, np.flatnonzero(np.diff(home[order])) + 1]]
@@ -193,7 +193,7 @@ def _rectangle(points: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
 
 
 def _measures(points: np.ndarray) -> np.ndarray:
-    """What tells a cluster's class: its measures, how many points it has, how far away it is."""
+    """The features of a cluster: its measures, how many points it has, how far away it is."""
     _, low, high = _rectangle(points[:, :2])
     spans = np.sort(high - low)
     distance = float(np.hypot(*points[:, :2].mean(axis=0)))

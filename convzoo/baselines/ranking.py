@@ -87,11 +87,11 @@ class EASE(Baseline):
     scores are made a block of items at a time.
 
     Args:
-        strength: λ, the L2 penalty
+        penalty: λ, the L2 penalty
     """
 
-    def __init__(self, strength: PositiveFloat = 200.0) -> None:
-        self.strength = strength
+    def __init__(self, penalty: PositiveFloat = 200.0) -> None:
+        self.penalty = penalty
 
     def fit(self, examples: Sequence[User], dims: Mapping[str, Any]) -> None:
         """Invert the users' Gram matrix, in place."""
@@ -100,11 +100,11 @@ class EASE(Baseline):
         gram = np.zeros((users, users), np.float32, order="F")
         for first in range(0, users, _BLOCK):
             gram[:, first : first + _BLOCK] = (self.had @ self.had[first : first + _BLOCK].T).toarray()
-        gram[np.diag_indices(users)] += self.strength
+        gram[np.diag_indices(users)] += self.penalty
         factor, fault = scipy.linalg.lapack.spotrf(gram, lower=1, overwrite_a=1, clean=0)
         inverse, other = scipy.linalg.lapack.spotri(factor, lower=1, overwrite_c=1)
         if fault or other:
-            raise ValueError(f"the users' Gram matrix is not positive definite; raise strength above {self.strength:g}")
+            raise ValueError(f"the users' Gram matrix is not positive definite; raise penalty above {self.penalty:g}")
         for first in range(0, users, _BLOCK):  # LAPACK fills one triangle
             last = min(first + _BLOCK, users)
             square = np.tril(inverse[first:last, first:last])
@@ -123,7 +123,7 @@ class EASE(Baseline):
             block = columns[first : first + _BLOCK]
             solved = block @ self.inverse  # (block, users): X^T K^-1, and K is its own transpose
             had = block.toarray()
-            diagonal = (1 - (had * solved).sum(axis=1)) / self.strength
+            diagonal = (1 - (had * solved).sum(axis=1)) / self.penalty
             found = torch.from_numpy((had - solved / np.maximum(diagonal, 1e-12)[:, None]).T.astype(np.float32))[users]
             inside = (seen >= first) & (seen < first + had.shape[0])
             found[rows[inside], seen[inside] - first] = -torch.inf
@@ -140,7 +140,7 @@ class MatrixFactorisation(Baseline):
     batches; the epoch is not chosen, since an opponent sees no validation split.
 
     Args:
-        size: length of a vector
+        embedding_size: length of a vector
         epochs: passes over the training pairs
         batch_size: pairs a step
         lr: of Adagrad
@@ -150,14 +150,14 @@ class MatrixFactorisation(Baseline):
 
     def __init__(
         self,
-        size: Positive = 64,
+        embedding_size: Positive = 64,
         epochs: Positive = 100,
         batch_size: Positive = 1024,
         lr: PositiveFloat = 0.05,
         penalty: NonNegative = 1e-3,
         seed: int = 0,
     ) -> None:
-        self.size = size
+        self.embedding_size = embedding_size
         self.epochs = epochs
         self.batch_size = batch_size
         self.lr = lr
@@ -172,7 +172,8 @@ class MatrixFactorisation(Baseline):
         pairs = users * count + items
         generator = torch.Generator().manual_seed(self.seed)
         who, what = (
-            0.1 * torch.randn(number, self.size, generator=generator) for number in (dims["users"], dims["items"])
+            0.1 * torch.randn(number, self.embedding_size, generator=generator)
+            for number in (dims["users"], dims["items"])
         )
         sums = {id(table): torch.full((len(table), 1), 1e-8) for table in (who, what)}
         for _ in range(self.epochs):

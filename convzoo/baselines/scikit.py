@@ -1,11 +1,15 @@
 """What the opponents from scikit-learn share."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from convzoo.core.baseline import Baseline
+from convzoo.ops.moments import evenly_spaced
 
 
 def class_numbers(examples: Sequence[Any], dims: Mapping[str, Any]) -> np.ndarray:
@@ -28,3 +32,63 @@ def decision_as_logits(decision: np.ndarray, present: np.ndarray, classes: int) 
     full = np.full((len(decision), classes), decision.min() - 10, dtype=np.float32)
     full[:, present] = decision
     return torch.from_numpy(full)
+
+
+class FeatureClassifier(Baseline):
+    """A classifier of scikit-learn on features of the examples.
+
+    Attributes:
+        max_examples: the most training examples that are used, evenly spaced; None for all
+    """
+
+    max_examples: int | None = None
+
+    @abstractmethod
+    def features(self, examples: Sequence[Any]) -> np.ndarray:
+        """(examples, features)."""
+
+    @abstractmethod
+    def machine(self, features: np.ndarray) -> Any:
+        """A pipeline of scikit-learn for features of that shape, not fitted yet: `regression` or `component_svm`."""
+
+    def fit(self, examples: Sequence[Any], dims: Mapping[str, Any]) -> None:
+        """Learn from the training split."""
+        if self.max_examples is not None:
+            examples = [examples[index] for index in evenly_spaced(len(examples), self.max_examples)]
+        self.classes = len(dims["labels"])
+        features = self.features(examples)
+        self.pipeline = self.machine(features).fit(features, class_numbers(examples, dims))
+
+    def outputs(self, examples: Sequence[Any]) -> Tensor:
+        """(examples, classes): logarithms of probabilities, or the decision values of a machine that gives none."""
+        features, present = self.features(examples), self.pipeline.classes_
+        if hasattr(self.pipeline, "predict_proba"):
+            return as_logits(self.pipeline.predict_proba(features), present, self.classes)
+        return decision_as_logits(self.pipeline.decision_function(features), present, self.classes)
+
+
+def regression(inverse_penalty: float, iterations: int, tolerance: float = 1e-4) -> Any:
+    """Logistic regression on standardised features."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), LogisticRegression(C=inverse_penalty, max_iter=iterations, tol=tolerance))
+
+
+def component_svm(features: np.ndarray, components: int, inverse_penalty: float, solver: str = "auto") -> Any:
+    """A support vector machine with a radial kernel on the whitened principal components of the features.
+
+    Args:
+        features: (examples, features); there are at most as many components, and fewer than examples
+        components: how many
+        inverse_penalty: C
+        solver: of scikit-learn's PCA
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.pipeline import make_pipeline
+    from sklearn.svm import SVC
+
+    components = min(components, len(features) - 1, features.shape[1])
+    projection = PCA(components, whiten=True, svd_solver=solver, random_state=0)
+    return make_pipeline(projection, SVC(C=inverse_penalty, decision_function_shape="ovr"))

@@ -9,6 +9,7 @@ from convzoo.core.arguments import Positive, PositiveFloat
 from convzoo.core.baseline import Baseline
 from convzoo.core.outputs.masks import Grid, Masks
 from convzoo.core.volumes import Volume
+from convzoo.ops.moments import evenly_spaced
 
 
 class Background(Baseline):
@@ -32,8 +33,8 @@ class MeanAtlas(Baseline):
         side: the atlas has side × side × side places
         align: `box`: the volumes' own boxes; `content`: the boxes of what is brighter than a volume's mean
         intensity: also how bright a voxel is: Bayes' rule with a normal distribution for each class and the atlas before it
-        blur: the atlas is blurred by so many of its places
-        volumes: at most that many training volumes are used
+        blur: standard deviation of the Gaussian blur of the atlas, in its places
+        max_examples: the most training volumes that are used
     """
 
     def __init__(
@@ -42,13 +43,13 @@ class MeanAtlas(Baseline):
         align: Literal["box", "content"] = "box",
         intensity: bool = False,
         blur: PositiveFloat = 0.7,
-        volumes: Positive = 200,
+        max_examples: Positive = 200,
     ) -> None:
         self.side = side
         self.align = align
         self.intensity = intensity
         self.blur = blur
-        self.volumes = volumes
+        self.max_examples = max_examples
 
     def fit(self, examples: Sequence[Volume], dims: Mapping[str, Any]) -> None:
         """Count the structures at each place; with `intensity`, learn their means and deviations."""
@@ -58,7 +59,7 @@ class MeanAtlas(Baseline):
         classes = len(self.values) + 1
         counts = np.zeros((classes, *(self.side,) * 3))
         sums = np.zeros((3, classes))
-        chosen = np.unique(np.linspace(0, len(examples) - 1, min(self.volumes, len(examples))).astype(int))
+        chosen = evenly_spaced(len(examples), self.max_examples)
         for index in chosen:
             voxels, axes = _turned(*examples[index].read())
             mask = _numbered(_laid(examples[index].read_mask(), axes), self.values)

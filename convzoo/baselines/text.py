@@ -23,12 +23,12 @@ class TfidfLogisticRegression(Baseline):
 
     Args:
         ngrams: the longest n-gram, in words
-        strength: inverse of the regularisation (scikit-learn's C)
+        inverse_penalty: inverse of the regularisation (scikit-learn's C)
     """
 
-    def __init__(self, ngrams: Positive = 1, strength: PositiveFloat = 3.0) -> None:
+    def __init__(self, ngrams: Positive = 1, inverse_penalty: PositiveFloat = 3.0) -> None:
         self.ngrams = ngrams
-        self.strength = strength
+        self.inverse_penalty = inverse_penalty
 
     def fit(self, examples: Sequence[Text], dims: Mapping[str, Any]) -> None:
         """Learn weights and coefficients from the training split."""
@@ -39,7 +39,7 @@ class TfidfLogisticRegression(Baseline):
         vectorizer = TfidfVectorizer(
             tokenizer=words, token_pattern=None, lowercase=False, ngram_range=(1, self.ngrams), sublinear_tf=True
         )
-        self.pipeline = make_pipeline(vectorizer, LogisticRegression(C=self.strength, max_iter=1000))
+        self.pipeline = make_pipeline(vectorizer, LogisticRegression(C=self.inverse_penalty, max_iter=1000))
         self.classes = len(dims["labels"])
         self.pipeline.fit([example.text for example in examples], class_numbers(examples, dims))
 
@@ -56,7 +56,7 @@ class NBSVM(Baseline):
 
     Args:
         ngrams: the longest n-gram, in words
-        strength: inverse of the regularisation (C)
+        inverse_penalty: inverse of the regularisation (C)
         smoothing: added to the counts (α)
         interpolation: part of the SVM's own weights (β)
     """
@@ -64,12 +64,12 @@ class NBSVM(Baseline):
     def __init__(
         self,
         ngrams: Positive = 2,
-        strength: PositiveFloat = 1.0,
+        inverse_penalty: PositiveFloat = 1.0,
         smoothing: PositiveFloat = 1.0,
         interpolation: PositiveFloat = 0.25,
     ) -> None:
         self.ngrams = ngrams
-        self.strength = strength
+        self.inverse_penalty = inverse_penalty
         self.smoothing = smoothing
         self.interpolation = interpolation
 
@@ -89,7 +89,7 @@ class NBSVM(Baseline):
         for chosen in self.present[1:] if len(self.present) == 2 else self.present:
             inside = numbers == chosen
             ratio = self._log_ratio(counts[inside]) - self._log_ratio(counts[~inside])
-            machine = LinearSVC(C=self.strength, random_state=0).fit(counts.multiply(ratio).tocsr(), inside)
+            machine = LinearSVC(C=self.inverse_penalty, random_state=0).fit(counts.multiply(ratio).tocsr(), inside)
             weights = machine.coef_[0]
             weights = (1 - self.interpolation) * np.abs(weights).mean() + self.interpolation * weights
             self.weights.append(ratio * weights)

@@ -54,18 +54,18 @@ class PhraseTable(Baseline):
 
     Words are aligned by IBM model 1 in both directions; where both agree they are linked, and a neighbour of a link is added
     where one of them has it. Every pair of phrases whose words are linked to each other only is counted; a phrase's translation
-    is the one that it had most often, and counts from `least` times on. The order is the source's. A word that is in no phrase
-    is looked up in the dictionary of the model, and else copied.
+    is the one that it had most often, at least `min_count` times. The order is the source's. A word that is in no phrase is
+    looked up in the dictionary of the model, and else copied.
 
     Args:
-        longest: words of a phrase
-        least: how often a phrase must have had its translation
+        max_phrase_length: words of a phrase
+        min_count: how often a phrase must have had its translation
         iterations: of expectation-maximisation
     """
 
-    def __init__(self, longest: Positive = 4, least: Positive = 2, iterations: Positive = 10) -> None:
-        self.longest = longest
-        self.least = least
+    def __init__(self, max_phrase_length: Positive = 4, min_count: Positive = 2, iterations: Positive = 10) -> None:
+        self.max_phrase_length = max_phrase_length
+        self.min_count = min_count
         self.iterations = iterations
 
     def fit(self, examples: Sequence[Pair], dims: Mapping[str, Any]) -> None:
@@ -82,11 +82,11 @@ class PhraseTable(Baseline):
         pairs = array("q")
         for source, target, one, other in zip(sources, targets, forth, back, strict=True):
             links = _symmetric(set(one), {(j, i) for i, j in other}, len(source), len(target))
-            for (start, stop), (first, last) in phrase_pairs(links, len(source), len(target), self.longest):
+            for (start, stop), (first, last) in phrase_pairs(links, len(source), len(target), self.max_phrase_length):
                 phrase = ours.setdefault(" ".join(source[start:stop]), len(ours))
                 pairs.append(phrase << 32 | theirs.setdefault(" ".join(target[first:last]), len(theirs)))
         found, times = np.unique(np.asarray(pairs, dtype=np.int64), return_counts=True)
-        enough = times >= self.least
+        enough = times >= self.min_count
         found, times = found[enough], times[enough]
         phrases, translations = [*ours], [*theirs]
         # Where two are as frequent, the longer one: the shorter has left out what is linked to nothing.
@@ -102,7 +102,7 @@ class PhraseTable(Baseline):
         written: Words = []
         at = 0
         while at < len(source):
-            for size in range(min(self.longest, len(source) - at), 0, -1):
+            for size in range(min(self.max_phrase_length, len(source) - at), 0, -1):
                 phrase = " ".join(source[at : at + size])
                 if phrase in self.table:
                     written += self.table[phrase].split(" ")
@@ -181,7 +181,7 @@ class LexicalModel:
 
 
 def phrase_pairs(
-    links: set[tuple[int, int]], source: int, target: int, longest: int
+    links: set[tuple[int, int]], source: int, target: int, max_phrase_length: int
 ) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     """All pairs of stretches (start, stop) whose words are linked to each other only, and to at least one.
 
@@ -190,17 +190,17 @@ def phrase_pairs(
     linked = {place for _, place in links}
     found = []
     for start in range(source):
-        for stop in range(start + 1, min(start + longest, source) + 1):
+        for stop in range(start + 1, min(start + max_phrase_length, source) + 1):
             inside = [j for i, j in links if start <= i < stop]
             if not inside:
                 continue
             first, last = min(inside), max(inside) + 1
-            if last - first > longest or any(first <= j < last and not start <= i < stop for i, j in links):
+            if last - first > max_phrase_length or any(first <= j < last and not start <= i < stop for i, j in links):
                 continue
             low = first
             while low >= 0 and (low == first or low not in linked):
                 high = last
-                while high <= target and high - low <= longest and (high == last or high - 1 not in linked):
+                while high <= target and high - low <= max_phrase_length and (high == last or high - 1 not in linked):
                     found.append(((start, stop), (low, high)))
                     high += 1
                 low -= 1

@@ -1,46 +1,34 @@
 """Opponents for videos: how they look without time, and a picture of where something moved and when."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-from torch import Tensor
 
-from convzoo.baselines.scikit import as_logits, class_numbers, decision_as_logits
+from convzoo.baselines.scikit import FeatureClassifier, component_svm, regression
 from convzoo.core.arguments import Fraction, Positive, PositiveFloat
-from convzoo.core.baseline import Baseline
 from convzoo.core.video import Video
 
 
-class FrameAverage(Baseline):
-    """Logistic regression on the mean of a video's frames, or on its middle frame: what can be told without motion.
+class FrameAverage(FeatureClassifier):
+    """Logistic regression on the mean of a video's frames, or on its middle frame: what can be seen without motion.
 
     Args:
         side: frames are shrunk to side × side
         frames: `all` for their mean, `middle` for one frame
-        strength: inverse of the regularisation (scikit-learn's C)
+        inverse_penalty: inverse of the regularisation (scikit-learn's C)
     """
 
     def __init__(
-        self, side: Positive = 24, frames: Literal["all", "middle"] = "all", strength: PositiveFloat = 0.01
+        self, side: Positive = 24, frames: Literal["all", "middle"] = "all", inverse_penalty: PositiveFloat = 0.01
     ) -> None:
         self.side = side
         self.frames = frames
-        self.strength = strength
+        self.inverse_penalty = inverse_penalty
 
-    def fit(self, examples: Sequence[Video], dims: Mapping[str, Any]) -> None:
-        """Learn the coefficients from the training split."""
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-
-        self.classes = len(dims["labels"])
-        self.pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=self.strength, max_iter=500))
-        self.pipeline.fit(self.features(examples), class_numbers(examples, dims))
-
-    def outputs(self, examples: Sequence[Video]) -> Tensor:
-        """(examples, classes), logarithms of probabilities."""
-        return as_logits(self.pipeline.predict_proba(self.features(examples)), self.pipeline.classes_, self.classes)
+    def machine(self, features: np.ndarray) -> Any:
+        """Logistic regression."""
+        return regression(self.inverse_penalty, iterations=500)
 
     def features(self, examples: Sequence[Video]) -> np.ndarray:
         """(examples, side²)."""
@@ -52,7 +40,7 @@ class FrameAverage(Baseline):
         return np.stack(rows)
 
 
-class MotionHistorySVM(Baseline):
+class MotionHistorySVM(FeatureClassifier):
     r"""A support vector machine with a radial kernel on motion history images (Bobick & Davis 2001, doi:10.1109/34.910878).
 
     Where a pixel changes by more than `threshold`, its history is 1; else it fades by 1/duration a frame. A video is the mean and
@@ -64,7 +52,7 @@ class MotionHistorySVM(Baseline):
         threshold: a part of the range of brightness
         duration: frames until a change is forgotten
         components: principal components that the machine sees
-        strength: inverse of the regularisation (scikit-learn's C)
+        inverse_penalty: inverse of the regularisation (scikit-learn's C)
     """
 
     def __init__(
@@ -73,32 +61,17 @@ class MotionHistorySVM(Baseline):
         threshold: Fraction = 0.1,
         duration: Positive = 12,
         components: Positive = 100,
-        strength: PositiveFloat = 5.0,
+        inverse_penalty: PositiveFloat = 5.0,
     ) -> None:
         self.side = side
         self.threshold = threshold
         self.duration = duration
         self.components = components
-        self.strength = strength
+        self.inverse_penalty = inverse_penalty
 
-    def fit(self, examples: Sequence[Video], dims: Mapping[str, Any]) -> None:
-        """Learn components and support vectors from the training split."""
-        from sklearn.decomposition import PCA
-        from sklearn.pipeline import make_pipeline
-        from sklearn.svm import SVC
-
-        self.classes = len(dims["labels"])
-        features = self.features(examples)
-        components = min(self.components, len(features) - 1, features.shape[1])
-        self.pipeline = make_pipeline(
-            PCA(components, whiten=True, random_state=0), SVC(C=self.strength, decision_function_shape="ovr")
-        )
-        self.pipeline.fit(features, class_numbers(examples, dims))
-
-    def outputs(self, examples: Sequence[Video]) -> Tensor:
-        """(examples, classes), decision values."""
-        decision = self.pipeline.decision_function(self.features(examples))
-        return decision_as_logits(decision, self.pipeline.classes_, self.classes)
+    def machine(self, features: np.ndarray) -> Any:
+        """A support vector machine on principal components."""
+        return component_svm(features, self.components, self.inverse_penalty)
 
     def features(self, examples: Sequence[Video]) -> np.ndarray:
         """(examples, 4 side²)."""

@@ -1,39 +1,31 @@
 """Classical opponents for volumes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
-from convzoo.baselines.scikit import as_logits, class_numbers, decision_as_logits
+from convzoo.baselines.scikit import FeatureClassifier, component_svm, regression
 from convzoo.core.arguments import Positive, PositiveFloat
-from convzoo.core.baseline import Baseline
 from convzoo.core.volumes import Volume
 from convzoo.ops import volumes as ops
 
 
-class HistogramLogisticRegression(Baseline):
+class HistogramLogisticRegression(FeatureClassifier):
     """Logistic regression on a histogram of the intensities, which knows how much of each brightness there is, and not where.
 
     Args:
         bins: of the histogram, from 0 to 1.3 times the 99.5 percentile
-        strength: inverse of the regularisation (scikit-learn's C)
+        inverse_penalty: inverse of the regularisation (scikit-learn's C)
     """
 
-    def __init__(self, bins: Positive = 64, strength: PositiveFloat = 0.1) -> None:
+    def __init__(self, bins: Positive = 64, inverse_penalty: PositiveFloat = 0.1) -> None:
         self.bins = bins
-        self.strength = strength
+        self.inverse_penalty = inverse_penalty
 
-    def fit(self, examples: Sequence[Volume], dims: Mapping[str, Any]) -> None:
-        """Learn the coefficients from the training split."""
-        self.classes = len(dims["labels"])
-        self.pipeline = _regression(self.strength)
-        self.pipeline.fit(self.features(examples), class_numbers(examples, dims))
-
-    def outputs(self, examples: Sequence[Volume]) -> Tensor:
-        """(examples, classes), logarithms of probabilities."""
-        return as_logits(self.pipeline.predict_proba(self.features(examples)), self.pipeline.classes_, self.classes)
+    def machine(self, features: np.ndarray) -> Any:
+        """Logistic regression."""
+        return regression(self.inverse_penalty, iterations=2000)
 
     def features(self, examples: Sequence[Volume]) -> np.ndarray:
         """(examples, bins), the part of the voxels in each bin."""
@@ -45,38 +37,24 @@ class HistogramLogisticRegression(Baseline):
         return np.stack(rows)
 
 
-class EigenVolumeSVM(Baseline):
+class EigenVolumeSVM(FeatureClassifier):
     """A support vector machine with a radial kernel on the principal components of the volumes, brought to a few voxels in the
     patient's axes.
 
     Args:
         side: volumes are brought to side × side × side voxels
         components: number of principal components
-        strength: inverse of the regularisation (scikit-learn's C)
+        inverse_penalty: inverse of the regularisation (scikit-learn's C)
     """
 
-    def __init__(self, side: Positive = 16, components: Positive = 80, strength: PositiveFloat = 5.0) -> None:
+    def __init__(self, side: Positive = 16, components: Positive = 80, inverse_penalty: PositiveFloat = 5.0) -> None:
         self.side = side
         self.components = components
-        self.strength = strength
+        self.inverse_penalty = inverse_penalty
 
-    def fit(self, examples: Sequence[Volume], dims: Mapping[str, Any]) -> None:
-        """Learn components and support vectors from the training split."""
-        from sklearn.decomposition import PCA
-        from sklearn.pipeline import make_pipeline
-        from sklearn.svm import SVC
-
-        self.classes = len(dims["labels"])
-        components = min(self.components, len(examples) - 1, self.side**3)
-        self.pipeline = make_pipeline(
-            PCA(components, whiten=True, svd_solver="full"), SVC(C=self.strength, decision_function_shape="ovr")
-        )
-        self.pipeline.fit(self.features(examples), class_numbers(examples, dims))
-
-    def outputs(self, examples: Sequence[Volume]) -> Tensor:
-        """(examples, classes), decision values."""
-        decision = self.pipeline.decision_function(self.features(examples))
-        return decision_as_logits(decision, self.pipeline.classes_, self.classes)
+    def machine(self, features: np.ndarray) -> Any:
+        """A support vector machine on principal components."""
+        return component_svm(features, self.components, self.inverse_penalty, solver="full")
 
     def features(self, examples: Sequence[Volume]) -> np.ndarray:
         """(examples, side³), in units of each volume's bright part."""
@@ -89,7 +67,7 @@ class EigenVolumeSVM(Baseline):
         return np.stack(rows)
 
 
-class ShapeLogisticRegression(Baseline):
+class ShapeLogisticRegression(FeatureClassifier):
     """Logistic regression on what a radiologist would measure of a bright body: its volume and its shape.
 
     The body is what is brighter than half the brightest voxel. Its features are volume, surface, their ratio, the sides of its
@@ -97,21 +75,15 @@ class ShapeLogisticRegression(Baseline):
     thickness, and the number of its pieces; all in voxels and millimetres of the volume, sizes as logarithms.
 
     Args:
-        strength: inverse of the regularisation (scikit-learn's C)
+        inverse_penalty: inverse of the regularisation (scikit-learn's C)
     """
 
-    def __init__(self, strength: PositiveFloat = 1.0) -> None:
-        self.strength = strength
+    def __init__(self, inverse_penalty: PositiveFloat = 1.0) -> None:
+        self.inverse_penalty = inverse_penalty
 
-    def fit(self, examples: Sequence[Volume], dims: Mapping[str, Any]) -> None:
-        """Learn the coefficients from the training split."""
-        self.classes = len(dims["labels"])
-        self.pipeline = _regression(self.strength)
-        self.pipeline.fit(self.features(examples), class_numbers(examples, dims))
-
-    def outputs(self, examples: Sequence[Volume]) -> Tensor:
-        """(examples, classes), logarithms of probabilities."""
-        return as_logits(self.pipeline.predict_proba(self.features(examples)), self.pipeline.classes_, self.classes)
+    def machine(self, features: np.ndarray) -> Any:
+        """Logistic regression."""
+        return regression(self.inverse_penalty, iterations=2000)
 
     def features(self, examples: Sequence[Volume]) -> np.ndarray:
         """(examples, features)."""
@@ -143,11 +115,3 @@ def shape_features(voxels: np.ndarray, affine: np.ndarray) -> np.ndarray:
     sizes = [volume, surface, surface / volume, *box, *spreads, thickness.mean(), thickness.max()]
     ratios = [volume / np.prod(box), spreads[1] / spreads[0], spreads[2] / spreads[0], thickness.std(), pieces]
     return np.array([*np.log(sizes), *ratios])
-
-
-def _regression(strength: float) -> Any:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    return make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=2000))

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class _FromData:
-    """Marks an argument that only the data can tell: the encoder's `dims` fills it in, a recipe may not."""
+    """Marks an argument that is set from the data: the encoder's `dims` gives it; a recipe may not."""
 
     def __repr__(self) -> str:
         return "FromData"

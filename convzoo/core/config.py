@@ -13,16 +13,16 @@ class TrainConfig:
     Args:
         epochs: passes over the training split; give this or `steps`
         steps: optimizer steps; give this or `epochs`
-        batch_size: examples an optimizer step, over all processes and accumulated micro-batches; auto: what the encoder advises
-            for these data, where it does
-        batch_tokens: in place of `batch_size`, the most tokens of a step: the lengths of all its sequences, padding counted
+        batch_size: examples in an optimizer step, over all processes and accumulated micro-batches; auto: what the encoder plans
+            from the data (segmentation)
+        batch_tokens: instead of `batch_size`: the most tokens of a step, in all its sequences, padding included
         accumulate: micro-batches that one step is split into, to save memory
         optimizer: adamw, adam, sgd (with Nesterov momentum) or adadelta
         lr: the highest learning rate of the schedule
         weight_decay: decoupled for adamw, L2 for the others; never on biases, norms and one-dimensional weights
         momentum: for sgd
         schedule: how the learning rate moves after the warm-up
-        warmup: the part of all steps in which the learning rate rises from 0
+        warmup: the fraction of all steps in which the learning rate rises from 0
         step_every: for `step`: epochs between two drops
         step_factor: for `step` and `plateau`: what the learning rate is multiplied by
         plateau_patience: for `plateau`: evaluations without a better score before a drop
@@ -31,12 +31,13 @@ class TrainConfig:
         patience: evaluations without a better score before training stops
         evaluate_every: steps between two evaluations on the validation split; by default once an epoch
         checkpoint_every: steps between two checkpoints; by default at each evaluation
-        bucket: batches of examples of like length, which saves padding
+        bucket: make batches of examples of similar length, which saves padding
         precision: 32, bf16 or 16 (autocast), 64 (for exact comparisons), or auto: bf16 where it is faster on the device
         device: auto, cpu, cuda, cuda:0, mps
         seed: of the weights, the order, the augmentation and the dropout
         workers: processes that prepare examples where these do not fit in memory
-        cache_gigabytes: the most memory that prepared examples may take before workers prepare them anew each epoch
+        cache_gigabytes: the most memory for prepared examples, in gigabytes; where they need more, workers prepare them in each
+            epoch
     """
 
     epochs: Positive | None = None

@@ -48,7 +48,7 @@ class Encoder(ABC):
     @property
     @abstractmethod
     def dims(self) -> Mapping[str, Any]:
-        """What only the data can tell the model and the task: arguments marked `FromData`, by name."""
+        """What is set from the data in the model and the task: arguments marked `FromData`, by name."""
 
     @abstractmethod
     def state(self) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """A graph with its nodes' features and classes, and nodes as references into it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, overload
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse
 
 from convzoo.core.errors import DataError
+from convzoo.core.references import References
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,8 +156,13 @@ class Node:
         return f"node {self.source}"
 
 
-class Nodes(Sequence[Node]):
-    """Some nodes of a graph, made when they are asked for: a million of them are one array."""
+class Nodes(References[Node]):
+    """Some nodes of a graph.
+
+    Args:
+        graph: that they are in
+        indices: (nodes,), their numbers
+    """
 
     def __init__(self, graph: Graph, indices: np.ndarray) -> None:
         self.graph = graph
@@ -165,15 +171,11 @@ class Nodes(Sequence[Node]):
     def __len__(self) -> int:
         return len(self.indices)
 
-    @overload
-    def __getitem__(self, at: int) -> Node: ...
-    @overload
-    def __getitem__(self, at: slice) -> "Nodes": ...
-    def __getitem__(self, at: int | slice) -> "Node | Nodes":
-        if isinstance(at, slice):
-            return Nodes(self.graph, self.indices[at])
-        index = int(self.indices[at])
-        return Node(self.graph, index, self.graph.labels[index])
+    def reference(self, index: int) -> Node:
+        """A node with its class."""
+        number = int(self.indices[index])
+        return Node(self.graph, number, self.graph.labels[number])
 
-    def __iter__(self) -> Iterator[Node]:
-        return (self[at] for at in range(len(self)))
+    def part(self, chosen: slice) -> "Nodes":
+        """Some of them."""
+        return Nodes(self.graph, self.indices[chosen])

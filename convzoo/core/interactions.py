@@ -1,12 +1,13 @@
 """Who had what: a table of interactions, and users as references into it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, overload
+from typing import ClassVar
 
 import numpy as np
 
 from convzoo.core.errors import DataError
+from convzoo.core.references import References
 from convzoo.core.text import nearest
 
 
@@ -94,8 +95,8 @@ class User:
         return f"user {self.source}"
 
 
-class Users(Sequence[User]):
-    """Users as references, made when they are asked for: a million interactions are two arrays, not a million objects.
+class Users(References[User]):
+    """Some users of a catalogue: a million interactions are two arrays, not a million objects.
 
     Args:
         catalogue: of all users and items
@@ -113,21 +114,17 @@ class Users(Sequence[User]):
     def __len__(self) -> int:
         return len(self.indices)
 
-    @overload
-    def __getitem__(self, at: int) -> User: ...
-    @overload
-    def __getitem__(self, at: slice) -> "Users": ...
-    def __getitem__(self, at: int | slice) -> "User | Users":
-        if isinstance(at, slice):
-            return Users(self.catalogue, self.indices[at], self.seen, self.wanted)
-        index = int(self.indices[at])
-        return User(self.catalogue, index, self.seen[index], self.wanted[index])
+    def reference(self, index: int) -> User:
+        """A user with its items."""
+        number = int(self.indices[index])
+        return User(self.catalogue, number, self.seen[number], self.wanted[number])
 
-    def __iter__(self) -> Iterator[User]:
-        return (self[at] for at in range(len(self)))
+    def part(self, chosen: slice) -> "Users":
+        """Some of them."""
+        return Users(self.catalogue, self.indices[chosen], self.seen, self.wanted)
 
 
-class Pairs(Sequence[tuple[int, int]]):
+class Pairs(References[tuple[int, int]]):
     """The pairs (user, item) of a training split: what its steps are made of."""
 
     def __init__(self, rows: Rows) -> None:
@@ -137,8 +134,9 @@ class Pairs(Sequence[tuple[int, int]]):
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, at: int) -> tuple[int, int]:  # type: ignore[override]
-        return int(self.users[at]), int(self.items[at])
+    def reference(self, index: int) -> tuple[int, int]:
+        """A user's number and an item's."""
+        return int(self.users[index]), int(self.items[index])
 
 
 def number_of(name: str, names: Sequence[str], index: dict[str, int], kind: str) -> int:

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, overload
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from convzoo.core.errors import DataError
+from convzoo.core.references import References
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,8 @@ class Stretch:
         return found
 
 
-class Windows(Sequence[Stretch]):
-    """All windows of one length in some stretches, a number of rows apart: references that are made when they are asked for.
+class Windows(References[Stretch]):
+    """All windows of one length in some stretches, a number of rows apart.
 
     No window crosses the end of a stretch, and so none crosses a file or a split. Windows with a known anomaly are left out:
     what is normal is learnt from what is normal.
@@ -156,18 +157,9 @@ class Windows(Sequence[Stretch]):
         """The windows of a run that start at these rows of its series, copied out of it: (windows, channels, length)."""
         return self._views[run][starts]
 
-    @overload
-    def __getitem__(self, index: int) -> Stretch: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> "list[Stretch]": ...
-
-    def __getitem__(self, index: int | slice) -> "Stretch | list[Stretch]":
-        if isinstance(index, slice):
-            return [self[number] for number in range(*index.indices(len(self)))]
-        if not -len(self) <= index < len(self):
-            raise IndexError(index)
-        (run,), (start,) = self.places([index % len(self)])
+    def reference(self, index: int) -> Stretch:
+        """A window as a stretch of its series."""
+        (run,), (start,) = self.places([index])
         return Stretch(self.runs[run].series, int(start), int(start) + self.length)
 
 

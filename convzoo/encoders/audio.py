@@ -19,11 +19,12 @@ from convzoo.core.libraries import import_torchaudio
 from convzoo.core.randomness import Draws
 from convzoo.encoders.labels import Labels
 from convzoo.ops import sound
+from convzoo.ops.moments import Moments
 
 torchaudio = import_torchaudio()
 
 _LEVEL = 0.05  # so low that speech, whose peaks are up to 20 times its mean, fits between -1 and 1
-_FIT_ON = 1000  # sounds tell mean and deviation of a band to a hundredth of a deviation
+_FIT_ON = 1000  # sounds are enough for the mean of a band to a hundredth of its standard deviation
 
 
 class AudioEncoder(Encoder):
@@ -37,22 +38,22 @@ class AudioEncoder(Encoder):
     Args:
         features: `waveform` gives the model `waveform` (batch, 1, samples), `log_mel` gives `spectrogram` (batch, mels, frames)
         sample_rate: samples a second; files of other rates are resampled
-        seconds: length of every sound; by default one that 95 % of the training sounds do not pass
-        level: `equal` brings every sound to the same mean power, `kept` leaves it as it was recorded
+        seconds: length of every sound; by default the 95th percentile of the training sounds, rounded up to 0.1
+        level: `equal` scales every sound to the same mean power, `kept` leaves it as it was recorded
         mels: bands of the spectrogram
-        window: of a frame, in seconds
-        hop: from frame to frame, in seconds
-        lowest: the lowest frequency of the bands, in Hz
-        shift: the largest shift in time, in seconds
-        gain: the largest change of loudness, in decibels
-        noise: the part of training sounds that are mixed with noise
-        noise_lowest: sound over noise, in decibels, at the noisiest
-        noise_highest: sound over noise, in decibels, at the quietest
+        frame_length: of the spectrogram's frames, in seconds
+        hop: distance between the starts of two frames, in seconds
+        min_frequency: the lowest frequency of the bands, in Hz
+        time_shift: the largest shift earlier or later, in seconds
+        gain: the largest change of loudness up or down, in decibels
+        noise_probability: probability that a training sound is mixed with noise
+        min_snr: the lowest signal-to-noise ratio, in decibels
+        max_snr: the highest signal-to-noise ratio, in decibels
         noise_folder: a folder with recorded noises (Speech Commands' `_background_noise_`); by default noise is generated
-        band_masks: hidden stretches of bands
-        band_mask: the most bands that one hides
-        frame_masks: hidden stretches of frames
-        frame_mask: the most frames that one hides
+        band_masks: how many stretches of bands are masked
+        band_mask_width: the largest width of one, in bands
+        frame_masks: how many stretches of frames are masked
+        frame_mask_width: the largest width of one, in frames
     """
 
     example = Audio
@@ -64,66 +65,71 @@ class AudioEncoder(Encoder):
         seconds: PositiveFloat | None = None,
         level: Literal["equal", "kept"] = "equal",
         mels: Positive = 64,
-        window: PositiveFloat = 0.025,
+        frame_length: PositiveFloat = 0.025,
         hop: PositiveFloat = 0.01,
-        lowest: NonNegative = 20.0,
-        shift: NonNegative = 0.0,
+        min_frequency: NonNegative = 20.0,
+        time_shift: NonNegative = 0.0,
         gain: NonNegative = 0.0,
-        noise: Fraction = 0.0,
-        noise_lowest: float = 0.0,
-        noise_highest: float = 25.0,
+        noise_probability: Fraction = 0.0,
+        min_snr: float = 0.0,
+        max_snr: float = 25.0,
         noise_folder: str | None = None,
         band_masks: Count = 0,
-        band_mask: Positive = 8,
+        band_mask_width: Positive = 8,
         frame_masks: Count = 0,
-        frame_mask: Positive = 20,
+        frame_mask_width: Positive = 20,
     ) -> None:
         if not 1000 <= sample_rate <= 192_000:
             raise ValueError(f"sample_rate should be from 1000 to 192000 Hz, not {sample_rate}")
-        if noise_lowest > noise_highest:
+        if min_snr > max_snr:
+            raise ValueError(f"min_snr ({min_snr:g} dB) should not be above max_snr ({max_snr:g} dB)")
+        if round(frame_length * sample_rate) < 2 or round(hop * sample_rate) < 1:
             raise ValueError(
-                f"noise_lowest ({noise_lowest:g} dB) should not be above noise_highest ({noise_highest:g} dB)"
+                f"frame_length and hop are in seconds: {frame_length:g} and {hop:g} are fewer than two samples and one sample"
             )
-        if round(window * sample_rate) < 2 or round(hop * sample_rate) < 1:
-            raise ValueError(f"window and hop are in seconds: {window:g} and {hop:g} are less than two samples and one")
-        if lowest >= sample_rate / 2:
-            raise ValueError(f"lowest should be below half the sample rate ({sample_rate / 2:g} Hz), not {lowest:g}")
+        if min_frequency >= sample_rate / 2:
+            raise ValueError(
+                f"min_frequency should be below half the sample rate ({sample_rate / 2:g} Hz), not {min_frequency:g}"
+            )
         if features == "waveform" and (band_masks or frame_masks):
-            raise ValueError("band_masks and frame_masks hide parts of spectrograms: they need features=log_mel")
+            raise ValueError(
+                "band_masks and frame_masks mask parts of spectrograms: set features=log_mel, or both to 0"
+            )
         self.features = features
         self.sample_rate = sample_rate
         self.seconds = seconds
         self.level = level
         self.mels = mels
-        self.window = window
+        self.frame_length = frame_length
         self.hop = hop
-        self.lowest = lowest
-        self.shift = shift
+        self.min_frequency = min_frequency
+        self.time_shift = time_shift
         self.gain = gain
-        self.noise = noise
-        self.noise_lowest = noise_lowest
-        self.noise_highest = noise_highest
+        self.noise_probability = noise_probability
+        self.min_snr = min_snr
+        self.max_snr = max_snr
         self.noise_folder = noise_folder
         self.band_masks = band_masks
-        self.band_mask = band_mask
+        self.band_mask_width = band_mask_width
         self.frame_masks = frame_masks
-        self.frame_mask = frame_mask
+        self.frame_mask_width = frame_mask_width
         self.labels = Labels()
         self.mean = torch.zeros(1)
         self.deviation = torch.ones(1)
         self._resamplers: dict[int, Any] = {}
         self._noises: list[Tensor] = []
-        frame = round(window * sample_rate)
+        frame = round(frame_length * sample_rate)
         size = _next_power_of_two(frame)
         self._spectrum = torchaudio.transforms.Spectrogram(
             size, frame, round(hop * sample_rate), power=None, pad_mode="constant"
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torchaudio warns of empty bands; here they are an error
-            self._bands = torchaudio.transforms.MelScale(mels, sample_rate, lowest, n_stft=size // 2 + 1)
+            self._bands = torchaudio.transforms.MelScale(mels, sample_rate, min_frequency, n_stft=size // 2 + 1)
         if features == "log_mel" and not self._bands.fb.sum(dim=0).gt(0).all():
             raise ValueError(
-                f"{mels} mel bands are too many for windows of {window:g} s at {sample_rate} Hz: some hold nothing"
+                f"{mels} mel bands are too many for frames of {frame_length:g} s at {sample_rate} Hz: some are empty; "
+                "set mels lower or frame_length higher"
             )
 
     def fit(self, examples: Sequence[Audio]) -> None:
@@ -135,14 +141,9 @@ class AudioEncoder(Encoder):
         self.labels = Labels.of(example.label for example in examples)
         self.seconds = self.seconds or sound.common_length([example.seconds() for example in examples])
         chosen = range(0, len(examples), max(1, len(examples) // _FIT_ON))
-        count, total, squares = 0, torch.zeros(()), torch.zeros(())
-        for index in chosen:
-            values = self._features(self._floats([self.prepare(examples[index])])).double()
-            values = values.transpose(0, 1).flatten(1)
-            count, total, squares = count + values.shape[1], total + values.sum(dim=1), squares + (values**2).sum(dim=1)
-        mean = total / count
-        self.mean = mean.float()
-        self.deviation = (squares / count - mean**2).clamp(min=1e-8).sqrt().float()
+        found = Moments.of(self._features(self._floats([self.prepare(examples[index])]))[0].numpy() for index in chosen)
+        self.mean = torch.from_numpy(found.mean).float()
+        self.deviation = torch.from_numpy(found.deviation(1e-4)).float()
 
     def prepare(self, example: Audio) -> tuple[Tensor, int]:
         """int16 samples (samples,) of the common length and the class's number: half the memory of floats."""
@@ -198,19 +199,19 @@ class AudioEncoder(Encoder):
     def _augment(self, waveforms: Tensor, draws: Draws) -> Tensor:
         uniform = draws.uniform(0, 6)
         length = waveforms.shape[1]
-        if self.shift:
-            most = min(round(self.shift * self.sample_rate), length - 1)
+        if self.time_shift:
+            most = min(round(self.time_shift * self.sample_rate), length - 1)
             waveforms = sound.shift_in_time(waveforms, sound.whole_numbers(uniform[:, 0], -most, most))
         if self.gain:
             factor = 10 ** ((2 * uniform[:, 1] - 1) * self.gain / 20)
             waveforms = waveforms * torch.from_numpy(factor).float()[:, None]
-        if self.noise:
+        if self.noise_probability:
             self._noises = self._noises or self._noise_bank(length)
             noise = sound.stretches(self._noises, uniform[:, 2], uniform[:, 3], length)
-            span = self.noise_highest - self.noise_lowest
-            ratio = torch.from_numpy(self.noise_lowest + uniform[:, 4] * span).float()
+            span = self.max_snr - self.min_snr
+            ratio = torch.from_numpy(self.min_snr + uniform[:, 4] * span).float()
             # Without noise is noise that is infinitely far below.
-            ratio = ratio.masked_fill(torch.from_numpy(uniform[:, 5] >= self.noise), float("inf"))
+            ratio = ratio.masked_fill(torch.from_numpy(uniform[:, 5] >= self.noise_probability), float("inf"))
             waveforms = sound.mix_at_ratio(waveforms, noise, ratio)
         return waveforms
 
@@ -219,11 +220,14 @@ class AudioEncoder(Encoder):
             return list(sound.coloured_noises(32, 2 * length))
         files = sound_files(Path(self.noise_folder)) if Path(self.noise_folder).is_dir() else []
         if not files:
-            raise DataError(f"encoder.noise_folder: {self.noise_folder}: holds no sound")
+            raise DataError(f"encoder.noise_folder: {self.noise_folder}: has no audio file")
         return [self._resample(torch.from_numpy(samples), rate) for samples, rate in (Audio(f).read() for f in files)]
 
     def _hide(self, values: Tensor, draws: Draws) -> Tensor:
-        for dimension, masks, most in ((1, self.band_masks, self.band_mask), (2, self.frame_masks, self.frame_mask)):
+        for dimension, masks, most in (
+            (1, self.band_masks, self.band_mask_width),
+            (2, self.frame_masks, self.frame_mask_width),
+        ):
             if masks:
                 uniform = draws.uniform(dimension, 2 * masks)
                 size = values.shape[dimension]

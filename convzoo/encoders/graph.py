@@ -37,10 +37,11 @@ class GraphEncoder(Encoder):
     Args:
         matrix: how messages are weighted: `symmetric` $D^{-1/2} A D^{-1/2}$, `random_walk` $D^{-1} A$ (a mean), `adjacency` A (a
             sum), or `laplacian`, scaled as Chebyshev polynomials take it
-        self_loops: whether a node is its own neighbour
+        self_loops: whether each node is also its own neighbour
         normalise: features as they are (`none`), each node's brought to a sum of 1 (`rows`), or each brought to mean 0 and
             deviation 1 over the training nodes (`standard`)
-        neighbours: how many neighbours are drawn at each hop, [10, 10] for two layers; empty for the whole graph at every step
+        neighbours: how many neighbours are sampled at each hop, such as [10, 10] for two layers; empty for the whole graph in
+            every step
     """
 
     example = Node
@@ -61,7 +62,7 @@ class GraphEncoder(Encoder):
         self.mean: np.ndarray | None = None
         self.deviation: np.ndarray | None = None
         self._graph: Graph | None = None
-        # Each for the last graph that was asked for: as good as always the one that was trained on.
+        # Each of the last graph that was encoded, which is nearly always the graph of the training split.
         self._made: tuple[Graph, Any] | None = None
         self._numbers: tuple[Graph, np.ndarray] | None = None
         self._of: tuple[Graph, GraphTensors] | None = None
@@ -177,7 +178,7 @@ class GraphEncoder(Encoder):
         return GraphTensors(features, SparseMatrix.of(part.matrix)), np.arange(len(nodes))
 
     def _attached(self, graph: Graph, examples: Sequence[Node]) -> tuple[GraphTensors, np.ndarray]:
-        """The graph with new nodes at its end. They hear from those they are tied to; what is there stays as it is, so that each
+        """The graph with new nodes at its end. They get messages from their neighbours and send none, so that each
         new node is predicted as if it were the only one."""
         new = [example for example in examples if example.index < 0]
         count = len(graph)
@@ -306,7 +307,7 @@ class GraphEncoder(Encoder):
         except (TypeError, ValueError):
             raise DataError(f"{where}: features should be numbers, by name or as a list of {count}") from None
         if not np.isfinite(row).all():
-            raise DataError(f"{where}: a feature is no finite number")
+            raise DataError(f"{where}: a feature is not a finite number")
         return row
 
     @property

@@ -14,25 +14,27 @@ from convzoo.core.examples import Image
 from convzoo.core.randomness import Draws
 from convzoo.encoders.labels import Labels
 from convzoo.ops import augment
+from convzoo.ops.moments import Moments
 
 
 class ImageEncoder(Encoder):
-    """Resize, make grey or coloured, normalise; while training also flip, turn, scale, shift, bend, light and hide.
+    """Resize, make grey or coloured, normalise; in training also flip, rotate, scale, shift, bend, change brightness and
+    contrast, and cut out.
 
     Args:
         size: [height, width]; by default that of the first training image
         colour: grey, rgb, or auto: rgb if the first training image is
         normalise: `dataset` subtracts the training split's mean and divides by its standard deviation; `image` does so with
             each image's own; `unit` only divides by 255
-        flip: probability that left and right change places
-        shift: the largest shift, a part of the side
-        rotate: the largest turn, in degrees
-        scale: the largest change of size, a part of it
-        elastic: the largest bend, in pixels
-        brightness: the largest change, a part of the full range
-        contrast: the largest change, a part of it
-        cutout: side of the hidden square, a part of the image's shorter side
-        augment_probability: the part of images that is turned, scaled and shifted at all
+        flip: probability of a left-right flip
+        shift: the largest shift along each axis, as a fraction of the side
+        rotate: the largest rotation to either side, in degrees
+        scale: the largest relative change of size: 0.1 is from 0.9 to 1.1
+        elastic: the largest elastic displacement, in pixels
+        brightness: the largest change of brightness, as a fraction of the full range
+        contrast: the largest relative change of contrast: 0.1 is from 0.9 to 1.1
+        cutout: side of the square that is filled, as a fraction of the image's shorter side
+        spatial_probability: probability that an image is rotated, scaled and shifted
     """
 
     example = Image
@@ -50,7 +52,7 @@ class ImageEncoder(Encoder):
         brightness: Fraction = 0.0,
         contrast: Fraction = 0.0,
         cutout: Fraction = 0.0,
-        augment_probability: Fraction = 1.0,
+        spatial_probability: Fraction = 1.0,
     ) -> None:
         if size is not None and len(size) != 2:
             raise ValueError(f"size should be [height, width], not {size}")
@@ -65,7 +67,7 @@ class ImageEncoder(Encoder):
         self.brightness = brightness
         self.contrast = contrast
         self.cutout = cutout
-        self.augment_probability = augment_probability
+        self.spatial_probability = spatial_probability
         self.labels = Labels()
         self.mean: list[float] = []
         self.deviation: list[float] = []
@@ -81,15 +83,10 @@ class ImageEncoder(Encoder):
         self.size = self.size or list(first.shape[:2])
         if self.colour == "auto":
             self.colour = "rgb" if first.ndim == 3 else "grey"
-        # A few thousand images tell mean and deviation to a fraction of a grey level.
+        # A few thousand images are enough for mean and deviation to a fraction of a grey level.
         chosen = range(0, len(examples), max(1, len(examples) // 2000))
-        count, total, squares = 0, torch.zeros(()), torch.zeros(())
-        for index in chosen:
-            pixels = self.prepare(examples[index])[0].flatten(1).double() / 255
-            count, total, squares = count + pixels.shape[1], total + pixels.sum(dim=1), squares + (pixels**2).sum(dim=1)
-        mean = total / count
-        self.mean = mean.tolist()
-        self.deviation = (squares / count - mean**2).clamp(min=1e-6).sqrt().tolist()
+        found = Moments.of(self.prepare(examples[index])[0].flatten(1).double().div(255).numpy() for index in chosen)
+        self.mean, self.deviation = found.mean.tolist(), found.deviation(1e-3).tolist()
 
     def prepare(self, example: Image) -> tuple[Tensor, int]:
         """uint8 pixels (channels, height, width) and the class's number."""
@@ -131,7 +128,7 @@ class ImageEncoder(Encoder):
             noise = 2 * draws.uniform(1, 2 * rows * columns) - 1
             bend = augment.elastic_bend(noise.reshape(-1, 2, rows, columns), self.elastic, *images.shape[2:])
         if self.flip or self.shift or self.rotate or self.scale or bend is not None:
-            applied = (uniform[:, 8] < self.augment_probability).astype(np.float64)
+            applied = (uniform[:, 8] < self.spatial_probability).astype(np.float64)
             images = augment.affine(
                 images,
                 flip=uniform[:, 0] < self.flip,

@@ -15,18 +15,18 @@ from convzoo.core.randomness import Draws
 from convzoo.ops.sparse import SparseMatrix
 
 _ROUNDS = 50
-"""How often a negative is drawn anew where the user had it; a user who had everything gets one of those."""
+"""How often a negative is drawn again where the user has that item; a user who has all items then keeps one of them."""
 
 
 class InteractionEncoder(Encoder):
-    r"""Training: pairs of a user and an item that it had, each with items that it never had, drawn evenly. Scoring: users, with
-    what they had before.
+    r"""Training: pairs of a user and one of its items, each with negatives (items that the user never had), drawn
+    uniformly. Scoring: users, with their earlier items.
 
     The graph is the matrix of a bipartite graph, users first, then items, normalised symmetrically:
     $\tilde A = D^{-1/2} A D^{-1/2}$ (He et al. 2020, arXiv:2002.02126, eq. 8), of the training split alone.
 
     Args:
-        negatives: items that a user never had, for each that it had
+        negatives: how many are drawn for each pair of a user and an item
     """
 
     example = User

@@ -15,40 +15,40 @@ class NaiveBayes:
     Args:
         index: n-grams by number
         likelihoods: (n-grams, classes), log P(n-gram | class), less its mean over the classes
-        longest: the longest n-gram
+        max_ngram: the longest n-gram
     """
 
-    def __init__(self, index: dict[str, int], likelihoods: Tensor, longest: int) -> None:
+    def __init__(self, index: dict[str, int], likelihoods: Tensor, max_ngram: int) -> None:
         self.index = index
         self.likelihoods = likelihoods
-        self.longest = longest
+        self.max_ngram = max_ngram
 
     @classmethod
-    def of(cls, texts: Sequence[Sequence[str]], labels: Sequence[int], classes: int, longest: int) -> "NaiveBayes":
+    def of(cls, texts: Sequence[Sequence[str]], labels: Sequence[int], classes: int, max_ngram: int) -> "NaiveBayes":
         """Count a training split."""
         index: dict[str, int] = {}
         pairs = [
             (index.setdefault(ngram, len(index)), label)
             for tokens, label in zip(texts, labels, strict=True)
-            for ngram in ngrams(tokens, longest)
+            for ngram in ngrams(tokens, max_ngram)
         ]
         counts = torch.ones(len(index), classes)
         places = torch.tensor(pairs)
         counts.index_put_((places[:, 0], places[:, 1]), torch.ones(len(pairs)), accumulate=True)
         likelihoods = (counts / counts.sum(dim=0)).log()
-        return cls(index, likelihoods - likelihoods.mean(dim=1, keepdim=True), longest)
+        return cls(index, likelihoods - likelihoods.mean(dim=1, keepdim=True), max_ngram)
 
     def evidence(self, tokens: Sequence[str]) -> Tensor:
-        """(classes,): the sum over a text's n-grams; those that training lacks say nothing."""
-        known = [self.index[ngram] for ngram in ngrams(tokens, self.longest) if ngram in self.index]
+        """(classes,): the sum over a text's n-grams; those that are not in the training split are left out."""
+        known = [self.index[ngram] for ngram in ngrams(tokens, self.max_ngram) if ngram in self.index]
         return self.likelihoods[known].sum(dim=0)
 
 
-def ngrams(tokens: Sequence[str], longest: int) -> list[str]:
+def ngrams(tokens: Sequence[str], max_ngram: int) -> list[str]:
     """The different n-grams of a text, in the order of their first occurrence."""
     found = (
         " ".join(tokens[start : start + size])
-        for size in range(1, longest + 1)
+        for size in range(1, max_ngram + 1)
         for start in range(len(tokens) - size + 1)
     )
     return list(dict.fromkeys(found))

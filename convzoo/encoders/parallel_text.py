@@ -34,7 +34,7 @@ class ParallelTextEncoder(Encoder):
         joint: one vocabulary for both languages: a name that is spelt alike is one token in both
         split: how words are found: `words` takes words and single punctuation marks; `spaces` is for text that is tokenised
         lower: lower-case first; what is written is then lower-case, and scored against lower-case references
-        min_count: tokens that training has less often are unknown
+        min_count: tokens that are rarer in the training split are unknown
         max_vocabulary: the most tokens of a vocabulary
         max_length: a sentence is cut to that many tokens; a target that is cut has no end to learn
     """
@@ -99,8 +99,8 @@ class ParallelTextEncoder(Encoder):
 
         Args:
             numbers: of the tokens
-            attended: for each the position in `source` that replaces it where it is unknown; none for a mark of its own
-            source: the source's tokens
+            attended: for each the position in `source` that replaces it where it is unknown; empty: an unknown token is written
+            as such source: the source's tokens
         """
         tokens = [self.target.tokens[number] for number in numbers]
         for place, number in enumerate(numbers):
@@ -130,7 +130,7 @@ class ParallelTextEncoder(Encoder):
         target = _padded([item[1] for item in items])
         target_in = np.full((len(items), max(target.shape[1], 1)), PADDING)
         target_in[:, 0] = BEGIN
-        # What follows the last token is padding, whose logits nobody reads.
+        # What follows the last token is padding; its logits are not used.
         target_in[:, 1 : target.shape[1]] = np.where(target[:, 1:] != PADDING, target[:, :-1], PADDING)
         truth: dict[str, Any] = {"tokens": torch.from_numpy(target)}
         if draws is None:

@@ -1,4 +1,4 @@
-"""Point clouds as lists of points with the frame that each is of, and boxes beside them."""
+"""Point clouds as lists of points, with the number of each one's frame, and their boxes."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -25,21 +25,22 @@ _FIT_ON = 200  # clouds that the scale of the intensity is taken from
 
 
 class PointCloudEncoder(Encoder):
-    """Keep the points inside of a box of space, and the labelled boxes whose centre is in it. While training, frames are
-    mirrored, turned, scaled, and objects of other frames are put into them where there is room (Yan et al. 2018, SECOND,
+    """Keep the points inside of a box of space, and the labelled boxes whose centre is in it. In training, frames are
+    flipped, rotated and scaled, and objects of other frames are put into them where there is room (Yan et al. 2018, SECOND,
     doi:10.3390/s18103337, §3.2.1).
 
     Args:
-        x: from, to, in metres, forward
-        y: from, to, to the left
-        z: from, to, upwards
-        pillar: side of a pillar, in metres; both sides of the area must be whole numbers of pillars
+        x: [from, to] in metres, forward
+        y: [from, to] in metres, to the left
+        z: [from, to] in metres, upwards
+        pillar: side of a pillar, in metres; the area must be a whole number of pillars long and wide
         detect: the classes to find; by default all that training has. Objects of others are background
-        least_points: an object with fewer points in its box teaches nothing: it is left out of training
-        flip: the part of training frames that are mirrored left to right
-        turn: the largest turn about the vertical axis, in degrees
-        scale: the largest change of scale, as a part
-        paste: objects of each class that a training frame has at least, from other frames, where there is room; 0: its own
+        min_points: objects with fewer points in their box are left out of training
+        flip: probability of a left-right flip
+        rotate: the largest rotation about the vertical axis, in degrees
+        scale: the largest relative change of size: 0.1 is from 0.9 to 1.1
+        paste: objects of other frames are added until a training frame has this many of each class, where there is room; 0 for
+            none
     """
 
     example = PointCloud
@@ -51,9 +52,9 @@ class PointCloudEncoder(Encoder):
         z: list[float] = [-3.0, 1.0],  # noqa: B006
         pillar: PositiveFloat = 0.25,
         detect: list[str] | None = None,
-        least_points: Positive = 3,
+        min_points: Positive = 3,
         flip: Fraction = 0.5,
-        turn: NonNegative = 0.0,
+        rotate: NonNegative = 0.0,
         scale: Fraction = 0.0,
         paste: Count = 0,
     ) -> None:
@@ -71,9 +72,9 @@ class PointCloudEncoder(Encoder):
         self.z = z
         self.pillar = pillar
         self.detect = detect
-        self.least_points = least_points
+        self.min_points = min_points
         self.flip = flip
-        self.turn = turn
+        self.rotate = rotate
         self.scale = scale
         self.paste = paste
         self.labels: tuple[str, ...] = ()
@@ -88,7 +89,7 @@ class PointCloudEncoder(Encoder):
         objects.
 
         Raises:
-            DataError: no objects, a class that training has not, or nothing inside of the box of space.
+            DataError: no objects, a class that is not in the training split, or no point inside the box of space.
         """
         names = [name for example in examples if example.objects is not None for name in example.objects.names]
         if not names:
@@ -154,7 +155,7 @@ class PointCloudEncoder(Encoder):
         """Points (points, 4) inside of the box of space, boxes (objects, 8) with their class's number, and the example.
 
         Raises:
-            DataError: the scan is damaged, or an object is of a class that training has not.
+            DataError: the scan is damaged, or an object's class is not in the training split.
         """
         if example.objects is not None and self.detect is None:
             for name in set(example.objects.names) - set(self.labels):
@@ -168,7 +169,7 @@ class PointCloudEncoder(Encoder):
         boxes = torch.from_numpy(self._boxes(example)).float()
         if len(boxes):
             held = torch.stack([points_in_boxes(points[:, :3], box[None, :7]).sum() for box in boxes])
-            boxes = boxes[held >= self.least_points]
+            boxes = boxes[held >= self.min_points]
         return points, boxes, example
 
     def collate(self, items: Sequence[tuple[Tensor, Tensor, PointCloud]], draws: Draws | None = None) -> Batch:
@@ -201,8 +202,8 @@ class PointCloudEncoder(Encoder):
                 points, boxes = self._pasted(points, boxes, chances[row])
             if uniform[row, 0] < self.flip:
                 points, boxes = flipped(points, boxes)
-            if self.turn:
-                points, boxes = turned(points, boxes, math.radians(self.turn) * float(2 * uniform[row, 1] - 1))
+            if self.rotate:
+                points, boxes = turned(points, boxes, math.radians(self.rotate) * float(2 * uniform[row, 1] - 1))
             if self.scale:
                 points, boxes = scaled(points, boxes, 1 + self.scale * float(2 * uniform[row, 2] - 1))
             x, y = boxes[:, 0], boxes[:, 1]
@@ -211,7 +212,7 @@ class PointCloudEncoder(Encoder):
         return found
 
     def _pasted(self, points: Tensor, boxes: Tensor, chances: np.ndarray) -> tuple[Tensor, Tensor]:
-        """A frame with objects of the bank, so many that each class has `paste`."""
+        """A frame with objects of the bank, until each class has `paste`."""
         ends = self.bank_counts.cumsum(0)
         for kind in range(len(self.labels)):
             own = torch.nonzero(self.bank_boxes[:, 7] == kind)[:, 0]

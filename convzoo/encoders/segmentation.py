@@ -20,22 +20,23 @@ from convzoo.core.randomness import Draws
 from convzoo.core.volume_files import NIFTI_SUFFIXES, volume_stem, volume_suffix, write_nifti
 from convzoo.core.volumes import Volume
 from convzoo.ops import volume_augment as augment
+from convzoo.ops.moments import evenly_spaced
 from convzoo.ops.segmentation_plan import SMALLEST, Plan, make_plan
 from convzoo.ops.volumes import normalised, oriented, respaced
 
 PLACES = 500
-"""So many places of each structure are remembered, to cut patches about."""
+"""The most voxels of each structure that are kept as centres of patches."""
 
 _SAMPLED = 200_000
-"""So many voxels of a structure at most tell how bright it is, in each volume."""
+"""The most voxels of all structures that their intensity is computed from."""
 
 _COUNTED = 50
-"""So many masks at most tell how often each structure is."""
+"""The most masks that the frequencies of the structures are computed from."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A volume that patches are cut from: which, is drawn when the batch is due."""
+    """A volume that patches are cut from; where, is drawn when the batch is made."""
 
     volume: Volume
 
@@ -54,22 +55,22 @@ class SegmentationEncoder(Encoder):
     Args:
         spacing: millimetres from voxel to voxel, [x, y, z]
         patch: voxels that the network sees at once, [x, y, z]
-        most_voxels: that a patch of the plan may have: its budget, where nnU-Net asks for a GPU's memory
-        patches: cut from each volume of a batch
-        foreground: the part of patches that are cut about a voxel of a structure; structures are drawn alike, however large
-        intensity: `head`: what is brighter than the volume's mean to mean 0 and deviation 1; `whole`: all of it; `unit`: the 0.5
+        max_voxels: the most voxels of a planned patch; it limits memory, as the GPU's memory does in nnU-Net
+        patches: how many are cut from each volume of a batch
+        foreground: probability that a patch is centred on a voxel of a structure; each structure is equally likely
+        normalise: `head`: what is brighter than the volume's mean to mean 0 and deviation 1; `whole`: all of it; `unit`: the 0.5
             and 99.5 percentiles to 0 and 1; `structures`: for scans with a unit (CT), cut off at these percentiles of the
             structures' voxels in training, and by their mean and deviation; `none`
-        flip: probability that a patch is mirrored, [x, y, z]; not along x where left and right are structures of their own
-        rotate: the largest turn about each axis, in degrees
-        scale: the largest change of size, a part of it
-        spatial_probability: the part of patches that are turned and sized
-        noise: the largest deviation of noise added, in deviations of the image
-        blur: the largest blur, in voxels
-        brightness: the largest change, in deviations of the image
-        contrast: the largest change, a part of it
-        gamma: the largest power that intensities are raised to, and one over it the smallest
-        intensity_probability: the part of patches that each of these is done to
+        flip: probability of a flip along each axis, [x, y, z]; leave x at 0 where left and right are different structures
+        rotate: the largest rotation about each axis, in degrees
+        scale: the largest relative change of size: 0.1 is from 0.9 to 1.1
+        spatial_probability: probability that a patch is rotated and scaled
+        noise: the largest standard deviation of added noise, in units of the normalised intensities
+        blur: the largest standard deviation of a Gaussian blur, in voxels
+        brightness: the largest change of brightness, in units of the normalised intensities
+        contrast: the largest relative change of contrast: 0.1 is from 0.9 to 1.1
+        gamma: intensities, scaled to 0 to 1, are raised to a power between 1 / gamma and gamma; 1 for none
+        intensity_probability: probability of each of noise, blur, gamma, and brightness with contrast
     """
 
     example = Volume
@@ -79,10 +80,10 @@ class SegmentationEncoder(Encoder):
         self,
         spacing: list[PositiveFloat] | Literal["auto"] = "auto",
         patch: list[Positive] | Literal["auto"] = "auto",
-        most_voxels: Positive = 262_144,
+        max_voxels: Positive = 262_144,
         patches: Positive = 1,
         foreground: Fraction = 0.5,
-        intensity: Literal["head", "whole", "unit", "structures", "none"] = "whole",
+        normalise: Literal["head", "whole", "unit", "structures", "none"] = "whole",
         flip: list[Fraction] | None = None,
         rotate: NonNegative = 0.0,
         scale: Fraction = 0.0,
@@ -101,10 +102,10 @@ class SegmentationEncoder(Encoder):
             raise ValueError(f"patch should have at least {SMALLEST} voxels along each axis, not {patch}")
         self.spacing = spacing
         self.patch = patch
-        self.most_voxels = most_voxels
+        self.max_voxels = max_voxels
         self.patches = patches
         self.foreground = foreground
-        self.intensity = intensity
+        self.normalise = normalise
         self.flip = flip or [0.0, 0.0, 0.0]
         self.rotate = rotate
         self.scale = scale
@@ -138,7 +139,7 @@ class SegmentationEncoder(Encoder):
                 found.update(int(value) for value in np.unique(example.read_mask()) if value)
             declared = {value: str(value) for value in found}
         if not declared:
-            raise DataError("the masks of the training split hold no structure: every voxel is 0")
+            raise DataError("the masks of the training split have no structure: every voxel is 0")
         if len(declared) > 254:
             raise DataError(f"the masks hold {len(declared)} structures; at most 254 are expected")
         self.values = tuple(sorted(declared))
@@ -146,17 +147,17 @@ class SegmentationEncoder(Encoder):
         shapes, spacings = zip(*(_turned_geometry(example) for example in examples), strict=True)
         self.cases = len(examples)
         self.plan = make_plan(
-            np.array(spacings), np.array(shapes), self.most_voxels,
+            np.array(spacings), np.array(shapes), self.max_voxels,
             None if isinstance(self.spacing, str) else self.spacing,
             None if isinstance(self.patch, str) else self.patch,
         )  # fmt: skip
         self.frequencies = self._frequencies(examples)
-        if self.intensity == "structures":
+        if self.normalise == "structures":
             self.statistics = self._brightness_of_structures(examples)
 
     def _frequencies(self, examples: Sequence[Volume]) -> tuple[float, ...]:
         counts = np.zeros(len(self.labels) + 1)
-        for index in np.unique(np.linspace(0, len(examples) - 1, min(_COUNTED, len(examples))).astype(int)):
+        for index in evenly_spaced(len(examples), _COUNTED):
             counts += np.bincount(self._numbered(examples[index].read_mask()).ravel(), minlength=len(counts))
         return tuple((counts / counts.sum()).tolist())
 
@@ -167,7 +168,7 @@ class SegmentationEncoder(Encoder):
             values.append(inside[:: max(1, len(inside) // (_SAMPLED // len(examples) + 1))])
         together = np.concatenate(values)
         if not len(together):
-            raise DataError("the masks of the training split hold no structure: every voxel is 0")
+            raise DataError("the masks of the training split have no structure: every voxel is 0")
         low, high = np.percentile(together, [0.5, 99.5])
         return float(low), float(high), float(together.mean()), float(max(together.std(), 1e-6))
 
@@ -209,8 +210,8 @@ class SegmentationEncoder(Encoder):
         return respaced(image, affine, self.plan.spacing, nearest)
 
     def _normalised(self, image: Tensor) -> Tensor:
-        if self.intensity != "structures":
-            return normalised(image, self.intensity)
+        if self.normalise != "structures":
+            return normalised(image, self.normalise)
         low, high, mean, deviation = self.statistics
         scale = import_monai().NormalizeIntensity(subtrahend=mean, divisor=deviation)
         return scale(image.clamp(low, high)).as_subclass(Tensor)
@@ -321,7 +322,7 @@ class SegmentationEncoder(Encoder):
         return (
             f"plan{kept}: {_times(plan.spacing)} mm, patches of {_times(plan.patch)} from a median of {_times(plan.shape)} "
             f"voxels, {len(plan.strides)} stages down to 1/{halvings}, batch {plan.batch_size}; from {self.cases} volumes; set "
-            "encoder.spacing, encoder.patch, encoder.most_voxels or train.batch_size for another"
+            "encoder.spacing, encoder.patch, encoder.max_voxels or train.batch_size for another"
         )
 
     def write_files(

@@ -17,16 +17,17 @@ from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.randomness import Draws
 from convzoo.core.series import Series, Stretch, TableFormat, Windows
 from convzoo.core.text import did_you_mean
+from convzoo.ops.moments import Moments
 from convzoo.reading.series_files import AS_IT_LOOKS, NONE, TIME_COLUMNS, between_gaps, is_number, read_series
 from convzoo.reading.tables import SUFFIXES, tables_below
 
 WILD = 1e6
-"""Standardised values are never larger, such as those of a sensor that writes -3.4e38 for nothing."""
+"""The limit of standardised values, for sensors that write -3.4e38 where they have no value."""
 
 _FLAGS = {"true": 1.0, "false": 0.0}
 
 UNKNOWN = -1
-"""In place of 0 or 1, where nobody has said whether a time step is normal."""
+"""In place of 0 or 1, where a time step has no label."""
 
 
 @dataclass(frozen=True)
@@ -39,18 +40,19 @@ class Row:
 
 
 class SeriesEncoder(Encoder):
-    """Windows of a length to learn from, whole stretches to score; each channel to mean 0 and deviation 1.
+    """Windows of one length for training, whole stretches for scoring; each channel has mean 0 and standard deviation 1.
 
     The series stay where they are, in whatever type: a window is cut out and standardised when its batch is due, so that nothing
-    is copied but the batch. A channel that never moves in training keeps its scale and loses its mean.
+    is copied but the batch. A channel that is constant in training is only centred.
 
     Args:
         window: rows of a training window
         stride: rows from one training window to the next
         normalise: `dataset`: by the mean and deviation of all training stretches; `series`: by those of each series' own training
-            stretch, for machines that differ; a series that training never saw is then judged by its first `settle` rows
-        settle: for `series`: how many rows of an unknown series tell its mean and deviation
-        clip: standardised values beyond this are cut off, so that a single wild one does not drown the others
+            stretch, for machines that differ; a series that is not in the training split is normalised by its first
+            `normalise_rows` rows
+        normalise_rows: for `series`: the mean and deviation of an unknown series are computed from this many of its first rows
+        clip: the largest absolute standardised value; larger ones are set to it, so that a single outlier does not dominate
     """
 
     example = Stretch
@@ -61,13 +63,13 @@ class SeriesEncoder(Encoder):
         window: Positive = 64,
         stride: Positive = 1,
         normalise: Literal["dataset", "series"] = "dataset",
-        settle: Positive = 400,
+        normalise_rows: Positive = 400,
         clip: PositiveFloat | None = None,
     ) -> None:
         self.window = window
         self.stride = stride
         self.normalise = normalise
-        self.settle = settle
+        self.normalise_rows = normalise_rows
         self.clip = clip
         self.channels: tuple[str, ...] = ()
         self.form = AS_IT_LOOKS  # of the tables
@@ -75,7 +77,7 @@ class SeriesEncoder(Encoder):
         self.deviations: dict[str, np.ndarray] = {}
 
     def fit(self, examples: Sequence[Stretch]) -> None:
-        """Learn the channels, and their means and deviations over what is not known to be wrong.
+        """Learn the channels, and their means and standard deviations over the rows that are not labelled as anomalies.
 
         Raises:
             DataError: no training stretch is as long as a window, or channels differ.
@@ -93,15 +95,14 @@ class SeriesEncoder(Encoder):
                 f"{self.window} (known anomalies left out, and cut where time jumps): set encoder.window lower"
                 + (" or data.gap higher" if len(longest) < len(longest.series) and longest.series.form else "")
             )
-        by_name = {"": _Sums(len(self.channels))}
+        by_name = {"": Moments(len(self.channels))}
         for stretch in examples:
-            own = _Sums(len(self.channels))
-            own.add(stretch)
+            own = _moments(stretch, len(self.channels))
             by_name[""].merge(own)
             if self.normalise == "series":
-                by_name.setdefault(stretch.series.name, _Sums(len(self.channels))).merge(own)
-        for name, sums in by_name.items():
-            self.means[name], self.deviations[name] = sums.mean_and_deviation()
+                by_name.setdefault(stretch.series.name, Moments(len(self.channels))).merge(own)
+        for name, found in by_name.items():
+            self.means[name], self.deviations[name] = _mean_and_deviation(found)
 
     def pieces(self, examples: Sequence[Stretch]) -> Windows:
         """The training windows: references, none of which crosses a stretch."""
@@ -148,7 +149,7 @@ class SeriesEncoder(Encoder):
             part /= deviation
             values[chosen] = part
             if series.anomalies is not None:
-                anomalies[chosen] = 0  # a window with a known anomaly is none
+                anomalies[chosen] = 0  # windows with a known anomaly are left out
         names = [examples.runs[run].series.name for run in numbers]
         return self._batch(values, anomalies, np.ones(anomalies.shape, dtype=bool), names)
 
@@ -165,7 +166,7 @@ class SeriesEncoder(Encoder):
 
     @property
     def limit(self) -> float:
-        """Beyond this many deviations a value says no more: its square must stay a number."""
+        """Standardised values are clipped to this, so that their squares stay finite."""
         return WILD if self.clip is None else self.clip
 
     def _scale(self, series: Series) -> tuple[np.ndarray, np.ndarray]:
@@ -173,9 +174,8 @@ class SeriesEncoder(Encoder):
         if self.normalise == "dataset":
             return self.means[""], self.deviations[""]
         if not series.name or series.name not in self.means:
-            sums = _Sums(len(self.channels))
-            sums.add(Stretch(series, 0, min(self.settle, len(series))))
-            return sums.mean_and_deviation()
+            first = Stretch(series, 0, min(self.normalise_rows, len(series)))
+            return _mean_and_deviation(_moments(first, len(self.channels)))
         return self.means[series.name], self.deviations[series.name]
 
     def _require_channels(self, series: Series) -> None:
@@ -197,7 +197,7 @@ class SeriesEncoder(Encoder):
             DataError: a file cannot be read or lacks a channel.
         """
         found: list[Stretch] = []
-        # As the run's own tables were read; what is wrong is asked, not told.
+        # Read as the run's own tables were; labels are not read: they are what is predicted.
         form = replace(self.form, label=NONE, channels=self.channels, ignore=())
         for value in values:
             if isinstance(value, np.ndarray):
@@ -207,7 +207,7 @@ class SeriesEncoder(Encoder):
                 if array.dtype.kind not in "fiub":
                     raise DataError(f"an array should hold numbers, not {array.dtype}")
                 if not np.isfinite(array).all():
-                    raise DataError("an array holds NaN or infinity: fill or leave out those rows")
+                    raise DataError("an array has NaN or infinite values: fill or remove those rows")
                 found += Stretch.from_inputs([Series("array", array, self.channels)])
             elif isinstance(value, str | Path):
                 path = Path(value)
@@ -224,18 +224,20 @@ class SeriesEncoder(Encoder):
         return found
 
     def from_lines(self, lines: Sequence[str]) -> list[Stretch]:
-        """A stream is followed row by row and stands alone.
+        """A stream is predicted row by row, by itself.
 
         Raises:
             RecipeError: it was named beside files.
         """
-        raise RecipeError("- reads a stream of rows from standard input, and stands alone; name files in another call")
+        raise RecipeError(
+            "- reads rows from standard input and cannot be combined with files; predict the files in a separate call"
+        )
 
     def stream(self, lines: Iterable[str], series: str = "") -> Iterator[Row]:
         """Rows of a stream of CSV lines, as they come.
 
         The first line is a heading, or holds numbers for the channels in order, perhaps after a time. A heading that comes again
-        (a file that was begun anew) is passed over. With `data.missing` forward or interpolate an empty cell repeats the last
+        (the file was started again) is skipped. With `data.missing` forward or interpolate an empty cell repeats the last
         value: what comes after is not known yet.
 
         Args:
@@ -243,18 +245,19 @@ class SeriesEncoder(Encoder):
             series: the run's series that the stream goes on with, where each has its own scale and threshold
 
         Raises:
-            RecipeError: training saw no such series.
-            DataError: a channel is missing, a row has too few or too many cells, or a cell is no finite number; with its line.
+            RecipeError: the training split has no such series.
+            DataError: a channel is missing, a row has too few or too many cells, or a cell is not a finite number; with its line.
         """
         if series and self.normalise == "series" and series not in self.means:
             raise RecipeError(
-                f"--series: training saw no {series!r}; {did_you_mean(series, [name for name in self.means if name])}"
+                f"--series: the training split has no series {series!r}; "
+                f"{did_you_mean(series, [name for name in self.means if name])}"
             )
         rows = self._parsed(lines)
         if self.normalise == "series" and series:
             mean, deviation = self.means[series], self.deviations[series]
         elif self.normalise == "series":
-            first = list(islice(rows, self.settle))
+            first = list(islice(rows, self.normalise_rows))
             values = np.stack([values for _, values in first])
             mean, deviation = self._scale(Series("", values, self.channels))
             rows = chain(first, rows)
@@ -292,7 +295,7 @@ class SeriesEncoder(Encoder):
             last = np.array([self._cell(cells[at], number, name, before)
                              for at, name, before in zip(columns, self.channels, last, strict=True)])  # fmt: skip
             if np.isnan(last).any():
-                continue  # a channel that has shown nothing yet: there is no value to repeat
+                continue  # a channel without any value so far: there is nothing to repeat
             yield cells[time] if time is not None else str(number), last
         if not columns:
             raise DataError("standard input: holds no rows")
@@ -313,7 +316,7 @@ class SeriesEncoder(Encoder):
         return [cells.index(channel) for channel in self.channels], time, True
 
     def _cell(self, text: str, line: int, name: str, before: float) -> float:
-        """The value of a cell; that before it where it is empty and `data.missing` says so."""
+        """The value of a cell; the last value where it is empty and `data.missing` allows it."""
         value = _FLAGS.get(text.lower())
         if value is None:
             value = float(text) if is_number(text) else np.nan
@@ -324,7 +327,7 @@ class SeriesEncoder(Encoder):
         advice = (
             "; train with data.missing=forward to repeat the last value" if not text or text.lower() == "nan" else ""
         )
-        raise DataError(f"standard input:{line}: column {name!r} says {text!r}, which is no finite number{advice}")
+        raise DataError(f"standard input:{line}: column {name!r} has {text!r}, which is not a finite number{advice}")
 
     def annotate(self, example: Stretch, prediction: dict[str, Any]) -> dict[str, Any]:
         """Alarms with the times of their first and last row."""
@@ -367,41 +370,23 @@ class SeriesEncoder(Encoder):
         self.deviations = dict(zip(state["series"], deviations, strict=True))
 
 
-class _Sums:
-    """Counts, sums and squares of channels, gathered block by block: nothing as long as a series is made."""
+_BLOCK = 1 << 16
+"""Rows that are read at once, so that memory does not grow with the length of a series."""
 
-    block = 1 << 16
 
-    def __init__(self, channels: int) -> None:
-        self.count = 0
-        self.mean = np.zeros(channels)
-        self.squares = np.zeros(channels)  # of the differences from the mean
+def _moments(stretch: Stretch, channels: int) -> Moments:
+    """Of each channel, over the rows of a stretch that are not labelled as anomalies."""
+    found = Moments(channels)
+    for start in range(0, len(stretch), _BLOCK):
+        rows = np.asarray(stretch.values[start : start + _BLOCK], dtype=np.float64)
+        if stretch.anomalies is not None:
+            rows = rows[~stretch.anomalies[start : start + _BLOCK]]
+        found.add(rows.T)
+    return found
 
-    def add(self, stretch: Stretch) -> None:
-        """The rows that are not known to be wrong."""
-        for start in range(0, len(stretch), self.block):
-            rows = np.asarray(stretch.values[start : start + self.block], dtype=np.float64)
-            if stretch.anomalies is not None:
-                rows = rows[~stretch.anomalies[start : start + self.block]]
-            if len(rows):
-                mean = rows.mean(axis=0)
-                self._merge(len(rows), mean, ((rows - mean) ** 2).sum(axis=0))
 
-    def merge(self, other: "_Sums") -> None:
-        """Take in another's."""
-        if other.count:
-            self._merge(other.count, other.mean, other.squares)
-
-    def _merge(self, count: int, mean: np.ndarray, squares: np.ndarray) -> None:
-        # Chan, Golub & LeVeque 1983, doi:10.1080/00031305.1983.10483115: exact where the mean is far from zero.
-        total = self.count + count
-        shift = mean - self.mean
-        self.squares += squares + shift**2 * (self.count * count / total)
-        self.mean = self.mean + shift * (count / total)
-        self.count = total
-
-    def mean_and_deviation(self) -> tuple[np.ndarray, np.ndarray]:
-        """Of each channel; the deviation of one that never moves is 1."""
-        deviation = np.sqrt(self.squares / max(self.count, 1))
-        still = deviation <= 1e-9 * np.maximum(np.abs(self.mean), 1e-9)
-        return self.mean.copy(), np.where(still, 1.0, deviation)
+def _mean_and_deviation(found: Moments) -> tuple[np.ndarray, np.ndarray]:
+    """Of each channel; the deviation of a constant one is 1."""
+    deviation = found.deviation()
+    still = deviation <= 1e-9 * np.maximum(np.abs(found.mean), 1e-9)
+    return found.mean, np.where(still, 1.0, deviation)

@@ -28,11 +28,11 @@ class TextEncoder(Encoder):
     """Tokens by number: 0 is padding, 1 an unknown token, the others by how often training has them.
 
     Args:
-        units: words, subwords (byte-pair encoding, Sennrich et al. 2016, arXiv:1508.07909) or characters
+        units: of tokens: words, subwords (byte-pair encoding, Sennrich et al. 2016, arXiv:1508.07909) or characters
         split: how words are found: `words` takes words and single punctuation marks; `spaces` is for text that is
             tokenised already
         lower: lower-case first
-        min_count: tokens that training has less often are unknown
+        min_count: tokens that are rarer in the training split are unknown
         max_vocabulary: the most tokens, padding and unknown included
         max_length: longer texts are cut to that many tokens
         word_dropout: while training, the probability that a token is replaced by the unknown one

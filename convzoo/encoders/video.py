@@ -13,11 +13,13 @@ from convzoo.core.arguments import Fraction, Positive, PositiveFloat
 from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
 from convzoo.core.randomness import Draws
+from convzoo.core.references import References
 from convzoo.core.video import Film, Video
 from convzoo.encoders.labels import Labels
 from convzoo.ops import clips
+from convzoo.ops.moments import Moments, evenly_spaced
 
-_FIT_ON = 64  # videos tell the mean and the deviation of a million pixels
+_FIT_ON = 64  # videos are enough for the mean and deviation of the pixels
 _RATES_OF = 500
 _SHORTER = 64
 
@@ -34,7 +36,7 @@ class OneClip:
         return self.video.source
 
 
-class Clips(Sequence):
+class Clips(References[OneClip]):
     """One clip of each of some videos."""
 
     def __init__(self, videos: Sequence[Video]) -> None:
@@ -43,8 +45,9 @@ class Clips(Sequence):
     def __len__(self) -> int:
         return len(self.videos)
 
-    def __getitem__(self, index: Any) -> Any:
-        return Clips(self.videos[index]) if isinstance(index, slice) else OneClip(self.videos[index])
+    def reference(self, index: int) -> OneClip:
+        """One clip of a video."""
+        return OneClip(self.videos[index])
 
 
 @dataclass(frozen=True)
@@ -58,26 +61,27 @@ class _Wanted:
 class VideoEncoder(Encoder):
     r"""Clips of `frames` frames, as they are or as differences $x_{t+1} - x_t$, scaled, cropped and normalised.
 
-    Every video is looked at `frame_rate` times a second, whatever its own rate, even or not; a turned one (a telephone's tag) is
-    put upright. In training a batch has one clip of each video, from a random place, cropped at random. Otherwise a video gives
-    several: `views` at most, evenly spread over it and overlapping by half, and `crops` of each, which the task averages.
+    Every video is looked at `frame_rate` times a second, whatever its own rate, even or not; one with a rotation tag (of a
+    telephone) is rotated upright. In training a batch has one clip of each video, from a random place, cropped at random.
+    Otherwise a video gives several: `views` at most, evenly spread over it and overlapping by half, and `crops` of each, which
+    the task averages.
 
     Videos whose frames, scaled, fit in memory together (`train.cache_gigabytes`) are decoded once; of others each clip is decoded
     when it is due, from the nearest frame before it that needs no other. Both give the same batches.
 
     Args:
-        frames: of a clip
+        frames: number of frames of a clip
         size: [height, width] of the scaled frames; by default the first training video's proportions, 64 on its shorter side
-        crop: [height, width] of what the network sees; by default all
+        crop: [height, width] that is cut out of the scaled frames; by default all
         frame_rate: frames a second; by default the median of the training videos' own
         colour: grey, rgb, or auto: rgb if the first training video has colours
         features: `frames` gives brightness or colours, `differences` what changes from each frame to the next
-        proportions: of a video with others than `size`: `cut` loses its sides, `squeeze` keeps them
-        flip: probability that left and right change places
-        speed: the largest change of speed, a part of it
-        contrast: the largest change, a part of it
-        views: the most clips of a video outside training
-        crops: of each of these clips, 1 (the middle) or 3 (and the ends of the longer side)
+        proportions: where a video's are not those of `size`: `cut` crops it, `squeeze` distorts it
+        flip: probability of a left-right flip
+        speed: the largest relative change of speed: 0.1 is from 0.9 to 1.1
+        contrast: the largest relative change of contrast: 0.1 is from 0.9 to 1.1
+        views: the most clips of a video in scoring and prediction
+        crops: how many are taken of each of these clips: 1 (the middle) or 3 (also the ends of the longer side)
     """
 
     example = Video
@@ -105,7 +109,7 @@ class VideoEncoder(Encoder):
         if crop and size and (crop[0] > size[0] or crop[1] > size[1]):
             raise ValueError(f"crop {crop} should fit into size {size}")
         if speed >= 1:
-            raise ValueError(f"speed should be below 1 (a clip that stands still), not {speed:g}")
+            raise ValueError(f"speed should be below 1, at which a clip stands still, not {speed:g}")
         self.frames = frames
         self.size = (size[0], size[1]) if size else (0, 0)
         self.crop = (crop[0], crop[1]) if crop else self.size
@@ -136,7 +140,7 @@ class VideoEncoder(Encoder):
         """
         self.labels = Labels.of(example.label for example in examples)
         if self.frame_rate is None:
-            rates = [self._film(examples[index]).rate for index in _spread(len(examples), _RATES_OF)]
+            rates = [self._film(examples[index]).rate for index in evenly_spaced(len(examples), _RATES_OF)]
             self.frame_rate = round(float(np.median(rates)), 3)
         if self.size == (0, 0):
             height, width = examples[0].read([0]).shape[1:3]
@@ -146,15 +150,15 @@ class VideoEncoder(Encoder):
             first = examples[0].read([0], self.size).astype(np.int16)
             # Decoded from luminance and colour, a grey video's channels differ by rounding.
             self.colour = "rgb" if first.ndim == 4 and np.abs(first - first[..., :1]).mean() > 1 else "grey"
-        count, total, squares = 0, torch.zeros(()), torch.zeros(())
-        for index in _spread(len(examples), _FIT_ON):
-            values = self._features(self.prepare(examples[index])[0].unsqueeze(0).float().div_(255))[0]
-            values = values.flatten(1).double()
-            count, total, squares = count + values.shape[1], total + values.sum(dim=1), squares + (values**2).sum(dim=1)
-        # What changes from frame to frame is zero where nothing moves, and stays so.
-        mean = total / count if self.features == "frames" else torch.zeros_like(total)
-        self.mean = mean.tolist()
-        self.deviation = (squares / count - mean**2).clamp(min=1e-6).sqrt().tolist()
+        found = Moments.of(
+            self._features(self.prepare(examples[index])[0].unsqueeze(0).float().div_(255))[0].flatten(1).numpy()
+            for index in evenly_spaced(len(examples), _FIT_ON)
+        )
+        self.mean, self.deviation = found.mean.tolist(), found.deviation(1e-3).tolist()
+        if self.features == "differences":
+            # What does not move stays 0, so the differences are only scaled: by the root of their mean square.
+            self.deviation = np.maximum(np.hypot(found.deviation(), found.mean), 1e-3).tolist()
+            self.mean = [0.0] * len(self.mean)
 
     def pieces(self, examples: Sequence[Video]) -> Sequence[OneClip]:
         """One clip of each video."""
@@ -222,14 +226,14 @@ class VideoEncoder(Encoder):
         return self._numbers(self._film(example))
 
     def seen_frames(self, example: Video, numbers: np.ndarray, scale: int = 1) -> np.ndarray:
-        """Some frames in colours, (frames, height, width, 3), of the part that the middle crop shows, so many times as large."""
+        """Some frames in colours, (frames, height, width, 3), of the part that the middle crop shows, `scale` times as large."""
         size, crop = ((each[0] * scale, each[1] * scale) for each in (self.size, self.crop))
         top, left = clips.corners_at_test(1, size, crop)[0]
         frames = example.read(numbers, size, squeeze=self.proportions == "squeeze", film=self._film(example))
         return frames[:, top : top + crop[0], left : left + crop[1]]
 
     def _plan(self, count: int, one: bool, uniform: np.ndarray | None, row: int) -> list[_Wanted]:
-        """Which clips a video of so many frames gives: those of one time together."""
+        """Which clips a video of `count` frames gives; the crops of one clip stand together."""
         if uniform is not None:
             place, rate, down, right = uniform[row, :4].tolist()
             speed = 1 + (2 * rate - 1) * self.speed
@@ -324,7 +328,3 @@ def _uniform(draws: Draws | None) -> np.ndarray | None:
 def _cut(frames: Tensor, numbers: np.ndarray, corner: tuple[int, int], crop: tuple[int, int]) -> Tensor:
     top, left = corner
     return frames[:, :, top : top + crop[0], left : left + crop[1]][:, torch.from_numpy(numbers)]
-
-
-def _spread(count: int, most: int) -> np.ndarray:
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))

@@ -25,26 +25,29 @@ _STEP = 8
 
 class VolumeEncoder(Encoder):
     """Turn a volume into the patient's axes, bring its voxels to one distance, its intensities to one scale and its sides to one
-    length; while training also flip, turn, scale, shift, bend its contrast and add noise. All by MONAI's transforms: those that
-    are the same every time are done once and kept, and what is random comes from the run's seed.
+    length; in training also flip, rotate, scale and shift it, change its gamma and add noise. All by MONAI's transforms: those
+    that are the same every time are done once and kept, and what is random comes from the run's seed.
 
     Args:
         fit: `crop` respaces, and cuts or fills up to `shape`; `resize` brings the whole volume to `shape`, whatever its spacing,
             each voxel the mean of what it covers
         spacing: [x, y, z] in millimetres, to the right, the front and upwards; by default the median of the training volumes
-        shape: [x, y, z] voxels; by default what holds nine tenths of the training volumes, in steps of 8
+        shape: [x, y, z] voxels; by default the 90th percentile of the training volumes along each axis, rounded up to a multiple
+            of 8
         orientation: `patient` turns the axes to the right, the front and upwards (RAS); `kept` leaves them as they are stored
-        centre: what is in the middle: of the `grid`, or of the `body`, which is what is brighter than the mean
-        normalise: `head` brings what is brighter than the volume's mean to mean 0 and deviation 1, `whole` so all of it, `unit`
-            the 0.5 and 99.5 percentiles to 0 and 1, `none` leaves intensities as they are (masks, Hounsfield units)
-        flip: probability that left and right change places; leave it at 0 where the side matters
-        rotate: the largest turn about each axis, in degrees
-        scale: the largest change of size, a part of it
-        shift: the largest shift, a part of the side
-        contrast: the largest bend of the intensities, |log γ|
-        noise: the largest deviation of added noise
-        augment_probability: the part of volumes that is turned, scaled and shifted at all; below 1 where volumes are masks or
-            of few values: turning softens their edges, and a network that sees no sharp ones in training may misjudge them
+        centre: what the new grid is centred on: the middle of the old `grid`, or of the `body` (the voxels brighter than the
+            mean)
+        normalise: `head` scales the intensities so that the voxels brighter than the volume's mean have mean 0 and standard
+            deviation 1; `whole` does so for all voxels; `unit` maps the 0.5 and 99.5 percentiles to 0 and 1; `none` leaves
+            intensities as they are (masks, Hounsfield units)
+        flip: probability of a left-right flip; leave it at 0 where the side matters
+        rotate: the largest rotation about each axis, in degrees
+        scale: the largest relative change of size: 0.1 is from 0.9 to 1.1
+        shift: the largest shift along each axis, as a fraction of the side
+        gamma: intensities, scaled to 0 to 1, are raised to a power between 1 / gamma and gamma; 1 for none
+        noise: the largest standard deviation of added noise, in units of the normalised intensities
+        spatial_probability: probability that a volume is rotated, scaled and shifted; below 1 where volumes are masks or have few
+            values: rotation blurs their edges, and the network should also see sharp ones in training
     """
 
     example = Volume
@@ -61,15 +64,17 @@ class VolumeEncoder(Encoder):
         rotate: NonNegative = 0.0,
         scale: Fraction = 0.0,
         shift: Fraction = 0.0,
-        contrast: NonNegative = 0.0,
+        gamma: PositiveFloat = 1.0,
         noise: NonNegative = 0.0,
-        augment_probability: Fraction = 1.0,
+        spatial_probability: Fraction = 1.0,
     ) -> None:
         for name, values in (("spacing", spacing), ("shape", shape)):
             if values is not None and len(values) != 3:
                 raise ValueError(f"{name} should be [x, y, z], not {values}")
         if fit == "resize" and spacing is not None:
-            raise ValueError("fit: resize brings the whole volume to `shape`; leave spacing out, or use fit: crop")
+            raise ValueError(
+                "fit: resize scales the whole volume to `shape`, so spacing has no effect; remove spacing, or set fit: crop"
+            )
         self.fitting = fit
         self.spacing = [float(value) for value in spacing] if spacing else None
         self.shape = list(shape) if shape else None
@@ -80,9 +85,9 @@ class VolumeEncoder(Encoder):
         self.rotate = rotate
         self.scale = scale
         self.shift = shift
-        self.contrast = contrast
+        self.gamma = max(gamma, 1 / gamma)
         self.noise = noise
-        self.augment_probability = augment_probability
+        self.spatial_probability = spatial_probability
         self.labels = Labels()
 
     def fit(self, examples: Sequence[Volume]) -> None:
@@ -133,7 +138,7 @@ class VolumeEncoder(Encoder):
         if self.flip:
             volumes = augment3d.mirrored(volumes, uniform[:, 1] < self.flip)
         if self.rotate or self.scale or self.shift:
-            applied = (uniform[:, 0] < self.augment_probability).astype(np.float64)
+            applied = (uniform[:, 0] < self.spatial_probability).astype(np.float64)
             volumes = augment3d.turned(
                 volumes,
                 np.array(self.spacing),
@@ -141,8 +146,8 @@ class VolumeEncoder(Encoder):
                 scale=1 + signed[:, 5] * self.scale * applied,
                 shift=signed[:, 6:9] * self.shift * applied[:, None],
             )
-        if self.contrast:
-            volumes = augment3d.curved(volumes, np.exp(signed[:, 9] * self.contrast))
+        if self.gamma > 1:
+            volumes = augment3d.curved(volumes, self.gamma ** signed[:, 9])
         if self.noise:
             volumes = augment3d.noised(volumes, uniform[:, 10] * self.noise, uniform[:, 11])
         return volumes

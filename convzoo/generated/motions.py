@@ -52,7 +52,7 @@ class Motions(Reader):
         val: number of validation videos
         test: number of test videos
         difficulty: how strong shaking, noise and lack of contrast are, 0 to 1
-        misdone: the part of videos with another action than their label
+        label_noise: the part of videos with another action than their label
         per_scene: videos of one scene
         seed: of everything
     """
@@ -65,13 +65,13 @@ class Motions(Reader):
         val: Positive = 160,
         test: Positive = 400,
         difficulty: Fraction = 0.7,
-        misdone: Fraction = 0.025,
+        label_noise: Fraction = 0.025,
         per_scene: Positive = 8,
         seed: Count = 0,
     ) -> None:
         self.sizes = {"train": train, "val": val, "test": test}
         self.difficulty = difficulty
-        self.misdone = misdone
+        self.label_noise = label_noise
         self.per_scene = per_scene
         self.seed = seed
 
@@ -79,7 +79,7 @@ class Motions(Reader):
     def settings(self) -> dict[str, Any]:
         """What the videos depend on."""
         return {
-            "version": VERSION, **self.sizes, "difficulty": self.difficulty, "misdone": self.misdone,
+            "version": VERSION, **self.sizes, "difficulty": self.difficulty, "label_noise": self.label_noise,
             "per_scene": self.per_scene, "seed": self.seed,
         }  # fmt: skip
 
@@ -124,7 +124,7 @@ def _write_all(folder: Path, reader: Motions) -> None:
     def one(item: tuple[str, int, str, int, list[int]]) -> tuple[str, str, str, str, str, int]:
         part, number, action, take, seed = item
         random = np.random.default_rng(seed)
-        swapped = random.random() < reader.misdone
+        swapped = random.random() < reader.label_noise
         shown = str(random.choice([other for other in ACTIONS if other != action])) if swapped else action
         scene = make_scene(np.random.default_rng([*seed[:2], 1, number]), reader.difficulty)
         path = folder / part / action / f"v_{action}_g{number + 1:03d}_c{take + 1:02d}.mp4"

@@ -62,7 +62,7 @@ class Reviews(Reader):
         val: number of validation reviews
         test: number of test reviews
         difficulty: part of the clauses that a bag of words misreads
-        noise: part of the labels that is turned over, at most a half
+        label_noise: part of the reviews whose label is inverted, at most a half
         seed: of everything
     """
 
@@ -74,12 +74,12 @@ class Reviews(Reader):
         val: Positive = 1000,
         test: Positive = 2000,
         difficulty: Fraction = 0.25,
-        noise: HalfFraction = 0.04,
+        label_noise: HalfFraction = 0.04,
         seed: Count = 0,
     ) -> None:
         self.sizes = {"train": train, "val": val, "test": test}
         self.difficulty = difficulty
-        self.noise = noise
+        self.label_noise = label_noise
         self.seed = seed
 
     def read(self) -> Splits:
@@ -98,7 +98,7 @@ class Reviews(Reader):
                     continue
                 seen.add(words)
                 missing[meaning > 0] -= 1
-                turned = random.chance(self.noise)
+                turned = random.chance(self.label_noise)
                 positive = (meaning > 0) != turned
                 source = f"reviews:{name}:{len(parts[name])}"
                 parts[name].append(Text(words, "positive" if positive else "negative", source=source))

@@ -66,7 +66,7 @@ class Spoken(Reader):
         val: number of validation recordings
         test: number of test recordings
         difficulty: how strong noise and rooms are, 0 to 1
-        misspoken: the part of recordings with another word than their label
+        label_noise: the part of recordings with another word than their label
         per_speaker: recordings of one speaker
         seed: of everything
     """
@@ -79,13 +79,13 @@ class Spoken(Reader):
         val: Positive = 400,
         test: Positive = 800,
         difficulty: Fraction = 0.8,
-        misspoken: Fraction = 0.025,
+        label_noise: Fraction = 0.025,
         per_speaker: Positive = 20,
         seed: Count = 0,
     ) -> None:
         self.sizes = {"train": train, "val": val, "test": test}
         self.difficulty = difficulty
-        self.misspoken = misspoken
+        self.label_noise = label_noise
         self.per_speaker = per_speaker
         self.seed = seed
 
@@ -93,7 +93,7 @@ class Spoken(Reader):
     def settings(self) -> dict[str, Any]:
         """What the recordings depend on."""
         return {
-            "version": VERSION, **self.sizes, "difficulty": self.difficulty, "misspoken": self.misspoken,
+            "version": VERSION, **self.sizes, "difficulty": self.difficulty, "label_noise": self.label_noise,
             "per_speaker": self.per_speaker, "seed": self.seed,
         }  # fmt: skip
 
@@ -131,7 +131,7 @@ def _write_all(folder: Path, reader: Spoken) -> None:
     def one(item: tuple[str, str, str, int, list[int]]) -> tuple[str, str, str, str, str, int]:
         part, speaker, word, number, seed = item
         random = np.random.default_rng(seed)
-        swapped = random.random() < reader.misspoken
+        swapped = random.random() < reader.label_noise
         said = str(random.choice([other for other in WORDS if other != word])) if swapped else word
         voice = make_voice(np.random.default_rng([reader.seed, int(speaker, 16)]))
         content = _as_wave(recording(said, voice, random, reader.difficulty))

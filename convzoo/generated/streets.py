@@ -62,7 +62,7 @@ class Streets(Reader):
         val: number of validation frames
         test: number of test frames
         difficulty: how strong noise and drop-out are, and how many look-alikes stand about, 0 to 1
-        overlooked: the part of objects without a label
+        missing_labels: the part of objects without a label
         seed: of everything
     """
 
@@ -74,19 +74,20 @@ class Streets(Reader):
         val: Positive = 60,
         test: Positive = 120,
         difficulty: Fraction = 0.5,
-        overlooked: Fraction = 0.03,
+        missing_labels: Fraction = 0.03,
         seed: Count = 0,
     ) -> None:
         self.sizes = {"train": train, "val": val, "test": test}
         self.difficulty = difficulty
-        self.overlooked = overlooked
+        self.missing_labels = missing_labels
         self.seed = seed
 
     @property
     def settings(self) -> dict[str, Any]:
         """What the streets depend on."""
         return {
-            "version": VERSION, **self.sizes, "difficulty": self.difficulty, "overlooked": self.overlooked, "seed": self.seed,
+            "version": VERSION, **self.sizes, "difficulty": self.difficulty, "missing_labels": self.missing_labels,
+            "seed": self.seed,
         }  # fmt: skip
 
     def read(self) -> Splits:
@@ -127,7 +128,7 @@ def _write_all(folder: Path, reader: Streets) -> None:
         part, name, seed = item
         random = np.random.default_rng(seed)
         frame = scan(open3d, random, reader.difficulty)
-        frame.noticed = random.random(len(frame.things)) >= reader.overlooked
+        frame.noticed = random.random(len(frame.things)) >= reader.missing_labels
         contents = [
             (f"velodyne/{name}.bin", frame.points.astype("<f4").tobytes()),
             (f"label_2/{name}.txt", "".join(f"{line}\n" for line in frame.lines()).encode()),

@@ -77,7 +77,7 @@ class ConvolutionBlock(nn.Module):
             strides = (1,) * dimensions
         even = all(left == right for left, right in self.sides)
         # What a padded kernel spans in depth. Where a volume is less deep than that, oneDNN's bf16 gradient of the weights holds
-        # memory that nobody wrote (seen with torch 2.13): such a volume we pad ourselves.
+        # uninitialised memory (seen with torch 2.13): such a volume we pad ourselves.
         padded = dimensions == 3 and even and self.sides[0][0] > 0
         self.span = dilations[0] * (kernel[0] - 1) + 1 if padded else 0
         self.depth_stride = strides[0]

@@ -33,7 +33,7 @@ class Dropout(nn.Module):
         self.seed(int(torch.randint(2**31, ())))
 
     def seed(self, seed: int) -> None:
-        """Begin the masks anew."""
+        """Restart the masks."""
         self.generator = np.random.Generator(np.random.SFC64(seed))
 
     def random_state(self) -> dict:

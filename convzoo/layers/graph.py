@@ -107,7 +107,7 @@ class SampleAndAggregate(geometric.SAGEConv):
     def in_words(self) -> str:
         """For `describe`."""
         return (
-            f"Maps each node's {self.in_channels} values, and beside them the mean of its neighbours', to {self.out_channels}: "
+            f"Maps each node's {self.in_channels} values, and the mean of its neighbours', to {self.out_channels}: "
             "one step further along the edges."
         )
 
@@ -149,7 +149,7 @@ class InitialResidual(geometric.GCN2Conv):
         """For `describe`."""
         return (
             f"Sums each node's {self.channels} values over its neighbours, one step further along the edges, adds "
-            f"{self.alpha:g} of what the node began with, and mixes {self.beta:.2f} of it anew: deep without blurring."
+            f"{self.alpha:g} of the node's first features, and mixes {self.beta:.2f} of it again: deep without blurring."
         )
 
 

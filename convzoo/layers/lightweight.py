@@ -1,4 +1,4 @@
-"""Convolutions that share a kernel between many channels, or make it anew at each position."""
+"""Convolutions that share a kernel between many channels, or compute it at each position."""
 
 from typing import Literal
 
@@ -22,7 +22,7 @@ class LightweightConvolution(nn.Module):
         channels: of input and output
         heads: kernels, which divide the channels
         kernel_size: taps
-        kind: `light`, one kernel a head; `dynamic`, made anew at each position
+        kind: `light`, one kernel a head; `dynamic`, computed at each position
         causal: look only backwards
         dropout: of single taps (DropConnect), after the softmax
 

@@ -13,7 +13,7 @@ class LearnedPositions(nn.Module):
     """A learnt vector for each position (Gehring et al. 2017, arXiv:1705.03122, §3.1). Positions past the last share its vector.
 
     Args:
-        most: positions that have a vector of their own
+        max_positions: positions that have a vector of their own
         size: of a vector
         deviation: of the normal distribution that they start from
 
@@ -21,9 +21,9 @@ class LearnedPositions(nn.Module):
         positions: (any,), from 0; output: (1, size, any).
     """
 
-    def __init__(self, most: Positive, size: Positive, deviation: float = 0.1) -> None:
+    def __init__(self, max_positions: Positive, size: Positive, deviation: float = 0.1) -> None:
         super().__init__()
-        self.table = nn.Embedding(most, size)
+        self.table = nn.Embedding(max_positions, size)
         nn.init.normal_(self.table.weight, 0.0, deviation)
 
     def forward(self, positions: Int[Tensor, " length"]) -> Float[Tensor, "1 size length"]:

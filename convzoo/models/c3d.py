@@ -23,7 +23,7 @@ class C3D(nn.Module):
     Args:
         channels: of each block
         convolutions: in each block; by default one
-        kernel: `full` t×k×k kernels, or `factorised` into 1×k×k and t×1×1 (arXiv:1711.11248)
+        kernels: `full` t×k×k kernels, or `factorised` into 1×k×k and t×1×1 (arXiv:1711.11248)
         kernel_size: k, within a frame
         depth: t, over time
         first_stride: step of the first convolution within a frame: 2 quarters the work of all that follows
@@ -51,7 +51,7 @@ class C3D(nn.Module):
         classes: FromData[int],
         channels: list[Positive] = [16, 32, 64],
         convolutions: list[Positive] | None = None,
-        kernel: Literal["full", "factorised"] = "full",
+        kernels: Literal["full", "factorised"] = "full",
         kernel_size: Positive = 3,
         depth: Positive = 3,
         first_stride: Positive = 1,
@@ -84,7 +84,7 @@ class C3D(nn.Module):
                 stride = first_stride if index == place == 0 else 1
                 blocks.append(
                     convolution_3d(
-                        kernel, before, after, kernel_size, depth, stride, 1, normalisation, activation, pool,
+                        kernels, before, after, kernel_size, depth, stride, 1, normalisation, activation, pool,
                         block_dropout if last else 0.0,
                     )
                 )  # fmt: skip
@@ -106,7 +106,7 @@ class C3D(nn.Module):
 
 
 def convolution_3d(
-    kernel: Literal["full", "factorised"],
+    kernels: Literal["full", "factorised"],
     in_channels: int,
     out_channels: int,
     kernel_size: int,
@@ -124,13 +124,13 @@ def convolution_3d(
     Raises:
         ValueError: there is no such kind.
     """
-    if kernel == "factorised":
+    if kernels == "factorised":
         return FactorisedBlock(
             in_channels, out_channels, kernel_size, depth, stride, depth_stride, middle, normalisation, "relu", activation,
             pooling, dropout,
         )  # fmt: skip
-    if kernel != "full":
-        raise ValueError(f"no kernel {kernel!r}")
+    if kernels != "full":
+        raise ValueError(f"no kernels {kernels!r}")
     return ConvolutionBlock(
         3, in_channels, out_channels, (depth, kernel_size, kernel_size), (depth_stride, stride, stride),
         normalisation=normalisation, activation=activation, pooling=pooling, dropout=dropout,

@@ -34,7 +34,7 @@ class LightConv(nn.Module):
         encoder_kernel_sizes: one layer each, in tokens
         decoder_kernel_sizes: one layer each, in tokens
         hidden: of the feed-forward networks
-        kind: `light`, one kernel a head; `dynamic`, made anew at each position
+        kind: `light`, one kernel a head; `dynamic`, computed at each position
         dropout: on vectors and on what each part adds
         weight_dropout: of single taps of the kernels
         tied: `output`: the target's vectors are also the weights of the output; `all`: the source's too, which needs a joint

@@ -22,11 +22,11 @@ class LightGCN(nn.Module):
         users: how many
         items: how many
         adjacency: the normalised matrix of the training graph, users first, then items
-        size: length of a vector
+        embedding_size: length of a vector
         layers: steps on the graph (K)
         initialisation: `normal`, as in the paper; `spectral` begins with the leading singular vectors of the interactions, which
             saves most of the epochs where time is short
-        scale: standard deviation of the first vectors
+        initial_deviation: standard deviation of the first vectors
 
     Shape:
         users: (batch,); items: (batch, candidates), or None for all.
@@ -39,22 +39,22 @@ class LightGCN(nn.Module):
         users: FromData[int],
         items: FromData[int],
         adjacency: FromData[SparseMatrix],
-        size: Positive = 64,
+        embedding_size: Positive = 64,
         layers: Count = 3,
         initialisation: Literal["normal", "spectral"] = "normal",
-        scale: PositiveFloat = 0.1,
+        initial_deviation: PositiveFloat = 0.1,
     ) -> None:
         super().__init__()
         self.users = users
         self.layers = layers
-        # The graph is of the data, not of the weights: it is made anew from the encoder and is not saved twice.
+        # The graph is no weight: it comes from the encoder again and is not saved twice.
         self.register_buffer("pointers", adjacency.pointers, persistent=False)
         self.register_buffer("columns", adjacency.columns, persistent=False)
         self.register_buffer("values", adjacency.values, persistent=False)
         first = (
-            scale * torch.randn(users + items, size)
+            initial_deviation * torch.randn(users + items, embedding_size)
             if initialisation == "normal"
-            else _spectral(adjacency, users, size, scale)
+            else _spectral(adjacency, users, embedding_size, initial_deviation)
         )
         self.embedding = VectorTable(first, users)
         self.propagation = Propagation(layers)

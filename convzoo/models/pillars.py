@@ -39,9 +39,9 @@ class Pillars(nn.Module):
 
     Args:
         pillar_channels: features of a pillar
-        widths: channels of each stage
+        channels: channels of each stage
         blocks: convolutions of each stage
-        first_stride: of the first stage; the map of objects is so much coarser than the pillars
+        first_stride: of the first stage; the map of objects is coarser than the pillars by this factor
         neck_channels: of each stage's part of the neck
         head_channels: before the heads; twice as many before the boxes
         kernel_size: of every convolution
@@ -52,11 +52,11 @@ class Pillars(nn.Module):
         points: (points, 4), frame: (points,) which frame of the batch each is of, counts: (batch,) points of each frame;
         output: (batch, classes + 10, rows, columns), along y and x: for each class a logit that an object's centre is there, then
         the offset of the centre from the cell's corner in cells (x, y), the height of the centre in metres less half of the
-        class's usual height, the logarithms of length, width and height beside the usual ones, sine and cosine of twice the yaw,
-        which say how a box lies, and of the yaw, which say where its front is.
+        class's usual height, the logarithms of length, width and height relative to the usual ones, sine and cosine of twice the
+        yaw, which say how a box lies, and of the yaw, which say where its front is.
 
     Raises:
-        ValueError: the area is no whole number of the coarsest stage's cells, or widths and blocks differ in number.
+        ValueError: the area is no whole number of the coarsest stage's cells, or channels and blocks differ in number.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Pillars(nn.Module):
         bounds: FromData[list[float]],
         pillar: FromData[float],
         pillar_channels: Positive = 32,
-        widths: list[Positive] = [32, 64, 128],
+        channels: list[Positive] = [32, 64, 128],
         blocks: list[Positive] = [2, 3, 3],
         first_stride: Positive = 2,
         neck_channels: Positive = 32,
@@ -75,8 +75,8 @@ class Pillars(nn.Module):
         activation: Activation = "relu",
     ) -> None:
         super().__init__()
-        if len(widths) != len(blocks):
-            raise ValueError(f"widths has {len(widths)} values and blocks {len(blocks)}: give one for each stage")
+        if len(channels) != len(blocks):
+            raise ValueError(f"channels has {len(channels)} values and blocks {len(blocks)}: give one for each stage")
         if normalisation == "instance":
             raise ValueError(
                 "normalisation: instance has no meaning for points, which are no map; take batch, group or layer"
@@ -84,7 +84,7 @@ class Pillars(nn.Module):
         self.low = (bounds[0], bounds[2])
         self.pillar = pillar
         self.size = (round((bounds[3] - bounds[2]) / pillar), round((bounds[1] - bounds[0]) / pillar))
-        coarsest = first_stride * 2 ** (len(widths) - 1)
+        coarsest = first_stride * 2 ** (len(channels) - 1)
         for name, count in zip(("y", "x"), self.size, strict=True):
             if count % coarsest:
                 raise ValueError(
@@ -95,7 +95,7 @@ class Pillars(nn.Module):
         self.stages = nn.ModuleList()
         self.neck = nn.ModuleList()
         before = pillar_channels
-        for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
+        for stage, (width, count) in enumerate(zip(channels, blocks, strict=True)):
             layers = []
             for index in range(count):
                 stride = (first_stride if stage == 0 else 2) if index == 0 else 1
@@ -109,14 +109,14 @@ class Pillars(nn.Module):
             self.neck.append(Upsampling(width, neck_channels, 2**stage, normalisation, activation))
         self.shared = ConvolutionBlock(
             2,
-            neck_channels * len(widths),
+            neck_channels * len(channels),
             head_channels,
             kernel_size,
             normalisation=normalisation,
             activation=activation,
         )
         self.heat_map = nn.Conv2d(head_channels, classes, 1)
-        # What a box is like is said at each position by itself: a hidden layer there costs little.
+        # The box is predicted at each position by itself, so a hidden layer there costs little.
         hidden = ConvolutionBlock(
             2, head_channels, 2 * head_channels, 1, normalisation=normalisation, activation=activation
         )

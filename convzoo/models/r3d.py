@@ -19,15 +19,15 @@ class R3D(nn.Module):
     r"""R3D and R(2+1)D (Tran et al. 2018, arXiv:1711.11248): residual blocks $x + f(x)$ of two convolutions over time and space.
 
     The first layer has 7×7 kernels over three frames and halves height and width; each stage after the first halves time, height
-    and width. `widths` [64, 128, 256, 512] with `blocks` [2, 2, 2, 2] is the paper's 18-layer network.
+    and width. `channels` [64, 128, 256, 512] with `blocks` [2, 2, 2, 2] is the paper's 18-layer network.
 
     Args:
-        widths: channels of each stage
+        channels: channels of each stage
         blocks: residual blocks of each stage
-        kernel: `full` is R3D; `factorised` is R(2+1)D, whose 1×k×k and t×1×1 kernels have as many weights
+        kernels: `full` is R3D; `factorised` is R(2+1)D, whose 1×k×k and t×1×1 kernels have as many weights
         kernel_size: k, of the blocks
         depth: t, of the blocks
-        stem_size: of the first layer's kernels, within a frame
+        stem_kernel_size: of the first layer's kernels, within a frame
         pooling: over the whole last map
         normalisation: after each convolution
         activation: of the blocks
@@ -37,40 +37,40 @@ class R3D(nn.Module):
         clip: (batch, in_channels, frames, height, width); output: (batch, classes), logits.
 
     Raises:
-        ValueError: widths and blocks differ in number.
+        ValueError: channels and blocks differ in number.
     """
 
     def __init__(
         self,
         in_channels: FromData[int],
         classes: FromData[int],
-        widths: list[Positive] = [16, 32, 64],
+        channels: list[Positive] = [16, 32, 64],
         blocks: list[Positive] = [1, 1, 1],
-        kernel: Literal["full", "factorised"] = "factorised",
+        kernels: Literal["full", "factorised"] = "factorised",
         kernel_size: Positive = 3,
         depth: Positive = 3,
-        stem_size: Positive = 7,
+        stem_kernel_size: Positive = 7,
         pooling: PoolingKind = "average",
         normalisation: Normalisation = "batch",
         activation: Activation = "relu",
         dropout: Probability = 0.0,
     ) -> None:
         super().__init__()
-        if len(widths) != len(blocks):
-            raise ValueError(f"widths has {len(widths)} values and blocks {len(blocks)}: give one for each stage")
-        middle = max(1, round(_STEM_MIDDLE * widths[0] / 64))
+        if len(channels) != len(blocks):
+            raise ValueError(f"channels has {len(channels)} values and blocks {len(blocks)}: give one for each stage")
+        middle = max(1, round(_STEM_MIDDLE * channels[0] / 64))
         self.stem = convolution_3d(
-            kernel, in_channels, widths[0], stem_size, depth, 2, 1, normalisation, activation, middle=middle
+            kernels, in_channels, channels[0], stem_kernel_size, depth, 2, 1, normalisation, activation, middle=middle
         )
         stages: list[nn.Module] = []
-        before = widths[0]
-        for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
+        before = channels[0]
+        for stage, (width, count) in enumerate(zip(channels, blocks, strict=True)):
             for index in range(count):
                 stride = 2 if stage > 0 and index == 0 else 1
                 first = convolution_3d(
-                    kernel, before, width, kernel_size, depth, stride, stride, normalisation, activation
+                    kernels, before, width, kernel_size, depth, stride, stride, normalisation, activation
                 )
-                second = convolution_3d(kernel, width, width, kernel_size, depth, 1, 1, normalisation, "identity")
+                second = convolution_3d(kernels, width, width, kernel_size, depth, 1, 1, normalisation, "identity")
                 stages.append(ResidualBlock(3, before, width, first, second, stride, normalisation, activation))
                 before = width
         self.blocks = nn.Sequential(*stages)

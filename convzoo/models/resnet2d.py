@@ -15,12 +15,13 @@ class ResNet2d(nn.Module):
     one before, then one pooling over the whole map.
 
     Args:
-        widths: channels of each stage
+        channels: channels of each stage
         blocks: residual blocks of each stage
         kernel_size: of every convolution
         separable: depthwise, then pointwise
         stem_pool: the stem halves height and width by 2×2 max-pooling, which quarters the work of all that follows
-        squeeze: squeeze-and-excitation (Hu et al. 2018, arXiv:1709.01507): each map is scaled by what all maps say of it
+        squeeze: squeeze-and-excitation (Hu et al. 2018, arXiv:1709.01507): each map is scaled by a factor that is computed from
+            all maps
         normalisation: after each convolution
         activation: of the blocks
         pooling: over the whole map
@@ -31,14 +32,14 @@ class ResNet2d(nn.Module):
         image: (batch, in_channels, height, width); output: (batch, classes), logits.
 
     Raises:
-        ValueError: widths and blocks differ in number.
+        ValueError: channels and blocks differ in number.
     """
 
     def __init__(
         self,
         in_channels: FromData[int],
         classes: FromData[int],
-        widths: list[Positive] = [32, 64, 128, 256],
+        channels: list[Positive] = [32, 64, 128, 256],
         blocks: list[Positive] = [1, 1, 1, 1],
         kernel_size: Positive = 3,
         separable: bool = False,
@@ -51,15 +52,15 @@ class ResNet2d(nn.Module):
         dropout: Probability = 0.2,
     ) -> None:
         super().__init__()
-        if len(widths) != len(blocks):
-            raise ValueError(f"widths has {len(widths)} values and blocks {len(blocks)}: give one for each stage")
+        if len(channels) != len(blocks):
+            raise ValueError(f"channels has {len(channels)} values and blocks {len(blocks)}: give one for each stage")
         self.stem = ConvolutionBlock(
-            2, in_channels, widths[0], kernel_size, normalisation=normalisation, activation=activation,
+            2, in_channels, channels[0], kernel_size, normalisation=normalisation, activation=activation,
             pooling=Pooling(2, "max", size=2) if stem_pool else None,
         )  # fmt: skip
         stages: list[nn.Module] = []
-        before = widths[0]
-        for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
+        before = channels[0]
+        for stage, (width, count) in enumerate(zip(channels, blocks, strict=True)):
             for index in range(count):
                 stride = 2 if stage > 0 and index == 0 else 1
                 first = ConvolutionBlock(

@@ -17,14 +17,14 @@ class ResNet3d(nn.Module):
     one before, then one pooling over the whole map.
 
     Args:
-        widths: channels of each stage
+        channels: channels of each stage
         blocks: residual blocks of each stage
         kernels: `full` k×k×k kernels; `factorised` into k×k×1 within axial slices and 1×1×k across them (arXiv:1711.11248);
             `acs`, flat kernels in the three views (arXiv:1911.10477)
         kernel_size: of every convolution but the shortcuts
         stem_stride: step of the first convolution; 2 leaves an eighth of the work for all that follows
         stem_pool: the first convolution's map is halved by 2×2×2 max-pooling
-        shrink: how each later stage halves its map: by the `stride` of its first convolution and its shortcut, as in the
+        downsampling: how each later stage halves its map: by the `stride` of its first convolution and its shortcut, as in the
             paper, or by 2×2×2 max-pooling before both, which passes over no voxel: for small things on coarse grids
         normalisation: after each convolution
         activation: of the blocks
@@ -36,20 +36,20 @@ class ResNet3d(nn.Module):
         volume: (batch, in_channels, x, y, z); output: (batch, classes), logits.
 
     Raises:
-        ValueError: widths and blocks differ in number, or kernels that cannot be.
+        ValueError: channels and blocks differ in number, or kernels that cannot be.
     """
 
     def __init__(
         self,
         in_channels: FromData[int],
         classes: FromData[int],
-        widths: list[Positive] = [16, 32, 64, 128],
+        channels: list[Positive] = [16, 32, 64, 128],
         blocks: list[Positive] = [1, 1, 1, 1],
         kernels: Kernels = "full",
         kernel_size: Positive = 3,
         stem_stride: Positive = 1,
         stem_pool: bool = False,
-        shrink: Literal["stride", "pool"] = "stride",
+        downsampling: Literal["stride", "max"] = "stride",
         normalisation: Normalisation = "batch",
         activation: Activation = "relu",
         pooling: PoolingKind = "average",
@@ -57,20 +57,20 @@ class ResNet3d(nn.Module):
         dropout: Probability = 0.2,
     ) -> None:
         super().__init__()
-        if len(widths) != len(blocks):
-            raise ValueError(f"widths has {len(widths)} values and blocks {len(blocks)}: give one for each stage")
+        if len(channels) != len(blocks):
+            raise ValueError(f"channels has {len(channels)} values and blocks {len(blocks)}: give one for each stage")
         self.stem = KernelBlock(
-            3, in_channels, widths[0], kernels, kernel_size, stem_stride, normalisation=normalisation, activation=activation,
+            3, in_channels, channels[0], kernels, kernel_size, stem_stride, normalisation=normalisation, activation=activation,
             pooling=Pooling(3, "max", size=2) if stem_pool else None,
         )  # fmt: skip
         stages: list[nn.Module] = []
-        before = widths[0]
-        for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
+        before = channels[0]
+        for stage, (width, count) in enumerate(zip(channels, blocks, strict=True)):
             for index in range(count):
                 halves = stage > 0 and index == 0
-                if halves and shrink == "pool":
+                if halves and downsampling == "max":
                     stages.append(Pooling(3, "max", size=2))
-                stride = 2 if halves and shrink == "stride" else 1
+                stride = 2 if halves and downsampling == "stride" else 1
                 first = KernelBlock(
                     3, before, width, kernels, kernel_size, stride, normalisation=normalisation, activation=activation,
                     dropout=block_dropout,

@@ -22,9 +22,9 @@ class SeparableCNN1d(nn.Module):
         outer_channels: of the layers before and behind the blocks
         kernel_sizes: one a block (B of them), in frames
         repeats: convolutions a block (R)
-        first_kernel: of the layer in front, which takes every second frame
+        first_kernel_size: of the layer in front, which takes every second frame
         first_stride: step of the layer in front, in frames
-        last_kernel: of the layer behind
+        last_kernel_size: of the layer behind
         last_dilation: of the layer behind
         pooling: over all time
         normalisation: after each convolution
@@ -44,9 +44,9 @@ class SeparableCNN1d(nn.Module):
         outer_channels: Positive = 128,
         kernel_sizes: list[Positive] = [13, 15, 17],
         repeats: Positive = 2,
-        first_kernel: Positive = 11,
+        first_kernel_size: Positive = 11,
         first_stride: Positive = 2,
-        last_kernel: Positive = 29,
+        last_kernel_size: Positive = 29,
         last_dilation: Positive = 2,
         pooling: PoolingKind = "average",
         normalisation: Normalisation = "batch",
@@ -62,7 +62,7 @@ class SeparableCNN1d(nn.Module):
                 activation=activation,
             )  # fmt: skip
 
-        self.front = block(mels, outer_channels, first_kernel, first_stride)
+        self.front = block(mels, outer_channels, first_kernel_size, first_stride)
         widths = [outer_channels] + [channels] * len(kernel_sizes)
         self.blocks = nn.Sequential(
             *(
@@ -71,7 +71,7 @@ class SeparableCNN1d(nn.Module):
             )
         )
         self.behind = nn.Sequential(
-            block(widths[-1], outer_channels, last_kernel, dilation=last_dilation),
+            block(widths[-1], outer_channels, last_kernel_size, dilation=last_dilation),
             block(outer_channels, outer_channels, 1),
         )
         self.pooling = Pooling(1, pooling, channels=outer_channels)
@@ -85,7 +85,7 @@ class SeparableCNN1d(nn.Module):
 
 
 class SeparableBlock(nn.Module):
-    """Separable convolutions beside a pointwise one; the last activation comes after the sum."""
+    """Separable convolutions with a pointwise shortcut; the last activation comes after the sum."""
 
     def __init__(
         self,

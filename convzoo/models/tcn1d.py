@@ -25,8 +25,8 @@ class TCN1d(nn.Module):
 
     Without `code` each step is forecast from those before it, $\hat x_t = f(x_{<t})$. A forecaster is surprised whenever the
     world outside changes (a machine is switched on), and soon takes a fault for usual. With `code` = n each step is first put
-    into n numbers, and told from them, $\hat x_t = f(g(x_{\le t}))$ with $g(x_t) \in \mathbb R^n$: enough for what moves all
-    channels together, too few for what a single one does. Where there are no more channels than that, the code would tell all,
+    into n numbers and predicted from them, $\hat x_t = f(g(x_{\le t}))$ with $g(x_t) \in \mathbb R^n$: enough for what moves all
+    channels together, too few for what a single one does. With no more channels than that, the code would hold everything,
     and each step is forecast instead.
 
     Args:
@@ -36,7 +36,7 @@ class TCN1d(nn.Module):
         separable: depthwise, then pointwise
         activation: of the blocks
         dropout: inside the blocks
-        code: numbers that a step is put into; null, or as many as there are channels: a forecaster
+        code: length of a step's code; null, or the number of channels: a forecaster
 
     Shape:
         values: (batch, in_channels, time); output: the same, what was expected of each step.

@@ -20,8 +20,8 @@ class UNet(nn.Module):
     with the choices of Isensee et al. 2021, doi:10.1038/s41592-020-01008-z).
 
     On the way down each stage has residual blocks $x + f(x)$ and is coarser than the one before; on the way up each stage is
-    made as fine as its opposite by $2 \times 2 (\times 2)$ kernels that do not overlap, sees that stage's maps besides, and mixes
-    both. While training, coarser stages say what they see, too: each gets a loss of its own.
+    made as fine as its opposite by $2 \times 2 (\times 2)$ kernels that do not overlap, is concatenated with that stage's maps,
+    and a block mixes both. In training, coarser stages have outputs too, each with its own loss.
 
     Space may have any size: a side that a stride does not divide is rounded up, and cut on the way back.
 
@@ -30,8 +30,8 @@ class UNet(nn.Module):
         strides: of each stage the step along each axis; the first is of ones. From the data: an axis is halved while it is long
             enough, and waits while its spacing is far coarser than the others'
         flat: of each stage the axes along which kernels are 1 wide, for their spacing is too coarse to look along
-        base: maps of the first stage; each stage has twice as many as the one before
-        most: but no stage more than this
+        base_channels: maps of the first stage; each stage has twice as many as the one before
+        max_channels: the largest number of maps of a stage
         blocks: residual blocks of a stage on the way down
         decoder_blocks: residual blocks of a stage on the way up
         kernel_size: of the convolutions, along axes that are not flat
@@ -57,8 +57,8 @@ class UNet(nn.Module):
         dimensions: FromData[int] = 3,
         strides: FromData[Any] = None,
         flat: FromData[Any] = None,
-        base: Positive = 16,
-        most: Positive = 320,
+        base_channels: Positive = 16,
+        max_channels: Positive = 320,
         blocks: Positive = 1,
         decoder_blocks: Positive = 1,
         kernel_size: Positive = 3,
@@ -75,7 +75,7 @@ class UNet(nn.Module):
             raise ValueError(f"strides should be two stages or more of {dimensions} axes, the first all 1, not {steps}")
         thin = [tuple(axes) for axes in flat or [(False,) * dimensions for _ in steps]]
         kernels = [tuple(1 if is_flat else kernel_size for is_flat in axes) for axes in thin]
-        widths = [min(base * 2**stage, most) for stage in range(len(steps))]
+        widths = [min(base_channels * 2**stage, max_channels) for stage in range(len(steps))]
         self.steps = steps
         self.deep_supervision = deep_supervision
 

@@ -18,7 +18,7 @@ class WaveformCNN1d(nn.Module):
 
     Args:
         channels: of each block; the first is the number of learnt filters
-        first_kernel: width of the filters, in samples
+        first_kernel_size: width of the filters, in samples
         first_stride: step of the filters, in samples
         kernel_size: of the later convolutions
         dilations: of each block's convolution, one number a block, or one for all
@@ -42,7 +42,7 @@ class WaveformCNN1d(nn.Module):
         in_channels: FromData[int],
         classes: FromData[int],
         channels: list[Positive] = [128, 128, 256, 512],
-        first_kernel: Positive = 80,
+        first_kernel_size: Positive = 80,
         first_stride: Positive = 4,
         kernel_size: Positive = 3,
         dilations: list[Positive] = [1],
@@ -70,7 +70,7 @@ class WaveformCNN1d(nn.Module):
                 factor = pool.outputs_per_channel
             blocks.append(
                 ConvolutionBlock(
-                    1, before, width, first_kernel if first else kernel_size, first_stride if first else 1, dilation,
+                    1, before, width, first_kernel_size if first else kernel_size, first_stride if first else 1, dilation,
                     padding, normalisation=normalisation, activation=activation, pooling=pool,
                 )
             )  # fmt: skip

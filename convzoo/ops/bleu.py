@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 
-def corpus_bleu(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[str]], longest: int = 4) -> float:
+def corpus_bleu(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[str]], max_ngram: int = 4) -> float:
     r"""BLEU (Papineni et al. 2002, aclanthology.org/P02-1040), one reference a sentence, from 0 to 1:
     $\min(1, e^{1 - r/c}) \, \exp \frac1N \sum_n \log p_n$, with c and r the lengths of all candidates and references, and
     $p_n$ the part of all the candidates' n-grams that their references have, each counted as often as it stands there.
@@ -16,11 +16,11 @@ def corpus_bleu(candidates: Sequence[Sequence[str]], references: Sequence[Sequen
     Args:
         candidates: tokens of the translations
         references: tokens of the true translations
-        longest: n-grams up to this length (N)
+        max_ngram: n-grams up to this length (N)
     """
-    matched, total = [0] * longest, [0] * longest
+    matched, total = [0] * max_ngram, [0] * max_ngram
     for candidate, reference in zip(candidates, references, strict=True):
-        for n in range(1, longest + 1):
+        for n in range(1, max_ngram + 1):
             found = Counter(zip(*(candidate[start:] for start in range(n))))
             there = Counter(zip(*(reference[start:] for start in range(n))))
             matched[n - 1] += sum((found & there).values())
@@ -28,5 +28,5 @@ def corpus_bleu(candidates: Sequence[Sequence[str]], references: Sequence[Sequen
     if min(matched) == 0:
         return 0.0
     written, wanted = sum(map(len, candidates)), sum(map(len, references))
-    mean = sum(math.log(hits / count) for hits, count in zip(matched, total, strict=True)) / longest
+    mean = sum(math.log(hits / count) for hits, count in zip(matched, total, strict=True)) / max_ngram
     return math.exp(min(0.0, 1 - wanted / written) + mean)

@@ -95,14 +95,14 @@ def points_in_boxes(points: Float[Tensor, "points three"], boxes: Float[Tensor, 
 
 
 def suppress(
-    boxes: Float[Tensor, "n seven"], scores: Float[Tensor, " n"], most: float, limit: int | None = None
+    boxes: Float[Tensor, "n seven"], scores: Float[Tensor, " n"], threshold: float, limit: int | None = None
 ) -> Int[Tensor, " kept"]:
     """Rotated non-maximum suppression: the numbers of the boxes that stay, the highest score first.
 
-    A box goes where it overlaps from above, by more than `most`, one of a higher score that stays.
+    A box goes where it overlaps from above, by more than `threshold`, one of a higher score that stays.
     """
     order = scores.argsort(descending=True, stable=True)
-    near = (overlap_from_above(boxes[order], boxes[order]) > most).cpu()
+    near = (overlap_from_above(boxes[order], boxes[order]) > threshold).cpu()
     gone = torch.zeros(len(order), dtype=torch.bool)
     kept = []
     for place in range(len(order)):

@@ -21,10 +21,10 @@ def random_start(uniform: float, frames: int, count: int, speed: float = 1.0) ->
     return int(uniform * (max(0, last) + 1))
 
 
-def spread_starts(frames: int, count: int, most: int) -> list[int]:
-    """Starts of clips that together see the whole video, each half of it twice; at most `most`, evenly spread."""
+def spread_starts(frames: int, count: int, max_clips: int) -> list[int]:
+    """Starts of clips that together see the whole video, each half of it twice; at most `max_clips`, evenly spread."""
     last = max(0, count - frames)
-    clips = min(most, -(-last // max(1, frames // 2)) + 1)
+    clips = min(max_clips, -(-last // max(1, frames // 2)) + 1)
     if clips == 1:
         return [last // 2]
     return [round(last * index / (clips - 1)) for index in range(clips)]

@@ -37,7 +37,7 @@ class Plan:
 def make_plan(
     spacings: np.ndarray,
     shapes: np.ndarray,
-    most_voxels: int,
+    max_voxels: int,
     spacing: Sequence[float] | None = None,
     patch: Sequence[int] | None = None,
     stages: int = 6,
@@ -46,7 +46,7 @@ def make_plan(
 
     * spacing: the median along each axis; along one that is three times as coarse as the others and has fewer than a third of
       their voxels, the 10th percentile, so that fine cases keep what they have
-    * patch: as many millimetres along all axes, at most the median shape, and at most `most_voxels` in all
+    * patch: as many millimetres along all axes, at most the median shape, and at most `max_voxels` in all
     * strides: an axis is halved while at least 4 voxels are left and its spacing is less than twice the finest
     * flat: kernels are 1 wide along an axis that is still twice as coarse as the finest
     * batch: as many patches as two full ones have voxels, at least 2, and at most a twentieth of all voxels
@@ -54,7 +54,7 @@ def make_plan(
     Args:
         spacings: (cases, axes), in millimetres
         shapes: (cases, axes), in voxels
-        most_voxels: of a patch
+        max_voxels: of a patch
         spacing: in place of the derived one
         patch: in place of the derived one
         stages: at most this many
@@ -67,13 +67,13 @@ def make_plan(
     median = np.maximum(1, np.round(np.median(resampled, axis=0))).astype(int)
     if patch is not None and min(patch) < SMALLEST:
         raise ValueError(f"a patch should have at least {SMALLEST} voxels along each axis, not {list(patch)}")
-    size = np.array(patch) if patch is not None else _patch(target, median, most_voxels, stages)
+    size = np.array(patch) if patch is not None else _patch(target, median, max_voxels, stages)
     strides, flat = _topology(target, size, stages)
     factor = np.prod(strides, axis=0)
     size = np.maximum(factor * np.ceil(size / factor).astype(int), SMALLEST) if patch is None else size
     voxels = int(np.prod(size))
     most = int(0.05 * resampled.prod(axis=1).sum() / voxels)
-    batch = max(2, min(2 * most_voxels // voxels, most))
+    batch = max(2, min(2 * max_voxels // voxels, most))
     return Plan(_numbers(target), _wholes(median), _wholes(size), strides, flat, batch)
 
 
@@ -89,14 +89,14 @@ def _spacing(spacings: np.ndarray, shapes: np.ndarray) -> np.ndarray:
     return median
 
 
-def _patch(spacing: np.ndarray, median: np.ndarray, most_voxels: int, stages: int) -> np.ndarray:
+def _patch(spacing: np.ndarray, median: np.ndarray, max_voxels: int, stages: int) -> np.ndarray:
     """The largest cube in millimetres, cut to the median shape, that is within the budget when rounded up to the strides."""
     sides = np.geomspace(SMALLEST * spacing.max(), (median * spacing).max(), 200)
     best = np.minimum(np.maximum(SMALLEST, np.round(sides[0] / spacing)), np.maximum(median, SMALLEST)).astype(int)
     for side in sides:
         size = np.minimum(np.maximum(SMALLEST, np.round(side / spacing)), np.maximum(median, SMALLEST)).astype(int)
         factor = np.prod(_topology(spacing, size, stages)[0], axis=0)
-        if np.prod(factor * np.ceil(size / factor)) <= most_voxels:
+        if np.prod(factor * np.ceil(size / factor)) <= max_voxels:
             best = size
     return best
 

@@ -48,9 +48,9 @@ class InteractionTable(Reader):
         item: the column of the items' ids
         rating: the column of ratings; by default one named rating, score or stars
         time: the column of times, numbers or ISO dates; by default one named time, timestamp or date
-        at_least: interactions that are rated lower are left out; by default all count
+        min_rating: interactions that are rated lower are left out; by default all count
         split: `time` or `user` (drawn within each user); by default by time where there is one
-        fewest: users and items with fewer interactions are left out (again and again, until all have as many)
+        min_interactions: users and items with fewer interactions are left out (again and again, until all have as many)
         val: part of each user's interactions for validation
         test: part for testing
         seed: of a drawn split
@@ -68,9 +68,9 @@ class InteractionTable(Reader):
         item: str | None = None,
         rating: str | None = None,
         time: str | None = None,
-        at_least: float | None = None,
+        min_rating: float | None = None,
         split: Literal["time", "user"] | None = None,
-        fewest: Positive = 1,
+        min_interactions: Positive = 1,
         val: Fraction = 0.1,
         test: Fraction = 0.2,
         seed: Count = 0,
@@ -80,9 +80,9 @@ class InteractionTable(Reader):
         self.item = item
         self.rating = rating
         self.time = time
-        self.at_least = at_least
+        self.min_rating = min_rating
         self.split = split
-        self.fewest = fewest
+        self.min_interactions = min_interactions
         self.val = val
         self.test = test
         self.seed = seed
@@ -134,17 +134,18 @@ class InteractionTable(Reader):
         users, items = table.ids(str(user)), table.ids(str(item))
         times = _times(table, time) if time else None
         kept = np.ones(len(users), bool)
-        if self.at_least is not None:
+        if self.min_rating is not None:
             if rating is None:
-                raise DataError(f"{path}: has no column of ratings for data.at_least; say data.rating=COLUMN")
-            kept = table.numbers(rating) >= self.at_least
+                raise DataError(f"{path}: has no column of ratings for data.min_rating; say data.rating=COLUMN")
+            kept = table.numbers(rating) >= self.min_rating
         user_names, user_numbers = np.unique(np.array(users)[kept], return_inverse=True)
         item_names, item_numbers = np.unique(np.array(items)[kept], return_inverse=True)
         times = times[kept] if times is not None else None
-        chosen = _frequent(user_numbers, item_numbers, self.fewest)
+        chosen = _frequent(user_numbers, item_numbers, self.min_interactions)
         if not chosen.any():
             raise DataError(
-                f"{path}: no interaction is left with data.fewest={self.fewest} and data.at_least={self.at_least}"
+                f"{path}: no interaction is left with data.min_interactions={self.min_interactions} and "
+                f"data.min_rating={self.min_rating}"
             )
         user_names, user_numbers = _renumbered(user_names, user_numbers[chosen])
         item_names, item_numbers = _renumbered(item_names, item_numbers[chosen])
@@ -206,14 +207,14 @@ def _times(table: Table, column: str) -> np.ndarray:
     return found
 
 
-def _frequent(users: np.ndarray, items: np.ndarray, fewest: int) -> np.ndarray:
+def _frequent(users: np.ndarray, items: np.ndarray, min_interactions: int) -> np.ndarray:
     """Which interactions are left when users and items with fewer are left out, again and again."""
     kept = np.ones(len(users), bool)
-    while fewest > 1 and kept.any():
+    while min_interactions > 1 and kept.any():
         keys = np.unique(np.stack([users[kept], items[kept]]), axis=1)
         by_user = np.bincount(keys[0], minlength=int(users.max()) + 1)
         by_item = np.bincount(keys[1], minlength=int(items.max()) + 1)
-        good = kept & (by_user[users] >= fewest) & (by_item[items] >= fewest)
+        good = kept & (by_user[users] >= min_interactions) & (by_item[items] >= min_interactions)
         if (good == kept).all():
             break
         kept = good

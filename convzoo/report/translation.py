@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from convzoo.core.encoder import Encoder
+from convzoo.core.model import ShowsAttention
 from convzoo.core.outputs.translations import BEGIN
 from convzoo.core.pages import Material, Pages, Section
 from convzoo.core.task import Task

@@ -1,4 +1,4 @@
-"""Anomaly detection: what a network that knows the normal cannot explain."""
+"""Anomaly detection by the errors of a network that was trained on normal data."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Literal
@@ -21,33 +21,32 @@ from convzoo.ops.intervals import intervals
 from convzoo.ops.pieces import in_pieces
 
 TINY = 1e-9
-"""Below this, an error counts as none."""
+"""The smallest error that another is divided by."""
 
 PIECE = 1 << 16
 """Time steps that the network sees at once: a series as long as memory is scored in as much memory as this takes."""
 
 
 class AnomalyDetection(Task):
-    r"""The network says what it expects of each time step. The error is the mean square of what it missed,
+    r"""The network predicts each time step. The error is the squared difference,
     $e_{tc} = ((x_{tc} - \hat x_{tc}) / \sigma_c)^2$; its causal mean over the last `smooth` steps, and then the mean or the
     largest over the channels, is the score; a step is flagged where the score passes a threshold. The score is given in units of
     the threshold: above 1 is an alarm.
 
-    The threshold is a quantile of the scores of the validation split, times a factor: nobody looks at the test split, and no
+    The threshold is a quantile of the scores of the validation split, times a factor: the test split is not used, and no
     labels are needed. Scores of a test split with labels are counted step by step, without point adjustment.
 
     Args:
-        smooth: steps whose errors are averaged, the step itself and those before it
-        recent: errors are judged against the mean of those of so many last steps, for series whose nature wanders; null: as
-            they are
-        residuals: `plain` takes what was missed as it is; `standardised` divides each channel's by its deviation over the
-            validation split, so that a channel that is easily foretold tells as much as one that is not
-        across: `mean` over the channels finds what moves several, `max` what moves one
-        scope: one threshold for all series, or one for each series from its own validation scores, for machines that differ; a
-            series that validation did not have then gets that of all together
-        quantile: of the validation scores
-        factor: the threshold is so many times the quantile
-        settle: steps at the beginning of a stretch that are not judged: a forecaster has seen too little then
+        smooth: errors are averaged over this many steps, the step itself and those before it
+        recent: errors are divided by their mean over this many last steps, for series that drift; null: they are not
+        residuals: `plain` takes the differences as they are; `standardised` divides each channel's by their standard deviation
+            over the validation split, so that channels that are easy and hard to predict count alike
+        across: how the channels' errors become one score: `mean` finds anomalies of several channels, `max` those of a single one
+        scope: `dataset`: one threshold for all series; `series`: one for each, from its own validation scores, for machines that
+            differ; a series that is not in the validation split gets the threshold of all
+        quantile: of the validation scores, from which the threshold is set
+        factor: what the quantile is multiplied by to give the threshold
+        burn_in: steps at the beginning of each stretch that get no score, since a forecaster has seen too little of it
     """
 
     follows: ClassVar[bool] = True
@@ -62,7 +61,7 @@ class AnomalyDetection(Task):
         scope: Literal["dataset", "series"] = "dataset",
         quantile: Fraction = 0.999,
         factor: PositiveFloat = 1.0,
-        settle: Count = 0,
+        burn_in: Count = 0,
     ) -> None:
         self.smooth = smooth
         self.recent = recent
@@ -71,12 +70,12 @@ class AnomalyDetection(Task):
         self.scope = scope
         self.quantile = quantile
         self.factor = factor
-        self.settle = settle
+        self.burn_in = burn_in
         self.deviations: list[float] | None = None  # of what is missed of each channel
         self.thresholds: dict[str, float] = {}  # by the series' name; "" is that of all together
 
     def losses(self, outputs: Float[Tensor, "batch channels time"], target: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The mean square of what was missed, over the steps that count."""
+        """The mean squared error over the steps that are not padding."""
         counted = target["counted"]
         if bool(counted.all()):  # windows: nothing is padded
             return {"squared_error": F.mse_loss(outputs, target["values"])}
@@ -95,27 +94,27 @@ class AnomalyDetection(Task):
         return torch.stack(found)
 
     def require(self, splits: Splits) -> None:
-        """Validation rows to set the threshold by, and test rows that are judged at all.
+        """The validation split needs rows to set the threshold from, the test split rows that get a score.
 
         Raises:
-            DataError: no stretch of a split is longer than what is not judged, or nothing in it is normal.
+            DataError: no stretch of a split is longer than `burn_in`, or no row of the validation split is normal.
         """
         for split, stretches in (("val", splits.val), ("test", splits.test)):
             longest = max(stretches, key=len)
-            if len(longest) <= self.settle:
+            if len(longest) <= self.burn_in:
                 raise DataError(
                     f"{longest.source}: is the longest stretch of the {split} split and has {len(longest)} rows; "
-                    f"task.settle={self.settle} leaves none of them to judge: set it lower"
+                    f"task.burn_in={self.burn_in} leaves none of them to score: set it lower"
                     + (", or data.val higher" if split == "val" else "")
                 )
         if not any(bool(self._judged(stretch.anomalies, len(stretch)).any()) for stretch in splits.val):
-            raise DataError("the val split has no normal row to set the threshold by; give data.val more")
+            raise DataError("the val split has no normal row to set the threshold from; set data.val higher")
 
     def _judged(self, anomalies: np.ndarray | None, length: int) -> np.ndarray:
         """(time,) True for the normal steps that a threshold is set by."""
         good = np.ones(length, dtype=bool) if anomalies is None else np.asarray(anomalies) != 1
         # The first averages are of few steps and swing more than those that follow: the threshold is set by whole ones.
-        good[: max(self.settle, min(self.settle + self.smooth - 1, length - 1))] = False
+        good[: max(self.burn_in, min(self.burn_in + self.smooth - 1, length - 1))] = False
         return good
 
     def calibrate(self, model: nn.Module, batches: Iterable[Batch]) -> None:
@@ -129,9 +128,9 @@ class AnomalyDetection(Task):
             for row, length in enumerate(batch.target["counted"].sum(dim=1).tolist()):
                 anomalies = batch.target["anomalies"][row, :length].cpu().numpy()
                 missed.append(self._missed(model, batch, row, length).cpu())
-                normal.append(torch.from_numpy((anomalies != 1) & (np.arange(length) >= self.settle)))
+                normal.append(torch.from_numpy((anomalies != 1) & (np.arange(length) >= self.burn_in)))
                 judged.append(torch.from_numpy(self._judged(anomalies, length)))
-        # Every process sees all, in one order, and so all choose the same.
+        # Every process gets all of them in the same order, so all choose the same threshold.
         missed, normal, judged, names = (
             [each for part in gather_objects(own) for each in part] for own in (missed, normal, judged, names)
         )
@@ -148,7 +147,7 @@ class AnomalyDetection(Task):
                 scores.setdefault(name, []).append(found)
         if not sum(map(len, scores[""])):
             raise RecipeError(
-                "the validation split has no normal time step to set the threshold by; give data.val more"
+                "the validation split has no normal time step to set the threshold from; set data.val higher"
             )
         for name, parts in scores.items():
             quantile = float(np.quantile(torch.cat(parts).double().numpy(), self.quantile))
@@ -175,9 +174,9 @@ class AnomalyDetection(Task):
 
     def _score(self, error: Float[Tensor, "channels time"]) -> Float[Tensor, " time"]:
         """The error of the last steps, from when the network has seen enough; 0 before."""
-        judged = causal_mean(error[:, self.settle :], self.smooth)
+        judged = causal_mean(error[:, self.burn_in :], self.smooth)
         if self.recent is not None:
-            judged = judged / causal_mean(error[:, self.settle :], self.recent).clamp(min=TINY)
+            judged = judged / causal_mean(error[:, self.burn_in :], self.recent).clamp(min=TINY)
         score = judged.mean(dim=0) if self.across == "mean" else judged.amax(dim=0)
         return F.pad(score, (error.shape[1] - len(score), 0))
 
@@ -189,7 +188,8 @@ class AnomalyDetection(Task):
         """
         if not isinstance(model, StreamFollower):
             raise RecipeError(
-                f"{type(model).__name__} looks ahead, so it cannot follow a stream; give a file, or train with model.name=tcn1d"
+                f"{type(model).__name__} looks ahead, so it cannot follow a stream; "
+                "predict a file, or train with model.name=tcn1d"
             )
         state = model.start()
         short, long = _Last(self.smooth), _Last(self.recent or 1)
@@ -202,7 +202,7 @@ class AnomalyDetection(Task):
             values = torch.from_numpy(np.asarray(row.values, dtype=np.float32)).view(1, -1, 1)
             expected, state = model.step(values, state)
             score = 0.0
-            if number >= self.settle:
+            if number >= self.burn_in:
                 error = self._error((values - expected)[0])[:, 0].double().cpu().numpy()
                 judged = short.mean_with(error)
                 if self.recent is not None:
@@ -222,7 +222,7 @@ class AnomalyDetection(Task):
         return found
 
     def read_target(self, target: Mapping[str, Tensor]) -> list[dict[str, Any]]:
-        """The true intervals, or None where nobody has said."""
+        """The true intervals; None if unlabelled."""
         return [
             {
                 "alarms": [{"start": start, "stop": stop} for start, stop in intervals(row == 1)]
@@ -233,7 +233,7 @@ class AnomalyDetection(Task):
 
     def in_words(self, prediction: Mapping[str, Any], shown: str) -> str:
         """A series and its alarms, or a step of a stream."""
-        if "alarm" in prediction:  # nothing is said of normal steps
+        if "alarm" in prediction:  # normal steps are not printed
             return f"{prediction['time']}  ALARM  score {prediction['score']:.3f}" if prediction["alarm"] else ""
         alarms = prediction["alarms"]
         lines = [
@@ -260,7 +260,7 @@ class AnomalyDetection(Task):
 
 
 class _Last:
-    """The mean of the last so many rows, in a ring of them."""
+    """The mean of the last `rows` rows, in a ring buffer."""
 
     def __init__(self, rows: int) -> None:
         self.rows = rows
@@ -281,7 +281,7 @@ def causal_mean(values: Float[Tensor, "channels time"], width: int) -> Float[Ten
     if not values.shape[1]:
         return values
     width = min(width, values.shape[1])
-    # A sum of each window by itself: differences of a running sum would never forget a single wild value.
+    # A sum of each window by itself: differences of a running sum would keep the rounding error of a single huge value for ever.
     sums = F.avg_pool1d(F.pad(values.double(), (width - 1, 0))[None], width, stride=1)[0] * width
     counts = torch.arange(1, values.shape[1] + 1, device=values.device).clamp(max=width)
     return (sums / counts).float()

@@ -26,9 +26,9 @@ class Classification(Task):
     right. `calibration_error`, the expected calibration error over 15 bins, is then among the scores.
 
     Args:
-        label_smoothing: the part of the target that is spread over all classes
+        label_smoothing: the fraction of the target that is spread over all classes
         best_by: the validation score that chooses the best checkpoint
-        calibrate: whether probabilities are made honest on the validation split
+        calibrate: `temperature` calibrates the probabilities on the validation split
     """
 
     def __init__(

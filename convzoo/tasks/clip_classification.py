@@ -36,7 +36,7 @@ class Views:
 class ClipClassification(Classification):
     r"""Classification of one clip in training, of several clips a video in use: $p(c) = \frac{1}{n} \sum_i p_i(c)$.
 
-    A prediction says besides, under `over_time`, which class each clip shows. Scores are of whole videos, as `Classification`
+    A prediction also has the class of each clip, under `over_time`. Scores are of whole videos, as `Classification`
     has them, and `clip_accuracy` of single clips.
 
     Args:

@@ -25,20 +25,21 @@ class Detection(Task):
     The wanted heat map of a class is 1 at the cell of an object's centre and falls off as a Gaussian about it. The loss is the
     focal loss of CornerNet (Law & Deng 2018, arXiv:1808.01244, eq. 1): $-(1 - p)^2 \log p$ at centres and
     $-(1 - y)^4 p^2 \log(1 - p)$ elsewhere. At centres the place within the cell, the height where an object of the class's usual
-    size would stand, the logarithm of the size beside the usual one, sine and cosine of twice the yaw and of the yaw are learnt
-    by their absolute error: how a box lies can be seen where its front cannot, and does not suffer from that. All are sums over
-    the batch, divided by its objects and frames.
+    size would stand, the logarithm of the size relative to the usual one, sine and cosine of twice the yaw and of the yaw are
+    learnt by their absolute error: how a box lies can be seen where its front cannot, and does not suffer from that. All are sums
+    over the batch, divided by its objects and frames.
 
     Args:
         labels: the classes, by number
         bounds: x from, x to, y from, y to of the map, in metres
-        usual: for each class its mean length, width and height in metres: what the network says is said beside these
-        box_weight: of the terms of the box, beside the heat map
-        least_radius: of a Gaussian, in cells
-        score: what scores less is not given
-        overlap: of two boxes of one class that overlap by more from above, the one that scores less goes
-        most: objects in a frame
-        best_by: the validation score that chooses the checkpoint
+        usual: for each class its mean length, width and height in metres: the network predicts sizes relative to these
+        box_weight: weight of the losses of the box; the heat map's is 1
+        min_radius: the smallest radius of a Gaussian, in cells
+        score_threshold: boxes with a lower score are dropped
+        nms_threshold: non-maximum suppression: of two boxes of one class whose overlap (IoU from above) is larger, the one with
+            the lower score is dropped
+        max_objects: the most objects of a frame
+        best_by: the validation score that chooses the best checkpoint
     """
 
     def __init__(
@@ -47,20 +48,20 @@ class Detection(Task):
         bounds: FromData[list[float]],
         usual: FromData[Any],
         box_weight: NonNegative = 1.0,
-        least_radius: PositiveFloat = 2.0,
-        score: Fraction = 0.05,
-        overlap: Fraction = 0.2,
-        most: Positive = 50,
+        min_radius: PositiveFloat = 2.0,
+        score_threshold: Fraction = 0.05,
+        nms_threshold: Fraction = 0.2,
+        max_objects: Positive = 50,
         best_by: str = "val/mean_ap_3d",
     ) -> None:
         self.labels = list(labels)
         self.bounds = list(bounds)
         self.usual = [list(row) for row in usual]
         self.box_weight = box_weight
-        self.least_radius = least_radius
-        self.score = score
-        self.overlap = overlap
-        self.most = most
+        self.min_radius = min_radius
+        self.score_threshold = score_threshold
+        self.nms_threshold = nms_threshold
+        self.max_objects = max_objects
         self.best_by = best_by
 
     def losses(
@@ -109,7 +110,7 @@ class Detection(Task):
         row = place[..., 1].floor().long().clamp(0, rows - 1)
         within = place - torch.stack([column, row], dim=-1)
         # A centre that is missed by less than a third of the shorter side still gives a fair box.
-        radius = (boxes[..., 3:5].amin(dim=-1) / cell / 3).clamp(min=self.least_radius)
+        radius = (boxes[..., 3:5].amin(dim=-1) / cell / 3).clamp(min=self.min_radius)
         sigma = (2 * radius + 1) / 6
         along = (torch.arange(columns, device=boxes.device) - column[..., None]).to(boxes.dtype)
         across = (torch.arange(rows, device=boxes.device) - row[..., None]).to(boxes.dtype)
@@ -135,11 +136,11 @@ class Detection(Task):
         count, columns = len(self.labels), outputs.shape[3]
         heat = outputs[:, :count].sigmoid()
         peaks = torch.where(heat == F.max_pool2d(heat, 3, 1, 1), heat, 0)
-        best = peaks.flatten(1).topk(min(2 * self.most, peaks[0].numel()), dim=1)
+        best = peaks.flatten(1).topk(min(2 * self.max_objects, peaks[0].numel()), dim=1)
         cell = self._cell(columns)
         frames = []
         for frame, (scores, places) in enumerate(zip(best.values, best.indices, strict=True)):
-            kept = scores >= max(self.score, 1e-6)
+            kept = scores >= max(self.score_threshold, 1e-6)
             scores, places = scores[kept], places[kept]
             kind = places // peaks[0, 0].numel()
             row = places % peaks[0, 0].numel() // columns
@@ -156,7 +157,7 @@ class Detection(Task):
             # Boxes of two classes do not meet: they are moved apart for this alone.
             apart = boxes.clone()
             apart[:, 0] += kind * 1e4
-            stay = suppress(apart, scores, self.overlap, self.most)
+            stay = suppress(apart, scores, self.nms_threshold, self.max_objects)
             frames.append(
                 Found(boxes[stay].cpu().numpy(), kind[stay].cpu().numpy(), scores[stay].double().cpu().numpy())
             )
@@ -173,7 +174,7 @@ class Detection(Task):
         ]  # fmt: skip
 
     def read_target(self, target: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The labelled objects of each frame, all classes; None where nobody has said."""
+        """The labelled objects of each frame, all classes; None if unlabelled."""
         return [
             {"boxes": None if example.objects is None else [
                 {"class": name} | _numbers(box)

@@ -1,4 +1,4 @@
-"""Anomaly detection, scored by NAB's rules besides."""
+"""Anomaly detection, also scored by NAB's rules."""
 
 from convzoo.core.task import Meter
 from convzoo.tasks.anomaly_detection import AnomalyDetection

@@ -1,4 +1,4 @@
-"""Ranking: which items a user will want, learnt from what it had."""
+"""Ranking: which items a user will want, learnt from its earlier ones."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -17,14 +17,14 @@ from convzoo.ops.ranking import best_items
 
 class RankItems(Task):
     r"""Bayesian personalised ranking (Rendle et al. 2009, arXiv:1205.2618): $-\log \sigma(s^+ - s^-)$ for an item that a user had
-    and one that it never had, plus a penalty on the vectors in play.
+    and one that it never had, plus a penalty on the vectors that it compares.
 
     Scores rank *all* items, those the user had before left out, and are read at each k of `at`: recall, NDCG, MRR, coverage.
     Rankings among a few sampled items are another measure and do not compare.
 
     Args:
         item_ids: the items' ids, by number
-        at: list lengths that are scored
+        at: lengths of the lists that are scored, k of recall@k
         penalty: weight of half the squared norms of the vectors of a pair and its negatives (λ of the paper)
         shown: how many items a prediction holds
     """
@@ -45,7 +45,7 @@ class RankItems(Task):
         self.best_by = f"val/recall_at_{self.at[-1]}"
 
     def losses(self, outputs: Mapping[str, Tensor], target: Any) -> dict[str, Tensor]:
-        """The pairwise loss and the penalty. `scores` (batch, 1 + negatives) has the item that was had first."""
+        """The pairwise loss and the penalty. `scores` (batch, 1 + negatives) has the positive item first."""
         scores = outputs["scores"]
         found = {"bpr": F.softplus(scores[:, 1:] - scores[:, :1]).mean()}
         if self.penalty:
@@ -65,7 +65,7 @@ class RankItems(Task):
         """Recommend that many items.
 
         Raises:
-            RecipeError: there are not so many items.
+            RecipeError: there are fewer items.
         """
         if count > len(self.item_ids):
             raise RecipeError(f"--top: there are {len(self.item_ids)} items, not {count}")

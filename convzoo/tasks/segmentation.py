@@ -1,4 +1,4 @@
-"""Segmentation: what stands at each pixel of an image or each voxel of a volume."""
+"""Segmentation: the class of each pixel of an image or voxel of a volume."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -26,7 +26,7 @@ class Segmentation(Task):
     With $p$ the probability of a structure and $g$ its mask, over the places of a patch,
     $L = w_D \, (1 - \frac{1}{C} \sum_c \frac{2 \sum p_c g_c + 1}{\sum p_c + \sum g_c + 1}) + w_C \, \overline{-\log p_{g}}$
     (Milletari et al. 2016, arXiv:1606.04797; Isensee et al. 2021, doi:10.1038/s41592-020-01008-z). Where a network gives coarser
-    outputs besides, each half as fine counts half as much, and the weights sum to 1.
+    outputs too, each has half the weight of the next finer one, and the weights sum to 1.
 
     To predict, windows of the training patch's size slide over the whole with an overlap; their probabilities are averaged, those
     in the middle of a window weighing most; the result is interpolated to the grid that the example came on, and the likeliest
@@ -35,13 +35,13 @@ class Segmentation(Task):
     Args:
         dice: weight of soft Dice
         cross_entropy: weight of cross-entropy
-        balance: in cross-entropy a voxel of a class that fills the part f of training counts $f^{-b}$, scaled to a mean of 1: 0
-            counts all voxels alike, 1 all classes; by 0.5 a small structure among many voxels is learnt in fewer steps
-        overlap: the part of a window that its neighbour sees again
-        windows: how many windows are computed together
-        mirrored: each window is also seen mirrored along all of its axes, and the probabilities are averaged: eight times the
-            work in 3-D, and only right where left and right are no structures of their own
-        fewest: connected parts of a structure with fewer voxels than this are taken for the background
+        balance: b in the weight $f^{-b}$ that cross-entropy gives to a voxel of a class with the frequency f in training, scaled
+            to a mean of 1: 0 weights all voxels alike, 1 all classes; with 0.5 small structures are learnt in fewer steps
+        overlap: of neighbouring windows, as a fraction of their side
+        window_batch_size: windows that are computed at once
+        mirrored: test-time augmentation: the probabilities of each window and of its mirror images along all axes are averaged;
+            eight times the work in 3-D, and wrong where left and right are different structures
+        min_size: connected parts of a structure with fewer voxels than this become background
         best_by: the validation score that chooses the best checkpoint
     """
 
@@ -54,13 +54,13 @@ class Segmentation(Task):
         cross_entropy: NonNegative = 1.0,
         balance: Fraction = 0.0,
         overlap: float = 0.5,
-        windows: Positive = 2,
+        window_batch_size: Positive = 2,
         mirrored: bool = False,
-        fewest: Count = 0,
+        min_size: Count = 0,
         best_by: Literal["val/dice", "-val/hd95_mm", "-val/assd_mm"] = "val/dice",
     ) -> None:
         if dice + cross_entropy <= 0:
-            raise ValueError("dice and cross_entropy are both 0: nothing would be learnt")
+            raise ValueError("dice and cross_entropy are both 0, so there is no loss; set one above 0")
         if not 0 <= overlap < 1:
             raise ValueError(f"overlap should be at least 0 and less than 1, not {overlap:g}")
         self.labels = tuple(labels)
@@ -68,9 +68,9 @@ class Segmentation(Task):
         self.weights = (dice, cross_entropy)
         self.class_weights = _class_weights(frequencies, balance) if balance else None
         self.overlap = overlap
-        self.windows = windows
+        self.window_batch_size = window_batch_size
         self.mirrored = mirrored
-        self.fewest = fewest
+        self.min_size = min_size
         self.best_by = best_by
 
     def losses(self, outputs: Tensor | Sequence[Tensor], target: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -101,17 +101,17 @@ class Segmentation(Task):
         return terms
 
     def predict(self, model: nn.Module, batch: Batch) -> Masks:
-        """A mask of each example, on its own grid; where its true one is known, its Dice besides."""
+        """A mask of each example, on its own grid; where the true one is known, also its Dice."""
         masks, sizes, scores = [], [], []
         target = batch.target
         for image, grid, true in zip(batch.inputs["image"], target["grids"], target["masks"], strict=True):
             restored = Restored(grid, image.shape[1:])
             windows = sliding_probabilities(
-                image, self.patch, lambda part: self._probabilities(model, part), self.overlap, self.windows
+                image, self.patch, lambda part: self._probabilities(model, part), self.overlap, self.window_batch_size
             )
             for start, planes in windows:
                 restored.add(start, planes)
-            mask = without_crumbs(restored.mask, self.fewest) if self.fewest else restored.mask
+            mask = without_crumbs(restored.mask, self.min_size) if self.min_size else restored.mask
             masks.append(mask)
             sizes.append(float(np.prod(grid.spacing)))
             scores.append(self._dice(mask, true))
@@ -128,7 +128,7 @@ class Segmentation(Task):
         return found / (len(turns) + 1)
 
     def _dice(self, mask: np.ndarray, true: np.ndarray | None) -> dict[str, float] | None:
-        """Dice of each structure that either mask holds; None where nobody has said."""
+        """Dice of each structure that either mask holds; None if unlabelled."""
         if true is None:
             return None
         from convzoo.metrics.segmentation import dice
@@ -145,7 +145,7 @@ class Segmentation(Task):
         ]
 
     def read_target(self, target: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """How large each structure is; None where nobody has said."""
+        """How large each structure is; None if unlabelled."""
         found = []
         for mask, grid in zip(target["masks"], target["grids"], strict=True):
             size = float(np.prod(grid.spacing))
@@ -179,7 +179,9 @@ class Segmentation(Task):
 
 def _class_weights(frequencies: Sequence[float], power: float) -> Tensor:
     if not frequencies:
-        raise ValueError("balance needs to know how often each class is, and the encoder does not say")
+        raise ValueError(
+            "balance needs the frequency of each class, which this encoder does not give; set balance to 0"
+        )
     # A class that no training mask holds is as rare as one voxel in a million.
     parts = torch.tensor(frequencies, dtype=torch.float64).clamp(min=1e-6)
     weights = parts**-power
@@ -209,14 +211,14 @@ def at_resolution(mask: UInt8[Tensor, "batch *space"], space: Sequence[int]) -> 
     return F.interpolate(mask.unsqueeze(1), tuple(space), mode="nearest")[:, 0]
 
 
-def without_crumbs(mask: np.ndarray, fewest: int) -> np.ndarray:
-    """A mask whose connected parts of fewer pixels or voxels than `fewest` are background."""
+def without_crumbs(mask: np.ndarray, min_size: int) -> np.ndarray:
+    """A mask whose connected parts of fewer pixels or voxels than `min_size` are background."""
     from scipy.ndimage import label
 
     kept = mask.copy()
     for number in np.unique(mask[mask > 0]):
         parts, _ = label(mask == number)
-        small = np.bincount(parts.ravel()) < fewest
+        small = np.bincount(parts.ravel()) < min_size
         small[0] = False
         kept[small[parts]] = 0
     return kept

@@ -28,10 +28,10 @@ class Translation(Task):
 
     Args:
         label_smoothing: the part of the target that is spread over the vocabulary
-        beam: sequences that are kept while writing; 1 is greedy
+        beam: width of the beam search; 1 is greedy
         length_penalty: the power of the length that a sequence's log-probability is divided by
-        longest: a translation has at most this many times the source's tokens, and ten more
-        copy_unknown: an unknown word is replaced by the source's word that was looked at most as it was written
+        max_length_ratio: a translation has at most this many times the tokens of its source, plus 10
+        copy_unknown: an unknown word is replaced by the source word with the largest attention weight
         best_by: the validation score that chooses the best checkpoint
     """
 
@@ -43,11 +43,11 @@ class Translation(Task):
         label_smoothing: Fraction = 0.0,
         beam: Positive = 1,
         length_penalty: NonNegative = 1.0,
-        longest: PositiveFloat = 2.0,
+        max_length_ratio: PositiveFloat = 2.0,
         copy_unknown: bool = False,
         best_by: Literal["val/bleu", "val/chrf", "val/token_bleu", "-val/cross_entropy"] = "-val/cross_entropy",
     ) -> None:
-        import sacrebleu  # noqa: F401 (said before training that it is missing, not after)
+        import sacrebleu  # noqa: F401 (fails before training where it is missing, not after)
 
         self.write: Callable[..., str] = write
         self.words: Callable[[str], list[str]] = words
@@ -55,7 +55,7 @@ class Translation(Task):
         self.label_smoothing = label_smoothing
         self.beam = beam
         self.length_penalty = length_penalty
-        self.longest = longest
+        self.max_length_ratio = max_length_ratio
         self.copy_unknown = copy_unknown
         self.best_by = best_by
         self.width = 1
@@ -109,7 +109,7 @@ class Translation(Task):
         # A weight that is computed from others (weight normalisation) is computed once, not at every token.
         with torch.no_grad(), cached() if not model.training else nullcontext():
             memory = model.encode(source)
-            limits = (source.ne(PADDING).sum(dim=1) * self.longest).long() + 10
+            limits = (source.ne(PADDING).sum(dim=1) * self.max_length_ratio).long() + 10
             return beam_search(
                 model.step, memory, model.start(memory), limits, BEGIN, END, (PADDING,),
                 max(self.width, self.count), self.length_penalty,
@@ -140,7 +140,7 @@ class Translation(Task):
         self.width = self.beam
 
     def answers(self, count: int) -> None:
-        """Give so many translations of each sentence; the beam is at least as wide."""
+        """Give `count` translations of each sentence; the beam is at least as wide."""
         self.count = count
 
     def in_words(self, prediction: Mapping[str, Any], shown: str) -> str:

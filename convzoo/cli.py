@@ -194,9 +194,8 @@ def _print_summary(run: "Run") -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from convzoo import summary
     from convzoo.core.text import duration_in_words
-    from convzoo.experiment import outside_expectation
-    from convzoo.report import summary
 
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 130)
     rows = summary.rows(run.recipe, run.results)
@@ -213,7 +212,7 @@ def _print_summary(run: "Run") -> None:
         table.add_row(row.name, row.kind, *cells, style="bold" if row.kind == "this network" else None)
     console.print()
     console.print(table)
-    outside = outside_expectation(run.recipe, run.scores)
+    outside = summary.outside_expectation(run.recipe, run.scores)
     if run.recipe.expect:
         console.print(f"expected: {'; '.join(outside) if outside else 'inside'}")
     console.print(f"trained in {duration_in_words(run.results['training_seconds'])}; the run is in {run.path}")
@@ -272,23 +271,17 @@ def _print_breakdown(breakdown: "Breakdown") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from convzoo.report.page import layer_rows
-
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("layer", style="cyan", no_wrap=True)
-    table.add_column("what it does", ratio=1)
-    for name in ("output", "sees", "parameters", "multiply-adds"):
+    table.add_column(breakdown.columns[0], style="cyan", no_wrap=True)
+    table.add_column(breakdown.columns[1], ratio=1)
+    for name in breakdown.columns[2:]:
         table.add_column(name, justify="right", no_wrap=True)
-    for row in layer_rows(breakdown):
-        table.add_row(row["name"], row["words"], row["shape"], row["sees"], row["parameters"], row["multiply_adds"])
-    inputs = ", ".join(f"{key} {'×'.join(map(str, shape))}" for key, shape in breakdown.inputs.items())
-    console.print(f"input: {inputs}")
+    for row in breakdown.rows():
+        table.add_row(*row)
+    console.print(f"input: {breakdown.inputs_in_words()}")
     console.print(table)
-    console.print(
-        f"{breakdown.parameters:,} parameters ({breakdown.trained_parameters:,} trained), "
-        f"{breakdown.multiply_adds:,} multiply-adds an example"
-    )
+    console.print(breakdown.size_in_words())
     console.print("`sees` is the receptive field: how much of the input one output depends on.")
 
 

@@ -1,6 +1,5 @@
 """A recipe from beginning to end: data, encoder, model, task, training, scores, opponents, report."""
 
-import math
 import re
 import sys
 import time
@@ -40,6 +39,7 @@ from convzoo.runs import (
     without_arrays,
     write_table,
 )
+from convzoo.summary import outside_expectation
 from convzoo.trainer import Stopped, Trainer
 
 
@@ -248,15 +248,6 @@ def _baseline_name(part: Part, others: Sequence[Part]) -> str:
     same = [other for other in others if other.name == part.name and other is not part]
     different = [f"{key}={value}" for key, value in part.args.items() if any(o.args.get(key) != value for o in same)]
     return " ".join([str(part.name), *different])
-
-
-def outside_expectation(recipe: Recipe, scores: Mapping[str, float]) -> list[str]:
-    """A line for each score that falls outside the recipe's `expect`."""
-    return [
-        f"{name} is {scores.get(name, math.nan):.4f}, expected {low} to {high}"
-        for name, (low, high) in recipe.expect.items()
-        if not low <= scores.get(name, math.nan) <= high
-    ]
 
 
 def require_expectation(run: Run) -> None:

@@ -29,7 +29,12 @@ KeyPath = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Part:
-    """One of a recipe's parts: a registry name, `"file.py:Class"`, `"module:Class"` or a class, and its arguments."""
+    """One of a recipe's parts.
+
+    Attributes:
+        name: a registry name, `"file.py:Class"`, `"module:Class"` or a class
+        args: its arguments by name
+    """
 
     name: str | type
     args: dict[str, Any] = field(default_factory=dict)
@@ -48,7 +53,24 @@ class Reference:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What `convzoo run` runs. `origins` says where each value came from, by its path."""
+    """What `convzoo run` runs.
+
+    Attributes:
+        data: the reader or the generator
+        encoder: what makes tensors of its examples
+        model: the network
+        task: the objective
+        train: how it is trained
+        baselines: the opponents
+        expect: by score (`test/accuracy`), the lowest and the highest value that a correct run gives
+        reference: published results that the score stands beside
+        repeat: one setting (`data.fold`) and the values that the recipe is run with, once each
+        name: of the recipe, and of its runs' folders
+        about: what it does, in a line
+        modality: the kind of data
+        folder: of the recipe's file, where paths to own parts begin
+        origins: where each value came from, by its path
+    """
 
     data: Part
     encoder: Part

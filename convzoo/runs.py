@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +20,9 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
+from convzoo import summary
 from convzoo.assembly import build
+from convzoo.core import html
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.files import atomic_write, read_json, write_json, write_text
@@ -40,6 +43,8 @@ class Run:
         path: its folder
         scores: by name, `test/accuracy`; of a repeated run the means
         spread: the standard deviations of a repeated run, else empty
+        about: the header of the run, `run.json`
+        results: all that `scores.json` holds: also the opponents' scores and the ceiling; empty while the run is unfinished
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -177,7 +182,38 @@ class Run:
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value:.4f}" for name, value in self.scores.items() if name.startswith("test/"))
-        return f"Run({str(self.path)!r}, {shown})"
+        return f"Run({str(self.path)!r}, {shown if self.results else 'unfinished'})"
+
+    def _repr_html_(self) -> str:
+        """The scores beside the opponents, where the run is, and how to go on, as notebooks show it."""
+        path = shlex.quote(str(self.path))
+        if not self.results:
+            return html.block(
+                html.line(f"{self.about.get('recipe', '')}: this run is unfinished. It is in {self.path}; go on with:"),
+                html.line(f"convzoo run --resume {path}", code=True),
+                html.line(f"convzoo.run(resume={str(self.path)!r})", code=True),
+            )
+        page = self.path / "report.html"
+        shown = summary.columns(self.recipe, self.results)
+        rows = summary.rows(self.recipe, self.results)
+        cells = [[row.name, row.kind, *(summary.written(row, column) for column in shown)] for row in rows]
+        outside = summary.outside_expectation(self.recipe, self.scores)
+        return html.block(
+            html.table(
+                [str(self.about.get("recipe", "")), "", *shown],
+                cells,
+                numbers=range(2, 2 + len(shown)),
+                bold=[number for number, row in enumerate(rows) if row.kind == "this network"],
+            ),
+            html.line(f"expected: {'; '.join(outside) or 'inside'}") if self.recipe.expect else "",
+            html.line(
+                f"The run is in {self.path}"
+                + (f"; its page is {page}. Go on with:" if page.exists() else "; go on with:")
+            ),
+            html.line("run.predict(inputs)", code=True),
+            html.line(f"convzoo describe {path}", code=True),
+            html.line(f"convzoo export {path}", code=True),
+        )
 
 
 def shown_of(example: Any) -> str:

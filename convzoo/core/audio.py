@@ -27,7 +27,9 @@ class Audio:
         path: of the file
         samples: (samples,) or (samples, channels): floats in [-1, 1], or int16
         rate: samples a second, of `samples`
+        label: its class; None if unlabelled
         group: what must not be split, usually the speaker
+        source: where it is from
     """
 
     path: Path | None = None

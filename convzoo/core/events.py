@@ -1,12 +1,20 @@
 """What the trainer tells its listeners."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
 class Started:
-    """Training begins, or goes on, at `step` of `total_steps`."""
+    """Training begins or goes on.
+
+    Attributes:
+        step: steps that are done already
+        total_steps: steps of the whole training
+        steps_per_epoch: steps of one pass over the training split
+        batch_size: examples a step, over all processes
+    """
 
     step: int
     total_steps: int
@@ -16,7 +24,12 @@ class Started:
 
 @dataclass(frozen=True)
 class Progressed:
-    """A step is done."""
+    """A step is done.
+
+    Attributes:
+        step: its number, from 1
+        losses: the task's losses of this step, by name
+    """
 
     step: int
     losses: Mapping[str, float]
@@ -24,7 +37,15 @@ class Progressed:
 
 @dataclass(frozen=True)
 class Scored:
-    """The validation split is scored. `values` has the mean losses since the last time, the scores and the learning rate."""
+    """The validation split is scored.
+
+    Attributes:
+        step: steps that are done
+        epoch: the same in passes over the training split
+        values: by name, the mean losses since the last time, the scores and the learning rate
+        is_best: whether this is the best score so far
+        seconds: training time so far
+    """
 
     step: int
     epoch: float
@@ -35,11 +56,27 @@ class Scored:
 
 @dataclass(frozen=True)
 class Ended:
-    """Training is over."""
+    """Training is over.
+
+    Attributes:
+        step: steps that are done
+        seconds: training time
+    """
 
     step: int
     seconds: float
 
 
 Event = Started | Progressed | Scored | Ended
-Listener = Callable[[Event], None]
+
+
+@runtime_checkable
+class Listener(Protocol):
+    """What the trainer calls with each event: a function, or an object with `__call__`."""
+
+    def __call__(self, event: Event, /) -> None:
+        """Take note of an event.
+
+        Args:
+            event: `Started`, `Progressed`, `Scored` or `Ended`
+        """

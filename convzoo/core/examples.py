@@ -20,7 +20,14 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".t
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A piece of text with its label. `source` says where it came from (`file:line`), `group` what must not be split."""
+    """A piece of text with its label.
+
+    Attributes:
+        text: the text itself
+        label: its class; None if unlabelled
+        group: what must not be split, such as its author
+        source: where it is from (`file:line`)
+    """
 
     text: str
     label: str | None = None
@@ -62,7 +69,15 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image, as an array (height, width[, 3]) of uint8 or as a path that is opened when it is needed."""
+    """An image, as an array or as a path that is opened when it is needed.
+
+    Attributes:
+        pixels: (height, width) or (height, width, 3), uint8
+        path: of the file
+        label: its class; None if unlabelled
+        group: what must not be split, such as the person in it
+        source: where it is from
+    """
 
     pixels: np.ndarray | None = None
     path: Path | None = None
@@ -141,6 +156,9 @@ class Splits(Generic[ExampleType]):
     """The examples of a data set in their three parts.
 
     Attributes:
+        train: what is learnt from
+        val: what chooses the best checkpoint and calibrates the task
+        test: what is scored at the end
         ceiling: for generated data, the best score that any method can reach, by name of the score (`test/accuracy`).
         origin: how the split came about, in words: it is written into the run.
         files: the files that were read, with sha256 where known: they are written into the run.

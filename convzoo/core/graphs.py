@@ -24,6 +24,7 @@ class Graph:
         feature_names: one a column; `colour=red` is a column that says whether the text column `colour` says `red`
         directed: whether edges have a direction
         notes: what was found and mended while the graph was read: loops, edges that were there twice
+        numbers: a node's number by its id; filled by the class
     """
 
     edges: Any

@@ -61,7 +61,12 @@ class Rows:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The users and items that a table of interactions names, in the order of their numbers."""
+    """The users and items that a table of interactions names, in the order of their numbers.
+
+    Attributes:
+        users: the users' ids
+        items: the items' ids
+    """
 
     users: Sequence[str]
     items: Sequence[str]

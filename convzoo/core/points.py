@@ -25,6 +25,7 @@ class PointCloud:
         objects: what is known to be in it; None where nobody has said
         calibration: of the camera beside the LiDAR, where there is one
         group: what must not be split, usually the drive
+        source: where it is from
     """
 
     path: Path | None = None

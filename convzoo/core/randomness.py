@@ -26,7 +26,13 @@ def permutation(count: int, seed: int, epoch: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Draws:
-    """Random numbers for the examples of a batch. Each example's numbers depend on its index only, not on its batch."""
+    """Random numbers for the examples of a batch. Each example's numbers depend on its index only, not on its batch.
+
+    Attributes:
+        seed: of the run
+        epoch: which pass over the training split
+        indices: (batch,), the examples' numbers in the training split
+    """
 
     seed: int
     epoch: int

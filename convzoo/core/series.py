@@ -79,7 +79,13 @@ class Series:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Stretch:
-    """Rows `start` to `stop` of a series: a reference, never a copy."""
+    """Rows of a series: a reference, never a copy.
+
+    Attributes:
+        series: the recording
+        start: the first row
+        stop: the row after the last
+    """
 
     series: Series
     start: int

@@ -15,9 +15,12 @@ from convzoo.core.examples import Splits
 class Meter(Protocol):
     """Counts over a whole split, in the shape of torchmetrics' `Metric`; `compute` sums over processes, too."""
 
-    def update(self, outputs: Any, target: Any) -> None: ...
+    def update(self, outputs: Any, target: Any) -> None:
+        """Count a batch: what `Task.predict` gave, and the target of the batch."""
 
-    def compute(self) -> Mapping[str, Any]: ...
+    def compute(self) -> Mapping[str, Any]:
+        """The scores of all that was counted, by name."""
+        ...
 
 
 class Task(ABC):

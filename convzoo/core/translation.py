@@ -12,9 +12,13 @@ from convzoo.core.lines import read_lines
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A sentence and its translation, which is None where it is to be found.
+    """A sentence and its translation.
 
-    `source` says where the pair came from (`file:line`), `group` what must not be split.
+    Attributes:
+        text: the sentence
+        translation: of it; None where it is to be found
+        group: what must not be split, such as the document
+        source: where it is from (`file:line`)
     """
 
     text: str

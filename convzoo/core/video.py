@@ -65,7 +65,9 @@ class Video:
         path: of the file
         frames: (frames, height, width) or (frames, height, width, 3), uint8
         rate: frames a second, of `frames`
+        label: its class; None if unlabelled
         group: what must not be split: the person, or the film that a clip was cut from
+        source: where it is from
     """
 
     path: Path | None = None

@@ -4,13 +4,14 @@ import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import singledispatch
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 from torch.utils.flop_counter import FlopCounterMode
 
+from convzoo.core import html
 from convzoo.core.model import DescribesItself, HasReceptiveFields
 from convzoo.inspect.receptive_field import receptive_fields
 from convzoo.layers.attention import Look
@@ -41,7 +42,19 @@ _SPARSE_PRODUCTS = {torch.ops.aten._embedding_bag: _bag_flops, torch.ops.aten._e
 
 @dataclass
 class Layer:
-    """One row of a breakdown. Shapes are without the batch."""
+    """One row of a breakdown. Shapes are without the batch.
+
+    Attributes:
+        name: of the module, as `named_modules` has it
+        kind: the name of its class
+        words: what it does, in a sentence
+        input_shape: of its first input
+        output_shape: of its first output
+        parameters: its weights
+        multiply_adds: for one example
+        receptive_field: how much of the input one output depends on, along each axis; None where the input is no grid
+        activation: the function that is applied to its output
+    """
 
     name: str
     kind: str
@@ -56,7 +69,19 @@ class Layer:
 
 @dataclass
 class Breakdown:
-    """A network, described."""
+    """A network, described.
+
+    Attributes:
+        layers: in the order in which they are called
+        inputs: the shapes of one example's inputs, by name
+        parameters: all weights
+        trained_parameters: those that are trained
+        multiply_adds: for one example
+        receptive_field: the largest of the layers
+    """
+
+    columns: ClassVar[tuple[str, ...]] = ("layer", "what it does", "output", "sees", "parameters", "multiply-adds")
+    """The columns of `rows`."""
 
     layers: list[Layer]
     inputs: dict[str, tuple[int, ...]]
@@ -68,6 +93,39 @@ class Breakdown:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return asdict(self)
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """One row a layer, as text: its name, what it does, output, receptive field, parameters and multiply-adds."""
+        return [
+            (
+                layer.name,
+                layer.words,
+                _times(layer.output_shape),
+                _times(layer.receptive_field or ()),
+                f"{layer.parameters:,}" if layer.parameters else "",
+                f"{layer.multiply_adds:,}" if layer.multiply_adds else "",
+            )
+            for layer in self.layers
+        ]
+
+    def inputs_in_words(self) -> str:
+        """The inputs and their shapes: `image 1×48×48`."""
+        return ", ".join(f"{name} {_times(shape)}" for name, shape in self.inputs.items())
+
+    def size_in_words(self) -> str:
+        """Parameters and multiply-adds of the whole network."""
+        return (
+            f"{self.parameters:,} parameters ({self.trained_parameters:,} trained), "
+            f"{self.multiply_adds:,} multiply-adds an example"
+        )
+
+    def _repr_html_(self) -> str:
+        """The table of layers, as notebooks show it."""
+        return html.block(
+            html.line(f"input: {self.inputs_in_words()}"),
+            html.table(self.columns, self.rows(), numbers=(2, 3, 4, 5)),
+            html.line(self.size_in_words()),
+        )
 
 
 def describe(model: nn.Module, inputs: dict[str, Any]) -> Breakdown:

@@ -1,0 +1,65 @@
+"""A run's score beside its opponents, its ceiling and the published figure: the rows that terminal, notebook and page show."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from convzoo.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table. `scores` are by name; `kind` says what the line is."""
+
+    name: str
+    kind: str
+    scores: dict[str, float]
+    spread: dict[str, float]
+    note: str = ""
+
+
+def main_score(recipe: Recipe, results: Mapping[str, Any]) -> str:
+    """The test score that the recipe is judged by: the first that it expects or cites, else the first there is."""
+    for name in [*recipe.expect, *(f"test/{item.metric}" for item in recipe.reference)]:
+        if name in results["scores"]:
+            return name
+    return next(name for name in results["scores"] if name.startswith("test/"))
+
+
+def rows(recipe: Recipe, results: Mapping[str, Any]) -> list[Row]:
+    """The network first, then its opponents, then what bounds it."""
+    test = {name: value for name, value in results["scores"].items() if name.startswith("test/")}
+    found = [Row(str(recipe.model.name), "this network", test, results.get("spread", {}))]
+    for name, scores in results.get("baselines", {}).items():
+        found.append(Row(name, "opponent", scores, results.get("baselines_spread", {}).get(name, {})))
+    if results.get("ceiling"):
+        found.append(Row("ceiling", "best possible", dict(results["ceiling"]), {}))
+    for item in recipe.reference:
+        note = "; ".join(part for part in (item.dataset, item.protocol) if part)
+        found.append(Row(item.source, "published", {f"test/{item.metric}": item.value}, {}, note))
+    return found
+
+
+def columns(recipe: Recipe, results: Mapping[str, Any], most: int = 4) -> list[str]:
+    """The test scores that are shown, the main one first."""
+    first = main_score(recipe, results)
+    named = [first, *recipe.expect, *(name for name in results["scores"] if name.startswith("test/"))]
+    return list(dict.fromkeys(name for name in named if name in results["scores"]))[:most]
+
+
+def written(row: Row, column: str) -> str:
+    """A score as it is printed, with its spread where it has one."""
+    if column not in row.scores:
+        return ""
+    spread = row.spread.get(column)
+    return f"{row.scores[column]:.4f}" + (f" ± {spread:.4f}" if spread is not None else "")
+
+
+def outside_expectation(recipe: Recipe, scores: Mapping[str, float]) -> list[str]:
+    """A line for each score that falls outside the recipe's `expect`."""
+    return [
+        f"{name} is {scores.get(name, math.nan):.4f}, expected {low} to {high}"
+        for name, (low, high) in recipe.expect.items()
+        if not low <= scores.get(name, math.nan) <= high
+    ]

@@ -12,13 +12,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import EMBEDDED, PLAIN, RAW, RECIPES, REFERENCE, ROOT, TINY
+from conftest import EMBEDDED, FORMS, PLAIN, RAW, RECIPES, REFERENCE, ROOT, TINY
 from safetensors.torch import load_file
 
 import convzoo
 from convzoo.recipe import load, read_yaml
 
-NAMES = [path.stem for path in EMBEDDED]
+WANTED = {
+    "SMALL": "overrides that make the recipe run in about two seconds",
+    "PLAIN": "overrides that leave nothing in a step to chance, with an odd last batch",
+    "raw": "a function that gives raw input as Run.predict takes it",
+    "own": "a function that writes a stranger's data below a folder; it gives their path and overrides for a small run",
+    "asked": "a function of that path that gives what to write after `convzoo predict RUN`",
+}
+"""What a file of small forms holds."""
+NAMES = [path.stem for path in EMBEDDED if all(hasattr(FORMS.get(path.stem), part) for part in WANTED)]
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -62,11 +70,15 @@ def test_recipe_has_a_page(path: Path) -> None:
     assert any(path.stem in page.read_text(encoding="utf-8") for page in pages)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_embedded_recipe_has_a_tiny_form(name: str) -> None:
-    assert name in TINY, "add to TINY in conftest.py what makes the recipe run in two seconds"
-    assert name in PLAIN, "add to PLAIN in conftest.py what takes chance out of its steps"
-    assert name in RAW, "add to RAW in conftest.py what it predicts from"
+def test_every_recipe_has_its_small_forms() -> None:
+    """Without them a recipe is in none of the tests below."""
+    recipes = {path.stem for path in EMBEDDED}
+    for name in sorted(recipes | FORMS.keys()):
+        place = f"tests/recipes/{name}.py"
+        assert name in recipes, f"{place} belongs to no recipe: add recipes/{name}.yaml, or delete the file"
+        assert name in FORMS, f"recipes/{name}.yaml has no small forms: add {place} with {', '.join(WANTED)}"
+        for part, what in WANTED.items():
+            assert hasattr(FORMS[name], part), f"{place} has no {part}: add {what}"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -188,6 +200,23 @@ def test_check_says_ok(name: str, cli) -> None:
     result = cli("check", name, *TINY[name])
     assert result.code == 0, result.err
     assert result.out.splitlines()[-1] == "ok"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_strangers_data_are_checked_trained_on_and_predicted(name: str, cli, tmp_path: Path) -> None:
+    data, few = FORMS[name].own(tmp_path)
+    checked = cli("check", name, "--data", data, *few)
+    assert checked.code == 0, checked.err
+    assert checked.out.splitlines()[-1] == "ok"
+    done = cli("run", name, "--data", data, *few, "--out", "run", "--quiet")
+    assert done.code == 0, done.err
+    results = json.loads(Path("run/scores.json").read_text())
+    assert results["scores"] and all(math.isfinite(value) for value in results["scores"].values())
+    assert "<h2>" in Path("run/report.html").read_text(encoding="utf-8")
+    assert Path("run/split.csv").is_file(), "which of the data were tested on"
+    answer = cli("predict", "run", *FORMS[name].asked(data), "--json")
+    assert answer.code == 0, answer.err
+    assert [json.loads(line) for line in answer.out.splitlines()], "an answer"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -12,12 +12,14 @@ hook.__enter__()
 
 import importlib.util
 import io
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+import filelock
 import pytest
 import torch
 from hypothesis import settings
@@ -92,17 +94,21 @@ def tiny() -> Callable[[str], list[str]]:
 
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The folder of a finished tiny run of a recipe; made once a session, so not to be changed."""
-    made: dict[str, Path] = {}
+    """The folder of a finished tiny run of a recipe; made once for all of xdist's workers, so not to be changed."""
+    home = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        home = home.parent
+    home = home / "small_runs"
+    home.mkdir(exist_ok=True)
 
     def run(name: str) -> Path:
-        if name not in made:
-            import convzoo
+        with filelock.FileLock(home / f"{name}.lock"):
+            if not (home / name / "scores.json").exists():  # what a run writes last
+                import convzoo
 
-            folder = tmp_path_factory.mktemp("runs") / name
-            convzoo.run(name, TINY[name], out=folder, quiet=True)
-            made[name] = folder
-        return made[name]
+                shutil.rmtree(home / name, ignore_errors=True)
+                convzoo.run(name, TINY[name], out=home / name, quiet=True)
+        return home / name
 
     return run
 

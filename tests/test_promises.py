@@ -100,26 +100,35 @@ def test_run_leaves_everything(name: str, small_run) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_resolved_recipe_gives_the_same_weights(name: str, small_run, tmp_path: Path) -> None:
-    again = convzoo.run(small_run(name) / "recipe.yaml", out=tmp_path / "again", quiet=True, report=False)
+    resolved = small_run(name) / "recipe.yaml"
+    again = convzoo.run(resolved, ["baselines=[]"], out=tmp_path / "again", quiet=True, report=False)
     assert_same_bits(small_run(name), again.path)
+
+
+def measured(folder: Path) -> list[list[str]]:
+    """The rows of metrics.csv, without the time that each took."""
+    lines = (folder / "metrics.csv").read_text().splitlines()
+    return [line.split(",")[:2] + line.split(",")[3:] for line in lines]
 
 
 @pytest.mark.parametrize("precision", ["32", "bf16"])
 @pytest.mark.parametrize("name", NAMES)
 def test_resume_after_a_stop_at_any_step(name: str, precision: str, tmp_path: Path) -> None:
+    """One run that is killed again and again: a fault at any of the resumptions would be in its weights at the end."""
     more = [
         *TINY[name],
         f"train.precision={precision}",
         "train.ema=0.9",
         "train.schedule=cosine",
         "train.checkpoint_every=1",
+        "baselines=[]",
     ]
     whole = convzoo.run(name, more, out=tmp_path / "whole", quiet=True, report=False)
     import convzoo.experiment as experiment
     from convzoo.core.events import Event, Progressed
 
+    folder = tmp_path / "stopped"
     for step in (1, 4, 7):
-        folder = tmp_path / f"stopped-{step}"
 
         class Killed(BaseException):
             pass
@@ -134,15 +143,15 @@ def test_resume_after_a_stop_at_any_step(name: str, precision: str, tmp_path: Pa
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(experiment, "_no_listeners", listeners)
             with pytest.raises(Killed):
-                convzoo.run(name, more, out=folder, quiet=True, report=False)
-        resumed = convzoo.run(resume=folder, quiet=True, report=False)
-        assert_same_bits(whole.path, resumed.path)
-        assert resumed.scores == whole.scores
-        kept = [line.split(",")[:2] + line.split(",")[3:] for line in (folder / "metrics.csv").read_text().splitlines()]
-        first = [
-            line.split(",")[:2] + line.split(",")[3:] for line in (whole.path / "metrics.csv").read_text().splitlines()
-        ]
-        assert kept == first
+                if folder.exists():
+                    convzoo.run(resume=folder, quiet=True, report=False)
+                else:
+                    convzoo.run(name, more, out=folder, quiet=True, report=False)
+        assert not (folder / "scores.json").exists()
+    resumed = convzoo.run(resume=folder, quiet=True, report=False)
+    assert measured(folder) == measured(whole.path)
+    assert_same_bits(whole.path, resumed.path)
+    assert resumed.scores == whole.scores
 
 
 def _start(arguments: list[str], folder: Path) -> subprocess.Popen:
@@ -252,12 +261,14 @@ def test_report_opens_in_a_browser(name: str, small_run, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", NAMES)
 def test_seeds_give_mean_and_deviation(name: str, tmp_path: Path) -> None:
-    run = convzoo.run(name, TINY[name], seeds=2, out=tmp_path / "seeds", quiet=True)
+    naive = f"baselines=[{load(name).baselines[0].name}]"
+    run = convzoo.run(name, [*TINY[name], naive], seeds=2, out=tmp_path / "seeds", quiet=True)
     parts = [json.loads((part / "scores.json").read_text())["scores"] for part in run.parts]
     for score in run.scores:
         values = [part[score] for part in parts]
         assert run.scores[score] == pytest.approx(np.mean(values))
         assert run.spread[score] == pytest.approx(np.std(values, ddof=1), abs=1e-12)
+    assert len(run.results["baselines"]) == len(run.results["baselines_spread"]) == 1
     assert (run.path / "report.html").exists()
     assert run.predict(run.examples(RAW[name]()))
 

@@ -4,9 +4,11 @@ import json
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -273,28 +275,54 @@ def test_seeds_give_mean_and_deviation(name: str, tmp_path: Path) -> None:
     assert run.predict(run.examples(RAW[name]()))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_two_processes_end_with_the_weights_of_one(name: str, tmp_path: Path) -> None:
+def same_as_alone(name: str, folder: Path, start: Callable[[list[str]], str]) -> None:
+    """Two processes, which `start` starts with the arguments of `convzoo`, end as one does; it gives all that they print."""
     exact = ["train.precision=64", "train.epochs=2", "train.optimizer=sgd", "train.lr=0.05"]
-    overrides = [*TINY[name], *exact, *PLAIN[name]]
-    single = convzoo.run(name, overrides, out=tmp_path / "one", quiet=True, report=False)
-    together = tmp_path / "two"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0", "--standalone",
-         "-m", "convzoo", "run", name, *overrides, "--out", str(together), "--quiet"],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    one, two = weights(single.path), weights(together)
-    for key in one:
-        assert torch.allclose(one[key], two[key], rtol=0, atol=1e-10), key
-    results = json.loads((together / "scores.json").read_text())
+    overrides = [*TINY[name], *exact, *PLAIN[name], f"baselines=[{load(name).baselines[0].name}]"]
+    single = convzoo.run(name, overrides, out=folder / "one", quiet=True, report=False)
+    two = folder / "two"
+    printed = start(["run", name, *overrides, "--out", str(two), "--quiet"])
+    alone, both = weights(single.path), weights(two)
+    for key in alone:
+        assert torch.allclose(alone[key], both[key], rtol=0, atol=1e-10), key
+    results = json.loads((two / "scores.json").read_text())
     for score, value in single.scores.items():
         assert results["scores"][score] == pytest.approx(value, abs=1e-6), score
-        rows = (together / "predictions.csv").read_text().splitlines()
-        assert len(rows) == results["examples"]["test"] + 1
-        assert done.stdout.count("this network") == 1, "one process writes"
+    for opponent, scores in single.results["baselines"].items():
+        assert results["baselines"][opponent] == pytest.approx(scores, abs=1e-6, nan_ok=True), opponent
+    assert len((two / "predictions.csv").read_text().splitlines()) == results["examples"]["test"] + 1
+    assert printed.count("this network") == 1, "one process writes"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_processes_end_with_the_weights_of_one(name: str, together, tmp_path: Path) -> None:
+    """As SLURM starts them: torchrun's variables and SLURM's are read in one place, and the rest is the same."""
+
+    def start(arguments: list[str]) -> str:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        given = {"SLURM_NTASKS": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        ranks = [{**given, "SLURM_PROCID": rank, "SLURM_LOCALID": rank} for rank in ("0", "1")]
+        done = together([["-m", "convzoo", *arguments]] * 2, ranks)
+        assert [process.code for process in done] == [0, 0], "".join(process.err for process in done)
+        return "".join(process.out for process in done)
+
+    same_as_alone(name, tmp_path, start)
+
+
+def test_torchrun_ends_with_the_weights_of_one(tmp_path: Path) -> None:
+    def start(arguments: list[str]) -> str:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0", "--standalone",
+             "-m", "convzoo", *arguments],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    same_as_alone("sentiment_cnn1d", tmp_path, start)
 
 
 @pytest.mark.full

@@ -81,41 +81,42 @@ RUNS = {
 RATIO = re.compile(r"\d\.\d{3} \(\d+\.\d{3} to \d+\.\d{3}\) +[<>]= \d")
 
 
-def start(name: str, options: list[str]) -> subprocess.Popen:
-    """A benchmark, running."""
-    path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH")) if part)
-    return subprocess.Popen(
-        [sys.executable, str(FOLDER / f"{name}.py"), "--rounds", "1", "--threads", "1", *options],
-        env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+def command(name: str, options: list[str]) -> list[str]:
+    """Of a benchmark, after `python`."""
+    return [str(FOLDER / f"{name}.py"), "--rounds", "1", "--threads", "1", *options]
 
 
-def ratios(process: subprocess.Popen) -> int:
+def ratios(code: int, out: str, errors: str) -> int:
     """How many a benchmark printed. It ends with 1 where one is not as wanted."""
-    out, errors = process.communicate(timeout=300)
-    assert process.returncode in (0, 1) and "Traceback" not in errors, errors
+    assert code in (0, 1) and "Traceback" not in errors, errors
     assert "torch" in out.splitlines()[0] and "cores" in out.splitlines()[0]
     return len(RATIO.findall(out))
 
 
-def test_each_prints_its_ratios() -> None:
-    # All at once: they mostly wait for imports.
-    processes = {name: start(name, options) for name, (options, _) in RUNS.items()}
-    try:
-        assert {name: ratios(process) for name, process in processes.items()} == {
-            name: count for name, (_, count) in RUNS.items()
-        }
-    finally:
-        for process in processes.values():
-            process.kill()
-            process.communicate()
+@pytest.mark.parametrize("name", RUNS)
+def test_each_prints_its_ratios(name: str, together) -> None:
+    options, count = RUNS[name]
+    (done,) = together([command(name, options)])
+    assert ratios(done.code, done.out, done.err) == count
+
+
+def test_workers_of_a_benchmark_start_by_themselves() -> None:
+    """In fresh processes, as a person runs it: above they are forked."""
+    options, count = RUNS["memory"]
+    path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH")) if part)
+    done = subprocess.run(
+        [sys.executable, *command("memory", options)],
+        env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert ratios(done.returncode, done.stdout, done.stderr) == count
 
 
 @pytest.mark.skipif(
     not os.environ.get("CONVZOO_KERAS_PYTHON"), reason="CONVZOO_KERAS_PYTHON names no interpreter with Keras"
 )
-def test_keras_prints_its_ratios() -> None:
-    assert ratios(start("keras_speed", TINY)) == 2
+def test_keras_prints_its_ratios(together) -> None:
+    (done,) = together([command("keras_speed", TINY)])
+    assert ratios(done.code, done.out, done.err) == 2
 
 
 def test_every_benchmark_is_in_the_page() -> None:

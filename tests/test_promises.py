@@ -4,21 +4,31 @@ import json
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import EMBEDDED, PLAIN, RAW, RECIPES, REFERENCE, ROOT, TINY
+from conftest import EMBEDDED, FORMS, PLAIN, RAW, RECIPES, REFERENCE, ROOT, TINY
 from safetensors.torch import load_file
 
 import convzoo
 from convzoo.recipe import load, read_yaml
 
-NAMES = [path.stem for path in EMBEDDED]
+WANTED = {
+    "SMALL": "overrides that make the recipe run in about two seconds",
+    "PLAIN": "overrides that leave nothing in a step to chance, with an odd last batch",
+    "raw": "a function that gives raw input as Run.predict takes it",
+    "own": "a function that writes a stranger's data below a folder; it gives their path and overrides for a small run",
+    "asked": "a function of that path that gives what to write after `convzoo predict RUN`",
+}
+"""What a file of small forms holds."""
+NAMES = [path.stem for path in EMBEDDED if all(hasattr(FORMS.get(path.stem), part) for part in WANTED)]
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -62,11 +72,15 @@ def test_recipe_has_a_page(path: Path) -> None:
     assert any(path.stem in page.read_text(encoding="utf-8") for page in pages)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_embedded_recipe_has_a_tiny_form(name: str) -> None:
-    assert name in TINY, "add to TINY in conftest.py what makes the recipe run in two seconds"
-    assert name in PLAIN, "add to PLAIN in conftest.py what takes chance out of its steps"
-    assert name in RAW, "add to RAW in conftest.py what it predicts from"
+def test_every_recipe_has_its_small_forms() -> None:
+    """Without them a recipe is in none of the tests below."""
+    recipes = {path.stem for path in EMBEDDED}
+    for name in sorted(recipes | FORMS.keys()):
+        place = f"tests/recipes/{name}.py"
+        assert name in recipes, f"{place} belongs to no recipe: add recipes/{name}.yaml, or delete the file"
+        assert name in FORMS, f"recipes/{name}.yaml has no small forms: add {place} with {', '.join(WANTED)}"
+        for part, what in WANTED.items():
+            assert hasattr(FORMS[name], part), f"{place} has no {part}: add {what}"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -88,26 +102,35 @@ def test_run_leaves_everything(name: str, small_run) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_resolved_recipe_gives_the_same_weights(name: str, small_run, tmp_path: Path) -> None:
-    again = convzoo.run(small_run(name) / "recipe.yaml", out=tmp_path / "again", quiet=True, report=False)
+    resolved = small_run(name) / "recipe.yaml"
+    again = convzoo.run(resolved, ["baselines=[]"], out=tmp_path / "again", quiet=True, report=False)
     assert_same_bits(small_run(name), again.path)
+
+
+def measured(folder: Path) -> list[list[str]]:
+    """The rows of metrics.csv, without the time that each took."""
+    lines = (folder / "metrics.csv").read_text().splitlines()
+    return [line.split(",")[:2] + line.split(",")[3:] for line in lines]
 
 
 @pytest.mark.parametrize("precision", ["32", "bf16"])
 @pytest.mark.parametrize("name", NAMES)
 def test_resume_after_a_stop_at_any_step(name: str, precision: str, tmp_path: Path) -> None:
+    """One run that is killed again and again: a fault at any of the resumptions would be in its weights at the end."""
     more = [
         *TINY[name],
         f"train.precision={precision}",
         "train.ema=0.9",
         "train.schedule=cosine",
         "train.checkpoint_every=1",
+        "baselines=[]",
     ]
     whole = convzoo.run(name, more, out=tmp_path / "whole", quiet=True, report=False)
     import convzoo.experiment as experiment
     from convzoo.core.events import Event, Progressed
 
+    folder = tmp_path / "stopped"
     for step in (1, 4, 7):
-        folder = tmp_path / f"stopped-{step}"
 
         class Killed(BaseException):
             pass
@@ -122,15 +145,15 @@ def test_resume_after_a_stop_at_any_step(name: str, precision: str, tmp_path: Pa
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(experiment, "_no_listeners", listeners)
             with pytest.raises(Killed):
-                convzoo.run(name, more, out=folder, quiet=True, report=False)
-        resumed = convzoo.run(resume=folder, quiet=True, report=False)
-        assert_same_bits(whole.path, resumed.path)
-        assert resumed.scores == whole.scores
-        kept = [line.split(",")[:2] + line.split(",")[3:] for line in (folder / "metrics.csv").read_text().splitlines()]
-        first = [
-            line.split(",")[:2] + line.split(",")[3:] for line in (whole.path / "metrics.csv").read_text().splitlines()
-        ]
-        assert kept == first
+                if folder.exists():
+                    convzoo.run(resume=folder, quiet=True, report=False)
+                else:
+                    convzoo.run(name, more, out=folder, quiet=True, report=False)
+        assert not (folder / "scores.json").exists()
+    resumed = convzoo.run(resume=folder, quiet=True, report=False)
+    assert measured(folder) == measured(whole.path)
+    assert_same_bits(whole.path, resumed.path)
+    assert resumed.scores == whole.scores
 
 
 def _start(arguments: list[str], folder: Path) -> subprocess.Popen:
@@ -191,6 +214,23 @@ def test_check_says_ok(name: str, cli) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_strangers_data_are_checked_trained_on_and_predicted(name: str, cli, tmp_path: Path) -> None:
+    data, few = FORMS[name].own(tmp_path)
+    checked = cli("check", name, "--data", data, *few)
+    assert checked.code == 0, checked.err
+    assert checked.out.splitlines()[-1] == "ok"
+    done = cli("run", name, "--data", data, *few, "--out", "run", "--quiet")
+    assert done.code == 0, done.err
+    results = json.loads(Path("run/scores.json").read_text())
+    assert results["scores"] and all(math.isfinite(value) for value in results["scores"].values())
+    assert "<h2>" in Path("run/report.html").read_text(encoding="utf-8")
+    assert Path("run/split.csv").is_file(), "which of the data were tested on"
+    answer = cli("predict", "run", *FORMS[name].asked(data), "--json")
+    assert answer.code == 0, answer.err
+    assert [json.loads(line) for line in answer.out.splitlines()], "an answer"
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_report_is_one_self_contained_page(name: str, small_run) -> None:
     page = (small_run(name) / "report.html").read_text(encoding="utf-8")
     assert "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
@@ -223,38 +263,66 @@ def test_report_opens_in_a_browser(name: str, small_run, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", NAMES)
 def test_seeds_give_mean_and_deviation(name: str, tmp_path: Path) -> None:
-    run = convzoo.run(name, TINY[name], seeds=2, out=tmp_path / "seeds", quiet=True)
+    naive = f"baselines=[{load(name).baselines[0].name}]"
+    run = convzoo.run(name, [*TINY[name], naive], seeds=2, out=tmp_path / "seeds", quiet=True)
     parts = [json.loads((part / "scores.json").read_text())["scores"] for part in run.parts]
     for score in run.scores:
         values = [part[score] for part in parts]
         assert run.scores[score] == pytest.approx(np.mean(values))
         assert run.spread[score] == pytest.approx(np.std(values, ddof=1), abs=1e-12)
+    assert len(run.results["baselines"]) == len(run.results["baselines_spread"]) == 1
     assert (run.path / "report.html").exists()
     assert run.predict(run.examples(RAW[name]()))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_two_processes_end_with_the_weights_of_one(name: str, tmp_path: Path) -> None:
+def same_as_alone(name: str, folder: Path, start: Callable[[list[str]], str]) -> None:
+    """Two processes, which `start` starts with the arguments of `convzoo`, end as one does; it gives all that they print."""
     exact = ["train.precision=64", "train.epochs=2", "train.optimizer=sgd", "train.lr=0.05"]
-    overrides = [*TINY[name], *exact, *PLAIN[name]]
-    single = convzoo.run(name, overrides, out=tmp_path / "one", quiet=True, report=False)
-    together = tmp_path / "two"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0", "--standalone",
-         "-m", "convzoo", "run", name, *overrides, "--out", str(together), "--quiet"],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    one, two = weights(single.path), weights(together)
-    for key in one:
-        assert torch.allclose(one[key], two[key], rtol=0, atol=1e-10), key
-    results = json.loads((together / "scores.json").read_text())
+    overrides = [*TINY[name], *exact, *PLAIN[name], f"baselines=[{load(name).baselines[0].name}]"]
+    single = convzoo.run(name, overrides, out=folder / "one", quiet=True, report=False)
+    two = folder / "two"
+    printed = start(["run", name, *overrides, "--out", str(two), "--quiet"])
+    alone, both = weights(single.path), weights(two)
+    for key in alone:
+        assert torch.allclose(alone[key], both[key], rtol=0, atol=1e-10), key
+    results = json.loads((two / "scores.json").read_text())
     for score, value in single.scores.items():
         assert results["scores"][score] == pytest.approx(value, abs=1e-6), score
-        rows = (together / "predictions.csv").read_text().splitlines()
-        assert len(rows) == results["examples"]["test"] + 1
-        assert done.stdout.count("this network") == 1, "one process writes"
+    for opponent, scores in single.results["baselines"].items():
+        assert results["baselines"][opponent] == pytest.approx(scores, abs=1e-6, nan_ok=True), opponent
+    assert len((two / "predictions.csv").read_text().splitlines()) == results["examples"]["test"] + 1
+    assert printed.count("this network") == 1, "one process writes"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_processes_end_with_the_weights_of_one(name: str, together, tmp_path: Path) -> None:
+    """As SLURM starts them: torchrun's variables and SLURM's are read in one place, and the rest is the same."""
+
+    def start(arguments: list[str]) -> str:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        given = {"SLURM_NTASKS": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        ranks = [{**given, "SLURM_PROCID": rank, "SLURM_LOCALID": rank} for rank in ("0", "1")]
+        done = together([["-m", "convzoo", *arguments]] * 2, ranks)
+        assert [process.code for process in done] == [0, 0], "".join(process.err for process in done)
+        return "".join(process.out for process in done)
+
+    same_as_alone(name, tmp_path, start)
+
+
+def test_torchrun_ends_with_the_weights_of_one(tmp_path: Path) -> None:
+    def start(arguments: list[str]) -> str:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0", "--standalone",
+             "-m", "convzoo", *arguments],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    same_as_alone("sentiment_cnn1d", tmp_path, start)
 
 
 @pytest.mark.full

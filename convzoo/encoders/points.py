@@ -115,6 +115,7 @@ class PointCloudEncoder(Encoder):
         boxes = np.concatenate([self._boxes(example) for example in examples])
         if not len(boxes):
             raise DataError("no training object of these classes lies inside of encoder.x, y and z")
+        self.usual = []
         for number in range(len(self.labels)):
             own = boxes[boxes[:, 7] == number]
             usual = own if len(own) else boxes

@@ -1,5 +1,6 @@
 """Text as token numbers: words, sub-words or characters."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -183,11 +184,18 @@ class TextEncoder(Encoder):
         self._pieces.pre_tokenizer = (
             pre_tokenizers.WhitespaceSplit() if self.split == "spaces" else pre_tokenizers.Whitespace()
         )
+        texts = [text.lower() if self.lower else text for text in texts]
+        # The trainer numbers the last letters of words in the order of a hash table, which differs from fit to fit, and breaks
+        # ties by these numbers. Named as special tokens they are numbered in their order; afterwards they are special no more.
+        words = (word for text in texts for word, _ in self._pieces.pre_tokenizer.pre_tokenize_str(text))
         trainer = trainers.BpeTrainer(
             vocab_size=self.max_vocabulary - 2,
             min_frequency=max(self.min_count, 2),
-            special_tokens=["<unk>"],
+            special_tokens=["<unk>", *sorted({f"{word[-1]}</w>" for word in words})],
             end_of_word_suffix="</w>",
             show_progress=False,
         )
-        self._pieces.train_from_iterator([text.lower() if self.lower else text for text in texts], trainer)
+        self._pieces.train_from_iterator(texts, trainer)
+        trained = json.loads(self._pieces.to_str())
+        trained["added_tokens"] = trained["added_tokens"][:1]
+        self._pieces = Tokenizer.from_str(json.dumps(trained))

@@ -22,7 +22,8 @@ from convzoo.layers.pooling import Pooling
 
 
 class CNN2d(nn.Module):
-    """Convolution, activation, pooling and dropout, repeated; then one hidden dense layer and the classes.
+    """Convolution, activation, pooling and dropout, repeated; then one hidden dense layer and the classes (LeCun et al. 1998,
+    doi:10.1109/5.726791).
 
     With the defaults it is, layer for layer, the 48×48 network of 224,263 parameters at 7 classes:
     Conv2D(32, 3×3, relu), MaxPooling2D(2×2), Dropout(.25), the same with 64 and .25, with 128 and .4, Flatten,

@@ -35,6 +35,10 @@ class GraphNetwork(nn.Module):
     `gcn`, `sage`, `gat` and `cheb` are stacks of dropout, convolution and activation, the last without activation. `gcn2`
     is a linear layer, its convolutions, and a linear layer; `appnp` two linear layers, whose votes are then spread.
 
+    Sources: `gcn` Kipf & Welling 2017 (arXiv:1609.02907), `sage` Hamilton et al. 2017 (arXiv:1706.02216), `gat` Veličković et al.
+    2018 (arXiv:1710.10903), `gcn2` Chen et al. 2020 (arXiv:2007.02133), `appnp` Gasteiger et al. 2019 (arXiv:1810.05997), `cheb`
+    Defferrard et al. 2016 (arXiv:1606.09375).
+
     Outside training all nodes are computed layer by layer, once for a set of weights: the memory is that of the widest layer,
     and scoring a graph in many batches costs no more than in one.
 

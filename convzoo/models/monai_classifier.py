@@ -73,4 +73,4 @@ class MonaiClassifier(nn.Module):
         if volume.device.type != "cpu":
             return self.network(volume)
         with torch.autocast("cpu", enabled=False):
-            return self.network(volume.float())
+            return self.network(volume if volume.dtype == torch.float64 else volume.float())

@@ -1,0 +1,7 @@
+"""The residual network on generated faces."""
+
+from contracts.parts import Form
+
+FORMS = {
+    "small": Form("emotion_cnn2d", {"model": {"name": "resnet2d", "widths": [8, 8], "blocks": [1, 1], "squeeze": True}})
+}

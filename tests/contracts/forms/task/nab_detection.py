@@ -1,0 +1,8 @@
+"""NAB's scores on generated sensors."""
+
+from contracts.forms.task.anomaly_detection import perfect
+from contracts.parts import Form
+
+__all__ = ["FORMS", "perfect"]
+
+FORMS = {"small": Form("anomaly_cnn1d", {"task": {"name": "nab_detection", "settle": 8}})}

@@ -125,7 +125,7 @@ def print_environment(threads: int) -> None:
     """What the numbers depend on."""
     import torch
 
-    from convzoo.ops.bf16 import fast_at_bf16
+    from convzoo.training.bf16 import fast_at_bf16
 
     print(
         f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}, "

@@ -28,11 +28,11 @@ from trainer_speed import NEVER, InTurns
 
 from convzoo.core.errors import ConvzooError
 from convzoo.core.libraries import import_torch_geometric
-from convzoo.core.random_states import seed_dropout
-from convzoo.devices import Devices
 from convzoo.experiment import Experiment, assemble, loaders, open_recipe
-from convzoo.loader import Loader
-from convzoo.trainer import Trainer
+from convzoo.training.devices import Devices
+from convzoo.training.loader import Loader
+from convzoo.training.random_states import seed_dropout
+from convzoo.training.trainer import Trainer
 
 CORA_SIZED = {
     "name": "communities", "nodes": 2708, "communities": 7, "train": 20, "val": 500, "test": 1000, "degree": 3.9,
@@ -142,10 +142,10 @@ def large_worker(nodes: int, edges: int, steps: int) -> dict[str, float]:
     """Draw a graph, train a few steps by sampling, score all its test nodes; what it took."""
     import numpy as np
 
-    from convzoo.core.examples import Splits
-    from convzoo.core.graphs import Graph, Nodes, make_edges
-    from convzoo.encoders.graph import GraphEncoder
-    from convzoo.generated.communities import draw_ties
+    from convzoo.core.splits import Splits
+    from convzoo.modalities.graph.data.communities import draw_ties
+    from convzoo.modalities.graph.encoder import GraphEncoder
+    from convzoo.modalities.graph.example import Graph, Nodes, make_edges
     from convzoo.models.graph_network import GraphNetwork
     from convzoo.tasks.classification import Classification
 

@@ -88,11 +88,11 @@ def convzoo_worker(precision: str, threads: int, overrides: list[str]) -> None:
     """`Trainer.fit`; a listener stops the clock after each epoch."""
     import torch
 
-    from convzoo.core.events import Event, Progressed
-    from convzoo.devices import Devices
     from convzoo.experiment import assemble, loaders, open_recipe
-    from convzoo.loader import Loader
-    from convzoo.trainer import Trainer
+    from convzoo.training.devices import Devices
+    from convzoo.training.events import Event, Progressed
+    from convzoo.training.loader import Loader
+    from convzoo.training.trainer import Trainer
 
     torch.set_num_threads(threads)
     experiment = assemble(open_recipe(IMAGES, overrides))

@@ -37,18 +37,18 @@ from memory import convzoo_worker, peak, peaks
 from torch import nn
 from trainer_speed import NEVER, InTurns, sizes
 
-from convzoo.assembly import build
 from convzoo.core.batch import Batch
-from convzoo.core.memory import keep_freed_memory
 from convzoo.core.outputs.boxes import Objects
-from convzoo.core.points import PointCloud
 from convzoo.core.randomness import Draws
-from convzoo.devices import Devices
 from convzoo.experiment import Experiment, assemble, loaders, open_recipe
-from convzoo.loader import Loader
+from convzoo.modalities.points.example import PointCloud
 from convzoo.models.pillars import Pillars
-from convzoo.recipe import load
-from convzoo.trainer import Trainer
+from convzoo.recipe.assembly import build
+from convzoo.recipe.recipe import load
+from convzoo.training.devices import Devices
+from convzoo.training.loader import Loader
+from convzoo.training.memory import keep_freed_memory
+from convzoo.training.trainer import Trainer
 
 RECIPE, REFERENCE = "lidar_pillars", "reference/lidar_kitti_pointpillars"
 POINTS = 120_000

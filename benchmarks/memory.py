@@ -54,9 +54,9 @@ def convzoo_worker(name: str, overrides: list[str], threads: int, file: Path) ->
 
     import torch
 
-    from convzoo.devices import Devices
     from convzoo.experiment import assemble, loaders, open_recipe
-    from convzoo.trainer import Trainer
+    from convzoo.training.devices import Devices
+    from convzoo.training.trainer import Trainer
 
     torch.set_num_threads(threads)
     experiment = assemble(open_recipe(name, overrides))

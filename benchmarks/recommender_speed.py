@@ -28,11 +28,11 @@ from trainer_speed import InTurns, sizes
 
 from convzoo.core.errors import ConvzooError
 from convzoo.core.randomness import Draws, permutation
-from convzoo.devices import Devices
 from convzoo.experiment import Experiment, assemble, loaders, open_recipe
-from convzoo.loader import Loader
 from convzoo.ops.ranking import best_items
-from convzoo.trainer import Trainer
+from convzoo.training.devices import Devices
+from convzoo.training.loader import Loader
+from convzoo.training.trainer import Trainer
 
 
 def gowalla(overrides: list[str], embedded: bool) -> Experiment:

@@ -40,12 +40,12 @@ from memory import peak
 from start import READY, seconds_to_ready
 from trainer_speed import NEVER, InTurns, sizes
 
-from convzoo.core.random_states import seed_dropout
 from convzoo.core.randomness import Draws
-from convzoo.devices import Devices
 from convzoo.experiment import Experiment, assemble, loaders, open_recipe
-from convzoo.loader import Loader
-from convzoo.trainer import Trainer
+from convzoo.training.devices import Devices
+from convzoo.training.loader import Loader
+from convzoo.training.random_states import seed_dropout
+from convzoo.training.trainer import Trainer
 
 RECIPE = "organ_unet3d"
 REFERENCE = "reference/organ_hippocampus"
@@ -237,13 +237,13 @@ def network_of(experiment: Experiment) -> dict[str, Any]:
 
 def volume_worker(path: Path, out: Path, base: int, patch: int, threads: int) -> None:
     """Predict one scan and write its mask, as `convzoo predict scan.nii -o mask.nii` does."""
-    from convzoo.core.memory import keep_freed_memory
-    from convzoo.core.volumes import Volume
-    from convzoo.encoders.segmentation import SegmentationEncoder
+    from convzoo.modalities.volume.example import Volume
+    from convzoo.modalities.volume.mask_encoder import SegmentationEncoder
+    from convzoo.modalities.volume.plan import make_plan
+    from convzoo.modalities.volume.space import oriented
     from convzoo.models.unet import UNet
-    from convzoo.ops.segmentation_plan import make_plan
-    from convzoo.ops.volumes import oriented
     from convzoo.tasks.segmentation import Segmentation
+    from convzoo.training.memory import keep_freed_memory
 
     torch.set_num_threads(threads)
     keep_freed_memory()

@@ -29,12 +29,12 @@ from torch import Tensor
 from trainer_speed import NEVER, InTurns, sizes
 
 from convzoo.core.randomness import permutation
-from convzoo.core.series import Series, Stretch
-from convzoo.devices import Devices
-from convzoo.encoders.series import SeriesEncoder
 from convzoo.experiment import assemble, loaders, open_recipe
-from convzoo.loader import Loader
-from convzoo.trainer import Trainer
+from convzoo.modalities.series.encoder import SeriesEncoder
+from convzoo.modalities.series.example import Series, Stretch
+from convzoo.training.devices import Devices
+from convzoo.training.loader import Loader
+from convzoo.training.trainer import Trainer
 
 RECIPE = "anomaly_cnn1d"
 

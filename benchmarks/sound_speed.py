@@ -90,7 +90,7 @@ def plain_worker(overrides: list[str], threads: int) -> None:
     """Files read by hand, their spectrograms kept, an epoch with a DataLoader."""
     import soundfile
 
-    from convzoo.assembly import build
+    from convzoo.recipe.assembly import build
 
     torch.set_num_threads(threads)
     torchaudio = import_torchaudio()

@@ -37,8 +37,8 @@ READY = "reached"
 def worker(name: str, overrides: list[str]) -> None:
     """What the console script does, up to the first step."""
     from convzoo.cli import main as command
-    from convzoo.core.events import Event, Progressed
-    from convzoo.listeners import PlainListener
+    from convzoo.training.events import Event, Progressed
+    from convzoo.training.listeners import PlainListener
 
     def stop(self: PlainListener, event: Event) -> None:
         if isinstance(event, Progressed):

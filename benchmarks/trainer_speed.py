@@ -19,13 +19,13 @@ from common import IMAGES, RECIPES, Ratio, Verdict, parser, pin, print_environme
 from hand_written import Step, careful_step, image_batches, plain_image_network, plain_step, sentence_batches
 from torch import Tensor
 
-from convzoo.core.events import Event, Progressed
-from convzoo.core.random_states import seed_dropout
 from convzoo.core.randomness import Draws
-from convzoo.devices import Devices
 from convzoo.experiment import Experiment, assemble, loaders, open_recipe
-from convzoo.loader import Loader
-from convzoo.trainer import Trainer
+from convzoo.training.devices import Devices
+from convzoo.training.events import Event, Progressed
+from convzoo.training.loader import Loader
+from convzoo.training.random_states import seed_dropout
+from convzoo.training.trainer import Trainer
 
 NEVER = 10**9
 AUGMENTS = ("flip", "shift", "rotate", "scale", "elastic", "brightness", "contrast", "cutout")

@@ -40,12 +40,12 @@ from torch.nn.utils.parametrize import cached
 from torch.nn.utils.rnn import pad_sequence
 from trainer_speed import NEVER, InTurns
 
-from convzoo.core.random_states import seed_dropout
-from convzoo.devices import Devices
 from convzoo.experiment import Experiment, assemble, loaders, open_recipe
-from convzoo.loader import Loader
 from convzoo.models.convs2s import ConvS2S
-from convzoo.trainer import Trainer
+from convzoo.training.devices import Devices
+from convzoo.training.loader import Loader
+from convzoo.training.random_states import seed_dropout
+from convzoo.training.trainer import Trainer
 
 RECIPE = "translation_convs2s"
 BEGIN = 2

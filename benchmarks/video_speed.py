@@ -40,9 +40,9 @@ from trainer_speed import NEVER, careful_rates
 
 from convzoo.core.libraries import import_av
 from convzoo.core.randomness import Draws
-from convzoo.core.video import Video
 from convzoo.experiment import Experiment, assemble, open_recipe
-from convzoo.generated.motions import write_video
+from convzoo.modalities.video.data.motions import write_video
+from convzoo.modalities.video.example import Video
 
 RECIPE = "actions_cnn3d"
 FACTORISED = ["model.kernels=factorised"]
@@ -131,7 +131,7 @@ def long_files(folder: Path, count: int, frames: int) -> list[Video]:
 
 def plain_worker(overrides: list[str], threads: int) -> None:
     """Files decoded by hand, a clip of each kept, an epoch with a DataLoader."""
-    from convzoo.assembly import build
+    from convzoo.recipe.assembly import build
 
     torch.set_num_threads(threads)
     recipe = open_recipe(RECIPE, overrides)

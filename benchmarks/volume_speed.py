@@ -27,7 +27,7 @@ def plain_worker(overrides: list[str], threads: int) -> None:
     """Files read by MONAI's transforms, kept, an epoch with a DataLoader."""
     import monai.transforms as monai
 
-    from convzoo.assembly import build
+    from convzoo.recipe.assembly import build
 
     torch.set_num_threads(threads)
     recipe = open_recipe(RECIPE, overrides)

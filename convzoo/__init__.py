@@ -61,27 +61,27 @@ from typing import TYPE_CHECKING, Any
 from convzoo.core.version import VERSION as __version__
 
 if TYPE_CHECKING:
-    from convzoo.core.audio import Audio
     from convzoo.core.baseline import Baseline
     from convzoo.core.batch import Batch
     from convzoo.core.config import TrainConfig
     from convzoo.core.encoder import Encoder
     from convzoo.core.errors import CheckError, ConvzooError, DataError, RecipeError, TrainingError
-    from convzoo.core.events import Ended, Listener, Progressed, Scored, Started
-    from convzoo.core.examples import Image, Splits, Text
-    from convzoo.core.graphs import Graph, Node
-    from convzoo.core.interactions import Catalogue, User
-    from convzoo.core.points import Objects, PointCloud
     from convzoo.core.randomness import Draws
     from convzoo.core.reader import Reader
-    from convzoo.core.series import Series, Stretch
+    from convzoo.core.splits import Image, Splits, Text
     from convzoo.core.task import Meter, Task
-    from convzoo.core.translation import Pair
-    from convzoo.core.video import Video
-    from convzoo.core.volumes import Volume
     from convzoo.experiment import run
-    from convzoo.recipe import Part, Recipe
+    from convzoo.modalities.audio.example import Audio
+    from convzoo.modalities.graph.example import Graph, Node
+    from convzoo.modalities.points.example import Objects, PointCloud
+    from convzoo.modalities.recommendation.example import Catalogue, User
+    from convzoo.modalities.series.example import Series, Stretch
+    from convzoo.modalities.text.pair import Pair
+    from convzoo.modalities.video.example import Video
+    from convzoo.modalities.volume.example import Volume
+    from convzoo.recipe.recipe import Part, Recipe
     from convzoo.runs import Run
+    from convzoo.training.events import Ended, Listener, Progressed, Scored, Started
 
 __all__ = [
     "Audio",
@@ -125,42 +125,42 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Audio": "convzoo.core.audio:Audio",
+    "Audio": "convzoo.modalities.audio.example:Audio",
     "Baseline": "convzoo.core.baseline:Baseline",
     "Batch": "convzoo.core.batch:Batch",
-    "Catalogue": "convzoo.core.interactions:Catalogue",
+    "Catalogue": "convzoo.modalities.recommendation.example:Catalogue",
     "CheckError": "convzoo.core.errors:CheckError",
     "ConvzooError": "convzoo.core.errors:ConvzooError",
     "DataError": "convzoo.core.errors:DataError",
     "Draws": "convzoo.core.randomness:Draws",
     "Encoder": "convzoo.core.encoder:Encoder",
-    "Ended": "convzoo.core.events:Ended",
-    "Graph": "convzoo.core.graphs:Graph",
-    "Image": "convzoo.core.examples:Image",
-    "Listener": "convzoo.core.events:Listener",
+    "Ended": "convzoo.training.events:Ended",
+    "Graph": "convzoo.modalities.graph.example:Graph",
+    "Image": "convzoo.core.splits:Image",
+    "Listener": "convzoo.training.events:Listener",
     "Meter": "convzoo.core.task:Meter",
-    "Node": "convzoo.core.graphs:Node",
-    "Objects": "convzoo.core.points:Objects",
-    "Pair": "convzoo.core.translation:Pair",
-    "Part": "convzoo.recipe:Part",
-    "PointCloud": "convzoo.core.points:PointCloud",
-    "Progressed": "convzoo.core.events:Progressed",
+    "Node": "convzoo.modalities.graph.example:Node",
+    "Objects": "convzoo.modalities.points.example:Objects",
+    "Pair": "convzoo.modalities.text.pair:Pair",
+    "Part": "convzoo.recipe.recipe:Part",
+    "PointCloud": "convzoo.modalities.points.example:PointCloud",
+    "Progressed": "convzoo.training.events:Progressed",
     "Reader": "convzoo.core.reader:Reader",
-    "Recipe": "convzoo.recipe:Recipe",
+    "Recipe": "convzoo.recipe.recipe:Recipe",
     "RecipeError": "convzoo.core.errors:RecipeError",
     "Run": "convzoo.runs:Run",
-    "Scored": "convzoo.core.events:Scored",
-    "Series": "convzoo.core.series:Series",
-    "Splits": "convzoo.core.examples:Splits",
-    "Started": "convzoo.core.events:Started",
-    "Stretch": "convzoo.core.series:Stretch",
+    "Scored": "convzoo.training.events:Scored",
+    "Series": "convzoo.modalities.series.example:Series",
+    "Splits": "convzoo.core.splits:Splits",
+    "Started": "convzoo.training.events:Started",
+    "Stretch": "convzoo.modalities.series.example:Stretch",
     "Task": "convzoo.core.task:Task",
-    "Text": "convzoo.core.examples:Text",
+    "Text": "convzoo.core.splits:Text",
     "TrainConfig": "convzoo.core.config:TrainConfig",
     "TrainingError": "convzoo.core.errors:TrainingError",
-    "User": "convzoo.core.interactions:User",
-    "Video": "convzoo.core.video:Video",
-    "Volume": "convzoo.core.volumes:Volume",
+    "User": "convzoo.modalities.recommendation.example:User",
+    "Video": "convzoo.modalities.video.example:Video",
+    "Volume": "convzoo.modalities.volume.example:Volume",
     "run": "convzoo.experiment:run",
 }
 

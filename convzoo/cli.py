@@ -185,7 +185,7 @@ def _run(options: Any) -> int:
 
 def _check_recipe(options: Any) -> None:
     """Find a recipe's faults before torch is imported."""
-    from convzoo.recipe import load
+    from convzoo.recipe.recipe import load
 
     load(options.recipe, options.overrides if options.data is None else ())
 
@@ -226,7 +226,7 @@ def _print_summary(run: "Run") -> None:
 
 def _list(options: Any) -> None:
     from convzoo.core.text import did_you_mean
-    from convzoo.recipe import MODALITIES, headline, present_modality, shipped_recipes
+    from convzoo.recipe.recipe import MODALITIES, headline, present_modality, shipped_recipes
 
     wanted = present_modality(options.modality)
     if wanted is not None and wanted not in MODALITIES:
@@ -242,14 +242,14 @@ def _list(options: Any) -> None:
 
 
 def _show(options: Any) -> None:
-    from convzoo.recipe import load, to_yaml
+    from convzoo.recipe.recipe import load, to_yaml
 
     print(to_yaml(load(options.recipe, options.overrides), origins=options.origin), end="")
 
 
 def _check(options: Any) -> None:
     _check_recipe(options)
-    from convzoo.checking import check
+    from convzoo.commands.check import check
 
     for line in check(options.recipe, options.overrides, options.data):
         print(line, flush=True)
@@ -258,7 +258,7 @@ def _check(options: Any) -> None:
 def _describe(options: Any) -> None:
     if not Path(options.recipe).is_dir():
         _check_recipe(options)
-    from convzoo.checking import describe_source
+    from convzoo.commands.check import describe_source
 
     breakdown = describe_source(options.recipe, options.overrides, options.data)
     if options.json:
@@ -286,7 +286,7 @@ def _print_breakdown(breakdown: "Breakdown") -> None:
 
 
 def _evaluate(options: Any) -> None:
-    from convzoo.checking import evaluate
+    from convzoo.commands.check import evaluate
 
     scores = evaluate(options.run, options.data, options.overrides)
     if options.json:
@@ -351,7 +351,7 @@ def _standard_input() -> list[str]:
 
 
 def _export(options: Any) -> None:
-    from convzoo.exporting import export
+    from convzoo.commands.export import export
 
     for line in export(options.run, options.format, options.out):
         print(line)
@@ -392,7 +392,7 @@ def _data(options: Any) -> None:
 
 
 def _schema(options: Any) -> None:
-    from convzoo.schema import recipe_schema
+    from convzoo.recipe.schema import recipe_schema
 
     text = json.dumps(recipe_schema(), indent=1, ensure_ascii=False) + "\n"
     if options.out:
@@ -404,7 +404,7 @@ def _schema(options: Any) -> None:
 
 
 def _doctor(options: Any) -> None:
-    from convzoo.doctor import report
+    from convzoo.commands.doctor import report
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

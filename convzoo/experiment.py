@@ -12,21 +12,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from convzoo import recipe as recipes
-from convzoo.assembly import build, load_class
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import CheckError, ConvzooError, DataError, RecipeError, TrainingError
-from convzoo.core.events import Listener
-from convzoo.core.examples import Splits
 from convzoo.core.files import link, read_json, write_json
-from convzoo.core.random_states import seed_everything
+from convzoo.core.splits import Splits
 from convzoo.core.task import Meter, Task
 from convzoo.core.text import first_line
-from convzoo.devices import Devices
-from convzoo.listeners import CsvListener, LiveListener, PlainListener, TensorBoardListener
-from convzoo.loader import Loader
-from convzoo.recipe import Part, Recipe
-from convzoo.registry import OWN_DATA, PARTS, entries
+from convzoo.recipe import recipe as recipes
+from convzoo.recipe.assembly import build, load_class
+from convzoo.recipe.recipe import Part, Recipe
+from convzoo.recipe.registry import OWN_DATA, PARTS, entries
 from convzoo.runs import (
     Run,
     environment,
@@ -40,7 +35,12 @@ from convzoo.runs import (
     write_table,
 )
 from convzoo.summary import outside_expectation
-from convzoo.trainer import Stopped, Trainer
+from convzoo.training.devices import Devices
+from convzoo.training.events import Listener
+from convzoo.training.listeners import CsvListener, LiveListener, PlainListener, TensorBoardListener
+from convzoo.training.loader import Loader
+from convzoo.training.random_states import seed_everything
+from convzoo.training.trainer import Stopped, Trainer
 
 
 @dataclass

@@ -21,7 +21,6 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from convzoo import summary
-from convzoo.assembly import build
 from convzoo.core import html
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError, RecipeError
@@ -29,8 +28,9 @@ from convzoo.core.files import atomic_write, read_json, write_json, write_text
 from convzoo.core.task import Task
 from convzoo.core.text import first_line
 from convzoo.core.version import VERSION
-from convzoo.recipe import Recipe, to_yaml
-from convzoo.recipe import load as load_recipe
+from convzoo.recipe.assembly import build
+from convzoo.recipe.recipe import Recipe, to_yaml
+from convzoo.recipe.recipe import load as load_recipe
 
 FORMAT = 1
 """The layout of a run's folder. A folder of another number is refused, not guessed at."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from convzoo.recipe import Recipe
+from convzoo.recipe.recipe import Recipe
 
 
 @dataclass(frozen=True)

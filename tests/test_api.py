@@ -11,8 +11,8 @@ from torch import Tensor, nn
 import convzoo
 from convzoo import Part, Recipe
 from convzoo.core.config import TrainConfig
-from convzoo.core.examples import Text
-from convzoo.registry import entries
+from convzoo.core.splits import Text
+from convzoo.recipe.registry import entries
 
 OWN = '''
 import torch

@@ -17,10 +17,10 @@ import scipy.io.wavfile
 from conftest import TINY
 
 from convzoo.core.version import VERSION
-from convzoo.core.volume_files import write_nifti
 from convzoo.datasets.cards import list_cards
-from convzoo.generated.motions import write_video
-from convzoo.recipe import shipped_recipes
+from convzoo.modalities.video.data.motions import write_video
+from convzoo.modalities.volume.formats import write_nifti
+from convzoo.recipe.recipe import shipped_recipes
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ("torch", "sklearn", "tokenizers", "matplotlib", "pyarrow", "rich")
@@ -66,9 +66,7 @@ def test_nothing_heavy_is_imported_before_it_is_needed(words):
 
 
 def test_importing_the_package_or_a_recipe_is_light():
-    code = (
-        "import sys, convzoo, convzoo.recipe, convzoo.registry; print('torch' in sys.modules, 'numpy' in sys.modules)"
-    )
+    code = "import sys, convzoo, convzoo.recipe.recipe, convzoo.recipe.registry; print('torch' in sys.modules, 'numpy' in sys.modules)"
     assert python(code).stdout.split() == ["False", "False"]
 
 

@@ -27,7 +27,7 @@ from convzoo.core.errors import DataError, RecipeError
 from convzoo.datasets import cards, download
 from convzoo.datasets.cards import Card, cards_folder, list_cards, load_card, read_card
 from convzoo.datasets.download import Fetched, Network, fetch
-from convzoo.registry import PARTS
+from convzoo.recipe.registry import PARTS
 
 CONTENT = bytes(range(256)) * 4000  # 1 MB
 QUICK = Network(timeout=2, attempts=3, wait=0.001)

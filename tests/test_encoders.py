@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convzoo.core.errors import DataError
-from convzoo.core.examples import Image, Text
+from convzoo.core.labels import UNLABELLED, Labels
 from convzoo.core.randomness import Draws
-from convzoo.encoders.image import ImageEncoder
-from convzoo.encoders.labels import UNLABELLED, Labels
-from convzoo.encoders.text import PADDING, UNKNOWN, TextEncoder
-from convzoo.encoders.vectors import read_vectors
+from convzoo.core.splits import Image, Text
+from convzoo.modalities.image.encoder import ImageEncoder
+from convzoo.modalities.text.encoder import PADDING, UNKNOWN, TextEncoder
+from convzoo.modalities.text.vectors import read_vectors
 from convzoo.runs import load_state, save_state
 
 TRAIN = [

@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 
 import convzoo
 from convzoo.core.errors import ConvzooError, DataError, RecipeError
-from convzoo.core.graphs import Graph, Nodes, make_edges
 from convzoo.core.randomness import Draws
-from convzoo.encoders.graph import GraphEncoder
-from convzoo.generated.communities import Communities, belief_propagation
+from convzoo.modalities.graph.data.communities import Communities, belief_propagation
+from convzoo.modalities.graph.data.own import GraphTable
+from convzoo.modalities.graph.data.planetoid import Planetoid
+from convzoo.modalities.graph.data.restricted_pickle import load_restricted
+from convzoo.modalities.graph.encoder import GraphEncoder
+from convzoo.modalities.graph.example import Graph, Nodes, make_edges
+from convzoo.modalities.graph.matrices import graph_matrix
+from convzoo.modalities.graph.neighbours import NeighbourSampler, choose
 from convzoo.models.graph_network import GraphNetwork
-from convzoo.ops.graph_matrices import graph_matrix
-from convzoo.ops.neighbours import NeighbourSampler, choose
 from convzoo.ops.sparse import EdgeList, GraphTensors, SparseMatrix, product
-from convzoo.readers.graph_table import GraphTable
-from convzoo.readers.planetoid import Planetoid
-from convzoo.readers.restricted_pickle import load_restricted
 
 SMALL = {"nodes": 300, "train": 8, "val": 60, "test": 60, "vocabulary": 60}
 

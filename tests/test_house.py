@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from convzoo.schema import recipe_schema
+from convzoo.recipe.schema import recipe_schema
 
 
 def run(*command: str) -> None:

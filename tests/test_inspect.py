@@ -18,7 +18,7 @@ from convzoo.models.cnn1d import CNN1d
 from convzoo.models.cnn2d import CNN2d
 from convzoo.models.dilated_cnn1d import DilatedCNN1d
 from convzoo.models.resnet2d import ResNet2d
-from convzoo.recipe import shipped_recipes
+from convzoo.recipe.recipe import shipped_recipes
 
 CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 

@@ -16,16 +16,11 @@ from hypothesis import strategies as st
 from test_wrong_input import refused
 
 import convzoo
-from convzoo.assembly import build
-from convzoo.baselines.points import ClusterBoxes, UsualPlaces
 from convzoo.core.batch import Batch
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.libraries import import_open3d
 from convzoo.core.outputs.boxes import BOX, Calibration, Detections, Found, Objects, corners_of
-from convzoo.core.points import PointCloud
 from convzoo.core.randomness import Draws
-from convzoo.encoders.points import PointCloudEncoder
-from convzoo.generated.streets import CLASSES, MAKERS, Streets
 from convzoo.metrics.detection import DetectionMeter, scored_frame
 from convzoo.metrics.kitti_ap import (
     DIFFICULTIES,
@@ -36,6 +31,23 @@ from convzoo.metrics.kitti_ap import (
     precision_curve,
     recall_thresholds,
 )
+from convzoo.modalities.points.augment import flipped, paste, scaled, turned
+from convzoo.modalities.points.baselines import ClusterBoxes, UsualPlaces
+from convzoo.modalities.points.data.kitti import Kitti
+from convzoo.modalities.points.data.kitti_files import (
+    calibration_text,
+    label_lines,
+    lists_of,
+    read_calibration,
+    read_frames,
+    read_labels,
+    region_lines,
+)
+from convzoo.modalities.points.data.own import CloudTable
+from convzoo.modalities.points.data.streets import CLASSES, MAKERS, Streets
+from convzoo.modalities.points.encoder import PointCloudEncoder
+from convzoo.modalities.points.example import PointCloud
+from convzoo.modalities.points.pages import from_above, in_perspective
 from convzoo.models.pillars import Pillars
 from convzoo.ops import pillars as pillar_ops
 from convzoo.ops.boxes import (
@@ -46,20 +58,8 @@ from convzoo.ops.boxes import (
     points_in_boxes,
     suppress,
 )
-from convzoo.ops.kitti_files import (
-    calibration_text,
-    label_lines,
-    lists_of,
-    read_calibration,
-    read_frames,
-    read_labels,
-    region_lines,
-)
-from convzoo.ops.scenes import flipped, paste, scaled, turned
-from convzoo.readers.cloud_table import CloudTable
-from convzoo.readers.kitti import Kitti
-from convzoo.recipe import load
-from convzoo.report.points import from_above, in_perspective
+from convzoo.recipe.assembly import build
+from convzoo.recipe.recipe import load
 from convzoo.tasks.detection import Detection
 
 TINY_STREETS = {"train": 16, "val": 26, "test": 6}

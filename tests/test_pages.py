@@ -11,13 +11,13 @@ import pytest
 import torch
 from conftest import EMBEDDED, ROOT
 
-from convzoo.assembly import build, load_class, load_pages
-from convzoo.core.examples import Text
 from convzoo.core.pages import Pages
+from convzoo.core.splits import Text
 from convzoo.core.task import Task
-from convzoo.recipe import load
-from convzoo.registry import PAGES, entries, pages_of
-from convzoo.report.text import TextPages
+from convzoo.modalities.text.pages import TextPages
+from convzoo.recipe.assembly import build, load_class, load_pages
+from convzoo.recipe.recipe import load
+from convzoo.recipe.registry import PAGES, entries, pages_of
 from convzoo.tasks.classification import Classification
 from convzoo.tasks.segmentation import Segmentation
 
@@ -38,14 +38,14 @@ def test_the_report_of_a_text_run_imports_no_other_pages(tmp_path) -> None:
     command = [sys.executable, "-c", REPORT_OF_TEXTS, str(tmp_path / "run")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert MODULES & set(done.stdout.split()) == {"convzoo.report.text"}
+    assert MODULES & set(done.stdout.split()) == {"convzoo.modalities.text.pages"}
 
 
 def test_no_module_imports_pages() -> None:
     graph = grimp.build_graph("convzoo", cache_dir=None)
     found = {(other, module) for module in MODULES for other in graph.find_modules_that_directly_import(module)}
     # Masks are drawn over the planes of their volumes.
-    assert found == {("convzoo.report.segmentation", "convzoo.report.volumes")}
+    assert found == {("convzoo.modalities.volume.mask_pages", "convzoo.modalities.volume.pages")}
 
 
 @pytest.mark.parametrize("name", entries("encoder"))
@@ -96,8 +96,12 @@ def test_the_task_chooses_among_the_pages_of_a_type() -> None:
         pass
 
     volume = load_class("encoder", "volume").example
-    assert pages_of(volume, Own) == pages_of(volume, Segmentation) == "convzoo.report.segmentation:VolumeMaskPages"
-    assert pages_of(volume, Classification) == "convzoo.report.volumes:VolumePages"
+    assert (
+        pages_of(volume, Own)
+        == pages_of(volume, Segmentation)
+        == "convzoo.modalities.volume.mask_pages:VolumeMaskPages"
+    )
+    assert pages_of(volume, Classification) == "convzoo.modalities.volume.pages:VolumePages"
 
 
 @pytest.mark.parametrize("name", ["text", "image", "series", "audio", "volume", "video", "parallel_text"])

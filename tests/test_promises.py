@@ -18,7 +18,7 @@ from conftest import EMBEDDED, FORMS, PLAIN, RAW, RECIPES, REFERENCE, ROOT, TINY
 from safetensors.torch import load_file
 
 import convzoo
-from convzoo.recipe import load, read_yaml
+from convzoo.recipe.recipe import load, read_yaml
 
 WANTED = {
     "SMALL": "overrides that make the recipe run in about two seconds",
@@ -127,7 +127,7 @@ def test_resume_after_a_stop_at_any_step(name: str, precision: str, tmp_path: Pa
     ]
     whole = convzoo.run(name, more, out=tmp_path / "whole", quiet=True, report=False)
     import convzoo.experiment as experiment
-    from convzoo.core.events import Event, Progressed
+    from convzoo.training.events import Event, Progressed
 
     folder = tmp_path / "stopped"
     for step in (1, 4, 7):

@@ -14,16 +14,16 @@ import pyarrow.parquet
 import pytest
 
 from convzoo.core.errors import DataError, RecipeError
-from convzoo.core.examples import Splits
-from convzoo.generated.faces import Faces
-from convzoo.generated.reviews import Reviews
-from convzoo.readers.fer2013 import EMOTIONS, Fer2013
-from convzoo.readers.idx import Idx, read_idx
-from convzoo.readers.own_images import ImageFolder
-from convzoo.readers.polarity import Polarity
-from convzoo.readers.sst import StanfordSentiment
-from convzoo.readers.text_table import TextTable
-from convzoo.readers.trec import Trec
+from convzoo.core.splits import Splits
+from convzoo.modalities.image.data.faces import Faces
+from convzoo.modalities.image.data.fer2013 import EMOTIONS, Fer2013
+from convzoo.modalities.image.data.idx import Idx, read_idx
+from convzoo.modalities.image.data.own import ImageFolder
+from convzoo.modalities.text.data.own import TextTable
+from convzoo.modalities.text.data.polarity import Polarity
+from convzoo.modalities.text.data.reviews import Reviews
+from convzoo.modalities.text.data.sst import StanfordSentiment
+from convzoo.modalities.text.data.trec import Trec
 
 MIRROR = os.environ.get("CONVZOO_MIRROR", "")
 needs_mirror = pytest.mark.skipif(

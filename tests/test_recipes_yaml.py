@@ -11,8 +11,18 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from convzoo.core.errors import RecipeError
-from convzoo.recipe import Part, Recipe, load, parse_value, read_yaml, shipped_recipes, to_mapping, to_yaml, with_values
-from convzoo.schema import recipe_schema
+from convzoo.recipe.recipe import (
+    Part,
+    Recipe,
+    load,
+    parse_value,
+    read_yaml,
+    shipped_recipes,
+    to_mapping,
+    to_yaml,
+    with_values,
+)
+from convzoo.recipe.schema import recipe_schema
 
 RECIPE = {
     "data": "reviews",

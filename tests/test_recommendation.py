@@ -12,20 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import convzoo
-from convzoo.baselines.ranking import EASE, ItemNeighbours, Popularity
 from convzoo.core.errors import DataError
-from convzoo.core.interactions import Catalogue, Rows, Users
 from convzoo.core.outputs.rankings import Ranking
 from convzoo.core.randomness import Draws
-from convzoo.encoders.interactions import InteractionEncoder
-from convzoo.generated.tastes import Tastes
-from convzoo.generated.tastes import recall as ceiling_recall
 from convzoo.metrics.ranking import RankingMeter
+from convzoo.modalities.recommendation.baselines import EASE, ItemNeighbours, Popularity
+from convzoo.modalities.recommendation.data.holding_out import hold_out_items
+from convzoo.modalities.recommendation.data.lightgcn_text import LightGCNText
+from convzoo.modalities.recommendation.data.own import InteractionTable
+from convzoo.modalities.recommendation.data.tastes import Tastes
+from convzoo.modalities.recommendation.data.tastes import recall as ceiling_recall
+from convzoo.modalities.recommendation.encoder import InteractionEncoder
+from convzoo.modalities.recommendation.example import Catalogue, Rows, Users
 from convzoo.models.lightgcn import LightGCN
-from convzoo.ops.holding_out import hold_out_items
 from convzoo.ops.ranking import best_items
-from convzoo.readers.interactions import InteractionTable
-from convzoo.readers.lightgcn_text import LightGCNText
 
 WORLD = {"users": 120, "items": 80, "mean": 12.0}
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from convzoo.core.graphs import Graph, Nodes
-from convzoo.core.interactions import Catalogue, Pairs, Rows, Users
 from convzoo.core.references import References
-from convzoo.core.series import Series, Stretch, Windows
-from convzoo.core.video import Video
-from convzoo.encoders.video import Clips
+from convzoo.modalities.graph.example import Graph, Nodes
+from convzoo.modalities.recommendation.example import Catalogue, Pairs, Rows, Users
+from convzoo.modalities.series.example import Series, Stretch, Windows
+from convzoo.modalities.video.encoder import Clips
+from convzoo.modalities.video.example import Video
 
 
 class Squares(References[int]):

@@ -12,9 +12,9 @@ from conftest import RECIPES, ROOT
 
 import convzoo
 from convzoo.core.errors import RecipeError
-from convzoo.recipe import CONVERSIONS, PART_KEYS, load, present_setting, read_yaml, to_yaml, with_values
-from convzoo.registry import PARTS, RENAMED, entries
-from convzoo.signatures import MISSING, signature_of
+from convzoo.recipe.recipe import CONVERSIONS, PART_KEYS, load, present_setting, read_yaml, to_yaml, with_values
+from convzoo.recipe.registry import PARTS, RENAMED, entries
+from convzoo.recipe.signatures import MISSING, signature_of
 
 ARGUMENTS = sorted(key for key in RENAMED if ":" not in key and key.count(".") == 2)
 VALUES = sorted(key for key in RENAMED if ": " in key and "." in key)
@@ -136,9 +136,9 @@ def test_the_bend_of_a_volume_keeps_its_meaning() -> None:
 
 
 def test_parts_named_by_class_or_place_are_renamed_too() -> None:
-    from convzoo.encoders.points import PointCloudEncoder
+    from convzoo.modalities.points.encoder import PointCloudEncoder
 
-    for name in (PointCloudEncoder, "convzoo.encoders.points:PointCloudEncoder"):
+    for name in (PointCloudEncoder, "convzoo.modalities.points.encoder:PointCloudEncoder"):
         assert load(any_recipe(encoder={"name": name, "turn": 4})).encoder.args["rotate"] == 4
 
 

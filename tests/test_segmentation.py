@@ -14,18 +14,18 @@ from hypothesis import strategies as st
 from torch import nn
 
 import convzoo
-from convzoo.baselines.segmentation import MeanAtlas
 from convzoo.core.batch import Batch
 from convzoo.core.outputs.masks import Grid, Masks
 from convzoo.core.randomness import Draws
-from convzoo.core.volume_files import read_labels, write_nifti
-from convzoo.encoders.segmentation import SegmentationEncoder
 from convzoo.metrics.segmentation import SegmentationMeter, assd, case_scores, dice, hd95, surface_distances
+from convzoo.modalities.volume import patches as augment
+from convzoo.modalities.volume.data.decathlon import Decathlon
+from convzoo.modalities.volume.formats import read_labels, write_nifti
+from convzoo.modalities.volume.mask_baselines import MeanAtlas
+from convzoo.modalities.volume.mask_encoder import SegmentationEncoder
+from convzoo.modalities.volume.plan import make_plan
 from convzoo.models.unet import Finer, UNet
-from convzoo.ops import volume_augment as augment
-from convzoo.ops.segmentation_plan import make_plan
 from convzoo.ops.sliding_windows import Restored, gaussian, sliding_probabilities, window_starts
-from convzoo.readers.decathlon import Decathlon
 from convzoo.runs import Run
 from convzoo.tasks.segmentation import Segmentation, at_resolution, soft_dice, without_crumbs
 

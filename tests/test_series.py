@@ -12,24 +12,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import convzoo
-from convzoo.baselines.anomalies import T2Q, Always, IsolationForestDetector, WindowedGaussian
 from convzoo.core.errors import ConvzooError, DataError, RecipeError
 from convzoo.core.randomness import Draws
-from convzoo.core.series import Series, Stretch, TableFormat, Windows
-from convzoo.encoders.series import SeriesEncoder
-from convzoo.generated.sensors import CHANNELS, KINDS, Sensors
-from convzoo.loader import Loader
 from convzoo.metrics.anomalies import AnomalyMeter, pointwise, vus_pr
 from convzoo.metrics.nab import PROFILES, NabMeter, nab_scores
+from convzoo.modalities.series.baselines import T2Q, Always, IsolationForestDetector, WindowedGaussian
+from convzoo.modalities.series.data.nab import Nab
+from convzoo.modalities.series.data.own import SeriesTable
+from convzoo.modalities.series.data.sensors import CHANNELS, KINDS, Sensors
+from convzoo.modalities.series.data.skab import Skab
+from convzoo.modalities.series.data.tables import read_series, read_time
+from convzoo.modalities.series.encoder import SeriesEncoder
+from convzoo.modalities.series.example import Series, Stretch, TableFormat, Windows
 from convzoo.models.autoencoder_cnn1d import AutoencoderCNN1d
 from convzoo.models.tcn1d import TCN1d
 from convzoo.ops.intervals import intervals
 from convzoo.ops.pieces import in_pieces
-from convzoo.readers.nab import Nab
-from convzoo.readers.series_table import SeriesTable
-from convzoo.readers.skab import Skab
-from convzoo.reading.series_files import read_series, read_time
 from convzoo.tasks.anomaly_detection import AnomalyDetection, causal_mean
+from convzoo.training.loader import Loader
 
 
 def series(
@@ -807,7 +807,7 @@ def test_sensors_hold_every_kind_of_anomaly_in_the_test_part_only():
 
 
 def test_each_kind_of_anomaly_changes_its_interval_only():
-    from convzoo.generated.sensors import _MAKERS, NOISE, run_pump
+    from convzoo.modalities.series.data.sensors import _MAKERS, NOISE, run_pump
 
     for kind in KINDS:
         random = np.random.default_rng(3)

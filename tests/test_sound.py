@@ -21,21 +21,21 @@ from hypothesis import strategies as st
 from test_wrong_input import refused
 
 import convzoo
-from convzoo.baselines.audio import MfccLogisticRegression
-from convzoo.core.audio import Audio
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.libraries import import_torchaudio
 from convzoo.core.randomness import Draws
-from convzoo.encoders.audio import AudioEncoder
 from convzoo.experiment import check_splits
-from convzoo.generated import spoken
-from convzoo.generated.spoken import WORDS, Spoken
+from convzoo.modalities.audio import augment as sound
+from convzoo.modalities.audio import pages as sounds
+from convzoo.modalities.audio.baselines import MfccLogisticRegression
+from convzoo.modalities.audio.data import spoken
+from convzoo.modalities.audio.data.fsdd import Fsdd
+from convzoo.modalities.audio.data.own import AudioFolder, AudioTable
+from convzoo.modalities.audio.data.spoken import WORDS, Spoken
+from convzoo.modalities.audio.encoder import AudioEncoder
+from convzoo.modalities.audio.example import Audio
 from convzoo.models.separable_cnn1d import SeparableCNN1d
 from convzoo.models.waveform_cnn1d import WaveformCNN1d
-from convzoo.ops import sound
-from convzoo.readers.fsdd import Fsdd
-from convzoo.readers.own_sounds import AudioFolder, AudioTable
-from convzoo.report import sounds
 from convzoo.runs import load_state, save_state
 
 RATE = 8000
@@ -114,7 +114,10 @@ def test_torchaudio_loads_where_its_extension_does_not(tmp_path: Path, monkeypat
 @pytest.mark.parametrize("library", ["torchaudio", "soundfile"])
 def test_a_missing_library_is_one_line(cli, tiny, library: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [*sys.modules]:
-        if name.partition(".")[0] == library or name in ("convzoo.encoders.audio", "convzoo.baselines.audio"):
+        if name.partition(".")[0] == library or name in (
+            "convzoo.modalities.audio.encoder",
+            "convzoo.modalities.audio.baselines",
+        ):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, library, None)  # Python then says that there is no such module
     if library == "torchaudio":
@@ -592,7 +595,9 @@ def test_the_archive_of_speech_commands_is_unpacked_once(tmp_path: Path, monkeyp
     with tarfile.open(tmp_path / "speech_commands_v0.02.tar.gz", "w:gz") as archive:
         archive.add(folder, ".")
     monkeypatch.setenv("CONVZOO_DATA", str(tmp_path / "cache"))
-    monkeypatch.setattr("convzoo.readers.own_sounds.benchmark_folder", lambda *_: (tmp_path, {"x": {"sha256": "0"}}))
+    monkeypatch.setattr(
+        "convzoo.modalities.audio.data.own.benchmark_folder", lambda *_: (tmp_path, {"x": {"sha256": "0"}})
+    )
     splits = AudioFolder().read()
     assert [len(part) for _, part in splits] == [16, 4, 4] and splits.files == {"x": {"sha256": "0"}}
     (tmp_path / "speech_commands_v0.02.tar.gz").unlink()
@@ -724,7 +729,7 @@ def test_fsdd_itself(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_own_data_find_their_reader(tmp_path: Path) -> None:
     from convzoo.experiment import reader_for
-    from convzoo.recipe import load
+    from convzoo.recipe.recipe import load
 
     encoder = load("keywords_cnn1d").encoder
     fsdd, words = fsdd_folder(tmp_path / "f"), word_folder(tmp_path / "w")

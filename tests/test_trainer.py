@@ -14,10 +14,10 @@ from torch import nn
 
 import convzoo
 from convzoo.core.config import TrainConfig
-from convzoo.core.random_states import load_random_states, random_states
 from convzoo.core.randomness import Draws, permutation
 from convzoo.layers.dropout import Dropout
-from convzoo.optimisation import MovingAverage, Schedule, make_optimizer
+from convzoo.training.optimisation import MovingAverage, Schedule, make_optimizer
+from convzoo.training.random_states import load_random_states, random_states
 
 EXACT = ["train.precision=64", "train.optimizer=sgd", "train.lr=0.05"]
 PLAIN = {

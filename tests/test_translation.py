@@ -16,23 +16,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import convzoo
-from convzoo.baselines.translation import LexicalModel, PhraseTable, WordDictionary, phrase_pairs
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.outputs.translations import BEGIN, END, PADDING, UNKNOWN, Translations
-from convzoo.core.translation import Pair
-from convzoo.encoders.parallel_text import ParallelTextEncoder
-from convzoo.generated.grammar import Grammar
 from convzoo.layers.gated import GatedConvolution
 from convzoo.layers.lightweight import LightweightConvolution
-from convzoo.loader import Loader
 from convzoo.metrics.translation import TranslationMeter, signatures
+from convzoo.modalities.text.data.grammar import Grammar
+from convzoo.modalities.text.data.multi30k import Multi30k
+from convzoo.modalities.text.data.own_pairs import ParallelText
+from convzoo.modalities.text.pair import Pair
+from convzoo.modalities.text.pair_baselines import LexicalModel, PhraseTable, WordDictionary, phrase_pairs
+from convzoo.modalities.text.pair_encoder import ParallelTextEncoder
 from convzoo.models.convs2s import ConvS2S
 from convzoo.models.lightconv import LightConv
 from convzoo.ops.beam import beam_search
 from convzoo.ops.bleu import corpus_bleu
-from convzoo.readers.multi30k import Multi30k
-from convzoo.readers.parallel_text import ParallelText
 from convzoo.tasks.translation import Translation
+from convzoo.training.loader import Loader
 
 NAME = "translation_convs2s"
 

@@ -18,31 +18,30 @@ from hypothesis import strategies as st
 from test_wrong_input import refused
 
 import convzoo
-from convzoo.baselines.video import FrameAverage, MotionHistorySVM
 from convzoo.core.errors import DataError
 from convzoo.core.libraries import import_av
 from convzoo.core.randomness import Draws
-from convzoo.core.video import Film, Video, read_film, video_files
-from convzoo.encoders.video import OneClip, VideoEncoder
 from convzoo.experiment import check_splits
-from convzoo.generated import motions
-from convzoo.generated.motions import ACTIONS, Motions
 from convzoo.inspect.describe import describe
 from convzoo.layers.convolution import ConvolutionBlock
 from convzoo.layers.factorised import FactorisedBlock, middle_channels
-from convzoo.loader import Loader
 from convzoo.metrics.clips import ClipMeter
+from convzoo.modalities.video import clips
+from convzoo.modalities.video import pages as videos
+from convzoo.modalities.video.baselines import FrameAverage, MotionHistorySVM
+from convzoo.modalities.video.data import hmdb51, motions, ucf101
+from convzoo.modalities.video.data.hmdb51 import Hmdb51
+from convzoo.modalities.video.data.motions import ACTIONS, Motions
+from convzoo.modalities.video.data.own import VideoFolder, VideoTable, group_in
+from convzoo.modalities.video.data.ucf101 import Ucf101
+from convzoo.modalities.video.data.weizmann import Weizmann
+from convzoo.modalities.video.encoder import OneClip, VideoEncoder
+from convzoo.modalities.video.example import Film, Video, read_film, video_files
 from convzoo.models.c3d import C3D
 from convzoo.models.r3d import R3D
-from convzoo.ops import clips
-from convzoo.readers import hmdb51, ucf101
-from convzoo.readers.hmdb51 import Hmdb51
-from convzoo.readers.own_videos import VideoFolder, VideoTable, group_in
-from convzoo.readers.ucf101 import Ucf101
-from convzoo.readers.weizmann import Weizmann
-from convzoo.report import videos
 from convzoo.runs import load_state, save_state
 from convzoo.tasks.clip_classification import ClipClassification, Views
+from convzoo.training.loader import Loader
 
 av = import_av()
 
@@ -139,14 +138,14 @@ def test_seeking_gives_the_frames_that_reading_all_gives(name: str, codec: str, 
 def test_seeking_decodes_a_stretch_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.mp4", moving(100), gop=10)
     decoded = []
-    original = sys.modules["convzoo.core.video"]._frames
+    original = sys.modules["convzoo.modalities.video.example"]._frames
 
     def counted(*arguments):
         for pair in original(*arguments):
             decoded.append(pair[0])
             yield pair
 
-    monkeypatch.setattr("convzoo.core.video._frames", counted)
+    monkeypatch.setattr("convzoo.modalities.video.example._frames", counted)
     Video(path).read([83, 85])
     assert decoded == [80, 81, 82, 83, 84, 85]
 

@@ -20,11 +20,24 @@ from test_wrong_input import refused
 from torch import nn
 
 import convzoo
-from convzoo.baselines.volume import HistogramLogisticRegression, ShapeLogisticRegression, shape_features
 from convzoo.core.errors import DataError
 from convzoo.core.libraries import import_monai
 from convzoo.core.randomness import Draws
-from convzoo.core.volume_files import (
+from convzoo.experiment import check_splits
+from convzoo.inspect.describe import describe
+from convzoo.inspect.saliency import saliency
+from convzoo.layers.kernels import KernelBlock
+from convzoo.metrics.classification import ClassificationMeter, best_temperature, calibration_bins, calibration_error
+from convzoo.modalities.volume import augment as augment3d
+from convzoo.modalities.volume import space as ops
+from convzoo.modalities.volume.baselines import HistogramLogisticRegression, ShapeLogisticRegression, shape_features
+from convzoo.modalities.volume.data.decathlon import Decathlon
+from convzoo.modalities.volume.data.medmnist3d import MedMNIST3D
+from convzoo.modalities.volume.data.own import VolumeFolder, VolumeTable
+from convzoo.modalities.volume.data.phantoms import CLASSES, STRUCTURES, Phantoms, make_head, scan
+from convzoo.modalities.volume.encoder import VolumeEncoder
+from convzoo.modalities.volume.example import Volume
+from convzoo.modalities.volume.formats import (
     read_geometry,
     read_labels,
     read_volume,
@@ -33,22 +46,9 @@ from convzoo.core.volume_files import (
     volume_stem,
     write_nifti,
 )
-from convzoo.core.volumes import Volume
-from convzoo.encoders.volume import VolumeEncoder
-from convzoo.experiment import check_splits
-from convzoo.generated.phantoms import CLASSES, STRUCTURES, Phantoms, make_head, scan
-from convzoo.inspect.describe import describe
-from convzoo.inspect.saliency import saliency
-from convzoo.layers.kernels import KernelBlock
-from convzoo.metrics.classification import ClassificationMeter, best_temperature, calibration_bins, calibration_error
+from convzoo.modalities.volume.pages import VolumePages, planes
 from convzoo.models.monai_classifier import MonaiClassifier
 from convzoo.models.resnet3d import ResNet3d
-from convzoo.ops import augment3d
-from convzoo.ops import volumes as ops
-from convzoo.readers.decathlon import Decathlon
-from convzoo.readers.medmnist3d import MedMNIST3D
-from convzoo.readers.own_volumes import VolumeFolder, VolumeTable
-from convzoo.report.volumes import VolumePages, planes
 from convzoo.tasks.classification import Classification
 
 AXES = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1), "I": (2, -1)}
@@ -1013,7 +1013,10 @@ def test_a_missing_library_is_one_line(cli, tiny, monkeypatch: pytest.MonkeyPatc
     for library, words in (("nibabel", "nibabel"), ("monai", "monai")):
         with monkeypatch.context() as patch:
             for name in [*sys.modules]:
-                if name == "monai.transforms" or name in ("convzoo.encoders.volume", "convzoo.baselines.volume"):
+                if name == "monai.transforms" or name in (
+                    "convzoo.modalities.volume.encoder",
+                    "convzoo.modalities.volume.baselines",
+                ):
                     patch.delitem(sys.modules, name)
             patch.setitem(sys.modules, "monai.transforms" if library == "monai" else library, None)
             result = cli("check", "mri_cnn3d", *tiny("mri_cnn3d"), "data.seed=5")

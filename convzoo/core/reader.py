@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
-from convzoo.core.examples import Splits
+from convzoo.core.splits import Splits
 
 
 class Reader(ABC):

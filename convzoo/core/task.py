@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from convzoo.core.batch import Batch
 from convzoo.core.errors import RecipeError
-from convzoo.core.examples import Splits
+from convzoo.core.splits import Splits
 
 
 @runtime_checkable

@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 
 from convzoo.core.arguments import Copies, Count, Fraction
 from convzoo.core.errors import DataError
-from convzoo.core.examples import Splits
 from convzoo.core.files import sha256_of
-from convzoo.core.folders import class_folders, left_out, visible, with_suffix
 from convzoo.core.reader import Reader
+from convzoo.core.splits import Splits
 from convzoo.core.text import did_you_mean
 from convzoo.reading.columns import SPLIT_NAMES
+from convzoo.reading.files import class_folders, left_out, visible, with_suffix
 from convzoo.reading.splitting import as_given, made_here
 
 

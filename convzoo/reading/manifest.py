@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 from convzoo.core.arguments import Copies, Count, Fraction
 from convzoo.core.errors import DataError
-from convzoo.core.examples import Splits
 from convzoo.core.files import sha256_of
 from convzoo.core.reader import Reader
+from convzoo.core.splits import Splits
 from convzoo.reading.columns import LABEL_NAMES, PATH_NAMES
 from convzoo.reading.splitting import as_given, made_here
 from convzoo.reading.tables import Table, is_table, read_table

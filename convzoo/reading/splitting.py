@@ -9,7 +9,7 @@ import numpy as np
 
 from convzoo.core.arguments import Copies
 from convzoo.core.errors import DataError
-from convzoo.core.examples import Splits
+from convzoo.core.splits import Splits
 
 NAMES = ("train", "val", "test")
 

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from convzoo.core.errors import DataError
-from convzoo.core.folders import files_below
-from convzoo.core.lines import encoding_of, plain_suffix, read_text
 from convzoo.core.text import first_line
 from convzoo.reading.columns import find_column, find_split, optional_column, split_named
+from convzoo.reading.files import files_below
+from convzoo.reading.lines import encoding_of, plain_suffix, read_text
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 SUFFIXES = (*TEXT_SUFFIXES, ".parquet")

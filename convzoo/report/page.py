@@ -8,14 +8,14 @@ from typing import Any
 
 from torch import nn
 
-from convzoo.assembly import load_pages
 from convzoo.core.encoder import Encoder
 from convzoo.core.files import read_json, write_text
 from convzoo.core.pages import Material
 from convzoo.core.task import Task
 from convzoo.core.text import duration_in_words
 from convzoo.inspect.describe import Breakdown, describe
-from convzoo.recipe import Recipe, to_yaml
+from convzoo.recipe.assembly import load_pages
+from convzoo.recipe.recipe import Recipe, to_yaml
 from convzoo.report import classification, figures, summary
 from convzoo.report.kit import html_safe
 from convzoo.tasks.classification import Classification

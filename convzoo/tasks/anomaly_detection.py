@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from convzoo.core.arguments import Count, Fraction, Positive, PositiveFloat
 from convzoo.core.batch import Batch
 from convzoo.core.errors import DataError, RecipeError
-from convzoo.core.examples import Splits
 from convzoo.core.model import HasReach, HasTotalStride, StreamFollower
 from convzoo.core.processes import gather_objects
+from convzoo.core.splits import Splits
 from convzoo.core.task import Meter, Task
 from convzoo.core.text import did_you_mean
 from convzoo.ops.intervals import intervals

@@ -37,7 +37,7 @@ def sound(path: Path, number: int) -> Path:
 
 def volume(path: Path, number: int, mask: bool = False) -> Path:
     """A NIfTI file of 6³ voxels, or a mask with one structure."""
-    from convzoo.core.volume_files import write_nifti
+    from convzoo.modalities.volume.formats import write_nifti
 
     path.parent.mkdir(parents=True, exist_ok=True)
     voxels = np.random.default_rng(number).normal(size=(6, 6, 6)).astype(np.float32)

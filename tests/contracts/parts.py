@@ -20,20 +20,20 @@ import torch
 from conftest import EMBEDDED, TINY
 from torch import Tensor, nn
 
-from convzoo import recipe as recipes
-from convzoo.assembly import build, load_class
 from convzoo.core.encoder import Encoder
-from convzoo.core.examples import Splits
-from convzoo.core.graphs import Node
-from convzoo.core.interactions import User
-from convzoo.core.points import PointCloud
-from convzoo.core.series import Stretch
+from convzoo.core.splits import Splits
 from convzoo.core.task import Task
-from convzoo.core.translation import Pair
-from convzoo.core.volumes import Volume
 from convzoo.experiment import Experiment, assemble
-from convzoo.recipe import Part, Recipe
-from convzoo.registry import entries
+from convzoo.modalities.graph.example import Node
+from convzoo.modalities.points.example import PointCloud
+from convzoo.modalities.recommendation.example import User
+from convzoo.modalities.series.example import Stretch
+from convzoo.modalities.text.pair import Pair
+from convzoo.modalities.volume.example import Volume
+from convzoo.recipe import recipe as recipes
+from convzoo.recipe.assembly import build, load_class
+from convzoo.recipe.recipe import Part, Recipe
+from convzoo.recipe.registry import entries
 
 FORMS = Path(__file__).parent / "forms"
 KINDS = ("data", "encoder", "model", "task", "baseline")

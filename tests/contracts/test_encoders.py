@@ -28,9 +28,9 @@ from contracts.parts import (
     with_the_rest_scrambled,
 )
 from convzoo.core.encoder import Encoder
-from convzoo.core.examples import Text
 from convzoo.core.randomness import Draws
-from convzoo.core.translation import Pair
+from convzoo.core.splits import Text
+from convzoo.modalities.text.pair import Pair
 from convzoo.runs import load_state, save_state
 
 KNOWN_REFIT: dict[str, str] = {}

@@ -15,14 +15,14 @@ from torch import Tensor, nn
 
 import convzoo
 import convzoo.core.model as protocols
-from convzoo.assembly import load_class
 from convzoo.core.config import TrainConfig
-from convzoo.core.random_states import seed_dropout
 from convzoo.inspect.describe import describe
 from convzoo.ops.pieces import in_pieces
 from convzoo.ops.sparse import GraphTensors, SparseMatrix
-from convzoo.optimisation import make_optimizer
-from convzoo.registry import entries
+from convzoo.recipe.assembly import load_class
+from convzoo.recipe.registry import entries
+from convzoo.training.optimisation import make_optimizer
+from convzoo.training.random_states import seed_dropout
 
 PROTOCOLS = {
     name: value

@@ -23,11 +23,11 @@ from contracts.parts import (
     small_splits,
     written,
 )
-from convzoo import recipe as recipes
 from convzoo.core.errors import DataError
-from convzoo.core.examples import Splits
-from convzoo.core.series import Stretch
+from convzoo.core.splits import Splits
 from convzoo.experiment import open_recipe
+from convzoo.modalities.series.example import Stretch
+from convzoo.recipe import recipe as recipes
 
 KNOWN_EXCLUSIVE: dict[str, str] = {}
 KNOWN_APART: dict[str, str] = {}

@@ -16,7 +16,7 @@ from convzoo.core.batch import Batch
 from convzoo.core.files import read_json, write_json
 from convzoo.core.task import Task
 from convzoo.experiment import Experiment
-from convzoo.recipe import Part
+from convzoo.recipe.recipe import Part
 from convzoo.runs import without_arrays
 
 KNOWN_METER: dict[str, str] = {}

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from convzoo.core.task import Task
-from convzoo.core.translation import PADDING, Translations
+from convzoo.modalities.text.pair import PADDING, Translations
 
 
 def perfect(task: Task, target: Mapping[str, Any]) -> Translations:

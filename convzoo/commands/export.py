@@ -1,0 +1,155 @@
+"""A model to ship: ONNX or torch.export, checked against the model on real inputs before it is called good."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from convzoo.core.errors import CheckError, RecipeError
+from convzoo.core.files import write_json
+from convzoo.core.model import HasExportedForm
+from convzoo.recipe.assembly import build
+from convzoo.runs import Run
+
+TOLERANCE = 1e-4
+"""The largest difference, relative to the largest output, between the model and what was exported."""
+
+_FEW = 10_000
+
+
+def export(folder: str, kind: str, out: str | None = None) -> Iterator[str]:
+    """Write a run's model as `model.onnx` or `model.pt2`, and compare its outputs on validation examples.
+
+    Batch size and length stay free. Beside the file, `<file>.json` says what the inputs are, which of their axes are free, what
+    the encoder learnt that makes them (vocabulary, means) and what the task chose that reads the outputs (labels, thresholds).
+
+    Raises:
+        RecipeError: the export extra is not installed.
+        CheckError: the exported model differs.
+    """
+    run = Run.load(folder)
+    path = Path(out) if out else run.path / ("model.onnx" if kind == "onnx" else "model.pt2")
+    splits = build("data", run.recipe.data, origins=run.recipe.origins).read()
+    examples = run.encoder.pieces(splits.val)
+    original = run.model.eval()
+    model, several = _exported(original, _inputs(run, examples, range(8)))
+    model.eval()
+    whole = [run.encoder.gather(splits.val, [index]).inputs for index in range(min(2, len(splits.val)))]
+    # Where the task slides windows over whole examples, these are lists, and the network sees pieces only.
+    whole = [inputs for inputs in whole if all(isinstance(value, Tensor) for value in inputs.values())]
+    shapes = _free_shapes(run, several, examples, whole)
+    if kind == "onnx":
+        _write_onnx(model, several, shapes, path)
+        compute = _onnx_session(path)
+    else:
+        program = torch.export.export(model, (), several, dynamic_shapes=shapes)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.export.save(program, path)
+        loaded = torch.export.load(path).module()
+
+        def compute(inputs: dict[str, Tensor]) -> Tensor:
+            return loaded(**inputs)
+
+    batches = []
+    checked = 0
+    for size in (1, 7, 16):
+        chosen = range(checked, min(checked + size, len(examples)))
+        batches += [_inputs(run, examples, chosen)] if chosen else []
+        checked += len(chosen)
+    if examples is not splits.val:  # pieces of examples were checked: whole ones must fit as well
+        batches += whole
+        checked += len(whole)
+    worst = 0.0
+    for inputs in batches:
+        with torch.no_grad():
+            expected = original(**inputs)
+            found = compute(_exported(original, inputs)[1])
+        scale = max(1.0, float(expected.abs().max()))
+        worst = max(worst, float((found - expected).abs().max()) / scale)
+    if not worst <= TOLERANCE:
+        path.unlink(missing_ok=True)
+        raise CheckError(f"{path}: the exported model differs by {worst:.2g} (at most {TOLERANCE:.0e}); it was deleted")
+    facts = {
+        "inputs": {name: [list(value.shape), str(value.dtype)] for name, value in several.items()},
+        "free_axes": {name: sorted(axes) for name, axes in shapes.items()},
+        "labels": list(run.encoder.dims.get("labels", ())),
+        "encoder": {
+            "name": str(run.recipe.encoder.name),
+            **run.recipe.encoder.args,
+            "learnt": _plain(run.encoder.state()),
+        },
+        "task": {"name": str(run.recipe.task.name), **run.recipe.task.args, "chosen": run.task.state()},
+        "largest_difference": worst,
+        "checked_on": checked,
+    }
+    write_json(Path(f"{path}.json"), facts)
+    yield f"{path}: checked on {checked} validation examples in batches of 1, 7 and 16; largest difference {worst:.1e}"
+
+
+def _plain(state: Mapping[str, Any]) -> dict[str, Any]:
+    """What an encoder learnt, as JSON; of a large array only its shape, for it lies in the run's `encoder.safetensors`."""
+    found = {}
+    for name, value in state.items():
+        small = not isinstance(value, Tensor | np.ndarray) or np.prod(value.shape) <= _FEW
+        found[name] = value.tolist() if isinstance(value, Tensor | np.ndarray) and small else value
+        if not small:
+            found[name] = {"shape": list(value.shape), "in": f"encoder.safetensors of the run: {name}"}
+    return found
+
+
+def _inputs(run: Run, examples: Sequence[Any], indices: Sequence[int]) -> dict[str, Any]:
+    return run.encoder.gather(examples, [index for index in indices if index < len(examples)]).inputs
+
+
+def _exported(model: nn.Module, inputs: dict[str, Any]) -> tuple[nn.Module, dict[str, Tensor]]:
+    """What is exported in a model's place, and its inputs."""
+    return model.exported(inputs) if isinstance(model, HasExportedForm) else (model, inputs)
+
+
+def _free_shapes(
+    run: Run, inputs: dict[str, Any], examples: Sequence[Any], whole: Sequence[dict[str, Any]]
+) -> dict[str, dict[int, Any]]:
+    """The axes of each input that differ between batches: the first, and those that follow an example's length."""
+    others = [{name: tuple(value.shape) for name, value in inputs.items()}]
+    for given in [*whole, *(_inputs(run, examples, [index]) for index in range(min(32, len(examples))))]:
+        others.append({name: tuple(value.shape) for name, value in _exported(run.model, given)[1].items()})
+    free: dict[str, dict[int, Any]] = {}
+    for name, value in inputs.items():
+        varying = {axis for axis in range(1, value.ndim) if len({other[name][axis] for other in others}) > 1}
+        free[name] = dict.fromkeys({0} | varying, torch.export.Dim.DYNAMIC)
+    return free
+
+
+def _write_onnx(model: nn.Module, inputs: dict[str, Tensor], shapes: dict[str, dict[int, Any]], path: Path) -> None:
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise RecipeError(f"exporting to ONNX needs {error.name}: pip install 'convzoo[export]'") from None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        # The exporter warns of its own deprecations; what matters is checked below by comparing outputs.
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(model, (), kwargs=inputs, dynamic_shapes=shapes, dynamo=True, verbose=False)
+        assert program is not None
+        program.save(str(path))
+
+
+def _onnx_session(path: Path) -> Any:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = {item.name for item in session.get_inputs()}
+
+    def compute(inputs: dict[str, Tensor]) -> Tensor:
+        given = {name: value.numpy() for name, value in inputs.items() if name in names}
+        return torch.from_numpy(session.run(None, given)[0])
+
+    return compute

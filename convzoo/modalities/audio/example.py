@@ -1,0 +1,195 @@
+"""Recorded sound as an example: samples, or a file that is opened when it is needed."""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from convzoo.core.errors import DataError
+from convzoo.core.files import is_file
+from convzoo.core.text import first_line
+from convzoo.reading.files import with_suffix
+
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au"})
+LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000
+# What programs write into a RIFF header where they do not know yet how long the sound will be (a pipe, a stream).
+_UNKNOWN_LENGTH = 0x7FFFF000
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """A sound, as samples or as the path of a file (wav, flac, ogg, opus, mp3, aiff, au).
+
+    Attributes:
+        path: of the file
+        samples: (samples,) or (samples, channels): floats in [-1, 1], or int16
+        rate: samples a second, of `samples`
+        label: its class; None if unlabelled
+        group: what must not be split, usually the speaker
+        source: where it is from
+    """
+
+    path: Path | None = None
+    samples: np.ndarray | None = None
+    rate: int | None = None
+    label: str | None = None
+    group: str | None = None
+    source: str = ""
+    sample_input: ClassVar[str] = "word.wav"
+
+    @classmethod
+    def from_lines(cls, lines: Sequence[str]) -> "list[Audio]":
+        """Sounds from lines of standard input, which name files."""
+        return cls.from_inputs([line for line in lines if line.strip()])
+
+    @classmethod
+    def from_inputs(cls, values: Sequence[Any]) -> "list[Audio]":
+        """Sounds for prediction: each value is a sound file, a folder of them, or a pair of an array and its rate.
+
+        Raises:
+            DataError: there is no such file, a folder holds no sound, or an array has no rate or another shape.
+        """
+        found: list[Audio] = []
+        for value in values:
+            if isinstance(value, cls):
+                found.append(value)
+            elif isinstance(value, tuple | list) and len(value) == 2:
+                found.append(_from_array(*value))
+            elif isinstance(value, np.ndarray):
+                raise DataError(
+                    "an array of samples needs its rate: give (samples, rate), for example (samples, 16000)"
+                )
+            elif Path(value).is_dir():
+                files = sound_files(Path(value))
+                if not files:
+                    raise DataError(f"{value}: holds no sound ({', '.join(sorted(AUDIO_SUFFIXES))})")
+                found.extend(cls(path, source=str(path)) for path in files)
+            elif is_file(Path(value)):
+                found.append(cls(Path(value), source=str(value)))
+            else:
+                raise DataError(f"{value}: no such sound file")
+        return found
+
+    def read(self) -> tuple[np.ndarray, int]:
+        """The samples as float32 (samples,), the mean of the channels, and the rate in samples a second.
+
+        Raises:
+            DataError: the file is no sound, is empty, holds no samples, is cut off, or holds values that are not finite.
+        """
+        if self.samples is None:
+            assert self.path is not None, "an Audio has samples or a path"
+            samples, rate = read_sound(self.path)
+        else:
+            assert self.rate is not None, "samples have a rate"
+            samples, rate = _as_float(self.samples), self.rate
+        samples = samples.mean(axis=1, dtype=np.float32) if samples.ndim == 2 else samples
+        where = self.source or str(self.path or "the array")
+        if not len(samples):
+            raise DataError(f"{where}: holds no samples (its length is 0 s)")
+        if not np.isfinite(samples).all():
+            raise DataError(f"{where}: holds samples that are not finite numbers")
+        return samples, rate
+
+    def seconds(self) -> float:
+        """How long it is, from the file's header alone.
+
+        Raises:
+            DataError: the file cannot be read.
+        """
+        if self.samples is not None and self.rate is not None:
+            return len(self.samples) / self.rate
+        assert self.path is not None, "an Audio has samples or a path"
+        with _opened(self.path) as file:
+            return file.frames / file.samplerate
+
+
+def read_sound(path: Path) -> tuple[np.ndarray, int]:
+    """A sound file as float32 (samples,) or (samples, channels), and its rate.
+
+    Raises:
+        DataError: there is no such file, it is no sound, is empty or is cut off.
+    """
+    with _opened(path) as file:
+        announced, rate = file.frames, file.samplerate
+        try:
+            samples = file.read(dtype="float32")
+        except Exception as error:  # libsndfile's errors have no common base of their own
+            raise DataError(f"{path}: is damaged or cut off ({_reason(error)})") from error
+    if len(samples) < announced:
+        raise DataError(f"{path}: is cut off: it announces {announced:,} samples, and {len(samples):,} are there")
+    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise DataError(f"{path}: {rate:,} samples a second; from {LOWEST_RATE:,} to {HIGHEST_RATE:,} can be read")
+    return samples, rate
+
+
+def sound_files(folder: Path) -> list[Path]:
+    """The sound files below a folder, in the order of their names."""
+    return with_suffix(folder, AUDIO_SUFFIXES)
+
+
+def _opened(path: Path) -> Any:
+    try:
+        size = path.stat().st_size
+        if size == 0:
+            raise DataError(f"{path}: is empty (0 bytes); delete it or replace it by a sound")
+        _refuse_cut_wave(path, size)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such sound file") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    soundfile = _soundfile()
+    try:
+        return soundfile.SoundFile(path)
+    except Exception as error:
+        raise DataError(f"{path}: cannot be read as a sound ({_reason(error)})") from error
+
+
+def _soundfile() -> Any:
+    try:
+        import soundfile
+    except (ImportError, OSError) as error:  # OSError: the package is there, its libsndfile is not
+        from convzoo.core.errors import RecipeError
+
+        raise RecipeError(
+            f"reading sound needs soundfile ({first_line(error)}): pip install 'convzoo[audio]'"
+        ) from None
+    return soundfile
+
+
+def _refuse_cut_wave(path: Path, size: int) -> None:
+    """libsndfile takes the end of a wav file for the end of the sound, whatever the header announces."""
+    with path.open("rb") as file:
+        if file.read(4) != b"RIFF" or file.read(8)[4:] != b"WAVE":
+            return
+        while len(heading := file.read(8)) == 8:
+            name, length = struct.unpack("<4sI", heading)
+            there = size - file.tell()
+            if name == b"data":
+                if there < length < _UNKNOWN_LENGTH:
+                    raise DataError(f"{path}: is cut off: its sound has {length:,} bytes, and {there:,} are there")
+                return
+            file.seek(length + length % 2, 1)
+    raise DataError(f"{path}: is cut off: it ends before its sound begins")
+
+
+def _from_array(samples: Any, rate: Any) -> Audio:
+    if not isinstance(samples, np.ndarray) or samples.ndim not in (1, 2) or samples.dtype.kind not in "fi":
+        raise DataError(
+            "a sound is (samples, rate), the samples an array of float or int16, (samples,) or (samples, channels)"
+        )
+    if not isinstance(rate, int | np.integer) or not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise DataError(f"a rate of {rate!r}: it should be a whole number from {LOWEST_RATE:,} to {HIGHEST_RATE:,} Hz")
+    return Audio(samples=samples, rate=int(rate), source="an array")
+
+
+def _as_float(samples: np.ndarray) -> np.ndarray:
+    if samples.dtype.kind == "i":
+        return samples.astype(np.float32) / np.float32(-np.iinfo(samples.dtype).min)
+    return samples.astype(np.float32)
+
+
+def _reason(error: BaseException) -> str:
+    return first_line(error).rpartition(": ")[2].rstrip(".")

@@ -1,0 +1,378 @@
+"""The nodes of a graph: the whole graph at every step, or neighbours drawn around a batch of nodes."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import scipy.sparse
+import torch
+from torch import Tensor
+
+from convzoo.core.arguments import Positive
+from convzoo.core.batch import Batch
+from convzoo.core.encoder import Encoder
+from convzoo.core.errors import DataError
+from convzoo.core.labels import UNLABELLED, Labels
+from convzoo.core.randomness import Draws
+from convzoo.core.text import nearest
+from convzoo.modalities.graph.example import Graph, Node, Nodes
+from convzoo.modalities.graph.matrices import degrees, entry_scale, graph_matrix
+from convzoo.modalities.graph.neighbours import NeighbourSampler
+from convzoo.ops.sparse import GraphTensors, SparseMatrix
+from convzoo.reading.lines import read_lines
+
+_SPARSE = 0.1
+"""Features of which a smaller part is not zero are kept sparse."""
+
+
+class GraphEncoder(Encoder):
+    """The graph as a matrix, nodes as row numbers.
+
+    One graph is the whole data set: the classes of validation and test nodes are never looked at, but their features and edges
+    are there in training, as usual. With `neighbours`, a training step holds only what is drawn around its nodes; scoring always
+    sees the whole graph.
+
+    Args:
+        matrix: how messages are weighted: `symmetric` $D^{-1/2} A D^{-1/2}$, `random_walk` $D^{-1} A$ (a mean), `adjacency` A (a
+            sum), or `laplacian`, scaled as Chebyshev polynomials take it
+        self_loops: whether each node is also its own neighbour
+        normalise: features as they are (`none`), each node's brought to a sum of 1 (`rows`), or each brought to mean 0 and
+            deviation 1 over the training nodes (`standard`)
+        neighbours: how many neighbours are sampled at each hop, such as [10, 10] for two layers; empty for the whole graph in
+            every step
+    """
+
+    example = Node
+    cached = False
+
+    def __init__(
+        self,
+        matrix: Literal["symmetric", "random_walk", "adjacency", "laplacian"] = "symmetric",
+        self_loops: bool = True,
+        normalise: Literal["none", "rows", "standard"] = "none",
+        neighbours: list[Positive] = [],  # noqa: B006 (read only: what a recipe writes)
+    ) -> None:
+        self.matrix = matrix
+        self.self_loops = self_loops
+        self.normalise = normalise
+        self.neighbours = list(neighbours)
+        self.labels = Labels()
+        self.mean: np.ndarray | None = None
+        self.deviation: np.ndarray | None = None
+        self._graph: Graph | None = None
+        # Each of the last graph that was encoded, which is nearly always the graph of the training split.
+        self._made: tuple[Graph, Any] | None = None
+        self._numbers: tuple[Graph, np.ndarray] | None = None
+        self._of: tuple[Graph, GraphTensors] | None = None
+        self._sampler: tuple[Graph, NeighbourSampler] | None = None
+
+    @property
+    def graph(self) -> Graph:
+        """The graph that was trained on."""
+        assert self._graph is not None, "fit or load_state comes first"
+        return self._graph
+
+    def fit(self, examples: Sequence[Node]) -> None:
+        """Keep the graph; learn the classes and, for `standard`, the features' means and deviations from the training nodes.
+
+        Raises:
+            DataError: there are fewer than two classes.
+        """
+        nodes = _indices(examples, range(len(examples)))
+        self._graph = graph = examples[0].graph
+        self.labels = Labels.of(graph.labels[index] for index in nodes)
+        if self.normalise == "standard" and graph.features.shape[1]:
+            chosen = graph.features[nodes]
+            chosen = np.asarray(chosen.todense()) if scipy.sparse.issparse(chosen) else chosen
+            self.mean = chosen.mean(axis=0, dtype=np.float64).astype(np.float32)
+            deviation = chosen.std(axis=0, dtype=np.float64).astype(np.float32)
+            self.deviation = np.where(deviation > 1e-8, deviation, 1).astype(np.float32)
+
+    def prepare(self, example: Node) -> Node:
+        """References cost nothing."""
+        return example
+
+    def collate(self, items: Sequence[Node], draws: Draws | None = None) -> Batch:
+        """A list of nodes to a batch."""
+        return self.gather(items, range(len(items)), draws)
+
+    def gather(self, examples: Sequence[Node], indices: Sequence[int], draws: Draws | None = None) -> Batch:
+        """The graph, (batch,) numbers of nodes in it, and their classes.
+
+        Raises:
+            DataError: a node's class is none of the training nodes'; the graph's features are not those of training.
+        """
+        graph = examples[indices[0]].graph if len(indices) else self.graph
+        nodes = _indices(examples, indices)
+        target = np.where(nodes >= 0, self._classes(graph)[nodes], UNLABELLED)
+        if (target < UNLABELLED).any():
+            at = int(nodes[np.flatnonzero(target < UNLABELLED)[0]])
+            self.labels.number(graph.labels[at], f"node {graph.ids[at]!r}")
+        size = len(nodes)
+        if (nodes < 0).any():
+            whole, nodes = self._attached(graph, [examples[index] for index in indices])
+        elif draws is not None and self.neighbours:
+            whole, nodes = self._sampled(graph, nodes, draws)
+        else:
+            whole = self._whole(graph)
+        return Batch({"graph": whole, "nodes": torch.from_numpy(nodes)}, torch.from_numpy(target), size)
+
+    def _matrix(self, graph: Graph) -> Any:
+        """The matrix of a graph, made once."""
+        if self._made is None or self._made[0] is not graph:
+            self._made = (graph, graph_matrix(graph.edges, self.matrix, self.self_loops))
+        return self._made[1]
+
+    def _classes(self, graph: Graph) -> np.ndarray:
+        """(nodes,): the nodes' class numbers, made once; below UNLABELLED where training has no such class."""
+        if self._numbers is None or self._numbers[0] is not graph:
+            wanted = self.graph.features.shape[1] or len(self.graph)
+            found = graph.features.shape[1] or len(graph)
+            if found != wanted:
+                raise DataError(f"the graph's nodes have {found} features; the network was trained with {wanted}")
+            number: dict[str | None, int] = {name: index for index, name in enumerate(self.labels.names)}
+            number[None] = UNLABELLED
+            self._numbers = (graph, np.array([number.get(name, UNLABELLED - 1) for name in graph.labels], np.int64))
+        return self._numbers[1]
+
+    def _whole(self, graph: Graph) -> GraphTensors:
+        """The whole graph, made once."""
+        if self._of is None or self._of[0] is not graph:
+            symmetric = not graph.directed and self.matrix != "random_walk"
+            adjacency = SparseMatrix.of(self._matrix(graph), symmetric, gradient=not self.neighbours)
+            features = _as_tensor(self._features(graph, None), gradient=not self.neighbours)
+            self._of = (graph, GraphTensors(features, adjacency))
+        return self._of[1]
+
+    def _features(self, graph: Graph, nodes: np.ndarray | None) -> Any:
+        """The normalised features of some nodes, or of all."""
+        if not graph.features.shape[1]:  # a vector is learnt for each node
+            identity = scipy.sparse.identity(len(graph), np.float32, format="csr")
+            return identity if nodes is None else identity[nodes]
+        return self._normalised(graph.features if nodes is None else graph.features[nodes])
+
+    def _normalised(self, features: Any) -> Any:
+        if self.mean is not None and self.deviation is not None:
+            dense = np.asarray(features.todense()) if scipy.sparse.issparse(features) else features
+            return (dense - self.mean) / self.deviation
+        if self.normalise == "rows":
+            sums = np.asarray(features.sum(axis=1)).ravel()
+            scale = np.divide(1, sums, out=np.zeros(len(sums), np.float32), where=sums != 0)
+            if scipy.sparse.issparse(features):
+                return scipy.sparse.diags(scale.astype(np.float32)).dot(features).tocsr()
+            return features * scale[:, None]
+        return features
+
+    def _sampled(self, graph: Graph, nodes: np.ndarray, draws: Draws) -> tuple[GraphTensors, np.ndarray]:
+        if self._sampler is None or self._sampler[0] is not graph:
+            self._sampler = (graph, NeighbourSampler(self._matrix(graph), self.neighbours))
+
+        def uniform(chosen: np.ndarray, hop: int, count: int) -> np.ndarray:
+            # Of the node, not of the batch: however a batch is divided, a node sees the same neighbours.
+            return Draws(draws.seed, draws.epoch, chosen).uniform(hop, count)
+
+        part = self._sampler[1](nodes, uniform)
+        features = _as_tensor(self._features(graph, part.nodes), gradient=True)
+        return GraphTensors(features, SparseMatrix.of(part.matrix)), np.arange(len(nodes))
+
+    def _attached(self, graph: Graph, examples: Sequence[Node]) -> tuple[GraphTensors, np.ndarray]:
+        """The graph with new nodes at its end. They get messages from their neighbours and send none, so that each
+        new node is predicted as if it were the only one."""
+        new = [example for example in examples if example.index < 0]
+        count = len(graph)
+        degree = degrees(graph.edges, self.self_loops)
+        rows, columns, values = [], [], []
+        for number, node in enumerate(new):
+            assert node.neighbours is not None and node.weights is not None
+            own = float(node.weights.sum()) + self.self_loops
+            scale = entry_scale(np.full(len(node.neighbours), own), degree[node.neighbours], self.matrix)
+            rows += [np.full(len(node.neighbours), number)]
+            columns += [node.neighbours]
+            values += [node.weights * scale]
+            if self.self_loops:
+                rows += [np.array([number])]
+                columns += [np.array([count + number])]
+                values += [entry_scale(np.array([own]), np.array([own]), self.matrix)]
+        below = scipy.sparse.csr_matrix(
+            (np.concatenate(values).astype(np.float32), (np.concatenate(rows), np.concatenate(columns))),
+            (len(new), count + len(new)),
+        )
+        above = self._matrix(graph).copy()
+        above.resize((count, count + len(new)))
+        matrix = scipy.sparse.vstack([above, below], format="csr")
+        stack: Any = scipy.sparse.vstack if scipy.sparse.issparse(graph.features) else np.vstack
+        features = self._normalised(stack([graph.features, np.stack([np.asarray(node.features) for node in new])]))
+        features = features.tocsr() if scipy.sparse.issparse(features) else features
+        order = iter(range(count, count + len(new)))
+        nodes = np.array([example.index if example.index >= 0 else next(order) for example in examples])
+        whole = GraphTensors(_as_tensor(features, gradient=False), SparseMatrix.of(matrix, gradient=False))
+        return whole, nodes
+
+    def from_inputs(self, values: Sequence[Any]) -> list[Node]:
+        """Nodes of the graph by their ids; new ones as a mapping, a JSON object, or a file of such (.json, .jsonl):
+        `{"id": "new", "features": {"age": 31, "colour": "red"}, "edges": ["n17", "n4"]}`.
+
+        Raises:
+            DataError: there is no such node; a new node lacks its features, or new nodes cannot be predicted.
+        """
+        found: list[Node] = []
+        for value in values:
+            if isinstance(value, Node):
+                found.append(value)
+            elif isinstance(value, Mapping):
+                found.append(self._new(value, f"new node {len(found) + 1}"))
+            elif str(value) in self.graph.numbers:
+                index = self.graph.numbers[str(value)]
+                found.append(Node(self.graph, index, self.graph.labels[index]))
+            elif str(value).lstrip().startswith("{"):
+                found.append(self._parsed(str(value), "the argument"))
+            elif str(value).endswith((".json", ".jsonl")):
+                lines = read_lines(Path(value))
+                found += [
+                    self._parsed(line, f"{value}:{number}") for number, line in enumerate(lines, 1) if line.strip()
+                ]
+            else:
+                near = nearest(str(value), list(self.graph.ids)[:20_000])
+                hint = f"did you mean {near!r}? " if near else ""
+                raise DataError(
+                    f"the graph has no node {str(value)!r}; {hint}A new node is given with its edges: "
+                    '{"features": {…}, "edges": ["ID", …]}'
+                )
+        return found
+
+    def from_lines(self, lines: Sequence[str]) -> list[Node]:
+        """A node's id, or a new node as a JSON object, a line."""
+        return self.from_inputs([line.strip() for line in lines if line.strip()])
+
+    def _parsed(self, text: str, where: str) -> Node:
+        try:
+            value = json.loads(text)
+        except ValueError as error:
+            raise DataError(f"{where}: is not JSON ({error})") from None
+        if not isinstance(value, dict):
+            raise DataError(f'{where}: should be an object such as {{"features": {{…}}, "edges": ["ID", …]}}')
+        return self._new(value, where)
+
+    def _new(self, value: Mapping[str, Any], where: str) -> Node:
+        graph = self.graph
+        if not graph.features.shape[1]:
+            raise DataError(
+                f"{where}: nodes of this graph have no features, so a vector was learnt for each: a new node has none. Train "
+                "with features, or on a graph that has the node"
+            )
+        if self.matrix == "laplacian":
+            raise DataError(
+                f"{where}: the filters are polynomials of the Laplacian of the whole graph, which a new node changes; train with "
+                "model.conv=sage encoder.matrix=random_walk for new nodes"
+            )
+        unknown = [key for key in value if key not in ("id", "features", "edges", "weights")]
+        if unknown:
+            raise DataError(f"{where}: has the key {unknown[0]!r}; allowed: id, features, edges, weights")
+        features, edges = value.get("features"), value.get("edges")
+        if features is None or not isinstance(edges, list) or (not edges and not self.self_loops):
+            raise DataError(f'{where}: a new node needs "features" and "edges", a list of ids')
+        for name in edges:
+            if str(name) not in graph.numbers:
+                near = nearest(str(name), list(graph.ids)[:20_000])
+                raise DataError(
+                    f"{where}: the graph has no node {str(name)!r}{f'; did you mean {near!r}?' if near else ''}"
+                )
+        weights = value.get("weights", [1.0] * len(edges))
+        if not isinstance(weights, list) or len(weights) != len(edges):
+            raise DataError(f"{where}: should have as many weights as edges ({len(edges)})")
+        row = self._feature_row(features, where)
+        neighbours = np.array([graph.numbers[str(name)] for name in edges], np.int64)
+        return Node(graph, -1, None, str(value.get("id", "new")), row, neighbours, np.asarray(weights, np.float32))
+
+    def _feature_row(self, features: Any, where: str) -> np.ndarray:
+        names = list(self.graph.feature_names)
+        count = self.graph.features.shape[1]
+        row = np.zeros(count, np.float32)
+        try:
+            if isinstance(features, Mapping):
+                place = {name: index for index, name in enumerate(names)}
+                for key, given in features.items():
+                    column = f"{key}={given}" if f"{key}={given}" in place else key
+                    if column not in place:
+                        near = nearest(str(key), [name.partition("=")[0] for name in names])
+                        hint = f"; did you mean {near!r}?" if near else ""
+                        raise DataError(f"{where}: nodes have no feature {key!r} with the value {given!r}{hint}")
+                    row[place[column]] = 1.0 if column != key else float(given)
+            else:
+                if len(features) != count:
+                    raise DataError(f"{where}: has {len(features)} features; nodes have {count}")
+                row[:] = [float(item) for item in features]
+        except (TypeError, ValueError):
+            raise DataError(f"{where}: features should be numbers, by name or as a list of {count}") from None
+        if not np.isfinite(row).all():
+            raise DataError(f"{where}: a feature is not a finite number")
+        return row
+
+    @property
+    def dims(self) -> Mapping[str, Any]:
+        """How many features and classes, the classes, the kind of matrix and how many hops are sampled."""
+        return {
+            "in_channels": self.graph.features.shape[1] or len(self.graph),
+            "classes": len(self.labels),
+            "labels": self.labels.names,
+            "matrix": self.matrix,
+            "hops": len(self.neighbours),
+        }
+
+    def state(self) -> dict[str, Any]:
+        """The graph with its nodes' ids, and what was learnt from the training nodes. No classes of nodes are kept."""
+        graph = self.graph
+        features = graph.features
+        kept: dict[str, Any] = {"features": features}
+        if scipy.sparse.issparse(features):
+            kept = {"feature_" + name: getattr(features, name) for name in ("indptr", "indices", "data")}
+            kept["width"] = features.shape[1]
+        learnt = {} if self.mean is None else {"mean": self.mean, "deviation": self.deviation}
+        edges = {"edge_" + name: getattr(graph.edges, name) for name in ("indptr", "indices", "data")}
+        return {
+            "labels": list(self.labels.names),
+            "ids": list(graph.ids),
+            "feature_names": list(graph.feature_names),
+            "directed": graph.directed,
+            **kept,
+            **edges,
+            **learnt,
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state` gave."""
+        arrays: dict[str, Any] = {
+            key: value.numpy() if isinstance(value, Tensor) else value for key, value in state.items()
+        }
+        self.labels = Labels(arrays["labels"])
+        count = len(arrays["ids"])
+        features = arrays.get("features")
+        if features is None:
+            parts = tuple(arrays["feature_" + name] for name in ("data", "indices", "indptr"))
+            features = scipy.sparse.csr_matrix(parts, (count, arrays["width"]))
+        parts = tuple(arrays["edge_" + name] for name in ("data", "indices", "indptr"))
+        edges = scipy.sparse.csr_matrix(parts, (count, count))
+        self._graph = Graph(
+            edges, features, [None] * count, arrays["ids"], arrays["feature_names"], bool(arrays["directed"])
+        )
+        self.mean, self.deviation = arrays.get("mean"), arrays.get("deviation")
+
+
+def _indices(examples: Sequence[Node], chosen: Sequence[int]) -> np.ndarray:
+    """(chosen,): the nodes' numbers in their graph."""
+    if isinstance(examples, Nodes):
+        return examples.indices[np.asarray(chosen, np.int64)]
+    return np.array([examples[index].index for index in chosen], np.int64)
+
+
+def _as_tensor(features: Any, gradient: bool) -> Tensor | SparseMatrix:
+    """Features as a model takes them: sparse where most are zero."""
+    if scipy.sparse.issparse(features):
+        features = features.tocsr()
+        if features.nnz <= _SPARSE * features.shape[0] * features.shape[1]:
+            features.sort_indices()
+            return SparseMatrix.of(features.astype(np.float32), gradient=gradient)
+        features = np.asarray(features.todense())
+    return torch.from_numpy(np.ascontiguousarray(features, np.float32))

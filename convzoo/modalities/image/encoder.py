@@ -1,0 +1,176 @@
+"""Images as tensors of one size and scale."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convzoo.core.arguments import Fraction, NonNegative, Positive
+from convzoo.core.batch import Batch
+from convzoo.core.encoder import Encoder
+from convzoo.core.labels import Labels
+from convzoo.core.randomness import Draws
+from convzoo.core.splits import Image
+from convzoo.ops import augment
+from convzoo.ops.moments import Moments
+
+
+class ImageEncoder(Encoder):
+    """Resize, make grey or coloured, normalise; in training also flip, rotate, scale, shift, bend, change brightness and
+    contrast, and cut out.
+
+    Args:
+        size: [height, width]; by default that of the first training image
+        colour: grey, rgb, or auto: rgb if the first training image is
+        normalise: `dataset` subtracts the training split's mean and divides by its standard deviation; `image` does so with
+            each image's own; `unit` only divides by 255
+        flip: probability of a left-right flip
+        shift: the largest shift along each axis, as a fraction of the side
+        rotate: the largest rotation to either side, in degrees
+        scale: the largest relative change of size: 0.1 is from 0.9 to 1.1
+        elastic: the largest elastic displacement, in pixels
+        brightness: the largest change of brightness, as a fraction of the full range
+        contrast: the largest relative change of contrast: 0.1 is from 0.9 to 1.1
+        cutout: side of the square that is filled, as a fraction of the image's shorter side
+        spatial_probability: probability that an image is rotated, scaled and shifted
+    """
+
+    example = Image
+
+    def __init__(
+        self,
+        size: list[Positive] | None = None,
+        colour: Literal["auto", "grey", "rgb"] = "auto",
+        normalise: Literal["dataset", "image", "unit"] = "dataset",
+        flip: Fraction = 0.0,
+        shift: Fraction = 0.0,
+        rotate: NonNegative = 0.0,
+        scale: Fraction = 0.0,
+        elastic: NonNegative = 0.0,
+        brightness: Fraction = 0.0,
+        contrast: Fraction = 0.0,
+        cutout: Fraction = 0.0,
+        spatial_probability: Fraction = 1.0,
+    ) -> None:
+        if size is not None and len(size) != 2:
+            raise ValueError(f"size should be [height, width], not {size}")
+        self.size = list(size) if size else None
+        self.colour = colour
+        self.normalise = normalise
+        self.flip = flip
+        self.shift = shift
+        self.rotate = rotate
+        self.scale = scale
+        self.elastic = elastic
+        self.brightness = brightness
+        self.contrast = contrast
+        self.cutout = cutout
+        self.spatial_probability = spatial_probability
+        self.labels = Labels()
+        self.mean: list[float] = []
+        self.deviation: list[float] = []
+
+    def fit(self, examples: Sequence[Image]) -> None:
+        """Learn the classes, the size and colour where they are not given, and the mean and deviation of the pixels.
+
+        Raises:
+            DataError: there are fewer than two classes, or a damaged image.
+        """
+        self.labels = Labels.of(example.label for example in examples)
+        first = examples[0].array()
+        self.size = self.size or list(first.shape[:2])
+        if self.colour == "auto":
+            self.colour = "rgb" if first.ndim == 3 else "grey"
+        # A few thousand images are enough for mean and deviation to a fraction of a grey level.
+        chosen = range(0, len(examples), max(1, len(examples) // 2000))
+        found = Moments.of(self.prepare(examples[index])[0].flatten(1).double().div(255).numpy() for index in chosen)
+        self.mean, self.deviation = found.mean.tolist(), found.deviation(1e-3).tolist()
+
+    def prepare(self, example: Image) -> tuple[Tensor, int]:
+        """uint8 pixels (channels, height, width) and the class's number."""
+        pixels = example.array()
+        assert self.size is not None, "fit comes first"
+        wanted = 1 if self.colour == "grey" else 3
+        given = 1 if pixels.ndim == 2 else pixels.shape[2]
+        if given != wanted or list(pixels.shape[:2]) != self.size:
+            import PIL.Image
+
+            image = PIL.Image.fromarray(pixels).convert("L" if wanted == 1 else "RGB")
+            if list(pixels.shape[:2]) != self.size:
+                image = image.resize((self.size[1], self.size[0]), PIL.Image.Resampling.BILINEAR)
+            pixels = np.asarray(image)
+        tensor = torch.from_numpy(np.array(pixels))
+        tensor = tensor.unsqueeze(0) if tensor.ndim == 2 else tensor.permute(2, 0, 1)
+        label = self.labels.number(example.label, example.source or str(example.path))
+        return tensor, label
+
+    def collate(self, items: Sequence[tuple[Tensor, int]], draws: Draws | None = None) -> Batch:
+        """Stack, augment with `draws`, normalise."""
+        images = torch.stack([pixels for pixels, _ in items]).float().div_(255)
+        if draws is not None:
+            images = self._augment(images, draws)
+        if self.normalise == "dataset":
+            mean = torch.tensor(self.mean).view(-1, 1, 1)
+            images = (images - mean).div_(torch.tensor(self.deviation).view(-1, 1, 1))
+        elif self.normalise == "image":
+            mean = images.mean(dim=(1, 2, 3), keepdim=True)
+            images = (images - mean) / images.std(dim=(1, 2, 3), keepdim=True).clamp(min=1e-3)
+        return Batch({"image": images}, torch.tensor([label for _, label in items]), len(items))
+
+    def _augment(self, images: Tensor, draws: Draws) -> Tensor:
+        uniform = draws.uniform(0, 9)
+        signed = 2 * uniform - 1
+        bend = None
+        if self.elastic:
+            rows, columns = (augment.knots(side) for side in images.shape[2:])
+            noise = 2 * draws.uniform(1, 2 * rows * columns) - 1
+            bend = augment.elastic_bend(noise.reshape(-1, 2, rows, columns), self.elastic, *images.shape[2:])
+        if self.flip or self.shift or self.rotate or self.scale or bend is not None:
+            applied = (uniform[:, 8] < self.spatial_probability).astype(np.float64)
+            images = augment.affine(
+                images,
+                flip=uniform[:, 0] < self.flip,
+                angle=signed[:, 1] * self.rotate * applied,
+                scale=1 + signed[:, 2] * self.scale * applied,
+                shift=signed[:, 3:5] * self.shift * applied[:, None],
+                bend=bend,
+            )
+        if self.contrast or self.brightness:
+            gain = torch.from_numpy(1 + signed[:, 5] * self.contrast).float().view(-1, 1, 1, 1)
+            offset = torch.from_numpy(signed[:, 6] * self.brightness).float().view(-1, 1, 1, 1)
+            middle = images.mean(dim=(1, 2, 3), keepdim=True)
+            images = ((images - middle) * gain + middle + offset).clamp_(0, 1)
+        if self.cutout:
+            side = round(self.cutout * min(images.shape[2:]))
+            images = augment.cutout(images, draws.uniform(2, 2), side, sum(self.mean) / len(self.mean))
+        return images
+
+    @property
+    def dims(self) -> Mapping[str, Any]:
+        """in_channels, height, width, classes, labels."""
+        assert self.size is not None, "fit comes first"
+        return {
+            "in_channels": 1 if self.colour == "grey" else 3,
+            "height": self.size[0],
+            "width": self.size[1],
+            "classes": len(self.labels),
+            "labels": self.labels.names,
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Size, colour, mean, deviation and labels."""
+        return {
+            "size": self.size,
+            "colour": self.colour,
+            "mean": self.mean,
+            "deviation": self.deviation,
+            "labels": list(self.labels.names),
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state` gave."""
+        self.size, self.colour = list(state["size"]), state["colour"]
+        self.mean, self.deviation = list(state["mean"]), list(state["deviation"])
+        self.labels = Labels(state["labels"])

@@ -1,0 +1,135 @@
+"""KITTI's object benchmark, and folders of one's own in its shape."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from convzoo.core.arguments import Count, Fraction
+from convzoo.core.errors import DataError
+from convzoo.core.reader import Reader
+from convzoo.core.splits import Splits
+from convzoo.modalities.points.data.kitti_files import SPLITS, frames_of, lists_of, read_frames
+from convzoo.modalities.points.example import PointCloud
+from convzoo.reading.benchmark import benchmark_folder
+from convzoo.reading.splitting import in_order
+
+
+class Kitti(Reader):
+    """`velodyne/<frame>.bin`, `label_2/<frame>.txt`, `calib/<frame>.txt`, perhaps `image_2/<frame>.png`, in `training/` or in the
+    folder itself; `ImageSets/train.txt`, `val.txt` and `test.txt` list the frames of each split.
+
+    Where a list `test` names frames without labels, as the benchmark's does, its own protocol is taken: frames of `val` are
+    tested on, and a part of `train`, at its end, validates. Where there are no lists, the split is made here: by drive where
+    frames are named `<drive>_<number>`, else in the order of their names, since neighbours are alike.
+
+    Args:
+        path: the folder. KITTI's scans (29 GB) are not fetched: unpack data_object_velodyne.zip, data_object_calib.zip and
+            data_object_label_2.zip of the benchmark's page into one folder
+        lists: `folder` takes the folder's `ImageSets`, where it has them; `official` the benchmark's 3,712 and 3,769 frames
+        val: part for validation, where it is made here
+        test: part for testing, where it is made here
+        held_out: part of the list `train` that validates, where `val` is tested on
+        seed: of a split by drives
+    """
+
+    example = PointCloud
+    formats: ClassVar[str] = "a KITTI folder (velodyne/, label_2/ and calib/, perhaps in training/)"
+
+    def __init__(
+        self,
+        path: str | None = None,
+        lists: Literal["folder", "official"] = "folder",
+        val: Fraction = 0.15,
+        test: Fraction = 0.15,
+        held_out: Fraction = 0.1,
+        seed: Count = 0,
+    ) -> None:
+        self.path = path
+        self.lists = lists
+        self.val = val
+        self.test = test
+        self.held_out = held_out
+        self.seed = seed
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """A folder with scans and labels."""
+        return any((home / "velodyne").is_dir() and (home / "label_2").is_dir() for home in (path, path / "training"))
+
+    def examples(self) -> list[PointCloud]:
+        """All frames that have labels, whatever the split."""
+        home, _ = self._home()
+        return read_frames(home, frames_of(home))
+
+    def read(self) -> Splits:
+        """Read labels and calibrations. The scans are opened when they are encoded.
+
+        Raises:
+            DataError: no such folder, a frame that a list names is not there, or a damaged file.
+        """
+        home, folder = self._home()
+        facts: dict[str, Any] = {}
+        if self.lists == "official":
+            lists, facts = benchmark_folder("kitti", None)
+            listed = lists_of(lists)
+        else:
+            listed = lists_of(folder)
+        if not listed:
+            names = frames_of(home)
+            parts, origin = self._split(names)
+        else:
+            parts, origin = self._given(home, folder, listed)
+        train, val, test = (read_frames(home, parts[name]) for name in SPLITS)
+        return Splits(train, val, test, origin=origin, files=facts)
+
+    def _home(self) -> tuple[Path, Path]:
+        if self.path is None:
+            raise DataError(
+                "data.path: KITTI's scans are not fetched: unpack data_object_velodyne.zip, data_object_calib.zip and "
+                "data_object_label_2.zip of https://www.cvlibs.net/datasets/kitti/eval_object.php into one folder, and name it"
+            )
+        folder = benchmark_folder("kitti", self.path)[0]
+        home = folder / "training" if (folder / "training").is_dir() else folder
+        for name in ("velodyne", "label_2", "calib"):
+            if not (home / name).is_dir():
+                raise DataError(
+                    f"{home}: has no folder {name}/; a KITTI folder has velodyne/, label_2/ and calib/, perhaps in training/"
+                )
+        return home, folder
+
+    def _given(self, home: Path, folder: Path, listed: dict[str, list[str]]) -> tuple[dict[str, list[str]], str]:
+        labelled = {path.stem for path in (home / "label_2").glob("*.txt")}
+        if "train" not in listed:
+            raise DataError(f"{folder / 'ImageSets'}: has no train.txt")
+        if listed.get("test") and set(listed["test"]) <= labelled and not set(listed["test"]) & set(listed["train"]):
+            parts, origin = dict(listed), "as listed in ImageSets"
+            if not parts.get("val"):
+                parts["train"], parts["val"] = _without_end(listed["train"], self.held_out)
+                origin += f"; val made here: the last {self.held_out:g} of train"
+        elif listed.get("val"):
+            # The test split's labels are not public: the benchmark is reported on val, which then chooses nothing.
+            train, val = _without_end(listed["train"], self.held_out)
+            parts = {"train": train, "val": val, "test": listed["val"]}
+            origin = f"tested on ImageSets/val.txt; val made here: the last {self.held_out:g} of train.txt"
+        else:
+            raise DataError(f"{folder / 'ImageSets'}: has neither a labelled test.txt nor a val.txt to test on")
+        for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
+            both = set(parts[one]) & set(parts[other])
+            if both:
+                raise DataError(f"{folder / 'ImageSets'}: frame {min(both)} stands in both {one} and {other}")
+        return parts, origin
+
+    def _split(self, names: Sequence[str]) -> tuple[dict[str, list[str]], str]:
+        drives = [name.rpartition("_")[0] for name in names]
+        groups = drives if len(set(drives)) >= 3 else [None] * len(names)
+        homes, origin = in_order(groups, names, self.val, self.test, self.seed)
+        return {
+            part: [name for name, home in zip(names, homes, strict=True) if home == part] for part in SPLITS
+        }, origin
+
+
+def _without_end(names: Sequence[str], part: float) -> tuple[list[str], list[str]]:
+    held = max(1, round(part * len(names)))
+    if held >= len(names):
+        raise DataError(f"train.txt lists {len(names)} frames: too few to hold some out for validation")
+    return list(names[:-held]), list(names[-held:])

@@ -1,0 +1,189 @@
+"""Point clouds of any format, with a table of the boxes in them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from convzoo.core.arguments import Copies, Count, Fraction
+from convzoo.core.errors import DataError
+from convzoo.core.files import sha256_of
+from convzoo.core.outputs.boxes import BOX, Objects
+from convzoo.core.reader import Reader
+from convzoo.core.splits import Splits
+from convzoo.modalities.points.example import CLOUD_SUFFIXES, PointCloud
+from convzoo.reading.columns import PATH_NAMES
+from convzoo.reading.manifest import file_in, unused_columns
+from convzoo.reading.splitting import in_order, without_leaks
+from convzoo.reading.tables import Table, as_number, is_table, read_table
+
+FILE_NAMES = (*PATH_NAMES, "frame", "cloud", "scan")
+CLASS_NAMES = ("class", "label", "category", "name", "type")
+DRIVE_NAMES = ("drive", "group", "sequence", "scene")
+HEADING = f"path, class, {', '.join(BOX)}"
+
+
+class CloudTable(Reader):
+    """A table `path,class,x,y,z,length,width,height,yaw[,drive][,split]` with a row a box, beside clouds as ply, pcd, xyz, pts or
+    KITTI's bin. `x, y, z` is the centre of the box, `yaw` in radians about z, from x to y. A cloud without objects has one row
+    whose class is empty.
+
+    Without a split column the split is made: by drive where there is such a column, copies of a cloud kept together, else
+    cloud by cloud in the order of the table, since neighbours are alike.
+
+    Args:
+        path: a .csv, .tsv, .jsonl or .parquet file with a heading, or a folder with a `boxes.csv`
+        file: the column with the cloud's path; by default one named path, file, filename, frame, cloud or scan
+        label: the column with the class; by default one named class, label, category, name or type
+        group: the column with what must not be split; by default one named drive, group, sequence or scene; `none`: there is none
+        split: the column that says train, val or test; by default one named split, set or subset; `none`: there is none
+        separator: between the fields of a CSV file; by default found
+        encoding: of the file; by default found
+        val: part for validation, where it is made here
+        test: part for testing, where the split is made here
+        copies: of a scan in two parts of a given split: refuse them; drop them from training; or keep them
+        seed: of a split by drives
+    """
+
+    example = PointCloud
+    formats: ClassVar[str] = (
+        f"a table of boxes ({HEADING}) beside ply, pcd or bin files, or a folder with it as boxes.csv"
+    )
+
+    def __init__(
+        self,
+        path: str,
+        file: str | None = None,
+        label: str | None = None,
+        group: str | None = None,
+        split: str | None = None,
+        separator: str | None = None,
+        encoding: str | None = None,
+        val: Fraction = 0.15,
+        test: Fraction = 0.15,
+        copies: Copies = "refuse",
+        seed: Count = 0,
+    ) -> None:
+        self.path = Path(path)
+        self.file = file
+        self.label = label
+        self.group = group
+        self.split = split
+        self.separator = separator
+        self.encoding = encoding
+        self.val = val
+        self.test = test
+        self.copies: Copies = copies
+        self.seed = seed
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """A table by its ending, or a folder with one."""
+        if path.is_dir():
+            return (path / "boxes.csv").is_file()
+        return path.is_file() and is_table(path)
+
+    def examples(self) -> list[PointCloud]:
+        """All clouds, whatever the split."""
+        return self._frames()[0]
+
+    def read(self) -> Splits:
+        """Read the table. The clouds are opened when they are encoded.
+
+        Raises:
+            DataError: no such file or column, a row that names no cloud or holds no box, or too few clouds to split.
+        """
+        found, homes, notes = self._frames()
+        table = self._table()
+        files = {str(table): {"sha256": sha256_of(table)}}
+        if homes is None:
+            contents = [content_of(example) for example in found]
+            homes, origin = in_order([example.group for example in found], contents, self.val, self.test, self.seed)
+            parts = _parts(found, homes)
+        else:
+            parts, more = without_leaks(str(table), _parts(found, homes), content_of, self.copies)
+            origin, notes = "as given", [*notes, *more]
+            if not parts["val"]:
+                held = max(1, round(self.val * len(parts["train"])))
+                parts["train"], parts["val"] = parts["train"][:-held], parts["train"][-held:]
+                origin += f"; val made here: the last {self.val:g} of train"
+        for name, part in parts.items():
+            if not part:
+                raise DataError(f"{table}: the {name} split has no clouds")
+        return Splits(parts["train"], parts["val"], parts["test"], origin=origin, files=files, notes=notes)
+
+    def _table(self) -> Path:
+        return self.path / "boxes.csv" if self.path.is_dir() else self.path
+
+    def _frames(self) -> tuple[list[PointCloud], list[str] | None, list[str]]:
+        """The clouds, the split of each where the table says it, and what a person should know."""
+        path = self._table()
+        table = read_table(path, separator=self.separator, encoding=self.encoding)
+        if not len(table):
+            raise DataError(f"{path}: holds no rows")
+        file = str(table.find("file", self.file, FILE_NAMES))
+        label = str(table.find("label", self.label, CLASS_NAMES))
+        group = None if self.group == "none" else table.find("group", self.group, DRIVE_NAMES, needed=False)
+        split = table.splits(self.split)
+        folded = {name.strip().lower(): name for name in table.columns}
+        for name in BOX:
+            if name not in folded:
+                raise DataError(f"{path}: has no column {name!r}: a box needs {HEADING}")
+        names = table.ids(file)
+        labels = [value or "" for value in table.optional_ids(label)]
+        filled = [row for row, kind in enumerate(labels) if kind]
+        boxes = np.full((len(table), 7), np.nan)
+        for column, name in enumerate(BOX):
+            cells = table.columns[folded[name]]
+            for row in filled:
+                boxes[row, column] = _number(table, row, name, cells[row])
+        for row in filled:
+            if boxes[row, 3:6].min() <= 0:
+                length, width, height = boxes[row, 3:6]
+                raise DataError(
+                    f"{table.place(row)}: a {labels[row]} of length {length:g}, width {width:g}, height {height:g}: a box needs "
+                    "sizes above 0"
+                )
+        drives = table.optional_ids(group)
+        rows_of: dict[str, list[int]] = {}
+        for row, name in enumerate(names):
+            rows_of.setdefault(name, []).append(row)
+        frames = []
+        for name, rows in rows_of.items():
+            scan = file_in(table, rows[0], name)
+            if scan.suffix.lower() not in CLOUD_SUFFIXES:
+                raise DataError(
+                    f"{table.place(rows[0])}: {name!r} is no point cloud; {', '.join(sorted(CLOUD_SUFFIXES))} can be read"
+                )
+            for role, values in (("drive", drives), ("split", split[0] if split else drives)):
+                if len({values[row] for row in rows}) > 1:
+                    raise DataError(f"{table.place(rows[0])}: {name!r} has more than one {role}")
+            kept = [row for row in rows if labels[row]]
+            objects = Objects.of([labels[row] for row in kept], boxes[kept])
+            frames.append(PointCloud(scan, objects=objects, group=drives[rows[0]], source=name))
+        used = [file, label, group, split[1] if split else None, *(folded[name] for name in BOX)]
+        homes = [split[0][rows[0]] for rows in rows_of.values()] if split else None
+        return frames, homes, unused_columns(table, used)
+
+
+def content_of(example: PointCloud) -> str:
+    """A fingerprint of the scan's file."""
+    assert example.path is not None, "clouds of one's own are files"
+    return sha256_of(example.path)[:16]
+
+
+def _parts(examples: Sequence[PointCloud], homes: Sequence[str]) -> dict[str, list[PointCloud]]:
+    parts: dict[str, list[PointCloud]] = {"train": [], "val": [], "test": []}
+    for example, home in zip(examples, homes, strict=True):
+        parts[home].append(example)
+    return parts
+
+
+def _number(table: Table, row: int, name: str, value: object) -> float:
+    number = as_number(value, table.decimal_commas)
+    if number is None:
+        raise DataError(f"{table.place(row)}: column {name!r} says {str(value)[:40]!r}; it should be a number")
+    if not np.isfinite(number):
+        raise DataError(f"{table.place(row)}: column {name!r} says {value!r}; it should be a finite number")
+    return number

@@ -1,0 +1,309 @@
+"""Point clouds as lists of points, with the number of each one's frame, and their boxes."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convzoo.core.arguments import Count, Fraction, NonNegative, Positive, PositiveFloat
+from convzoo.core.batch import Batch
+from convzoo.core.encoder import Encoder
+from convzoo.core.errors import DataError, RecipeError
+from convzoo.core.outputs.boxes import BOX
+from convzoo.core.randomness import Draws
+from convzoo.core.text import did_you_mean
+from convzoo.modalities.points.augment import flipped, paste, scaled, turned
+from convzoo.modalities.points.data.kitti_files import write_labels
+from convzoo.modalities.points.example import PointCloud
+from convzoo.ops.boxes import points_in_boxes
+
+_FIT_ON = 200  # clouds that the scale of the intensity is taken from
+
+
+class PointCloudEncoder(Encoder):
+    """Keep the points inside of a box of space, and the labelled boxes whose centre is in it. In training, frames are
+    flipped, rotated and scaled, and objects of other frames are put into them where there is room (Yan et al. 2018, SECOND,
+    doi:10.3390/s18103337, §3.2.1).
+
+    Args:
+        x: [from, to] in metres, forward
+        y: [from, to] in metres, to the left
+        z: [from, to] in metres, upwards
+        pillar: side of a pillar, in metres; the area must be a whole number of pillars long and wide
+        detect: the classes to find; by default all that training has. Objects of others are background
+        min_points: objects with fewer points in their box are left out of training
+        flip: probability of a left-right flip
+        rotate: the largest rotation about the vertical axis, in degrees
+        scale: the largest relative change of size: 0.1 is from 0.9 to 1.1
+        paste: objects of other frames are added until a training frame has this many of each class, where there is room; 0 for
+            none
+    """
+
+    example = PointCloud
+
+    def __init__(
+        self,
+        x: list[float] = [0.0, 40.0],  # noqa: B006 (read only: what a recipe writes)
+        y: list[float] = [-20.0, 20.0],  # noqa: B006
+        z: list[float] = [-3.0, 1.0],  # noqa: B006
+        pillar: PositiveFloat = 0.25,
+        detect: list[str] | None = None,
+        min_points: Positive = 3,
+        flip: Fraction = 0.5,
+        rotate: NonNegative = 0.0,
+        scale: Fraction = 0.0,
+        paste: Count = 0,
+    ) -> None:
+        for name, limits in (("x", x), ("y", y), ("z", z)):
+            if len(limits) != 2 or not limits[0] < limits[1]:
+                raise ValueError(f"{name} should be two numbers, the lower first, not {limits}")
+        for name, (low, high) in (("x", x), ("y", y)):
+            count = (high - low) / pillar
+            if abs(count - round(count)) > 1e-6:
+                raise ValueError(
+                    f"{name}: {high - low:g} m are {count:.3f} pillars of {pillar:g} m; give a whole number"
+                )
+        self.x = x
+        self.y = y
+        self.z = z
+        self.pillar = pillar
+        self.detect = detect
+        self.min_points = min_points
+        self.flip = flip
+        self.rotate = rotate
+        self.scale = scale
+        self.paste = paste
+        self.labels: tuple[str, ...] = ()
+        self.intensity = 1.0
+        self.usual: list[list[float]] = []
+        self.bank_points = torch.zeros(0, 4)
+        self.bank_counts = torch.zeros(0, dtype=torch.int64)
+        self.bank_boxes = torch.zeros(0, 8)
+
+    def fit(self, examples: Sequence[PointCloud]) -> None:
+        """Learn the classes, how large each usually is, the scale of the intensity, and with `paste` the bank of
+        objects.
+
+        Raises:
+            DataError: no objects, a class that is not in the training split, or no point inside the box of space.
+        """
+        names = [name for example in examples if example.objects is not None for name in example.objects.names]
+        if not names:
+            raise DataError("the training split has no labelled object: there is nothing to learn")
+        for name in self.detect or ():
+            if name not in names:
+                raise DataError(
+                    f"encoder.detect: training has no object of class {name!r}; {did_you_mean(name, set(names))}"
+                )
+        self.labels = tuple(self.detect or sorted(set(names)))
+        strengths, seen = [], 0
+        low, high = np.full(3, np.inf), np.full(3, -np.inf)
+        for index in range(0, len(examples), max(1, len(examples) // _FIT_ON)):
+            points = examples[index].read()
+            strengths.append(np.quantile(points[:, 3], 0.99))
+            low, high = np.minimum(low, points[:, :3].min(axis=0)), np.maximum(high, points[:, :3].max(axis=0))
+            seen += len(self._inside(torch.from_numpy(points)))
+        if not seen:
+            spans = ", ".join(f"{axis} {a:.4g} to {b:.4g}" for axis, a, b in zip("xyz", low, high, strict=True))
+            raise DataError(f"no training point lies inside of encoder.x, y and z; the points span {spans}")
+        # Some write 0 to 1, some 0 to 255: what is at most 1 stays as it is.
+        self.intensity = max(1.0, float(np.max(strengths)))
+        boxes = np.concatenate([self._boxes(example) for example in examples])
+        if not len(boxes):
+            raise DataError("no training object of these classes lies inside of encoder.x, y and z")
+        self.usual = []
+        for number in range(len(self.labels)):
+            own = boxes[boxes[:, 7] == number]
+            usual = own if len(own) else boxes
+            self.usual.append([round(float(value), 4) for value in usual[:, 3:6].mean(axis=0)])
+        if self.paste:
+            self._fill_bank([self.prepare(example) for example in examples])
+
+    def _boxes(self, example: PointCloud) -> np.ndarray:
+        """(objects, 8): the boxes of the classes to find whose centre lies inside, and the class's number."""
+        if example.objects is None:
+            return np.zeros((0, 8))
+        number = {name: index for index, name in enumerate(self.labels)}
+        kinds = np.array([number.get(name, -1) for name in example.objects.names], np.float64)
+        boxes = example.objects.boxes
+        inside = (kinds >= 0) & (boxes[:, 0] >= self.x[0]) & (boxes[:, 0] < self.x[1])
+        inside &= (boxes[:, 1] >= self.y[0]) & (boxes[:, 1] < self.y[1])
+        return np.c_[boxes, kinds][inside]
+
+    def _inside(self, points: Tensor) -> Tensor:
+        kept = torch.ones(len(points), dtype=torch.bool)
+        for axis, (low, high) in enumerate((self.x, self.y, self.z)):
+            kept &= (points[:, axis] >= low) & (points[:, axis] < high)
+        return points[kept]
+
+    def _fill_bank(self, items: Sequence[tuple[Tensor, Tensor, PointCloud]]) -> None:
+        points, counts, kinds = [], [], []
+        for cloud, boxes, _ in items:
+            inside = points_in_boxes(cloud[:, :3], boxes[:, :7])
+            for column in range(len(boxes)):
+                points.append(cloud[inside[:, column]])
+                counts.append(len(points[-1]))
+                kinds.append(boxes[column])
+        self.bank_points = torch.cat(points) if points else self.bank_points
+        self.bank_counts = torch.tensor(counts, dtype=torch.int64)
+        self.bank_boxes = torch.stack(kinds) if kinds else self.bank_boxes
+
+    def prepare(self, example: PointCloud) -> tuple[Tensor, Tensor, PointCloud]:
+        """Points (points, 4) inside of the box of space, boxes (objects, 8) with their class's number, and the example.
+
+        Raises:
+            DataError: the scan is damaged, or an object's class is not in the training split.
+        """
+        if example.objects is not None and self.detect is None:
+            for name in set(example.objects.names) - set(self.labels):
+                raise DataError(
+                    f"{example.source}: class {name!r} is not in the training split; {did_you_mean(name, self.labels)}; "
+                    "encoder.detect names the classes to find"
+                )
+        points = self._inside(torch.from_numpy(np.ascontiguousarray(example.read())))
+        if self.intensity != 1.0:
+            points = torch.cat([points[:, :3], points[:, 3:] / self.intensity], dim=1)
+        boxes = torch.from_numpy(self._boxes(example)).float()
+        if len(boxes):
+            held = torch.stack([points_in_boxes(points[:, :3], box[None, :7]).sum() for box in boxes])
+            boxes = boxes[held >= self.min_points]
+        return points, boxes, example
+
+    def collate(self, items: Sequence[tuple[Tensor, Tensor, PointCloud]], draws: Draws | None = None) -> Batch:
+        """Points one after another with the frame that each is of; boxes filled up to one number. Augmented with `draws`."""
+        pairs = [(points, boxes) for points, boxes, _ in items]
+        if draws is not None:
+            pairs = self._augmented(pairs, draws)
+        counts = torch.tensor([len(points) for points, _ in pairs])
+        most = max(1, *(len(boxes) for _, boxes in pairs))
+        boxes = torch.full((len(pairs), most, 7), 0.0)
+        classes = torch.full((len(pairs), most), -1)
+        for row, (_, own) in enumerate(pairs):
+            boxes[row, : len(own)] = own[:, :7]
+            classes[row, : len(own)] = own[:, 7].long()
+        inputs = {
+            "points": torch.cat([points for points, _ in pairs]),
+            "frame": torch.repeat_interleave(torch.arange(len(pairs)), counts),
+            "counts": counts,
+        }
+        target = {"boxes": boxes, "classes": classes, "frames": tuple(example for _, _, example in items)}
+        # The losses are means over objects; one more a frame keeps empty frames in.
+        return Batch(inputs, target, int((classes >= 0).sum()) + len(pairs))
+
+    def _augmented(self, pairs: Sequence[tuple[Tensor, Tensor]], draws: Draws) -> list[tuple[Tensor, Tensor]]:
+        uniform = draws.uniform(0, 3)
+        found = []
+        chances = draws.uniform(1, self.paste * len(self.labels)) if self.paste else None
+        for row, (points, boxes) in enumerate(pairs):
+            if chances is not None and len(self.bank_boxes):
+                points, boxes = self._pasted(points, boxes, chances[row])
+            if uniform[row, 0] < self.flip:
+                points, boxes = flipped(points, boxes)
+            if self.rotate:
+                points, boxes = turned(points, boxes, math.radians(self.rotate) * float(2 * uniform[row, 1] - 1))
+            if self.scale:
+                points, boxes = scaled(points, boxes, 1 + self.scale * float(2 * uniform[row, 2] - 1))
+            x, y = boxes[:, 0], boxes[:, 1]
+            inside = (x >= self.x[0]) & (x < self.x[1]) & (y >= self.y[0]) & (y < self.y[1])
+            found.append((self._inside(points), boxes[inside]))
+        return found
+
+    def _pasted(self, points: Tensor, boxes: Tensor, chances: np.ndarray) -> tuple[Tensor, Tensor]:
+        """A frame with objects of the bank, until each class has `paste`."""
+        ends = self.bank_counts.cumsum(0)
+        for kind in range(len(self.labels)):
+            own = torch.nonzero(self.bank_boxes[:, 7] == kind)[:, 0]
+            missing = self.paste - int((boxes[:, 7] == kind).sum())
+            if not len(own) or missing <= 0:
+                continue
+            places = chances[kind * self.paste : kind * self.paste + missing]
+            for number in own[torch.from_numpy((places * len(own)).astype(np.int64))].tolist():
+                begin, end = int(ends[number] - self.bank_counts[number]), int(ends[number])
+                points, boxes = paste(points, boxes, self.bank_points[begin:end], self.bank_boxes[number])
+        return points, boxes
+
+    def write_files(
+        self, path: Path, examples: Sequence[PointCloud], predictions: Sequence[Mapping[str, Any]]
+    ) -> list[Path] | None:
+        """A folder of KITTI label files, one a scan; or a .csv with a row a box, which needs no camera.
+
+        Raises:
+            RecipeError: two scans have one name.
+            DataError: a scan has no calibration, without which there are no camera coordinates.
+        """
+        if path.suffix.lower() == ".jsonl":
+            return None
+        if path.suffix.lower() == ".csv":
+            from convzoo.core.files import write_text
+
+            rows = [f"path,class,{','.join(BOX)},score\n"]
+            for example, prediction in zip(examples, predictions, strict=True):
+                for found in prediction["boxes"]:
+                    name = str(example.path or example.source)
+                    name = f'"{name}"' if "," in name else name
+                    rows.append(f"{name},{found['class']},{','.join(str(found[key]) for key in (*BOX, 'score'))}\n")
+            write_text(path, "".join(rows))
+            return [path]
+        if path.suffix:
+            raise RecipeError(
+                f"--out: {path}: boxes are written as .csv, .jsonl, or into a folder of KITTI label files"
+            )
+        written = []
+        for number, (example, prediction) in enumerate(zip(examples, predictions, strict=True)):
+            calibration = self._calibration(example)
+            name = Path(example.path).stem if example.path is not None else f"{number:06d}"
+            if path / f"{name}.txt" in written:
+                raise RecipeError(f"--out: {path}: two scans are called {name}; give them one folder each")
+            written.append(write_labels(path / f"{name}.txt", prediction["boxes"], calibration))
+        return written
+
+    def _calibration(self, example: PointCloud) -> Any:
+        if example.calibration is not None:
+            return example.calibration
+        if example.path is None:
+            raise DataError("label files are in a camera's coordinates: a cloud in memory has no calibration")
+        from convzoo.modalities.points.data.kitti_files import read_calibration
+
+        path = Path(example.path)
+        beside = path.parent.parent / "calib" / f"{path.stem}.txt"
+        if not beside.is_file():
+            raise DataError(
+                f"{path}: label files are in a camera's coordinates, and there is no {beside}; write a .csv, which is in "
+                "the LiDAR's"
+            )
+        return read_calibration(beside)
+
+    @property
+    def dims(self) -> Mapping[str, Any]:
+        """classes, labels; bounds (x from, x to, y from, y to), pillar, and each class's usual length, width and height, in
+        metres."""
+        return {
+            "classes": len(self.labels),
+            "labels": self.labels,
+            "bounds": [*self.x, *self.y],
+            "pillar": self.pillar,
+            "usual": self.usual,
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Classes, their usual measures, the intensity's scale, and the bank of objects."""
+        return {
+            "labels": list(self.labels),
+            "intensity": self.intensity,
+            "usual": self.usual,
+            "bank_points": self.bank_points,
+            "bank_counts": self.bank_counts,
+            "bank_boxes": self.bank_boxes,
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state` gave."""
+        self.labels = tuple(state["labels"])
+        self.intensity = float(state["intensity"])
+        self.usual = [list(row) for row in state["usual"]]
+        self.bank_points, self.bank_counts = state["bank_points"], state["bank_counts"]
+        self.bank_boxes = state["bank_boxes"]

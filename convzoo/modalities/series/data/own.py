@@ -1,0 +1,153 @@
+"""Sensor readings in tables: CSV and Parquet, one file or a folder of them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from convzoo.core.arguments import Fraction, PositiveFloat
+from convzoo.core.errors import DataError
+from convzoo.core.files import sha256_of
+from convzoo.core.reader import Reader
+from convzoo.core.splits import Splits
+from convzoo.modalities.series.data.tables import between_gaps, flag_windows, read_series, read_windows
+from convzoo.modalities.series.example import Series, Stretch, TableFormat
+from convzoo.reading.tables import SUFFIXES, is_table, tables_below
+
+
+class SeriesTable(Reader):
+    """Series from tables with a row a time step: a column with the time, columns with readings, and perhaps one with labels.
+
+    Each file is one series. Its first part is learnt from, the next sets the threshold, the rest is tested on: a split in time,
+    since what comes next is what a detector will see. In a folder with `train` and `test`, those are the split, and the end of
+    each training file validates. Known anomalies in the training part are left out of training.
+
+    Args:
+        path: a .csv, .tsv, .jsonl or .parquet file, or a folder of them
+        time: the column with the time; by default one named time, timestamp, datetime, date or ts; `none`: rows are numbered
+        label: the column that says what is wrong, 0 or 1; by default one named anomaly, is_anomaly, label, outlier, attack,
+            fault; `none`: there is none
+        windows: a JSON file with anomalies as windows of time, as NAB writes it: {"file.csv": [[start, end], …]}
+        channels: the columns with the readings; by default all others
+        ignore: columns that are left out
+        missing: empty cells and NaN: refuse, forward (repeat the last value) or interpolate
+        gap: a time step so many times longer than usual begins a new stretch, which no window crosses
+        order: rows whose times fall: refuse them, sort all rows by time, or keep them as they are
+        duplicates: several rows of one time: refuse, keep the first, the last, or keep all
+        separator: between the cells of a CSV file; by default found
+        encoding: of the files; by default found
+        train: part of each file to learn from
+        val: part after it that chooses the best checkpoint and sets the threshold
+    """
+
+    example = Stretch
+    formats: ClassVar[str] = "a table of sensor readings (.csv, .tsv, .jsonl, .parquet), or a folder of such tables"
+
+    def __init__(
+        self,
+        path: str,
+        time: str | None = None,
+        label: str | None = None,
+        windows: str | None = None,
+        channels: list[str] | None = None,
+        ignore: list[str] = [],  # noqa: B006 (read only: what a recipe writes)
+        missing: Literal["refuse", "forward", "interpolate"] = "refuse",
+        gap: PositiveFloat = 10.0,
+        order: Literal["refuse", "sort", "keep"] = "refuse",
+        duplicates: Literal["refuse", "first", "last", "keep"] = "refuse",
+        separator: str | None = None,
+        encoding: str | None = None,
+        train: Fraction = 0.4,
+        val: Fraction = 0.1,
+    ) -> None:
+        if not 0 < train < train + val < 1 or not val:
+            raise DataError(
+                f"data.train={train:g} and data.val={val:g} should each be above 0 and leave a part to test on"
+            )
+        self.path = Path(path)
+        self.windows = Path(windows) if windows else None
+        self.form = TableFormat(time, label, channels, ignore, missing, order, duplicates, gap, separator, encoding)
+        self.train = train
+        self.val = val
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """A table by its ending, or a folder that holds one at some depth."""
+        return is_table(path) if path.is_file() else bool(tables_below(path))
+
+    def examples(self) -> list[Stretch]:
+        """All rows of all tables, whatever the split."""
+        return [part for series in self._all(self.path) for part in between_gaps(series, 0, len(series))]
+
+    def read(self) -> Splits:
+        """Read the tables and cut each in time.
+
+        Raises:
+            DataError: no such file or column; damaged, missing or unordered cells; channels that differ between files.
+        """
+        if (self.path / "train").is_dir() and (self.path / "test").is_dir():
+            return self._as_given()
+        parts: dict[str, Any] = {"train": [], "val": [], "test": []}
+        for series in self._all(self.path):
+            first, second = round(self.train * len(series)), round((self.train + self.val) * len(series))
+            if not 0 < first < second < len(series):
+                raise DataError(
+                    f"{series.name}: has {len(series)} row{'' if len(series) == 1 else 's'}, too few to cut into a part to learn "
+                    f"from (data.train={self.train:g}), one to validate on (data.val={self.val:g}) and one to test on"
+                )
+            for name, start, stop in (("train", 0, first), ("val", first, second), ("test", second, len(series))):
+                parts[name] += between_gaps(series, start, stop)
+        origin = (
+            f"made here, in time: of each series the first {self.train:g} to train, the next {self.val:g} to validate"
+        )
+        return Splits(**parts, origin=origin, files=self._hashes())
+
+    def _as_given(self) -> Splits:
+        train, val = [], []
+        learnt, tested = self._all(self.path / "train"), self._all(self.path / "test")
+        _same_channels([*learnt, *tested])
+        share = self.val / (self.train + self.val)
+        for series in learnt:
+            cut = round((1 - share) * len(series))
+            train += between_gaps(series, 0, cut)
+            val += between_gaps(series, cut, len(series))
+        test = [part for series in tested for part in between_gaps(series, 0, len(series))]
+        origin = f"as given; val made here, in time: the last {share:.2g} of each training series"
+        return Splits(train, val, test, origin=origin, files=self._hashes())
+
+    def _all(self, path: Path) -> list[Series]:
+        if not path.exists():
+            raise DataError(f"{path}: no such file or folder")
+        files = [path] if path.is_file() else tables_below(path)
+        if not files:
+            raise DataError(f"{path}: holds no table ({', '.join(SUFFIXES)})")
+        windows = read_windows(self.windows) if self.windows else None
+        found = []
+        for file in files:
+            series = read_series(file, self.form, file.name if path.is_file() else file.relative_to(path).as_posix())
+            if windows is not None and self.windows is not None:
+                known = [windows[series.name]] if series.name in windows else []
+                named_alike = [each for each in files if each.name == file.name]
+                if not known and len(named_alike) == 1:
+                    known = [value for key, value in windows.items() if Path(key).name == file.name]
+                if len(known) != 1:
+                    raise DataError(
+                        f"{self.windows}: says nothing of {series.name}; an empty list says that nothing is wrong"
+                    )
+                series = replace(series, anomalies=flag_windows(series, known[0], self.windows))
+            found.append(series)
+        _same_channels(found)
+        return found
+
+    def _hashes(self) -> dict[str, dict[str, str]]:
+        files = [self.path] if self.path.is_file() else tables_below(self.path)
+        return {str(file): {"sha256": sha256_of(file)} for file in files}
+
+
+def _same_channels(found: Sequence[Series]) -> None:
+    for series in found[1:]:
+        if series.channels != found[0].channels:
+            raise DataError(
+                f"{series.name}: has the channels {', '.join(series.channels)}; {found[0].name} has "
+                f"{', '.join(found[0].channels)}: name those that all files have with data.channels=[…]"
+            )

@@ -1,0 +1,407 @@
+"""Tables of sensor readings: CSV and Parquet to series, with every fault named by file and row."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convzoo.core.errors import DataError
+from convzoo.core.files import read_json
+from convzoo.core.text import did_you_mean, first_line
+from convzoo.modalities.series.example import Series, Stretch, TableFormat
+from convzoo.ops.intervals import intervals
+from convzoo.reading.lines import plain_suffix, read_text
+from convzoo.reading.tables import Dialect, as_number, beginning, dialect_of, read_table, records, writes_decimal_commas
+
+TIME_COLUMNS = ("time", "timestamp", "datetime", "date", "ts")
+LABEL_COLUMNS = ("anomaly", "is_anomaly", "label", "outlier", "attack", "fault")
+
+NONE = "none"
+"""In place of a column's name: there is none, whatever the columns are called."""
+
+AS_IT_LOOKS = TableFormat()
+
+_ZONE = re.compile(r"(.+?)\s*(?:Z|z|UTC|GMT)|(.+?\d\d:\d\d(?::\d\d(?:\.\d+)?)?)\s*([+-])(\d\d):?(\d\d)?")
+
+
+def read_series(path: Path, form: TableFormat = AS_IT_LOOKS, name: str | None = None) -> Series:
+    """A series from a table.
+
+    Raises:
+        DataError: no such file or column; a cell that is no number; NaN or infinity; times that do not rise; no rows.
+    """
+    table, source = _read_table(path, form)
+    if not table.num_rows:
+        raise DataError(f"{path}: holds no rows")
+    names = list(table.column_names)
+    for column in [
+        *form.ignore,
+        *(form.channels or ()),
+        *(c for c in (form.time, form.label) if c not in (None, NONE)),
+    ]:
+        if column not in names:
+            raise DataError(f"{path}: has no column {column!r}; {did_you_mean(column, names)}")
+    free = [name for name in names if name not in form.ignore and name not in (form.channels or ())]
+    time = _column(form.time, free, TIME_COLUMNS)
+    label = _column(form.label, [name for name in free if name != time], LABEL_COLUMNS)
+    left_out = {time, label, *form.ignore}
+    chosen = list(form.channels) if form.channels else [n for n in names if n not in left_out]
+    if not chosen:
+        raise DataError(f"{path}: has no column of readings besides {', '.join(str(n) for n in left_out if n)}")
+    times = _times(source, table.column(time)) if time else None
+    values = np.empty((table.num_rows, len(chosen)), dtype=np.float64)
+    for index, column in enumerate(chosen):
+        values[:, index] = _numbers(source, column, table.column(column))
+    anomalies = _flags(source, label, table.column(label)) if label else None
+    if anomalies is not None and anomalies.all():
+        raise DataError(
+            f"{path}: column {label!r} says 1 in every row, so nothing is normal; if it is no label, say data.label=none"
+        )
+    if times is not None:
+        times, values, anomalies, source = _in_order(source, times, values, anomalies, form)
+    _fill(source, values, chosen, form.missing)
+    return Series(name or path.name, values, tuple(chosen), times, anomalies, form)
+
+
+def between_gaps(series: Series, start: int, stop: int) -> list[Stretch]:
+    """Rows `start` to `stop`, cut wherever time makes a jump, as the format of the series' table says."""
+    gap = series.form.gap if series.form else None
+    if gap is None or series.times is None or stop - start < 3:
+        return [Stretch(series, start, stop)] if stop > start else []
+    steps = np.diff(series.times[start:stop]).astype(np.float64)
+    cuts = np.flatnonzero(steps > gap * max(np.median(steps), np.finfo(float).tiny)) + 1
+    edges = [start, *(start + cuts).tolist(), stop]
+    return [Stretch(series, first, last) for first, last in pairwise(edges)]
+
+
+def read_windows(path: Path) -> dict[str, list[tuple[str, str]]]:
+    """Anomalies as windows, in NAB's format: {"file.csv": [["2014-04-10 07:15:00", "2014-04-11 16:45:00"], …]}.
+
+    Raises:
+        DataError: the file is no such JSON.
+    """
+    content = read_json(path)
+    try:
+        return {str(key): [(str(start), str(end)) for start, end in value] for key, value in content.items()}
+    except (AttributeError, TypeError, ValueError):
+        raise DataError(f'{path}: should be {{"file.csv": [[start, end], …]}}, as NAB writes it') from None
+
+
+def flag_windows(series: Series, windows: Sequence[tuple[str, str]], path: Path) -> np.ndarray:
+    """(time,) True inside the windows, their ends included.
+
+    Raises:
+        DataError: a window's time cannot be read, or the series has no times.
+    """
+    if series.times is None:
+        raise DataError(
+            f"{series.name}: has no column of times, so the windows of {path} do not apply; say data.time=COLUMN"
+        )
+    flags = np.zeros(len(series), dtype=bool)
+    for start, end in windows:
+        first, last = (_edge(edge, series.times.dtype) for edge in (start, end))
+        if first is None or last is None:
+            raise DataError(f"{path}: {series.name}: {start!r} to {end!r} is no window of times")
+        begins, ends = np.flatnonzero(series.times == first), np.flatnonzero(series.times == last)
+        if not first <= last or first > series.times.max() or last < series.times.min():
+            span = f"{_written(series.times.min())} to {_written(series.times.max())}"
+            raise DataError(
+                f"{path}: {series.name}: the window {start} to {end} holds no row; its times run from {span}"
+            )
+        if len(begins) and len(ends):  # rows that are there: so that an hour that a clock showed twice counts once
+            flags[begins[0] : ends[0] + 1] = True
+        else:
+            flags |= (series.times >= first) & (series.times <= last)
+    return flags
+
+
+def _edge(text: str, kind: np.dtype) -> Any:
+    """The time at which a window begins or ends, as the series has its times; None where it is none."""
+    if kind.kind == "M":
+        return read_time(text)
+    return float(text) if is_number(text) else None
+
+
+def _column(given: str | None, names: Sequence[str], usual: Sequence[str]) -> str | None:
+    """A column as a person named it, or by its usual name; None where there is none or none is wanted."""
+    if given is not None:
+        return None if given == NONE else given
+    folded = {name.lower(): name for name in names}
+    return next((folded[name] for name in usual if name in folded), None)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A table's file, and which of its rows are at hand: so that a fault can be named by its line.
+
+    Attributes:
+        path: of the file
+        dialect: how its cells are parted; None for JSON lines and Parquet
+        encoding: of the text
+        rows: for each row at hand, its number in the file; None: all, in their order
+        decimal_commas: whether 3,14 is a number in it
+    """
+
+    path: Path
+    dialect: Dialect | None = None
+    encoding: str = ""
+    rows: np.ndarray | None = None
+    decimal_commas: bool = False
+
+    def place(self, row: int) -> str:
+        """`file:line`, or of JSON lines and Parquet `file: row number`, of a row at hand."""
+        number = row if self.rows is None else int(self.rows[row])
+        if self.dialect is None:
+            return f"{self.path}: row {number + 1}"
+        # Rows are no lines: blank lines do not count, quoted cells may span several. Only a fault makes us count.
+        reader = records(read_text(self.path, self.encoding), self.dialect, strict=False)
+        lines = (reader.line_num for cells in reader if cells)
+        return f"{self.path}:{next(islice(lines, number + 1, None), number + 2)}"
+
+
+def _read_table(path: Path, form: TableFormat) -> tuple[Any, _Source]:
+    import pyarrow
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    try:
+        if plain_suffix(path) == ".parquet":
+            return pyarrow.parquet.read_table(path), _Source(path)
+        if plain_suffix(path) in (".jsonl", ".ndjson"):
+            return pyarrow.table(read_table(path, encoding=form.encoding).columns), _Source(path)
+        head, encoding = beginning(path, form.encoding)
+        if not head.strip():
+            raise DataError(f"{path}: is empty: it holds no rows")
+        dialect = dialect_of(head, plain_suffix(path), form.separator)
+        source = _Source(path, dialect, encoding)
+        names = [name.strip() for name in next(cells for cells in records(head, dialect, strict=False) if cells)]
+        twice = next((name for name in names if name and names.count(name) > 1), None)
+        if twice is not None and not is_number(twice):
+            raise DataError(f"{path}:1: the heading has the column {twice!r} twice")
+        if all(is_number(name) or read_time(name) is not None for name in names):
+            raise DataError(f"{path}:1: holds readings; the first line should name the columns: time,temperature,…")
+
+        def read(**how: Any) -> Any:
+            reading = pyarrow.csv.ReadOptions(use_threads=False, column_names=names, skip_rows=1, encoding=encoding)
+            parsing = pyarrow.csv.ParseOptions(delimiter=dialect.separator, quote_char='"' if dialect.quotes else False)
+            return pyarrow.csv.read_csv(path, reading, parsing, pyarrow.csv.ConvertOptions(**how))
+
+        texts = {"column_types": dict.fromkeys(names, pyarrow.string())}
+        try:
+            table = read()
+            commas = dialect.separator != "," and any(
+                writes_decimal_commas(column.to_pylist())
+                for column in table.columns
+                if pyarrow.types.is_string(column.type)
+            )
+            if commas:  # then 1.012 is a thousand and twelve
+                table, source = read(**texts), replace(source, decimal_commas=True)
+        except pyarrow.ArrowInvalid as error:
+            if "conversion error" not in str(error):
+                raise
+            # A cell far down is of another kind than those before it: read all as text, so that its row can be named.
+            table = read(**texts)
+        # A delimiter at the end of each line makes a column without a name and without values.
+        unnamed = [at for at, name in enumerate(names) if not name and _is_empty(table.column(at))]
+        return table.select([at for at in range(len(names)) if at not in unnamed]), source
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except UnicodeDecodeError:
+        read_text(path, encoding)  # says in which line
+        raise
+    except (OSError, pyarrow.ArrowException) as error:
+        raise DataError(_ragged(path, form) or f"{path}: cannot be read as a table ({first_line(error)})") from None
+
+
+def _is_empty(column: Any) -> bool:
+    return column.null_count == len(column) or not any(column.to_pylist())
+
+
+def _ragged(path: Path, form: TableFormat) -> str | None:
+    """What is wrong with a text table that has a row with more or fewer cells than the heading, or is no text."""
+    if plain_suffix(path) == ".parquet" or path.is_dir():
+        return None
+    try:
+        read_table(path, separator=form.separator, encoding=form.encoding)
+    except DataError as error:
+        return str(error)
+    return None
+
+
+def _times(source: _Source, column: Any) -> np.ndarray:
+    import pyarrow
+    import pyarrow.compute
+
+    if column.null_count:
+        raise DataError(f"{source.place(_first_null(column))}: has no time; give it one or delete the row")
+    if pyarrow.types.is_integer(column.type) or pyarrow.types.is_floating(column.type):
+        times = column.to_numpy()
+        if not np.isfinite(times).all():
+            raise DataError(
+                f"{source.place(int(np.flatnonzero(~np.isfinite(times))[0]))}: has no time; give it one or delete the row"
+            )
+        return times
+    if pyarrow.types.is_date(column.type):
+        column = column.cast(pyarrow.timestamp("s"))
+    if not pyarrow.types.is_timestamp(column.type):
+        texts = _texts(source, "of times", column)
+        found = [read_time(str(text)) for text in texts]
+        if None in found:
+            bad = found.index(None)
+            raise DataError(
+                f"{source.place(bad)}: {texts[bad]!r} is no time; it should look like 2024-05-01 13:45:00, or be a number"
+            )
+        return np.array(found, dtype="datetime64[ms]")
+    if column.type.tz is not None:  # what is kept is the time in UTC
+        column = column.cast(pyarrow.timestamp(column.type.unit))
+    return column.to_numpy()
+
+
+def read_time(text: str) -> np.datetime64 | None:
+    """A time as people write it, 2024-05-01 13:45:00, in UTC where it names a zone (Z, UTC, +02:00); None where it is none."""
+    text = text.strip()
+    found = _ZONE.fullmatch(text)
+    utc, zoned, sign, hours, minutes = found.groups("") if found else (text, "", "", "", "")
+    try:
+        time = np.datetime64((utc or zoned).strip())
+    except ValueError:
+        return None
+    if np.isnat(time):
+        return None
+    if zoned:
+        ahead = np.timedelta64(60 * int(hours) + int(minutes or 0), "m")
+        time = time - ahead if sign == "+" else time + ahead
+    return time
+
+
+def _first_null(column: Any) -> int:
+    import pyarrow.compute
+
+    return int(pyarrow.compute.index(pyarrow.compute.is_null(column), True).as_py())
+
+
+def _texts(source: _Source, name: str, column: Any) -> list[str | None]:
+    import pyarrow
+
+    try:
+        return column.cast(pyarrow.string()).to_pylist()
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError):
+        raise DataError(f"{source.path}: column {name!r} holds {column.type}, which is no number") from None
+
+
+def _numbers(source: _Source, name: str, column: Any) -> np.ndarray:
+    import pyarrow
+
+    kind = column.type
+    if pyarrow.types.is_boolean(kind) or pyarrow.types.is_decimal(kind):
+        column = column.cast(pyarrow.float64())
+    elif pyarrow.types.is_null(kind):
+        return np.full(len(column), np.nan)
+    elif not (pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind)):
+        numbers = np.full(len(column), np.nan)
+        for row, text in enumerate(_texts(source, name, column)):
+            if text is None or not text.strip():
+                continue
+            number = as_number(text, source.decimal_commas)
+            if number is None:
+                if read_time(text) is not None:
+                    mend = f"if it is the time, say data.time={name}"
+                else:
+                    mend = f"mend it, or leave the column out with data.ignore=[{name}]"
+                raise DataError(f"{source.place(row)}: column {name!r} says {text!r}, which is no number; {mend}")
+            numbers[row] = number
+        return numbers
+    return np.asarray(column.to_numpy(), dtype=np.float64)
+
+
+def is_number(text: str) -> bool:
+    """Whether a text says a number; nan and inf are some."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _flags(source: _Source, name: str, column: Any) -> np.ndarray:
+    import pyarrow
+
+    if column.null_count:
+        raise DataError(
+            f"{source.place(_first_null(column))}: column {name!r} has no value; it should say 0 or 1 "
+            "(data.label=none if it is no label)"
+        )
+    if pyarrow.types.is_boolean(column.type):
+        return column.to_numpy().astype(bool)
+    values = _numbers(source, name, column)
+    odd = np.flatnonzero(~np.isin(values, (0.0, 1.0)))
+    if len(odd):
+        raise DataError(
+            f"{source.place(int(odd[0]))}: column {name!r} says {values[odd[0]]:g}; it should say 0 or 1 "
+            "(data.label=none if it is no label)"
+        )
+    return values == 1
+
+
+def _in_order(
+    source: _Source, times: np.ndarray, values: np.ndarray, anomalies: np.ndarray | None, form: TableFormat
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, _Source]:
+    rows = np.arange(len(times))
+    if form.order == "sort":
+        rows = np.argsort(times, kind="stable")
+    elif form.order == "refuse" and len(back := np.flatnonzero(times[1:] < times[:-1])):
+        row = int(back[0]) + 1
+        raise DataError(
+            f"{source.place(row)}: its time {_written(times[row])} comes before that of the row above, "
+            f"{_written(times[row - 1])}; sort the rows, or say data.order=sort"
+        )
+    ordered = times[rows]
+    same = np.flatnonzero(ordered[1:] == ordered[:-1])
+    if len(same) and form.duplicates == "refuse":
+        raise DataError(
+            f"{source.place(int(rows[same[0] + 1]))}: has the time of another row, {_written(ordered[same[0]])}; delete one, or "
+            "say data.duplicates=first (or last, or keep)"
+        )
+    if len(same) and form.duplicates != "keep":
+        rows = np.delete(rows, same + 1 if form.duplicates == "first" else same)
+    if len(rows) == len(times) and form.order != "sort":
+        return times, values, anomalies, source
+    kept = replace(source, rows=rows)
+    return times[rows], values[rows], anomalies[rows] if anomalies is not None else None, kept
+
+
+def _written(time: Any) -> str:
+    return str(time).replace("T", " ")
+
+
+def _fill(source: _Source, values: np.ndarray, channels: Sequence[str], missing: str) -> None:
+    """Refuse infinities; refuse or fill what is missing, in place."""
+    infinite = np.argwhere(np.isinf(values))
+    if len(infinite):
+        row, column = infinite[0].tolist()
+        raise DataError(f"{source.place(row)}: column {channels[column]!r} is infinite; mend it or delete the row")
+    empty = np.isnan(values)
+    if not empty.any():
+        return
+    row, column = np.argwhere(empty)[0].tolist()
+    if missing == "refuse":
+        raise DataError(
+            f"{source.place(row)}: column {channels[column]!r} has no value ({int(empty.sum())} cells in all are empty or NaN); "
+            "fill them, or say data.missing=forward or data.missing=interpolate"
+        )
+    for index in np.flatnonzero(empty.any(axis=0)).tolist():
+        known = np.flatnonzero(~empty[:, index])
+        if not len(known):
+            raise DataError(
+                f"{source.path}: column {channels[index]!r} has no value at all; say data.ignore=[{channels[index]}]"
+            )
+        if missing == "interpolate":
+            rows = np.arange(len(values))
+            values[:, index] = np.interp(rows, known, values[known, index])
+            continue
+        for start, stop in intervals(empty[:, index]):
+            values[start:stop, index] = values[start - 1, index] if start else values[known[0], index]

@@ -1,0 +1,147 @@
+"""Tables of texts of one's own."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from convzoo.core.arguments import Copies, Count, Fraction
+from convzoo.core.errors import DataError
+from convzoo.core.files import sha256_of
+from convzoo.core.reader import Reader
+from convzoo.core.splits import Splits, Text
+from convzoo.modalities.text.words import fingerprint
+from convzoo.reading.columns import LABEL_NAMES, SPLIT_NAMES
+from convzoo.reading.files import visible
+from convzoo.reading.lines import plain_name
+from convzoo.reading.manifest import split_rows, unused_columns
+from convzoo.reading.splitting import as_given
+from convzoo.reading.tables import Table, is_table, read_table
+
+TEXT_NAMES = ("text", "sentence", "review", "message", "question", "content", "tweet", "title")
+
+
+class TextTable(Reader):
+    """Texts and classes from a table, or from a folder of tables named train, val (or valid, dev) and test.
+
+    Without a split column or files, the split is made by group and stratified by class. Equal texts are one group, so that a
+    copy of a training text is never tested on. In a split that is given, texts that are tested on are left out of training.
+
+    Args:
+        path: a .csv, .tsv, .jsonl or .parquet file, or a folder with train.*, optionally val.*, and test.*
+        text: the column with the text; by default one named text, sentence, review, message, question, content or title
+        label: the column with the class; by default one named label, class, category, target, sentiment or topic
+        group: a column whose values must not be split (an author, a document)
+        split: the column that says train, val or test; by default one named split, set or subset; `none`: there is none
+        columns: names of the columns, for a CSV or TSV file without a heading
+        separator: between the fields of a CSV file; by default found
+        quotes: whether quotation marks enclose fields; by default yes, but with tabs only where the file is written so
+        encoding: of the file; by default found
+        val: part for validation, where it is made here
+        test: part for testing, where the split is made here
+        copies: of a text in two parts of a given split: drop them from training; refuse them; or keep them
+        seed: of a split that is made here
+    """
+
+    example = Text
+    formats: ClassVar[str] = "a table of texts (.csv, .tsv, .jsonl, .parquet), or a folder with train.csv and test.csv"
+
+    def __init__(
+        self,
+        path: str,
+        text: str | None = None,
+        label: str | None = None,
+        group: str | None = None,
+        split: str | None = None,
+        columns: list[str] | None = None,
+        separator: str | None = None,
+        quotes: bool | None = None,
+        encoding: str | None = None,
+        val: Fraction = 0.15,
+        test: Fraction = 0.15,
+        copies: Copies = "drop",
+        seed: Count = 0,
+    ) -> None:
+        self.path = Path(path)
+        self.text = text
+        self.label = label
+        self.group = group
+        self.split = split
+        self.columns = columns
+        self.separator = separator
+        self.quotes = quotes
+        self.encoding = encoding
+        self.val = val
+        self.test = test
+        self.copies: Copies = copies
+        self.seed = seed
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """A table by its ending, or a folder that holds a training table."""
+        if path.is_dir():
+            return any(_part(file) is not None for file in visible(path))
+        return is_table(path)
+
+    def examples(self) -> list[Text]:
+        """All rows of the table or tables."""
+        files = self._files() if self.path.is_dir() else [self.path]
+        return [example for file in files for example in self._examples(self._table(file))[0]]
+
+    def read(self) -> Splits:
+        """Read the table or tables.
+
+        Raises:
+            DataError: no such file, column or class; a damaged row; too few examples to split.
+        """
+        if self.path.is_dir():
+            return self._read_folder()
+        table = self._table(self.path)
+        if not len(table):
+            raise DataError(f"{self.path}: holds no rows")
+        found, used = self._examples(table)
+        homes = table.splits(self.split)
+        notes = unused_columns(table, [*used, *((homes[1],) if homes else ())])
+        return split_rows(self, self.path, found, homes, content_of, notes)
+
+    def _read_folder(self) -> Splits:
+        parts: dict[str, list[Text]] = {"train": [], "val": [], "test": []}
+        files: dict[str, Any] = {}
+        notes: list[str] = []
+        for file in self._files():
+            table = self._table(file)
+            found, used = self._examples(table)
+            parts[str(_part(file))] += found
+            files[str(file)] = {"sha256": sha256_of(file)}
+            notes += unused_columns(table, used)
+        return as_given(str(self.path), parts, self.val, self.seed, files, content_of, self.copies, notes)
+
+    def _files(self) -> list[Path]:
+        return [file for file in visible(self.path) if _part(file) is not None]
+
+    def _table(self, path: Path) -> Table:
+        return read_table(path, self.columns, self.separator, self.quotes, self.encoding)
+
+    def _examples(self, table: Table) -> tuple[list[Text], list[str]]:
+        """The texts in the order of the rows, and the columns that they were made of."""
+        if not len(table):
+            return [], []
+        text = str(table.find("text", self.text, TEXT_NAMES))
+        label = str(table.find("label", self.label, (*LABEL_NAMES, "sentiment", "topic")))
+        group = table.find("group", self.group, (), needed=False)
+        found = []
+        labels, groups = table.optional_ids(label), table.optional_ids(group)
+        for row, words in enumerate(table.columns[text]):
+            if words is None or labels[row] is None:
+                missing = text if words is None else label
+                raise DataError(f"{table.place(row)}: column {missing!r} is empty; fill it or delete the row")
+            found.append(Text(str(words), labels[row], groups[row], table.place(row)))
+        return found, [text, label, *((group,) if group else ())]
+
+
+def content_of(example: Text) -> str:
+    """A fingerprint of the text: copies differ in case and spaces at most."""
+    return fingerprint(example.text)
+
+
+def _part(file: Path) -> str | None:
+    """The split that a table's name says: train, val or test."""
+    return SPLIT_NAMES.get(plain_name(file).stem.lower()) if is_table(file) else None

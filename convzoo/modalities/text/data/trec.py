@@ -1,0 +1,69 @@
+"""The TREC questions."""
+
+from pathlib import Path
+from typing import Literal
+
+from convzoo.core.arguments import Count, Fraction
+from convzoo.core.errors import DataError
+from convzoo.core.reader import Reader
+from convzoo.core.splits import Splits, Text
+from convzoo.reading.benchmark import benchmark_folder
+from convzoo.reading.lines import read_lines
+from convzoo.reading.splitting import hold_out
+
+
+class Trec(Reader):
+    """TREC question types (Li & Roth 2002): `NUM:dist How far is it …`, latin-1; 5,452 to train on, 500 to test.
+
+    There is no validation split; it is carved out of training.
+
+    Args:
+        classes: coarse (6) or fine (50)
+        path: a folder with train_5500.label and TREC_10.label; by default the data set is fetched
+        val: part of training that validates
+        seed: of that part
+    """
+
+    example = Text
+
+    def __init__(
+        self,
+        classes: Literal["coarse", "fine"] = "coarse",
+        path: str | None = None,
+        val: Fraction = 0.1,
+        seed: Count = 0,
+    ) -> None:
+        self.classes = classes
+        self.path = path
+        self.val = val
+        self.seed = seed
+
+    def read(self) -> Splits:
+        """Read both files.
+
+        Raises:
+            DataError: a file is absent, or a line has no class.
+        """
+        folder, facts = benchmark_folder("trec", self.path)
+        rest = self._part(folder / "train_5500.label")
+        test = self._part(folder / "TREC_10.label")
+        held = hold_out([example.label for example in rest], self.val, self.seed)
+        return Splits(
+            [example for example, val in zip(rest, held, strict=True) if not val],
+            [example for example, val in zip(rest, held, strict=True) if val],
+            test,
+            origin=f"official test split; val made here: {self.val:g} of train, stratified, seed {self.seed}",
+            files=facts,
+        )
+
+    def _part(self, path: Path) -> list[Text]:
+        found = []
+        for number, line in enumerate(read_lines(path, "latin-1"), 1):
+            label, _, question = line.partition(" ")
+            coarse, colon, _ = label.partition(":")
+            if not colon or not question.strip():
+                raise DataError(f"{path}:{number}: should be COARSE:fine, a space and a question")
+            found.append(
+                Text(question.strip(), coarse if self.classes == "coarse" else label, source=f"{path.name}:{number}")
+            )
+        return found

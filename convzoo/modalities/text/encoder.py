@@ -1,0 +1,201 @@
+"""Text as token numbers: words, sub-words or characters."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convzoo.core.arguments import Count, Positive, Probability
+from convzoo.core.batch import Batch
+from convzoo.core.encoder import Encoder
+from convzoo.core.errors import DataError
+from convzoo.core.labels import Labels
+from convzoo.core.randomness import Draws
+from convzoo.core.splits import Text
+from convzoo.modalities.text.naive_bayes import NaiveBayes
+from convzoo.modalities.text.vectors import read_vectors
+from convzoo.modalities.text.words import split_words
+
+Item = tuple[np.ndarray, int, Tensor | None]
+
+PADDING, UNKNOWN = 0, 1
+
+
+class TextEncoder(Encoder):
+    """Tokens by number: 0 is padding, 1 an unknown token, the others by how often training has them.
+
+    Args:
+        units: of tokens: words, subwords (byte-pair encoding, Sennrich et al. 2016, arXiv:1508.07909) or characters
+        split: how words are found: `words` takes words and single punctuation marks; `spaces` is for text that is
+            tokenised already
+        lower: lower-case first
+        min_count: tokens that are rarer in the training split are unknown
+        max_vocabulary: the most tokens, padding and unknown included
+        max_length: longer texts are cut to that many tokens
+        word_dropout: while training, the probability that a token is replaced by the unknown one
+        vectors: a file of pre-trained word vectors as text, GloVe's or word2vec's
+        naive_bayes: 0 for none, else the longest n-gram of a naive Bayes model of the training split, whose log-likelihoods of
+            the classes become a second input, `evidence`
+    """
+
+    example = Text
+
+    def __init__(
+        self,
+        units: Literal["words", "subwords", "characters"] = "words",
+        split: Literal["words", "spaces"] = "words",
+        lower: bool = True,
+        min_count: Positive = 1,
+        max_vocabulary: Positive = 30_000,
+        max_length: Positive = 512,
+        word_dropout: Probability = 0.0,
+        vectors: str | None = None,
+        naive_bayes: Count = 0,
+    ) -> None:
+        self.units = units
+        self.split = split
+        self.lower = lower
+        self.min_count = min_count
+        self.max_vocabulary = max_vocabulary
+        self.max_length = max_length
+        self.word_dropout = word_dropout
+        self.vectors_file = vectors
+        self.naive_bayes = naive_bayes
+        self.bayes: NaiveBayes | None = None
+        self.vectors: Tensor | None = None
+        self.labels = Labels()
+        self.tokens: list[str] = []
+        self._index: dict[str, int] = {}
+        self._pieces: Any = None
+
+    def fit(self, examples: Sequence[Text]) -> None:
+        """Learn the vocabulary and the classes.
+
+        Raises:
+            DataError: there are fewer than two classes, no text at all, or an unreadable vectors file.
+        """
+        self.labels = Labels.of(example.label for example in examples)
+        if self.units == "subwords":
+            self._learn_pieces([example.text for example in examples])
+        counts = Counter(token for example in examples for token in self.tokenise(example.text))
+        if self.units == "subwords":  # all pieces, also those that training only has inside longer ones
+            pieces = sorted(self._pieces.get_vocab().items(), key=lambda item: item[1])
+            counts.update({piece: self.min_count for piece, _ in pieces if piece != "<unk>"})
+        kept = [token for token, count in counts.most_common() if count >= self.min_count]
+        if not kept:
+            raise DataError("the training split has no token; is the text column empty?")
+        self._set_vocabulary(["<pad>", "<unk>", *kept[: max(self.max_vocabulary - 2, 0)]])
+        if self.vectors_file:
+            self.vectors = read_vectors(self.vectors_file, self.tokens)
+        if self.naive_bayes:
+            numbers = [self.labels.number(example.label, example.source) for example in examples]
+            texts = [self.tokenise(example.text) for example in examples]
+            self.bayes = NaiveBayes.of(texts, numbers, len(self.labels), self.naive_bayes)
+
+    def tokenise(self, text: str) -> list[str]:
+        """A text's tokens, as strings."""
+        if self.lower:
+            text = text.lower()
+        if self.units == "characters":
+            return list(text)
+        if self.units == "subwords":
+            return self._pieces.encode(text).tokens
+        return text.split() if self.split == "spaces" else split_words(text)
+
+    def prepare(self, example: Text) -> Item:
+        """Token numbers (length,), the class's number and the evidence (classes,), if asked for.
+
+        A text without any token becomes one unknown token.
+        """
+        tokens = self.tokenise(example.text[: self.max_length * 40])[: self.max_length]
+        numbers = [self._index.get(token, UNKNOWN) for token in tokens] or [UNKNOWN]
+        label = self.labels.number(example.label, example.source or repr(example.text[:40]))
+        return np.array(numbers), label, self.bayes.evidence(tokens) if self.bayes is not None else None
+
+    def collate(self, items: Sequence[Item], draws: Draws | None = None) -> Batch:
+        """Pad to the longest; with `draws`, replace some tokens by the unknown one."""
+        # Filled by NumPy: torch's pad_sequence takes several times as long for short rows.
+        padded = np.full((len(items), max(len(item[0]) for item in items)), PADDING)
+        for row, item in zip(padded, items, strict=True):
+            row[: len(item[0])] = item[0]
+        tokens = torch.from_numpy(padded)
+        if draws is not None and self.word_dropout:
+            dropped = torch.from_numpy(draws.uniform(0, tokens.shape[1]) < self.word_dropout)
+            tokens = tokens.masked_fill(dropped & tokens.ne(PADDING), UNKNOWN)
+        inputs = {"tokens": tokens}
+        if self.bayes is not None:
+            inputs["evidence"] = torch.stack([item[2] for item in items if item[2] is not None])
+        return Batch(inputs, torch.tensor([item[1] for item in items]), len(items))
+
+    def length(self, item: Item) -> int:
+        """Number of tokens."""
+        return len(item[0])
+
+    def input_names(self, item: Item) -> list[str]:
+        """The tokens."""
+        return [self.tokens[number] for number in item[0].tolist()]
+
+    @property
+    def dims(self) -> Mapping[str, Any]:
+        """vocabulary_size, classes, labels, vectors."""
+        return {
+            "vocabulary_size": len(self.tokens),
+            "classes": len(self.labels),
+            "labels": self.labels.names,
+            "vectors": self.vectors,
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Tokens, labels, merges of the byte pairs, and the vectors."""
+        return {
+            "tokens": self.tokens,
+            "labels": list(self.labels.names),
+            "pieces": self._pieces.to_str() if self._pieces is not None else None,
+            "vectors": self.vectors,
+            "ngrams": list(self.bayes.index) if self.bayes is not None else None,
+            "likelihoods": self.bayes.likelihoods if self.bayes is not None else None,
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state` gave."""
+        self._set_vocabulary(list(state["tokens"]))
+        self.labels = Labels(state["labels"])
+        self.vectors = state["vectors"]
+        if state["ngrams"]:
+            index = {ngram: number for number, ngram in enumerate(state["ngrams"])}
+            self.bayes = NaiveBayes(index, state["likelihoods"], self.naive_bayes)
+        if state["pieces"]:
+            from tokenizers import Tokenizer
+
+            self._pieces = Tokenizer.from_str(state["pieces"])
+
+    def _set_vocabulary(self, tokens: list[str]) -> None:
+        self.tokens = tokens
+        self._index = {token: number for number, token in enumerate(tokens)}
+
+    def _learn_pieces(self, texts: list[str]) -> None:
+        from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+        self._pieces = Tokenizer(models.BPE(unk_token="<unk>", end_of_word_suffix="</w>"))
+        self._pieces.pre_tokenizer = (
+            pre_tokenizers.WhitespaceSplit() if self.split == "spaces" else pre_tokenizers.Whitespace()
+        )
+        texts = [text.lower() if self.lower else text for text in texts]
+        # The trainer numbers the last letters of words in the order of a hash table, which differs from fit to fit, and breaks
+        # ties by these numbers. Named as special tokens they are numbered in their order; afterwards they are special no more.
+        words = (word for text in texts for word, _ in self._pieces.pre_tokenizer.pre_tokenize_str(text))
+        trainer = trainers.BpeTrainer(
+            vocab_size=self.max_vocabulary - 2,
+            min_frequency=max(self.min_count, 2),
+            special_tokens=["<unk>", *sorted({f"{word[-1]}</w>" for word in words})],
+            end_of_word_suffix="</w>",
+            show_progress=False,
+        )
+        self._pieces.train_from_iterator(texts, trainer)
+        trained = json.loads(self._pieces.to_str())
+        trained["added_tokens"] = trained["added_tokens"][:1]
+        self._pieces = Tokenizer.from_str(json.dumps(trained))

@@ -1,0 +1,117 @@
+"""Classical opponents for volumes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from convzoo.baselines.scikit import FeatureClassifier, component_svm, regression
+from convzoo.core.arguments import Positive, PositiveFloat
+from convzoo.modalities.volume import space as ops
+from convzoo.modalities.volume.example import Volume
+
+
+class HistogramLogisticRegression(FeatureClassifier):
+    """Logistic regression on a histogram of the intensities, which knows how much of each brightness there is, and not where.
+
+    Args:
+        bins: of the histogram, from 0 to 1.3 times the 99.5 percentile
+        inverse_penalty: inverse of the regularisation (scikit-learn's C)
+    """
+
+    def __init__(self, bins: Positive = 64, inverse_penalty: PositiveFloat = 0.1) -> None:
+        self.bins = bins
+        self.inverse_penalty = inverse_penalty
+
+    def machine(self, features: np.ndarray) -> Any:
+        """Logistic regression."""
+        return regression(self.inverse_penalty, iterations=2000)
+
+    def features(self, examples: Sequence[Volume]) -> np.ndarray:
+        """(examples, bins), the part of the voxels in each bin."""
+        rows = []
+        for example in examples:
+            voxels, _ = example.read()
+            bright = float(np.percentile(voxels, 99.5)) or 1.0
+            rows.append(np.histogram(voxels / bright, self.bins, (0, 1.3))[0] / voxels.size)
+        return np.stack(rows)
+
+
+class EigenVolumeSVM(FeatureClassifier):
+    """A support vector machine with a radial kernel on the principal components of the volumes, brought to a few voxels in the
+    patient's axes.
+
+    Args:
+        side: volumes are brought to side × side × side voxels
+        components: number of principal components
+        inverse_penalty: inverse of the regularisation (scikit-learn's C)
+    """
+
+    def __init__(self, side: Positive = 16, components: Positive = 80, inverse_penalty: PositiveFloat = 5.0) -> None:
+        self.side = side
+        self.components = components
+        self.inverse_penalty = inverse_penalty
+
+    def machine(self, features: np.ndarray) -> Any:
+        """A support vector machine on principal components."""
+        return component_svm(features, self.components, self.inverse_penalty, solver="full")
+
+    def features(self, examples: Sequence[Volume]) -> np.ndarray:
+        """(examples, side³), in units of each volume's bright part."""
+        rows = []
+        for example in examples:
+            volume, affine = ops.oriented(*example.read())
+            body, _ = ops.cropped_to_body(volume, affine)
+            small = ops.resized(body, [self.side] * 3)
+            rows.append(ops.normalised(small, "head").flatten().numpy())
+        return np.stack(rows)
+
+
+class ShapeLogisticRegression(FeatureClassifier):
+    """Logistic regression on what a radiologist would measure of a bright body: its volume and its shape.
+
+    The body is what is brighter than half the brightest voxel. Its features are volume, surface, their ratio, the sides of its
+    box, the part of the box that it fills, the three spreads along its own axes and their ratios, its mean and greatest half
+    thickness, and the number of its pieces; all in voxels and millimetres of the volume, sizes as logarithms.
+
+    Args:
+        inverse_penalty: inverse of the regularisation (scikit-learn's C)
+    """
+
+    def __init__(self, inverse_penalty: PositiveFloat = 1.0) -> None:
+        self.inverse_penalty = inverse_penalty
+
+    def machine(self, features: np.ndarray) -> Any:
+        """Logistic regression."""
+        return regression(self.inverse_penalty, iterations=2000)
+
+    def features(self, examples: Sequence[Volume]) -> np.ndarray:
+        """(examples, features)."""
+        return np.stack([shape_features(*example.read()) for example in examples])
+
+
+def shape_features(voxels: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Volume and shape of what is brighter than half the brightest voxel, as `ShapeLogisticRegression` names them."""
+    import scipy.ndimage
+
+    body = voxels > voxels.max() / 2
+    if not body.any():
+        return np.zeros(16)
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    each = float(np.prod(spacing))
+    index = np.argwhere(body)
+    places = index * spacing
+    low, high = index.min(axis=0), index.max(axis=0) + 1
+    body = np.pad(body[tuple(map(slice, low, high))], 1)
+    volume = len(places) * each
+    # Faces between the body and what is not the body, with their areas.
+    surface = sum(
+        float(np.diff(body.astype(np.int8), axis=axis).astype(bool).sum()) * each / spacing[axis] for axis in range(3)
+    )
+    box = np.sort(np.ptp(places, axis=0) + spacing)[::-1]
+    spreads = np.sqrt(np.maximum(np.linalg.eigvalsh(np.cov(places.T))[::-1], 1e-6)) if len(places) > 3 else np.ones(3)
+    thickness = scipy.ndimage.distance_transform_edt(body, sampling=spacing)[body]
+    pieces = scipy.ndimage.label(body)[1]
+    sizes = [volume, surface, surface / volume, *box, *spreads, thickness.mean(), thickness.max()]
+    ratios = [volume / np.prod(box), spreads[1] / spreads[0], spreads[2] / spreads[0], thickness.std(), pieces]
+    return np.array([*np.log(sizes), *ratios])

@@ -1,0 +1,124 @@
+"""Names to objects: a part of a recipe becomes an instance of its class."""
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from convzoo.core.baseline import Baseline
+from convzoo.core.encoder import Encoder
+from convzoo.core.errors import ConvzooError, RecipeError
+from convzoo.core.pages import Pages
+from convzoo.core.reader import Reader
+from convzoo.core.task import Task
+from convzoo.core.text import first_line
+from convzoo.recipe.recipe import Part
+from convzoo.recipe.registry import entries, pages_of
+from convzoo.recipe.signatures import MISSING, signature_of
+
+_BASES: dict[str, type] = {
+    "data": Reader,
+    "encoder": Encoder,
+    "model": nn.Module,
+    "task": Task,
+    "baseline": Baseline,
+}
+
+
+def build(
+    kind: str, part: Part, dims: Mapping[str, Any] | None = None, origins: Mapping[Any, str] | None = None
+) -> Any:
+    """Make a part. Arguments that only the data can tell are taken from `dims`.
+
+    Raises:
+        RecipeError: the class cannot be imported, lacks an argument, or refuses one.
+    """
+    where = f"{(origins or {}).get((kind,), 'recipe')}: {kind}"
+    cls = load_class(kind, part.name)
+    args = dict(part.args)
+    for name, argument in signature_of(_place(kind, part.name)).arguments.items():
+        if name in args or not (argument.from_data or argument.default is MISSING):
+            continue
+        if dims is not None and name in dims:
+            args[name] = dims[name]
+        elif argument.default is MISSING:
+            given = f" (it gives: {', '.join(dims)})" if dims else ""
+            raise RecipeError(
+                f"{where}: {part.name} needs {name!r}, which neither the recipe nor the encoder gives{given}"
+            )
+    try:
+        return cls(**args)
+    except ConvzooError:
+        raise
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise RecipeError(f"{where}: {part.name}: {first_line(error)}") from error
+    except ImportError as error:
+        raise RecipeError(missing_library(kind, part.name, error)) from error
+
+
+def load_class(kind: str, name: str | type) -> Any:
+    """The class of a part.
+
+    Raises:
+        RecipeError: it cannot be imported; where an optional library is missing, what installs it.
+    """
+    if isinstance(name, type):
+        return name
+    module_name, _, class_name = _place(kind, name).rpartition(":")  # type: ignore[union-attr]
+    try:
+        module = load_file(Path(module_name)) if module_name.endswith(".py") else importlib.import_module(module_name)
+        found = getattr(module, class_name)
+    except AttributeError:
+        raise RecipeError(f"{module_name}: has no class {class_name!r}") from None
+    except (ImportError, OSError) as error:
+        raise RecipeError(missing_library(kind, name, error)) from error
+    base = _BASES[kind]
+    if not module_name.endswith(".py") and not (isinstance(found, type) and issubclass(found, base)):
+        # A person's own file is theirs to run; any other module of the machine is not a recipe's to call.
+        raise RecipeError(f"{name}: is no {kind}: it should be a class derived from {base.__name__}")
+    return found
+
+
+def load_pages(example: type, task: type) -> Pages:
+    """What shows a type of example in the report, for a task: the one module of pages that a run imports."""
+    module, _, name = pages_of(example, task).partition(":")
+    return getattr(importlib.import_module(module), name)()
+
+
+def load_file(path: Path) -> ModuleType:
+    """Import a Python file by its path. Its folder is not added to the search path."""
+    name = f"convzoo_own_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise RecipeError(f"{path}: no such Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever a person's file raises while it is imported
+        del sys.modules[name]
+        raise RecipeError(f"{path}: cannot be imported: {type(error).__name__}: {first_line(error)}") from error
+    return module
+
+
+def missing_library(kind: str, name: str | type, error: Exception) -> str:
+    """One line that says which library a part lacks and what installs it."""
+    entry = entries(kind).get(name) if isinstance(name, str) else None
+    library = getattr(error, "name", None) or first_line(error)
+    if entry is not None and entry.extra:
+        return f"{kind} {name!r} needs {library}: pip install 'convzoo[{entry.extra}]'"
+    return f"{kind} {name!r} cannot be imported ({first_line(error)})"
+
+
+def _place(kind: str, name: str | type) -> str | type:
+    if isinstance(name, str) and ":" not in name:
+        return entries(kind)[name].place
+    return name

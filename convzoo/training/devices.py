@@ -1,0 +1,149 @@
+"""Device, precision, processes and random states, over plain torch and torch.distributed."""
+
+import os
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as distributed
+from torch import Tensor, nn
+
+from convzoo.core.errors import TrainingError
+from convzoo.core.processes import gather_objects
+from convzoo.training.bf16 import fast_at_bf16
+from convzoo.training.memory import keep_freed_memory
+
+_AUTOCAST = {"bf16": torch.bfloat16, "16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Devices:
+    """Where this process computes, and which of how many processes it is."""
+
+    device: torch.device
+    precision: str
+    rank: int = 0
+    world: int = 1
+
+    @classmethod
+    def open(cls, device: str, precision: str) -> "Devices":
+        """Choose the device and, under torchrun or SLURM, join the other processes.
+
+        Raises:
+            TrainingError: the device that is asked for is not here, or cannot do the precision.
+        """
+        keep_freed_memory()
+        rank, world = _environment()
+        if world > 1 and not distributed.is_initialized():
+            on_cuda = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
+            distributed.init_process_group("nccl" if on_cuda else "gloo", rank=rank, world_size=world)
+        chosen = _choose(device, int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", 0))))
+        if precision == "auto":
+            # Measured, so the main process decides for all.
+            precision = gather_objects("bf16" if fast_at_bf16(chosen) else "32")[0]
+        if precision == "64" and chosen.type == "mps":
+            raise TrainingError("train.precision: 64 is not possible on mps; use 32, or train.device: cpu")
+        return cls(chosen, precision, rank, world)
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes."""
+        return self.rank == 0
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights and of what the encoder gives."""
+        return torch.float64 if self.precision == "64" else torch.float32
+
+    def autocast(self) -> AbstractContextManager:
+        """Lower precision where it is safe, for the forward pass."""
+        if self.precision not in _AUTOCAST:
+            return nullcontext()
+        return torch.autocast(self.device.type, _AUTOCAST[self.precision])
+
+    def memory_format(self, model: nn.Module) -> torch.memory_format:
+        """Channels-last where the model has 2-D or 3-D convolutions: measured faster on the CPU and on tensor cores."""
+        kinds = ((nn.Conv3d, torch.channels_last_3d), (nn.Conv2d, torch.channels_last))
+        found = [layout for kind, layout in kinds if any(isinstance(module, kind) for module in model.modules())]
+        return found[0] if found and self.device.type != "mps" else torch.preserve_format
+
+    def sum(self, *numbers: float) -> list[float]:
+        """Each number summed over all processes."""
+        if self.world == 1:
+            return list(numbers)
+        total = torch.tensor(numbers, dtype=torch.float64, device=self.device)
+        distributed.all_reduce(total)
+        return total.tolist()
+
+    def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Sum gradients over all processes, in one message a type."""
+        if self.world == 1:
+            return
+        groups: dict[torch.dtype, list[nn.Parameter]] = {}
+        for parameter in parameters:
+            if parameter.requires_grad:
+                groups.setdefault(parameter.dtype, []).append(parameter)
+        for group in groups.values():
+            gradients = []
+            for parameter in group:
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+                gradients.append(parameter.grad)
+            flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+            distributed.all_reduce(flat)
+            # Copied into place: fused optimizers take it that a gradient lies in memory as its weight does.
+            for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+                gradient.copy_(part.view(gradient.shape))
+
+    def same(self, tensors: Iterable[Tensor]) -> None:
+        """Give every process the main one's tensors (weights at the start, statistics of norms before scoring)."""
+        if self.world > 1:
+            for tensor in tensors:
+                distributed.broadcast(tensor.detach(), 0)
+
+    def gather(self, value: Any) -> list[Any]:
+        """Every process's value, in the order of the processes."""
+        return gather_objects(value)
+
+    def close(self) -> None:
+        """Leave the process group."""
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
+
+
+def _environment() -> tuple[int, int]:
+    """(rank, world) from torchrun's variables, else from SLURM's."""
+    if "WORLD_SIZE" in os.environ:
+        return int(os.environ.get("RANK", 0)), int(os.environ["WORLD_SIZE"])
+    if int(os.environ.get("SLURM_NTASKS", 1)) > 1 and "SLURM_PROCID" in os.environ:
+        if "MASTER_ADDR" not in os.environ:
+            raise TrainingError(
+                "several SLURM tasks need MASTER_ADDR, the name of the first node; or start torchrun on each"
+            )
+        os.environ.setdefault("MASTER_PORT", "29500")
+        return int(os.environ["SLURM_PROCID"]), int(os.environ["SLURM_NTASKS"])
+    return 0, 1
+
+
+def _choose(name: str, local_rank: int) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        if device.type not in ("cpu", "cuda", "mps"):
+            raise RuntimeError
+    except RuntimeError:
+        raise TrainingError(f"train.device: there is no device {name!r}; use auto, cpu, cuda, cuda:0 or mps") from None
+    if device.type == "cuda":
+        if not torch.cuda.is_available():
+            raise TrainingError("train.device: cuda is asked for, and there is none here; use train.device=auto or cpu")
+        index = device.index if device.index is not None else local_rank
+        if index >= torch.cuda.device_count():
+            raise TrainingError(f"train.device: there is no cuda:{index}; there are {torch.cuda.device_count()}")
+        torch.cuda.set_device(index)
+        return torch.device("cuda", index)
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise TrainingError("train.device: mps is asked for, and there is none here; use train.device=auto or cpu")
+    return device

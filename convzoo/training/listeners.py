@@ -1,0 +1,157 @@
+"""What listens to the trainer: the terminal, the table of scores, TensorBoard."""
+
+import csv
+import io
+import sys
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+from convzoo.core.files import write_text
+from convzoo.core.text import duration_in_words
+from convzoo.training.events import Ended, Event, Progressed, Scored, Started
+
+
+class CsvListener:
+    """Keeps `metrics.csv`: one row a validation. Rows after the step that training goes on from are dropped."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[dict[str, Any]] = []
+
+    def __call__(self, event: Event) -> None:
+        """Note a score."""
+        if isinstance(event, Started):
+            if self.path.exists():
+                with self.path.open(newline="", encoding="utf-8") as file:
+                    self.rows = [row for row in csv.DictReader(file) if int(row["step"]) <= event.step]
+        elif isinstance(event, Scored):
+            row = {
+                "step": event.step,
+                "epoch": round(event.epoch, 4),
+                "seconds": round(event.seconds, 3),
+                **event.values,
+            }
+            self.rows.append(row)
+            columns = list(dict.fromkeys(name for row in self.rows for name in row))
+            text = io.StringIO()
+            writer = csv.DictWriter(text, columns, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self.rows)
+            write_text(self.path, text.getvalue())
+
+
+class TensorBoardListener:
+    """Writes TensorBoard's event files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.writer: Any = None
+        self.start = 0
+
+    def __call__(self, event: Event) -> None:
+        """Note a score. The library is imported at the first one: the first step need not wait for it."""
+        if isinstance(event, Started):
+            self.start = event.step
+        elif isinstance(event, Scored):
+            if self.writer is None:
+                from tensorboardX import SummaryWriter
+
+                self.writer = SummaryWriter(str(self.folder), purge_step=self.start or None)
+            for name, value in event.values.items():
+                self.writer.add_scalar(name, value, event.step)
+            self.writer.flush()
+        elif isinstance(event, Ended) and self.writer is not None:
+            self.writer.close()
+
+
+class PlainListener:
+    """A line a validation, without escape codes: for logs and pipes."""
+
+    def __init__(self, best_by: str, stream: TextIO | None = None) -> None:
+        self.best_by = best_by.removeprefix("-")
+        self.stream = stream or sys.stderr
+        self.rate = Rate()
+
+    def __call__(self, event: Event) -> None:
+        """Print a score."""
+        self.rate(event)
+        if isinstance(event, Scored):
+            print(describe_score(event, self.best_by) + f"  {self.rate.text()}", file=self.stream, flush=True)
+
+
+class LiveListener:
+    """A live bar with loss, score, examples a second and time left."""
+
+    def __init__(self, best_by: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        self.best_by = best_by.removeprefix("-")
+        self.console = Console(stderr=True)
+        self.bar = Progress(
+            TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[text]}"),
+            console=self.console, transient=True, refresh_per_second=4,
+        )  # fmt: skip
+        self.rate = Rate()
+        self.score = ""
+        self.shown = 0.0
+
+    def __call__(self, event: Event) -> None:
+        """Move the bar."""
+        self.rate(event)
+        if isinstance(event, Started):
+            self.task = self.bar.add_task("", total=event.total_steps, completed=event.step, text="")
+            self.bar.start()
+        elif isinstance(event, Progressed):
+            # Four times a second is as often as a person sees; more would cost a small network a part of its speed.
+            now = time.perf_counter()
+            if now - self.shown > 0.25:
+                self.shown = now
+                loss = f"loss {sum(event.losses.values()):.4f}"
+                text = "  ".join(part for part in (loss, self.score, self.rate.text()) if part)
+                self.bar.update(self.task, completed=event.step, text=text)
+        elif isinstance(event, Scored):
+            self.score = f"{self.best_by} {event.values[self.best_by]:.4f}"
+            self.console.print(describe_score(event, self.best_by), highlight=False)
+        elif isinstance(event, Ended):
+            self.close()
+
+    def close(self) -> None:
+        """Give the terminal back."""
+        self.bar.stop()
+
+
+class Rate:
+    """Examples a second since the last validation, and the time that is left."""
+
+    def __init__(self) -> None:
+        self.batch_size = self.total = self.step = self.steps = 0
+        self.began = time.perf_counter()
+
+    def __call__(self, event: Event) -> None:
+        """Count a step."""
+        if isinstance(event, Started):
+            self.batch_size, self.total = event.batch_size, event.total_steps
+        if isinstance(event, Progressed):
+            self.step = event.step
+            self.steps += 1
+            self.now = time.perf_counter()
+        if isinstance(event, Started | Scored):
+            self.last = self.text() if self.steps else ""
+            self.began, self.steps = time.perf_counter(), 0
+
+    def text(self) -> str:
+        """`1234 examples/s, 12 s left`."""
+        if not self.steps:
+            return self.last
+        each = (self.now - self.began) / self.steps
+        left = duration_in_words(each * (self.total - self.step))
+        return f"{self.batch_size / max(each, 1e-9):,.0f} examples/s, {left} left"
+
+
+def describe_score(event: Scored, best_by: str) -> str:
+    """`epoch 3  loss 0.4321  val/accuracy 0.8123 (best)`."""
+    loss = sum(value for name, value in event.values.items() if name.startswith("train/"))
+    mark = " (best)" if event.is_best else ""
+    return f"epoch {event.epoch:<5.4g} loss {loss:.4f}  {best_by} {event.values[best_by]:.4f}{mark}"

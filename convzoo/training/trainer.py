@@ -1,0 +1,300 @@
+"""The one loop, for every kind of data: it calls `model(**batch.inputs)` and `task.losses(outputs, batch.target)`."""
+
+import math
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from convzoo.core.batch import Batch
+from convzoo.core.config import TrainConfig
+from convzoo.core.errors import DataError, TrainingError
+from convzoo.core.files import atomic_write, link
+from convzoo.core.task import Task
+from convzoo.training.devices import Devices
+from convzoo.training.events import Ended, Event, Listener, Progressed, Scored, Started
+from convzoo.training.loader import Loader
+from convzoo.training.optimisation import MovingAverage, Schedule, make_optimizer
+from convzoo.training.random_states import load_random_states, random_states, seed_dropout
+
+
+class Stopped(TrainingError):
+    """Training was asked to stop, and has saved where it was."""
+
+
+@dataclass
+class Progress:
+    """What a checkpoint keeps besides weights: where training is and what it has seen."""
+
+    step: int = 0
+    best: float | None = None
+    best_step: int = 0
+    evaluations_since_best: int = 0
+    loss_sums: dict[str, float] = field(default_factory=dict)
+    loss_weight: float = 0.0
+    seconds: float = 0.0
+    finished: bool = False
+
+
+class Trainer:
+    """Trains a model on a task.
+
+    Args:
+        model: any module
+        task: what is learnt
+        config: the recipe's `train` section
+        devices: where
+        train: batches to learn from
+        val: batches to choose the best checkpoint by
+        folder: for the checkpoints `last.pt` and `best.pt`
+        listeners: are told of every event
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        task: Task,
+        config: TrainConfig,
+        devices: Devices,
+        train: Loader,
+        val: Loader,
+        folder: Path,
+        listeners: Sequence[Listener] = (),
+    ) -> None:
+        self.task = task
+        self.config = config
+        self.devices = devices
+        self.train = train
+        self.val = val
+        self.folder = folder
+        self.listeners = listeners if devices.is_main else ()
+        self.memory_format = devices.memory_format(model)
+        self.model = model.to(device=devices.device, dtype=devices.dtype)
+        self.model.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+        devices.same(self.model.state_dict().values())
+        seed_dropout(self.model, config.seed, devices.rank)
+        self.optimizer = make_optimizer(self.model, config, devices.device)
+        per_epoch = train.steps_per_epoch
+        self.total_steps = config.steps or (config.epochs or 1) * per_epoch
+        self.schedule = Schedule(config, self.total_steps, per_epoch)
+        self.average = MovingAverage(self.model, config.ema) if config.ema else None
+        self.scaler = torch.amp.GradScaler(devices.device.type, enabled=devices.precision == "16")  # type: ignore[attr-defined]
+        self.progress = Progress()
+        self.terms: list[str] = []
+        self.stop_asked = self.signalled = False
+
+    def fit(self) -> Progress:
+        """Train to the end, from wherever `progress` is.
+
+        Raises:
+            TrainingError: a loss is not finite.
+            Stopped: a signal came; the checkpoint `last.pt` holds where training was.
+        """
+        progress = self.progress
+        began = time.perf_counter() - progress.seconds
+        evaluate_every = self.config.evaluate_every or self.train.steps_per_epoch
+        self._tell(Started(progress.step, self.total_steps, self.train.steps_per_epoch, self.train.examples_per_step))
+        with self._signals():
+            steps = self._steps()
+            while progress.step < self.total_steps and not progress.finished:
+                losses, weight = self._step(next(steps))
+                progress.step += 1
+                progress.seconds = time.perf_counter() - began
+                self._count(losses, weight)
+                self._tell(Progressed(progress.step, losses))
+                last = progress.step == self.total_steps
+                if progress.step % evaluate_every == 0 or last:
+                    better = self._validate()
+                    progress.finished = last or self._out_of_patience()
+                    self.save("last.pt")
+                    if better and self.devices.is_main:
+                        link(self.folder / "last.pt", self.folder / "best.pt")
+                elif self.config.checkpoint_every and progress.step % self.config.checkpoint_every == 0:
+                    self.save("last.pt")
+                if self.stop_asked:
+                    self.save("last.pt")
+                    raise Stopped(f"stopped at step {progress.step} of {self.total_steps}; the checkpoint is saved")
+        self._tell(Ended(progress.step, progress.seconds))
+        return progress
+
+    def outputs(self, loader: Loader) -> Iterator[tuple[Sequence[int], Any, Any]]:
+        """For each batch of this process's share: the examples' indices, the outputs and the targets."""
+        self.model.eval()
+        for indices, batch in loader.all():
+            batch = self.place(batch)
+            with torch.no_grad(), self.devices.autocast():
+                outputs = self.task.predict(self.model, batch)
+            yield indices, outputs, batch.target
+
+    def score(self, loader: Loader) -> dict[str, float]:
+        """The task's scores over a whole split, counted once over all processes."""
+        meter = self.task.meter()
+        for _, outputs, target in self.outputs(loader):
+            meter.update(outputs, target)
+        return dict(meter.compute())
+
+    def save(self, name: str) -> None:
+        """Write a checkpoint: weights, optimizer, schedule, scaler, average, position and every random state."""
+        states = self.devices.gather(random_states(self.model))
+        if not self.devices.is_main:
+            return
+        content = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state(),
+            "scaler": self.scaler.state_dict(),
+            "average": self.average.state() if self.average else None,
+            "progress": vars(self.progress).copy(),
+            "random": states,
+        }
+        with atomic_write(self.folder / name) as file:
+            torch.save(content, file)
+
+    def load(self, name: str) -> None:
+        """Take back what `save` wrote.
+
+        Raises:
+            DataError: there is no such checkpoint, it is damaged, or it is of another recipe.
+        """
+        path = self.folder / name
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+            self.model.load_state_dict(content["model"])
+            self.optimizer.load_state_dict(content["optimizer"])
+            self.scaler.load_state_dict(content["scaler"])
+            self.schedule.load_state(content["schedule"])
+            if self.average and content["average"]:
+                self.average.load_state(content["average"])
+            self.progress = Progress(**content["progress"])
+            if len(content["random"]) == self.devices.world:
+                load_random_states(self.model, content["random"][self.devices.rank])
+        except FileNotFoundError:
+            raise DataError(f"{path}: no such checkpoint") from None
+        except Exception as error:  # torch.load and load_state_dict raise many kinds for a damaged or foreign file
+            raise DataError(f"{path}: is damaged or of another recipe ({error!r:.200})") from error
+
+    def try_step(self, batches: list[Batch]) -> dict[str, float]:
+        """One step that leaves the position as it was: for checks and benchmarks."""
+        return self._step(batches)[0]
+
+    def weights(self) -> dict[str, Tensor]:
+        """The weights that are scored and saved: the moving average where there is one."""
+        with self.average.applied() if self.average else nullcontext():
+            return {name: value.detach().clone().contiguous() for name, value in self.model.state_dict().items()}
+
+    def _steps(self) -> Iterator[list[Batch]]:
+        epoch, start = divmod(self.progress.step, self.train.steps_per_epoch)
+        while True:
+            yield from self.train.steps(epoch, start)
+            epoch, start = epoch + 1, 0
+
+    def _step(self, batches: list[Batch]) -> tuple[dict[str, float], float]:
+        """One optimizer step. Each micro-batch weighs what it holds of the step, over all processes."""
+        if not self.model.training:
+            self.model.train()
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.lr * self.schedule.factor(self.progress.step)
+        (total,) = self.devices.sum(float(sum(batch.size for batch in batches)))
+        sums: dict[str, Tensor] = {}
+        self.optimizer.zero_grad(set_to_none=True)
+        for batch in batches:
+            batch = self.place(batch)
+            with self.devices.autocast():
+                terms = self.task.losses(self.model(**batch.inputs), batch.target)
+            share = batch.size / total
+            self.scaler.scale(sum(terms.values()) * share).backward()  # type: ignore[arg-type]
+            for name, term in terms.items():
+                sums[name] = sums.get(name, 0) + term.detach() * share  # type: ignore[assignment]
+        self.devices.sum_gradients(self.model.parameters())
+        losses = {name: value.item() for name, value in sums.items()}
+        if not self.terms:  # any step may hold nothing for this process, the first one too
+            self.terms = sorted({name for names in self.devices.gather(list(losses)) for name in names})
+        # Whether to stop is agreed upon here, where all processes meet: a signal comes to each at a time of its own.
+        *values, asked = self.devices.sum(*(losses.get(name, 0.0) for name in self.terms), float(self.signalled))
+        losses, self.stop_asked = dict(zip(self.terms, values, strict=True)), asked > 0
+        self._check_finite(losses)
+        if self.config.clip_norm:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.average:
+            self.average.update()
+        return losses, total
+
+    def place(self, batch: Batch) -> Batch:
+        """A batch on the device, as the model takes it."""
+        return batch.to(self.devices.device, self.devices.dtype, self.memory_format)
+
+    def _check_finite(self, values: dict[str, float]) -> None:
+        for name in (name for name, value in values.items() if not math.isfinite(value)):
+            last = self.folder / "last.pt"
+            kept = f"the last good checkpoint is {last}" if last.exists() else "no checkpoint was made yet"
+            raise TrainingError(
+                f"step {self.progress.step + 1}: the loss term {name!r} is {values[name]}; lower train.lr or set "
+                f"train.clip_norm; {kept}"
+            )
+
+    def _count(self, losses: dict[str, float], weight: float) -> None:
+        for name, value in losses.items():
+            self.progress.loss_sums[name] = self.progress.loss_sums.get(name, 0.0) + value * weight
+        self.progress.loss_weight += weight
+
+    def _validate(self) -> bool:
+        """Score the validation split, tell the listeners, and say whether this is the best so far."""
+        progress = self.progress
+        # Statistics of norms differ a little between processes; what is scored and saved is the main one's.
+        self.devices.same([*self.model.buffers(), *(self.average.averages if self.average else ())])
+        with self.average.applied() if self.average else nullcontext():
+            scores = {f"val/{name}": value for name, value in self.score(self.val).items()}
+        name = self.task.best_by.removeprefix("-")
+        score = -scores[name] if self.task.best_by.startswith("-") else scores[name]
+        self._check_finite({"sum of the weights": float(sum(p.detach().sum() for p in self.model.parameters()))})
+        self.schedule.observe(score)
+        better = progress.best is None or score > progress.best
+        progress.evaluations_since_best += 1
+        if better:
+            progress.best, progress.best_step, progress.evaluations_since_best = score, progress.step, 0
+        losses = {f"train/{name}": value / progress.loss_weight for name, value in progress.loss_sums.items()}
+        progress.loss_sums, progress.loss_weight = {}, 0.0
+        values = losses | scores | {"lr": self.optimizer.param_groups[0]["lr"]}
+        self._tell(Scored(progress.step, progress.step / self.train.steps_per_epoch, values, better, progress.seconds))
+        return better
+
+    def _out_of_patience(self) -> bool:
+        return self.config.patience is not None and self.progress.evaluations_since_best >= self.config.patience
+
+    def _tell(self, event: Event) -> None:
+        for listener in self.listeners:
+            listener(event)
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """The first Ctrl-C or SIGTERM lets the step finish; the second acts as it always does."""
+        before: dict[int, Any] = {}
+
+        def restore() -> None:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+        def ask(number: int, frame: FrameType | None) -> None:
+            self.signalled = True
+            restore()
+
+        try:
+            for kind in (signal.SIGINT, signal.SIGTERM):
+                before[kind] = signal.getsignal(kind)
+                signal.signal(kind, ask)
+        except ValueError:  # not in the main thread: the program that called us keeps its own handlers
+            before.clear()
+        try:
+            yield
+        finally:
+            restore()

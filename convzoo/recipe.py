@@ -244,7 +244,7 @@ def _present_part_name(kind: str, part: Any) -> str:
     return RENAMED.get(f"{kind}.{place}", by_place.get(place, place)) if isinstance(place, str) else ""
 
 
-def _use_present_names(raw: dict[str, Any], origins: dict[KeyPath, str]) -> None:
+def _use_present_names(raw: dict[Any, Any], origins: dict[KeyPath, str]) -> None:
     """Change a recipe in place from former names to present ones. Where both are given both stay, and the check refuses them."""
 
     def settings(kind: str, part: str, given: dict[str, Any], where: KeyPath) -> dict[str, Any]:
@@ -294,7 +294,7 @@ def _use_present_names(raw: dict[str, Any], origins: dict[KeyPath, str]) -> None
         raw["repeat"] = repeat
 
 
-def _present_override(raw: Mapping[str, Any], keys: tuple[str, ...], value: Any) -> tuple[tuple[str, ...], Any]:
+def _present_override(raw: Mapping[Any, Any], keys: tuple[str, ...], value: Any) -> tuple[tuple[str, ...], Any]:
     """The path and the value of an override, by their present names."""
     if keys == ("modality",):
         return keys, present_modality(value)

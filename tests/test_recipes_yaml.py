@@ -184,7 +184,7 @@ ANY_RECIPE = st.fixed_dictionaries(
     {
         "data": st.one_of(
             st.just("reviews"),
-            st.fixed_dictionaries({"name": st.just("reviews"), "train": COUNT}, optional={"noise": PROBABILITY}),
+            st.fixed_dictionaries({"name": st.just("reviews"), "train": COUNT}, optional={"label_noise": PROBABILITY}),
             st.fixed_dictionaries(
                 {"name": st.just("text_table"), "path": NAMES},
                 optional={"label": NAMES, "columns": st.lists(NAMES, max_size=3), "quotes": st.none() | st.booleans()},

@@ -320,7 +320,7 @@ def test_receptive_fields_are_what_reaches_the_output() -> None:
 def test_wrong_networks_are_refused() -> None:
     with pytest.raises(ValueError, match="multiple of 4"):
         Pillars(2, [0.0, 9.0, -4.0, 4.0], 0.5, channels=[8, 8], blocks=[1, 1])
-    with pytest.raises(ValueError, match="widths has 2"):
+    with pytest.raises(ValueError, match="channels has 2"):
         small_network(blocks=[1])
     with pytest.raises(ValueError, match="instance"):
         small_network(normalisation="instance")

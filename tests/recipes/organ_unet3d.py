@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 NETWORK = ["encoder.patch=[16,16,16]", "train.batch_size=2", "train.epochs=1", "train.evaluate_every=4", "model.base=4"]
-SMALL = ["data.train=16", "data.val=20", "data.test=6", "data.spacing=8.0", *NETWORK]
+SMALL = ["data.train=16", "data.val=20", "data.test=6", "data.spacing=8.0", "encoder.spacing=[11,11,11]", *NETWORK]
 PLAIN = ["data.train=15"]
 
 

@@ -28,7 +28,8 @@ from trainer_speed import NEVER, InTurns
 
 from convzoo.core.errors import ConvzooError
 from convzoo.core.libraries import import_torch_geometric
-from convzoo.experiment import Experiment, assemble, loaders, open_recipe
+from convzoo.experiment import Experiment, assemble, loaders
+from convzoo.recipe.own_data import open_recipe
 from convzoo.training.devices import Devices
 from convzoo.training.loader import Loader
 from convzoo.training.random_states import seed_dropout

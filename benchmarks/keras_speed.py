@@ -88,7 +88,8 @@ def convzoo_worker(precision: str, threads: int, overrides: list[str]) -> None:
     """`Trainer.fit`; a listener stops the clock after each epoch."""
     import torch
 
-    from convzoo.experiment import assemble, loaders, open_recipe
+    from convzoo.experiment import assemble, loaders
+    from convzoo.recipe.own_data import open_recipe
     from convzoo.training.devices import Devices
     from convzoo.training.events import Event, Progressed
     from convzoo.training.loader import Loader
@@ -122,7 +123,8 @@ def write_arrays(path: Path, overrides: list[str]) -> int:
     """What convzoo's encoder makes of the training split, as Keras takes it; the batch size."""
     import numpy as np
 
-    from convzoo.experiment import assemble, open_recipe
+    from convzoo.experiment import assemble
+    from convzoo.recipe.own_data import open_recipe
 
     experiment = assemble(open_recipe(IMAGES, overrides))
     batch = experiment.encoder.encode(experiment.splits.train)

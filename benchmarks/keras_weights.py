@@ -1,6 +1,7 @@
 """The 48×48 network in Keras 3: its weights, and its outputs for seeded images, in one npz file.
 
-Runs in an interpreter that has Keras, without convzoo or torch: `python keras_weights.py FILE.npz`. `tests/test_keras.py`
+Runs in an interpreter that has Keras, without convzoo or torch: `python keras_weights.py FILE.npz`.
+`tests/modalities/image/test_keras.py`
 loads the file into convzoo's CNN2d and compares the outputs.
 """
 

@@ -40,10 +40,11 @@ from trainer_speed import NEVER, InTurns, sizes
 from convzoo.core.batch import Batch
 from convzoo.core.outputs.boxes import Objects
 from convzoo.core.randomness import Draws
-from convzoo.experiment import Experiment, assemble, loaders, open_recipe
+from convzoo.experiment import Experiment, assemble, loaders
 from convzoo.modalities.points.example import PointCloud
 from convzoo.models.pillars import Pillars
 from convzoo.recipe.assembly import build
+from convzoo.recipe.own_data import open_recipe
 from convzoo.recipe.recipe import load
 from convzoo.training.devices import Devices
 from convzoo.training.loader import Loader

@@ -54,7 +54,8 @@ def convzoo_worker(name: str, overrides: list[str], threads: int, file: Path) ->
 
     import torch
 
-    from convzoo.experiment import assemble, loaders, open_recipe
+    from convzoo.experiment import assemble, loaders
+    from convzoo.recipe.own_data import open_recipe
     from convzoo.training.devices import Devices
     from convzoo.training.trainer import Trainer
 

@@ -28,8 +28,9 @@ from trainer_speed import InTurns, sizes
 
 from convzoo.core.errors import ConvzooError
 from convzoo.core.randomness import Draws, permutation
-from convzoo.experiment import Experiment, assemble, loaders, open_recipe
+from convzoo.experiment import Experiment, assemble, loaders
 from convzoo.ops.ranking import best_items
+from convzoo.recipe.own_data import open_recipe
 from convzoo.training.devices import Devices
 from convzoo.training.loader import Loader
 from convzoo.training.trainer import Trainer

@@ -41,7 +41,8 @@ from start import READY, seconds_to_ready
 from trainer_speed import NEVER, InTurns, sizes
 
 from convzoo.core.randomness import Draws
-from convzoo.experiment import Experiment, assemble, loaders, open_recipe
+from convzoo.experiment import Experiment, assemble, loaders
+from convzoo.recipe.own_data import open_recipe
 from convzoo.training.devices import Devices
 from convzoo.training.loader import Loader
 from convzoo.training.random_states import seed_dropout

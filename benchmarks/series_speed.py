@@ -29,9 +29,10 @@ from torch import Tensor
 from trainer_speed import NEVER, InTurns, sizes
 
 from convzoo.core.randomness import permutation
-from convzoo.experiment import assemble, loaders, open_recipe
+from convzoo.experiment import assemble, loaders
 from convzoo.modalities.series.encoder import SeriesEncoder
 from convzoo.modalities.series.example import Series, Stretch
+from convzoo.recipe.own_data import open_recipe
 from convzoo.training.devices import Devices
 from convzoo.training.loader import Loader
 from convzoo.training.trainer import Trainer

@@ -32,7 +32,8 @@ from trainer_speed import NEVER, careful_rates
 
 from convzoo.core.libraries import import_torchaudio
 from convzoo.core.randomness import Draws
-from convzoo.experiment import Experiment, assemble, open_recipe
+from convzoo.experiment import Experiment, assemble
+from convzoo.recipe.own_data import open_recipe
 
 RECIPE = "keywords_cnn1d"
 FILES = 64

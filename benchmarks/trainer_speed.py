@@ -20,7 +20,8 @@ from hand_written import Step, careful_step, image_batches, plain_image_network,
 from torch import Tensor
 
 from convzoo.core.randomness import Draws
-from convzoo.experiment import Experiment, assemble, loaders, open_recipe
+from convzoo.experiment import Experiment, assemble, loaders
+from convzoo.recipe.own_data import open_recipe
 from convzoo.training.devices import Devices
 from convzoo.training.events import Event, Progressed
 from convzoo.training.loader import Loader

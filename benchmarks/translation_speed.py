@@ -40,8 +40,9 @@ from torch.nn.utils.parametrize import cached
 from torch.nn.utils.rnn import pad_sequence
 from trainer_speed import NEVER, InTurns
 
-from convzoo.experiment import Experiment, assemble, loaders, open_recipe
+from convzoo.experiment import Experiment, assemble, loaders
 from convzoo.models.convs2s import ConvS2S
+from convzoo.recipe.own_data import open_recipe
 from convzoo.training.devices import Devices
 from convzoo.training.loader import Loader
 from convzoo.training.random_states import seed_dropout

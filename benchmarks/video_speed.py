@@ -40,9 +40,10 @@ from trainer_speed import NEVER, careful_rates
 
 from convzoo.core.libraries import import_av
 from convzoo.core.randomness import Draws
-from convzoo.experiment import Experiment, assemble, open_recipe
+from convzoo.experiment import Experiment, assemble
 from convzoo.modalities.video.data.motions import write_video
 from convzoo.modalities.video.example import Video
+from convzoo.recipe.own_data import open_recipe
 
 RECIPE = "actions_cnn3d"
 FACTORISED = ["model.kernels=factorised"]

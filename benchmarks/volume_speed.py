@@ -18,7 +18,8 @@ from memory import convzoo_worker, peak, peaks
 from sound_speed import batches
 from trainer_speed import careful_rates
 
-from convzoo.experiment import assemble, open_recipe
+from convzoo.experiment import assemble
+from convzoo.recipe.own_data import open_recipe
 
 RECIPE = "mri_cnn3d"
 

@@ -68,18 +68,20 @@ if TYPE_CHECKING:
     from convzoo.core.errors import CheckError, ConvzooError, DataError, RecipeError, TrainingError
     from convzoo.core.randomness import Draws
     from convzoo.core.reader import Reader
-    from convzoo.core.splits import Image, Splits, Text
+    from convzoo.core.splits import Splits
     from convzoo.core.task import Meter, Task
-    from convzoo.experiment import run
     from convzoo.modalities.audio.example import Audio
     from convzoo.modalities.graph.example import Graph, Node
+    from convzoo.modalities.image.example import Image
     from convzoo.modalities.points.example import Objects, PointCloud
     from convzoo.modalities.recommendation.example import Catalogue, User
     from convzoo.modalities.series.example import Series, Stretch
+    from convzoo.modalities.text.example import Text
     from convzoo.modalities.text.pair import Pair
     from convzoo.modalities.video.example import Video
     from convzoo.modalities.volume.example import Volume
-    from convzoo.recipe.recipe import Part, Recipe
+    from convzoo.pipeline import run
+    from convzoo.recipe.types import Part, Recipe
     from convzoo.runs import Run
     from convzoo.training.events import Ended, Listener, Progressed, Scored, Started
 
@@ -136,17 +138,17 @@ _HOMES = {
     "Encoder": "convzoo.core.encoder:Encoder",
     "Ended": "convzoo.training.events:Ended",
     "Graph": "convzoo.modalities.graph.example:Graph",
-    "Image": "convzoo.core.splits:Image",
+    "Image": "convzoo.modalities.image.example:Image",
     "Listener": "convzoo.training.events:Listener",
     "Meter": "convzoo.core.task:Meter",
     "Node": "convzoo.modalities.graph.example:Node",
     "Objects": "convzoo.modalities.points.example:Objects",
     "Pair": "convzoo.modalities.text.pair:Pair",
-    "Part": "convzoo.recipe.recipe:Part",
+    "Part": "convzoo.recipe.types:Part",
     "PointCloud": "convzoo.modalities.points.example:PointCloud",
     "Progressed": "convzoo.training.events:Progressed",
     "Reader": "convzoo.core.reader:Reader",
-    "Recipe": "convzoo.recipe.recipe:Recipe",
+    "Recipe": "convzoo.recipe.types:Recipe",
     "RecipeError": "convzoo.core.errors:RecipeError",
     "Run": "convzoo.runs:Run",
     "Scored": "convzoo.training.events:Scored",
@@ -155,13 +157,13 @@ _HOMES = {
     "Started": "convzoo.training.events:Started",
     "Stretch": "convzoo.modalities.series.example:Stretch",
     "Task": "convzoo.core.task:Task",
-    "Text": "convzoo.core.splits:Text",
+    "Text": "convzoo.modalities.text.example:Text",
     "TrainConfig": "convzoo.core.config:TrainConfig",
     "TrainingError": "convzoo.core.errors:TrainingError",
     "User": "convzoo.modalities.recommendation.example:User",
     "Video": "convzoo.modalities.video.example:Video",
     "Volume": "convzoo.modalities.volume.example:Volume",
-    "run": "convzoo.experiment:run",
+    "run": "convzoo.pipeline:run",
 }
 
 

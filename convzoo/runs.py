@@ -25,12 +25,14 @@ from convzoo.core import html
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.files import atomic_write, read_json, write_json, write_text
+from convzoo.core.splits import Splits
 from convzoo.core.task import Task
 from convzoo.core.text import first_line
 from convzoo.core.version import VERSION
 from convzoo.recipe.assembly import build
-from convzoo.recipe.recipe import Recipe, to_yaml
 from convzoo.recipe.recipe import load as load_recipe
+from convzoo.recipe.recipe import to_yaml
+from convzoo.recipe.types import Recipe
 
 FORMAT = 1
 """The layout of a run's folder. A folder of another number is refused, not guessed at."""
@@ -356,3 +358,33 @@ def newest_unfinished(folder: Path, name: str) -> Path:
     if not candidates:
         raise RecipeError(f"{folder}: holds no unfinished run of {name}; name the run's folder after --resume")
     return max(candidates, key=lambda path: path.stat().st_mtime)
+
+
+def read_predictions(path: Path) -> list[dict[str, Any]]:
+    """The rows of a `predictions.csv`, with numbers and mappings as such. A column with any cell that is text is text."""
+    import csv
+    import json
+
+    with path.open(newline="", encoding="utf-8") as file:
+        rows: list[dict[str, Any]] = list(csv.DictReader(file))
+    for name in rows[0] if rows else ():
+        if name in ("source", "label", "true_label"):
+            continue
+        try:
+            values = [json.loads(row[name]) if row[name] else "" for row in rows]
+        except ValueError:
+            continue
+        for row, value in zip(rows, values, strict=True):
+            row[name] = value
+    return rows
+
+
+def write_split(path: Path, splits: Splits) -> None:
+    write_table(
+        path,
+        [
+            {"split": name} | {key: getattr(e, key, None) for key in ("source", "label", "group")}
+            for name, examples in splits
+            for e in examples
+        ],
+    )

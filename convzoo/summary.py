@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from convzoo.recipe.recipe import Recipe
+from convzoo.recipe.types import Recipe
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,18 @@ class Result:
     err: str
 
 
+def refused(result, code: int, *words: str, lines: int = 1) -> str:
+    """What standard error says: that many lines, each by convzoo, and all the words."""
+    assert result.code == code, result.err
+    found = result.err.splitlines()
+    assert len(found) == lines, result.err
+    assert all(line.startswith("convzoo: ") for line in found)
+    assert "Traceback" not in result.err
+    for word in words:
+        assert word in result.err
+    return result.err
+
+
 @pytest.fixture
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Run a command in this process, in a temporary folder."""

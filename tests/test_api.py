@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import convzoo
 from convzoo import Part, Recipe
 from convzoo.core.config import TrainConfig
-from convzoo.core.splits import Text
+from convzoo.modalities.text.example import Text
 from convzoo.recipe.registry import entries
 
 OWN = '''

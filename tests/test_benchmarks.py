@@ -11,7 +11,14 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "benchmarks"
 TINY = ["--set", "data.train=21", "data.val=7", "data.test=7", "train.batch_size=7"]
-PAIRS = ["data.train=21", "data.val=7", "data.test=7", "train.batch_tokens=100"]
+PAIRS = [
+    "data.train=21",
+    "data.val=7",
+    "data.test=7",
+    "train.batch_tokens=100",
+    "model.channels=16",
+    "model.embedding_size=16",
+]
 STREETS = ["data.train=16", "data.val=26", "data.test=6", "train.batch_size=4", "encoder.pillar=0.5", "model.channels=[8,8]",
            "model.blocks=[1,1]"]  # fmt: skip
 RUNS = {

@@ -35,13 +35,13 @@ def test_schema_is_up_to_date() -> None:
     assert written == json.loads(json.dumps(recipe_schema())), "convzoo schema --out docs/recipe.schema.json"
 
 
-@pytest.mark.parametrize(("file", "most"), [("trainer.py", 300), ("devices.py", 150)])
+@pytest.mark.parametrize(("file", "most"), [("training/trainer.py", 300), ("training/devices.py", 150)])
 def test_is_read_in_one_sitting(file: str, most: int) -> None:
     assert len((ROOT / "convzoo" / file).read_text(encoding="utf-8").splitlines()) <= most
 
 
 def test_trainer_knows_no_data() -> None:
-    text = (ROOT / "convzoo" / "trainer.py").read_text(encoding="utf-8").lower()
+    text = (ROOT / "convzoo" / "training" / "trainer.py").read_text(encoding="utf-8").lower()
     for word in ("modality", "image", "text", "graph", "token", "label", "classif"):
         assert word not in text.replace("contextlib", "").replace("contextmanager", "").replace("nullcontext", ""), word
 

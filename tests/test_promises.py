@@ -126,7 +126,7 @@ def test_resume_after_a_stop_at_any_step(name: str, precision: str, tmp_path: Pa
         "baselines=[]",
     ]
     whole = convzoo.run(name, more, out=tmp_path / "whole", quiet=True, report=False)
-    import convzoo.experiment as experiment
+    import convzoo.pipeline as pipeline
     from convzoo.training.events import Event, Progressed
 
     folder = tmp_path / "stopped"
@@ -143,7 +143,7 @@ def test_resume_after_a_stop_at_any_step(name: str, precision: str, tmp_path: Pa
             return [kill]
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(experiment, "_no_listeners", listeners)
+            patch.setattr(pipeline, "_no_listeners", listeners)
             with pytest.raises(Killed):
                 if folder.exists():
                     convzoo.run(resume=folder, quiet=True, report=False)

@@ -3,6 +3,7 @@
 Orders come as a line of JSON on standard input, a list of processes that run together; a line with their exit codes goes back.
 """
 
+import contextlib
 import importlib
 import json
 import os
@@ -103,6 +104,10 @@ def fork_workers() -> None:
 
 
 if __name__ == "__main__":
-    for name in ("sklearn.ensemble", "sklearn.linear_model", "sklearn.svm", "convzoo.cli", "convzoo.experiment"):
-        importlib.import_module(name)
+    # What most runs import: torch._dynamo comes with the first optimizer. Without an extra its recipes do not run either.
+    heavy = ("torch._dynamo", "sklearn.ensemble", "sklearn.linear_model", "sklearn.svm", "monai.inferers",
+             "monai.networks.nets", "torch_geometric.nn")  # fmt: skip
+    for name in ("convzoo.cli", "convzoo.pipeline", *heavy):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
     serve(sys.stdin, sys.stdout)

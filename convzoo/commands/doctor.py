@@ -4,24 +4,23 @@ import importlib
 import platform
 import shutil
 import sys
+import warnings
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+from typing import Any
 
-from convzoo.core.libraries import import_open3d, import_torchaudio
+from convzoo.core.libraries import EXTRAS, import_open3d, import_torchaudio
 from convzoo.core.text import first_line, size_in_words
 from convzoo.core.version import VERSION
 
-EXTRAS = {
-    "audio": ("torchaudio", "soundfile"),
-    "graph": ("torch_geometric",),
-    "medical": ("monai", "nibabel", "pydicom", "nrrd"),
-    "video": ("av",),
-    "points": ("open3d",),
-    "translation": ("sacrebleu",),
-    "export": ("onnx", "onnxscript", "onnxruntime"),
-}
-"""The extras and what they bring, by import name."""
+
+def main(options: Any) -> None:
+    """Print what is installed and what does not work."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for line in report():
+            print(line)
 
 
 _SPECIAL = {"torchaudio": lambda name: import_torchaudio(), "open3d": lambda name: import_open3d()}
@@ -30,7 +29,7 @@ _SPECIAL = {"torchaudio": lambda name: import_torchaudio(), "open3d": lambda nam
 
 def report() -> Iterator[str]:
     """A line a fact."""
-    yield f"convzoo    {VERSION} in {Path(__file__).parent}"
+    yield f"convzoo    {VERSION} in {Path(__file__).parents[1]}"
     yield f"python     {sys.version.split()[0]} on {platform.platform()}"
     yield from _required()
     yield from _devices()

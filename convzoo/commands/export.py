@@ -10,11 +10,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from convzoo.core.errors import CheckError, RecipeError
+from convzoo.core.errors import CheckError
 from convzoo.core.files import write_json
+from convzoo.core.libraries import needs
 from convzoo.core.model import HasExportedForm
 from convzoo.recipe.assembly import build
 from convzoo.runs import Run
+
+
+def main(options: Any) -> None:
+    """Export a run's model, and print what was written and checked."""
+    for line in export(options.run, options.format, options.out):
+        print(line)
+
 
 TOLERANCE = 1e-4
 """The largest difference, relative to the largest output, between the model and what was exported."""
@@ -131,7 +139,7 @@ def _write_onnx(model: nn.Module, inputs: dict[str, Tensor], shapes: dict[str, d
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
-        raise RecipeError(f"exporting to ONNX needs {error.name}: pip install 'convzoo[export]'") from None
+        raise needs("exporting to ONNX", None, error) from None
     path.parent.mkdir(parents=True, exist_ok=True)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():

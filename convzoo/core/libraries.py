@@ -6,6 +6,35 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
+from convzoo.core.errors import RecipeError
+from convzoo.core.text import first_line
+
+EXTRAS: dict[str, tuple[str, ...]] = {
+    "audio": ("torchaudio", "soundfile"),
+    "graph": ("torch_geometric",),
+    "medical": ("monai", "nibabel", "pydicom", "nrrd"),
+    "video": ("av",),
+    "points": ("open3d",),
+    "translation": ("sacrebleu",),
+    "export": ("onnx", "onnxscript", "onnxruntime"),
+}
+"""The extras of the package and what they bring, by import name."""
+
+
+def needs(what: str, library: str | None, error: BaseException) -> RecipeError:
+    """The error about a library that is missing or does not load, with what installs it.
+
+    Args:
+        what: cannot be done without it, as the beginning of a sentence: "reading sound"
+        library: by its import name; None: the one that the error names
+        error: what its import raised
+    """
+    package = (library or getattr(error, "name", None) or "").partition(".")[0]
+    extra = next((extra for extra, brought in EXTRAS.items() if package in brought), None)
+    why = "" if isinstance(error, ModuleNotFoundError) and package else f" ({first_line(error)})"
+    install = f": pip install 'convzoo[{extra}]'" if extra else ""
+    return RecipeError(f"{what} needs {package or 'a library'}{why}{install}")
+
 
 def import_torchaudio() -> Any:
     """torchaudio, also where its compiled part is linked against a CUDA that is not here.
@@ -49,14 +78,12 @@ def import_monai() -> Any:
     Raises:
         RecipeError: MONAI is not installed.
     """
-    from convzoo.core.errors import RecipeError
-
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import monai.transforms
-    except ImportError:
-        raise RecipeError("volumes need monai: pip install 'convzoo[medical]'") from None
+    except ImportError as error:
+        raise needs("reading volumes", "monai", error) from None
     return monai.transforms
 
 
@@ -71,10 +98,7 @@ def import_av() -> Any:
         import av.logging
         import av.video.reformatter
     except (ImportError, OSError) as error:
-        from convzoo.core.errors import RecipeError
-        from convzoo.core.text import first_line
-
-        raise RecipeError(f"reading video needs av ({first_line(error)}): pip install 'convzoo[video]'") from None
+        raise needs("reading video", "av", error) from None
     av.logging.set_level(av.logging.PANIC)
     return av
 

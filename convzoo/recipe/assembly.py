@@ -14,13 +14,14 @@ from torch import nn
 from convzoo.core.baseline import Baseline
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import ConvzooError, RecipeError
+from convzoo.core.libraries import EXTRAS, needs
 from convzoo.core.pages import Pages
 from convzoo.core.reader import Reader
 from convzoo.core.task import Task
 from convzoo.core.text import first_line
-from convzoo.recipe.recipe import Part
 from convzoo.recipe.registry import entries, pages_of
 from convzoo.recipe.signatures import MISSING, signature_of
+from convzoo.recipe.types import Part
 
 _BASES: dict[str, type] = {
     "data": Reader,
@@ -59,7 +60,7 @@ def build(
     except (ValueError, TypeError, RuntimeError) as error:
         raise RecipeError(f"{where}: {part.name}: {first_line(error)}") from error
     except ImportError as error:
-        raise RecipeError(missing_library(kind, part.name, error)) from error
+        raise _missing(kind, part.name, error) from error
 
 
 def load_class(kind: str, name: str | type) -> Any:
@@ -77,7 +78,7 @@ def load_class(kind: str, name: str | type) -> Any:
     except AttributeError:
         raise RecipeError(f"{module_name}: has no class {class_name!r}") from None
     except (ImportError, OSError) as error:
-        raise RecipeError(missing_library(kind, name, error)) from error
+        raise _missing(kind, name, error) from error
     base = _BASES[kind]
     if not module_name.endswith(".py") and not (isinstance(found, type) and issubclass(found, base)):
         # A person's own file is theirs to run; any other module of the machine is not a recipe's to call.
@@ -109,13 +110,12 @@ def load_file(path: Path) -> ModuleType:
     return module
 
 
-def missing_library(kind: str, name: str | type, error: Exception) -> str:
-    """One line that says which library a part lacks and what installs it."""
-    entry = entries(kind).get(name) if isinstance(name, str) else None
-    library = getattr(error, "name", None) or first_line(error)
-    if entry is not None and entry.extra:
-        return f"{kind} {name!r} needs {library}: pip install 'convzoo[{entry.extra}]'"
-    return f"{kind} {name!r} cannot be imported ({first_line(error)})"
+def _missing(kind: str, name: str | type, error: Exception) -> RecipeError:
+    """Which optional library a part lacks and what installs it; or why the part itself cannot be imported."""
+    library = getattr(error, "name", None) or ""
+    if library.partition(".")[0] in {brought for extra in EXTRAS.values() for brought in extra}:
+        return needs(f"{kind} {name!r}", library, error)
+    return RecipeError(f"{kind} {name!r} cannot be imported ({first_line(error)})")
 
 
 def _place(kind: str, name: str | type) -> str | type:

@@ -1,67 +1,23 @@
-"""The table of contents: each part's name and the place of its class, as strings, so that nothing is imported by looking."""
+"""The table of contents: each part's name and the place of its class, as strings, so that nothing is imported by looking.
 
+What knows one kind of file lists itself in its chapter, `convzoo/modalities/<kind>/__init__.py`; what is shared is listed here.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from importlib.metadata import entry_points
 from itertools import product
+from typing import Any
 
-PARTS: dict[str, dict[str, str]] = {
-    "data": {
-        "reviews": "convzoo.modalities.text.data.reviews:Reviews",
-        "faces": "convzoo.modalities.image.data.faces:Faces",
-        "sensors": "convzoo.modalities.series.data.sensors:Sensors",
-        "text_table": "convzoo.modalities.text.data.own:TextTable",
-        "idx": "convzoo.modalities.image.data.idx:Idx",
-        "image_table": "convzoo.modalities.image.data.own:ImageTable",
-        "image_folder": "convzoo.modalities.image.data.own:ImageFolder",
-        "fer2013": "convzoo.modalities.image.data.fer2013:Fer2013",
-        "polarity": "convzoo.modalities.text.data.polarity:Polarity",
-        "sst": "convzoo.modalities.text.data.sst:StanfordSentiment",
-        "trec": "convzoo.modalities.text.data.trec:Trec",
-        "series_table": "convzoo.modalities.series.data.own:SeriesTable",
-        "skab": "convzoo.modalities.series.data.skab:Skab",
-        "nab": "convzoo.modalities.series.data.nab:Nab",
-        "grammar": "convzoo.modalities.text.data.grammar:Grammar",
-        "parallel_text": "convzoo.modalities.text.data.own_pairs:ParallelText",
-        "multi30k": "convzoo.modalities.text.data.multi30k:Multi30k",
-        "tastes": "convzoo.modalities.recommendation.data.tastes:Tastes",
-        "communities": "convzoo.modalities.graph.data.communities:Communities",
-        "planetoid": "convzoo.modalities.graph.data.planetoid:Planetoid",
-        "graph_table": "convzoo.modalities.graph.data.own:GraphTable",
-        "interactions": "convzoo.modalities.recommendation.data.own:InteractionTable",
-        "lightgcn_text": "convzoo.modalities.recommendation.data.lightgcn_text:LightGCNText",
-        "spoken": "convzoo.modalities.audio.data.spoken:Spoken",
-        "fsdd": "convzoo.modalities.audio.data.fsdd:Fsdd",
-        "audio_table": "convzoo.modalities.audio.data.own:AudioTable",
-        "audio_folder": "convzoo.modalities.audio.data.own:AudioFolder",
-        "phantoms": "convzoo.modalities.volume.data.phantoms:Phantoms",
-        "decathlon": "convzoo.modalities.volume.data.decathlon:Decathlon",
-        "volume_table": "convzoo.modalities.volume.data.own:VolumeTable",
-        "volume_folder": "convzoo.modalities.volume.data.own:VolumeFolder",
-        "medmnist3d": "convzoo.modalities.volume.data.medmnist3d:MedMNIST3D",
-        "motions": "convzoo.modalities.video.data.motions:Motions",
-        "weizmann": "convzoo.modalities.video.data.weizmann:Weizmann",
-        "ucf101": "convzoo.modalities.video.data.ucf101:Ucf101",
-        "hmdb51": "convzoo.modalities.video.data.hmdb51:Hmdb51",
-        "video_table": "convzoo.modalities.video.data.own:VideoTable",
-        "video_folder": "convzoo.modalities.video.data.own:VideoFolder",
-        "streets": "convzoo.modalities.points.data.streets:Streets",
-        "kitti": "convzoo.modalities.points.data.kitti:Kitti",
-        "cloud_table": "convzoo.modalities.points.data.own:CloudTable",
-    },
-    "encoder": {
-        "series": "convzoo.modalities.series.encoder:SeriesEncoder",
-        "text": "convzoo.modalities.text.encoder:TextEncoder",
-        "image": "convzoo.modalities.image.encoder:ImageEncoder",
-        "parallel_text": "convzoo.modalities.text.pair_encoder:ParallelTextEncoder",
-        "graph": "convzoo.modalities.graph.encoder:GraphEncoder",
-        "interactions": "convzoo.modalities.recommendation.encoder:InteractionEncoder",
-        "audio": "convzoo.modalities.audio.encoder:AudioEncoder",
-        "volume": "convzoo.modalities.volume.encoder:VolumeEncoder",
-        "segmentation": "convzoo.modalities.volume.mask_encoder:SegmentationEncoder",
-        "video": "convzoo.modalities.video.encoder:VideoEncoder",
-        "points": "convzoo.modalities.points.encoder:PointCloudEncoder",
-    },
+CHAPTERS = ("text", "image", "audio", "series", "graph", "recommendation", "volume", "video", "points")
+"""The chapters of `convzoo/modalities/`. Of each, `MODALITY` is the kind of data that its recipes name, `PARTS` has its parts by
+kind; `OWN_DATA`, `PAGES` and `RENAMED` are as below, with places relative to the chapter."""
+
+SHARED: dict[str, dict[str, str]] = {
+    "data": {},
+    "encoder": {},
     "model": {
         "tcn1d": "convzoo.models.tcn1d:TCN1d",
         "autoencoder_cnn1d": "convzoo.models.autoencoder_cnn1d:AutoencoderCNN1d",
@@ -94,117 +50,54 @@ PARTS: dict[str, dict[str, str]] = {
         "detection": "convzoo.tasks.detection:Detection",
     },
     "baseline": {
-        "always": "convzoo.modalities.series.baselines:Always",
-        "isolation_forest": "convzoo.modalities.series.baselines:IsolationForestDetector",
-        "t2_q": "convzoo.modalities.series.baselines:T2Q",
-        "windowed_gaussian": "convzoo.modalities.series.baselines:WindowedGaussian",
         "majority": "convzoo.baselines.majority:Majority",
-        "tfidf_logistic_regression": "convzoo.modalities.text.baselines:TfidfLogisticRegression",
-        "nbsvm": "convzoo.modalities.text.baselines:NBSVM",
-        "pixel_logistic_regression": "convzoo.modalities.image.baselines:PixelLogisticRegression",
-        "eigen_svm": "convzoo.modalities.image.baselines:EigenSVM",
-        "copy_source": "convzoo.modalities.text.pair_baselines:CopySource",
-        "word_dictionary": "convzoo.modalities.text.pair_baselines:WordDictionary",
-        "phrase_table": "convzoo.modalities.text.pair_baselines:PhraseTable",
-        "popularity": "convzoo.modalities.recommendation.baselines:Popularity",
-        "item_neighbours": "convzoo.modalities.recommendation.baselines:ItemNeighbours",
-        "ease": "convzoo.modalities.recommendation.baselines:EASE",
-        "mf_bpr": "convzoo.modalities.recommendation.baselines:MatrixFactorisation",
-        "feature_mlp": "convzoo.modalities.graph.baselines:FeatureMLP",
-        "label_propagation": "convzoo.modalities.graph.baselines:LabelPropagation",
-        "mfcc_logistic_regression": "convzoo.modalities.audio.baselines:MfccLogisticRegression",
-        "histogram_logistic_regression": "convzoo.modalities.volume.baselines:HistogramLogisticRegression",
-        "eigen_volume_svm": "convzoo.modalities.volume.baselines:EigenVolumeSVM",
-        "shape_logistic_regression": "convzoo.modalities.volume.baselines:ShapeLogisticRegression",
-        "background": "convzoo.modalities.volume.mask_baselines:Background",
-        "mean_atlas": "convzoo.modalities.volume.mask_baselines:MeanAtlas",
-        "frame_average": "convzoo.modalities.video.baselines:FrameAverage",
-        "motion_history_svm": "convzoo.modalities.video.baselines:MotionHistorySVM",
-        "usual_places": "convzoo.modalities.points.baselines:UsualPlaces",
-        "cluster_boxes": "convzoo.modalities.points.baselines:ClusterBoxes",
     },
 }
+"""The parts that serve several kinds of data."""
 
-OWN_DATA: dict[str, tuple[tuple[str, ...], ...]] = {
-    "text": (("text_table",),),
-    "parallel_text": (("parallel_text",),),
-    "image": (("fer2013", "idx"), ("image_table", "image_folder")),
-    "series": (("series_table",),),
-    "audio": (("fsdd",), ("audio_table", "audio_folder")),
-    "graph": (("planetoid", "graph_table"),),
-    "interactions": (("lightgcn_text", "interactions"),),
-    "volume": (("medmnist3d", "decathlon"), ("volume_table", "volume_folder")),
-    "segmentation": (("decathlon",), ("volume_table",)),
-    "video": (("weizmann", "ucf101", "hmdb51"), ("video_table", "video_folder")),
-    "points": (("kitti", "cloud_table"),),
+
+def _merged(table: str) -> dict[Any, Any]:
+    """A table of all chapters in one."""
+    return {key: value for chapter in _chapters().values() for key, value in getattr(chapter, table, {}).items()}
+
+
+def _chapters() -> Mapping[str, Any]:
+    return {name: import_module(f"convzoo.modalities.{name}") for name in CHAPTERS}
+
+
+def _place(chapter: str, place: str) -> str:
+    return f"convzoo.modalities.{chapter}.{place}"
+
+
+PARTS: dict[str, dict[str, str]] = {
+    kind: {
+        name: _place(chapter, place)
+        for chapter, contents in _chapters().items()
+        for name, place in contents.PARTS.get(kind, {}).items()
+    }
+    | shared
+    for kind, shared in SHARED.items()
 }
-"""Who reads `--data PATH` for an encoder. The readers of the first row are asked first: the layouts of benchmarks, which the
-general readers of folders and tables would take too. Where two of one row recognise the same path, the person has to choose."""
+"""Every part of convzoo's own: kind -> name -> place."""
 
 KINDS = tuple(PARTS)
 
-EXTRAS: dict[str, str] = {
-    "task.translation": "translation",
-    "model.graph_network": "graph",
-    "encoder.audio": "audio",
-    "encoder.segmentation": "medical",
-    "baseline.mfcc_logistic_regression": "audio",
-    "encoder.volume": "medical",
-    "model.monai_classifier": "medical",
-    "encoder.video": "video",
-    "data.streets": "points",
-}
-"""Parts that need an optional library: 'kind.name' -> the extra that brings it."""
+MODALITIES = tuple(dict.fromkeys(chapter.MODALITY for chapter in _chapters().values()))
+"""What a recipe's `modality` may be."""
+
+OWN_DATA: dict[str, tuple[tuple[str, ...], ...]] = _merged("OWN_DATA")
+"""Who reads `--data PATH` for an encoder. The readers of the first row are asked first: the layouts of benchmarks, which the
+general readers of folders and tables would take too. Where two of one row recognise the same path, the person has to choose."""
 
 PAGES: dict[tuple[str, str | None], str] = {
-    ("convzoo.core.splits:Text", None): "convzoo.modalities.text.pages:TextPages",
-    ("convzoo.core.splits:Image", None): "convzoo.modalities.image.pages:ImagePages",
-    ("convzoo.modalities.series.example:Stretch", None): "convzoo.modalities.series.pages:SeriesPages",
-    ("convzoo.modalities.text.pair:Pair", None): "convzoo.modalities.text.pair_pages:PairPages",
-    ("convzoo.modalities.graph.example:Node", None): "convzoo.modalities.graph.pages:NodePages",
-    ("convzoo.modalities.recommendation.example:User", None): "convzoo.modalities.recommendation.pages:UserPages",
-    ("convzoo.modalities.audio.example:Audio", None): "convzoo.modalities.audio.pages:AudioPages",
-    ("convzoo.modalities.volume.example:Volume", None): "convzoo.modalities.volume.pages:VolumePages",
-    ("convzoo.modalities.volume.example:Volume", "convzoo.tasks.segmentation:Segmentation"): (
-        "convzoo.modalities.volume.mask_pages:VolumeMaskPages"
-    ),
-    ("convzoo.modalities.video.example:Video", None): "convzoo.modalities.video.pages:VideoPages",
-    ("convzoo.modalities.points.example:PointCloud", None): "convzoo.modalities.points.pages:PointCloudPages",
+    (_place(name, example), task): _place(name, place)
+    for name, chapter in _chapters().items()
+    for (example, task), place in chapter.PAGES.items()
 }
 """What shows a kind of example in the report: (type of example, task; None: any task) -> the place of its `Pages`."""
 
-
-RENAMED: dict[str, str] = {
+RENAMED: dict[str, str] = _merged("RENAMED") | {
     "modality: speech": "audio",
-    "data.audio_folder.words": "classes",
-    "data.audio_table.sound": "file",
-    "data.cloud_table.cloud": "file",
-    "data.interactions.at_least": "min_rating",
-    "data.interactions.fewest": "min_interactions",
-    "data.reviews.noise": "label_noise",
-    "data.spoken.misspoken": "label_noise",
-    "data.motions.misdone": "label_noise",
-    "data.streets.overlooked": "missing_labels",
-    "data.video_folder.actions": "classes",
-    "data.video_table.video": "file",
-    "data.volume_table.image": "file",
-    "data.volume_table.patient": "group",
-    "encoder.audio.band_mask": "band_mask_width",
-    "encoder.audio.frame_mask": "frame_mask_width",
-    "encoder.audio.lowest": "min_frequency",
-    "encoder.audio.noise": "noise_probability",
-    "encoder.audio.noise_highest": "max_snr",
-    "encoder.audio.noise_lowest": "min_snr",
-    "encoder.audio.shift": "time_shift",
-    "encoder.audio.window": "frame_length",
-    "encoder.image.augment_probability": "spatial_probability",
-    "encoder.points.least_points": "min_points",
-    "encoder.points.turn": "rotate",
-    "encoder.segmentation.intensity": "normalise",
-    "encoder.segmentation.most_voxels": "max_voxels",
-    "encoder.series.settle": "normalise_rows",
-    "encoder.volume.augment_probability": "spatial_probability",
-    "encoder.volume.contrast": "gamma = exp",
     "model.c3d.kernel": "kernels",
     "model.lightgcn.scale": "initial_deviation",
     "model.lightgcn.size": "embedding_size",
@@ -213,8 +106,8 @@ RENAMED: dict[str, str] = {
     "model.r3d.stem_size": "stem_kernel_size",
     "model.r3d.widths": "channels",
     "model.resnet2d.widths": "channels",
-    "model.resnet3d.shrink": "downsampling",
     "model.resnet3d.downsampling: pool": "max",
+    "model.resnet3d.shrink": "downsampling",
     "model.resnet3d.widths": "channels",
     "model.separable_cnn1d.first_kernel": "first_kernel_size",
     "model.separable_cnn1d.last_kernel": "last_kernel_size",
@@ -230,34 +123,11 @@ RENAMED: dict[str, str] = {
     "task.segmentation.fewest": "min_size",
     "task.segmentation.windows": "window_batch_size",
     "task.translation.longest": "max_length_ratio",
-    "baseline.cluster_boxes.frames": "max_examples",
-    "baseline.cluster_boxes.reach": "max_distance",
-    "baseline.cluster_boxes.score": "score_threshold",
-    "baseline.ease.strength": "penalty",
-    "baseline.eigen_svm.examples": "max_examples",
-    "baseline.eigen_svm.strength": "inverse_penalty",
-    "baseline.eigen_volume_svm.strength": "inverse_penalty",
-    "baseline.frame_average.strength": "inverse_penalty",
-    "baseline.histogram_logistic_regression.strength": "inverse_penalty",
-    "baseline.mfcc_logistic_regression.strength": "inverse_penalty",
-    "baseline.motion_history_svm.strength": "inverse_penalty",
-    "baseline.nbsvm.strength": "inverse_penalty",
-    "baseline.pixel_logistic_regression.strength": "inverse_penalty",
-    "baseline.shape_logistic_regression.strength": "inverse_penalty",
-    "baseline.tfidf_logistic_regression.strength": "inverse_penalty",
-    "baseline.feature_mlp.strength": "penalty",
-    "baseline.isolation_forest.rows": "max_rows",
-    "baseline.mean_atlas.volumes": "max_examples",
-    "baseline.mf_bpr.size": "embedding_size",
-    "baseline.phrase_table.least": "min_count",
-    "baseline.phrase_table.longest": "max_phrase_length",
-    "baseline.pixel_logistic_regression.examples": "max_examples",
-    "baseline.t2_q.rows": "max_rows",
 }
 """Former names -> present ones. Recipes and runs with former names still load; errors and the schema know present names only.
 
 "encoder.points.turn": "rotate"               an argument of a part, or of `train`
-"encoder.volume.contrast": "gamma = exp"      an argument whose unit changed too: the value is converted (`recipe.CONVERSIONS`)
+"encoder.volume.contrast": "gamma = exp"      an argument whose unit changed too: the value is converted (`renamed.CONVERSIONS`)
 "encoder.image.colour: gray": "grey"          a value of an argument (under the argument's present name)
 "encoder.pictures": "image"                   the name of a part
 "modality: speech": "audio"                   a modality
@@ -271,13 +141,12 @@ class Entry:
     kind: str
     name: str
     place: str
-    extra: str | None = None
 
 
 @cache
 def entries(kind: str) -> dict[str, Entry]:
     """All parts of a kind by name: convzoo's own, then those that installed packages declare (`convzoo.<kind>` entry points)."""
-    found = {name: Entry(kind, name, place, EXTRAS.get(f"{kind}.{name}")) for name, place in PARTS[kind].items()}
+    found = {name: Entry(kind, name, place) for name, place in PARTS[kind].items()}
     for point in entry_points(group=f"convzoo.{kind}"):
         found.setdefault(point.name, Entry(kind, point.name, point.value))
     return found

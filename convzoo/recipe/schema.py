@@ -4,9 +4,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from convzoo.recipe.recipe import KEYS, MODALITIES, PART_KEYS, REFERENCE_KEYS
-from convzoo.recipe.registry import entries
+from convzoo.recipe.registry import MODALITIES, entries
 from convzoo.recipe.signatures import MISSING, Argument, Signature, signature_of
+from convzoo.recipe.types import KEYS, PART_KEYS, REFERENCE_KEYS
 
 
 def recipe_schema() -> dict[str, Any]:

@@ -15,7 +15,8 @@ from convzoo.core.task import Task
 from convzoo.core.text import duration_in_words
 from convzoo.inspect.describe import Breakdown, describe
 from convzoo.recipe.assembly import load_pages
-from convzoo.recipe.recipe import Recipe, to_yaml
+from convzoo.recipe.recipe import to_yaml
+from convzoo.recipe.types import Recipe
 from convzoo.report import classification, figures, summary
 from convzoo.report.kit import html_safe
 from convzoo.tasks.classification import Classification

@@ -32,8 +32,8 @@ from convzoo.modalities.text.pair import Pair
 from convzoo.modalities.volume.example import Volume
 from convzoo.recipe import recipe as recipes
 from convzoo.recipe.assembly import build, load_class
-from convzoo.recipe.recipe import Part, Recipe
 from convzoo.recipe.registry import entries
+from convzoo.recipe.types import Part, Recipe
 
 FORMS = Path(__file__).parent / "forms"
 KINDS = ("data", "encoder", "model", "task", "baseline")

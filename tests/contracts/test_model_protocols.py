@@ -79,7 +79,7 @@ SMALL: dict[str, Callable[[], tuple[dict[str, Any], dict[str, Any]]]] = {
         {"image": torch.randn(2, 1, 24, 24)},
     ),
     "resnet2d": lambda: (
-        {"in_channels": 1, "classes": 3, "widths": [4, 8], "blocks": [1, 1], "block_dropout": 0.2},
+        {"in_channels": 1, "classes": 3, "channels": [4, 8], "blocks": [1, 1], "block_dropout": 0.2},
         {"image": torch.randn(2, 1, 16, 16)},
     ),
     "convs2s": lambda: (
@@ -98,7 +98,7 @@ SMALL: dict[str, Callable[[], tuple[dict[str, Any], dict[str, Any]]]] = {
         {"waveform": torch.randn(2, 1, 800)},
     ),
     "separable_cnn1d": lambda: (
-        {"mels": 8, "classes": 3, "channels": 4, "outer_channels": 4, "kernel_sizes": [3], "last_kernel": 5},
+        {"mels": 8, "classes": 3, "channels": 4, "outer_channels": 4, "kernel_sizes": [3], "last_kernel_size": 5},
         {"spectrogram": torch.randn(2, 8, 40)},
     ),
     "graph_network": lambda: (
@@ -106,11 +106,11 @@ SMALL: dict[str, Callable[[], tuple[dict[str, Any], dict[str, Any]]]] = {
         {"graph": GraphTensors(torch.randn(12, 5), adjacency(12)), "nodes": torch.tensor([1, 4])},
     ),
     "lightgcn": lambda: (
-        {"users": 5, "items": 7, "adjacency": adjacency(12), "size": 4},
+        {"users": 5, "items": 7, "adjacency": adjacency(12), "embedding_size": 4},
         {"users": torch.tensor([0, 3])},
     ),
     "resnet3d": lambda: (
-        {"in_channels": 1, "classes": 3, "widths": [2, 4], "blocks": [1, 1]},
+        {"in_channels": 1, "classes": 3, "channels": [2, 4], "blocks": [1, 1]},
         {"volume": torch.randn(2, 1, 8, 8, 8)},
     ),
     "monai_classifier": lambda: (
@@ -118,7 +118,7 @@ SMALL: dict[str, Callable[[], tuple[dict[str, Any], dict[str, Any]]]] = {
         {"volume": torch.randn(2, 1, 32, 32, 32)},
     ),
     "unet": lambda: (
-        {"in_channels": 1, "classes": 3, "dimensions": 2, "base": 2, "strides": [[1, 1], [2, 2], [2, 2]]},
+        {"in_channels": 1, "classes": 3, "dimensions": 2, "base_channels": 2, "strides": [[1, 1], [2, 2], [2, 2]]},
         {"image": torch.randn(2, 1, 16, 16)},
     ),
     "c3d": lambda: (
@@ -126,12 +126,12 @@ SMALL: dict[str, Callable[[], tuple[dict[str, Any], dict[str, Any]]]] = {
         {"clip": torch.randn(2, 1, 4, 16, 16)},
     ),
     "r3d": lambda: (
-        {"in_channels": 1, "classes": 3, "widths": [2, 4], "blocks": [1, 1], "dropout": 0.2},
+        {"in_channels": 1, "classes": 3, "channels": [2, 4], "blocks": [1, 1], "dropout": 0.2},
         {"clip": torch.randn(2, 1, 4, 16, 16)},
     ),
     "pillars": lambda: (
         {
-            "classes": 2, "bounds": [0.0, 16.0, -8.0, 8.0], "pillar": 1.0, "widths": [4, 4], "blocks": [1, 1],
+            "classes": 2, "bounds": [0.0, 16.0, -8.0, 8.0], "pillar": 1.0, "channels": [4, 4], "blocks": [1, 1],
             "pillar_channels": 4, "neck_channels": 4, "head_channels": 4,
         },
         cloud(),

@@ -25,9 +25,9 @@ from contracts.parts import (
 )
 from convzoo.core.errors import DataError
 from convzoo.core.splits import Splits
-from convzoo.experiment import open_recipe
 from convzoo.modalities.series.example import Stretch
 from convzoo.recipe import recipe as recipes
+from convzoo.recipe.own_data import open_recipe
 
 KNOWN_EXCLUSIVE: dict[str, str] = {}
 KNOWN_APART: dict[str, str] = {}

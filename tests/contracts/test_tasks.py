@@ -6,6 +6,7 @@ import json
 import math
 import typing
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from convzoo.core.batch import Batch
 from convzoo.core.files import read_json, write_json
 from convzoo.core.task import Task
 from convzoo.experiment import Experiment
-from convzoo.recipe.recipe import Part
+from convzoo.recipe.types import Part
 from convzoo.runs import without_arrays
 
 KNOWN_METER: dict[str, str] = {}
@@ -45,10 +46,14 @@ def scores(task: Task, pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
     return dict(meter.compute())
 
 
-def guessed(experiment: Experiment, batches: list[Batch]) -> list[tuple[Any, Any]]:
-    """What a network that has learnt nothing gives."""
+@cache
+def guessed(case: Case, split: str, size: int) -> list[tuple[Any, Any]]:
+    """What a network that has learnt nothing gives for the first examples of a split, in batches of a size."""
+    experiment = case.experiment()
     with torch.no_grad():
-        return [(experiment.task.predict(experiment.model.eval(), batch), batch.target) for batch in batches]
+        model = experiment.model.eval()
+        batches = batches_of(experiment, split, size)
+        return [(experiment.task.predict(model, batch), batch.target) for batch in batches]
 
 
 def flat(found: Mapping[str, Any]) -> dict[str, float]:
@@ -87,10 +92,9 @@ def test_losses_are_named_numbers_with_gradients(case: Case) -> None:
 @over("task")
 def test_each_example_has_a_prediction_and_a_truth_in_plain_values(case: Case) -> None:
     experiment = case.experiment()
-    (batch,) = batches_of(experiment, "test", MOST)
     count = min(MOST, len(experiment.splits.test))
-    ((outputs, _),) = guessed(experiment, [batch])
-    predictions, truths = experiment.task.decode(outputs), experiment.task.read_target(batch.target)
+    ((outputs, target),) = guessed(case, "test", MOST)
+    predictions, truths = experiment.task.decode(outputs), experiment.task.read_target(target)
     assert len(predictions) == len(truths) == count
     assert all(type(row) is dict and row for row in [*predictions, *truths])
     for prediction in predictions:
@@ -103,7 +107,7 @@ def test_each_example_has_a_prediction_and_a_truth_in_plain_values(case: Case) -
 @over("task", KNOWN_METER)
 def test_the_meter_gives_finite_numbers_and_what_chooses_the_best(case: Case) -> None:
     experiment = case.experiment()
-    found = scores(experiment.task, guessed(experiment, batches_of(experiment, "val", 4)))
+    found = scores(experiment.task, guessed(case, "val", 4))
     for name, value in flat(found).items():
         assert isinstance(value, float | int) and math.isfinite(value), name
     split, _, name = experiment.task.best_by.removeprefix("-").partition("/")
@@ -114,10 +118,9 @@ def test_the_meter_gives_finite_numbers_and_what_chooses_the_best(case: Case) ->
 @over("task", KNOWN_METER)
 def test_perfect_outputs_score_better_than_those_of_a_network_that_knows_nothing(case: Case) -> None:
     experiment = case.experiment()
-    batches = batches_of(experiment, "test", 4)
-    module = form_module("task", case.name)
-    best = scores(experiment.task, [(module.perfect(experiment.task, batch.target), batch.target) for batch in batches])
-    worse = scores(experiment.task, guessed(experiment, batches))
+    pairs, perfect = guessed(case, "test", MOST), form_module("task", case.name).perfect
+    best = scores(experiment.task, [(perfect(experiment.task, target), target) for _, target in pairs])
+    worse = scores(experiment.task, pairs)
     name = experiment.task.best_by.partition("/")[2]
     sign = -1 if experiment.task.best_by.startswith("-") else 1
     assert sign * best[name] > sign * worse[name]
@@ -127,9 +130,7 @@ def test_perfect_outputs_score_better_than_those_of_a_network_that_knows_nothing
 @over("task", KNOWN_METER)
 def test_scores_do_not_depend_on_how_a_split_is_divided(case: Case) -> None:
     experiment = case.experiment()
-    found = [
-        flat(scores(experiment.task, guessed(experiment, batches_of(experiment, "val", size)))) for size in (MOST, 4, 1)
-    ]
+    found = [flat(scores(experiment.task, guessed(case, "val", size))) for size in (MOST, 4, 1)]
     for other in found[1:]:
         assert other.keys() == found[0].keys()
         for name, value in found[0].items():
@@ -139,7 +140,7 @@ def test_scores_do_not_depend_on_how_a_split_is_divided(case: Case) -> None:
 @over("task", KNOWN_METER)
 def test_the_order_of_examples_does_not_matter(case: Case) -> None:
     experiment = case.experiment()
-    pairs = guessed(experiment, batches_of(experiment, "val", 4))
+    pairs = guessed(case, "val", 4)
     one, other = scores(experiment.task, pairs), scores(experiment.task, pairs[::-1])
     assert flat(other) == pytest.approx(flat(one), rel=1e-6, abs=1e-9)
 
@@ -198,7 +199,7 @@ def test_every_score_that_may_choose_the_best_is_computed(name: str, choice: str
         except ValueError:
             continue  # a score of two classes, and there are more
         computed = True
-        found = scores(task, guessed(experiment, batches_of(experiment, "val", MOST)))
+        found = scores(task, guessed(case, "val", MOST))
         assert choice.removeprefix("-").removeprefix("val/") in found
     assert computed, "one of the forms takes it"
 

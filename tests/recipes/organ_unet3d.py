@@ -11,7 +11,7 @@ NETWORK = [
     "train.evaluate_every=4",
     "model.base_channels=4",
 ]
-SMALL = ["data.train=16", "data.val=20", "data.test=6", "data.spacing=8.0", *NETWORK]
+SMALL = ["data.train=16", "data.val=20", "data.test=6", "data.spacing=8.0", "encoder.spacing=[11,11,11]", *NETWORK]
 PLAIN = ["data.train=15"]
 
 

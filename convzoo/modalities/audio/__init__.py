@@ -1,0 +1,41 @@
+"""Sound: recordings of words and of other events."""
+
+MODALITY = "audio"
+
+PARTS = {
+    "data": {
+        "spoken": "data.spoken:Spoken",
+        "fsdd": "data.fsdd:Fsdd",
+        "audio_table": "data.own:AudioTable",
+        "audio_folder": "data.own:AudioFolder",
+    },
+    "encoder": {
+        "audio": "encoder:AudioEncoder",
+    },
+    "baseline": {
+        "mfcc_logistic_regression": "baselines:MfccLogisticRegression",
+    },
+}
+
+OWN_DATA = {
+    "audio": (("fsdd",), ("audio_table", "audio_folder")),
+}
+
+PAGES = {
+    ("example:Audio", None): "pages:AudioPages",
+}
+
+RENAMED = {
+    "baseline.mfcc_logistic_regression.strength": "inverse_penalty",
+    "data.audio_folder.words": "classes",
+    "data.audio_table.sound": "file",
+    "data.spoken.misspoken": "label_noise",
+    "encoder.audio.band_mask": "band_mask_width",
+    "encoder.audio.frame_mask": "frame_mask_width",
+    "encoder.audio.lowest": "min_frequency",
+    "encoder.audio.noise": "noise_probability",
+    "encoder.audio.noise_highest": "max_snr",
+    "encoder.audio.noise_lowest": "min_snr",
+    "encoder.audio.shift": "time_shift",
+    "encoder.audio.window": "frame_length",
+}

@@ -18,7 +18,8 @@ from convzoo.core.labels import Labels
 from convzoo.core.libraries import import_torchaudio
 from convzoo.core.randomness import Draws
 from convzoo.modalities.audio import augment as sound
-from convzoo.modalities.audio.example import Audio, sound_files
+from convzoo.modalities.audio.example import Audio
+from convzoo.modalities.audio.formats import sound_files
 from convzoo.ops.moments import Moments
 
 torchaudio = import_torchaudio()

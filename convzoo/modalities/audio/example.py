@@ -1,6 +1,5 @@
 """Recorded sound as an example: samples, or a file that is opened when it is needed."""
 
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +9,7 @@ import numpy as np
 
 from convzoo.core.errors import DataError
 from convzoo.core.files import is_file
-from convzoo.core.text import first_line
-from convzoo.reading.files import with_suffix
-
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au"})
-LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000
-# What programs write into a RIFF header where they do not know yet how long the sound will be (a pipe, a stream).
-_UNKNOWN_LENGTH = 0x7FFFF000
+from convzoo.modalities.audio.formats import AUDIO_SUFFIXES, HIGHEST_RATE, LOWEST_RATE, _opened, read_sound, sound_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,75 +99,6 @@ class Audio:
             return file.frames / file.samplerate
 
 
-def read_sound(path: Path) -> tuple[np.ndarray, int]:
-    """A sound file as float32 (samples,) or (samples, channels), and its rate.
-
-    Raises:
-        DataError: there is no such file, it is no sound, is empty or is cut off.
-    """
-    with _opened(path) as file:
-        announced, rate = file.frames, file.samplerate
-        try:
-            samples = file.read(dtype="float32")
-        except Exception as error:  # libsndfile's errors have no common base of their own
-            raise DataError(f"{path}: is damaged or cut off ({_reason(error)})") from error
-    if len(samples) < announced:
-        raise DataError(f"{path}: is cut off: it announces {announced:,} samples, and {len(samples):,} are there")
-    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
-        raise DataError(f"{path}: {rate:,} samples a second; from {LOWEST_RATE:,} to {HIGHEST_RATE:,} can be read")
-    return samples, rate
-
-
-def sound_files(folder: Path) -> list[Path]:
-    """The sound files below a folder, in the order of their names."""
-    return with_suffix(folder, AUDIO_SUFFIXES)
-
-
-def _opened(path: Path) -> Any:
-    try:
-        size = path.stat().st_size
-        if size == 0:
-            raise DataError(f"{path}: is empty (0 bytes); delete it or replace it by a sound")
-        _refuse_cut_wave(path, size)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such sound file") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    soundfile = _soundfile()
-    try:
-        return soundfile.SoundFile(path)
-    except Exception as error:
-        raise DataError(f"{path}: cannot be read as a sound ({_reason(error)})") from error
-
-
-def _soundfile() -> Any:
-    try:
-        import soundfile
-    except (ImportError, OSError) as error:  # OSError: the package is there, its libsndfile is not
-        from convzoo.core.errors import RecipeError
-
-        raise RecipeError(
-            f"reading sound needs soundfile ({first_line(error)}): pip install 'convzoo[audio]'"
-        ) from None
-    return soundfile
-
-
-def _refuse_cut_wave(path: Path, size: int) -> None:
-    """libsndfile takes the end of a wav file for the end of the sound, whatever the header announces."""
-    with path.open("rb") as file:
-        if file.read(4) != b"RIFF" or file.read(8)[4:] != b"WAVE":
-            return
-        while len(heading := file.read(8)) == 8:
-            name, length = struct.unpack("<4sI", heading)
-            there = size - file.tell()
-            if name == b"data":
-                if there < length < _UNKNOWN_LENGTH:
-                    raise DataError(f"{path}: is cut off: its sound has {length:,} bytes, and {there:,} are there")
-                return
-            file.seek(length + length % 2, 1)
-    raise DataError(f"{path}: is cut off: it ends before its sound begins")
-
-
 def _from_array(samples: Any, rate: Any) -> Audio:
     if not isinstance(samples, np.ndarray) or samples.ndim not in (1, 2) or samples.dtype.kind not in "fi":
         raise DataError(
@@ -189,7 +113,3 @@ def _as_float(samples: np.ndarray) -> np.ndarray:
     if samples.dtype.kind == "i":
         return samples.astype(np.float32) / np.float32(-np.iinfo(samples.dtype).min)
     return samples.astype(np.float32)
-
-
-def _reason(error: BaseException) -> str:
-    return first_line(error).rpartition(": ")[2].rstrip(".")

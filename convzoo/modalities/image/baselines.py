@@ -7,7 +7,7 @@ import numpy as np
 
 from convzoo.baselines.scikit import FeatureClassifier, component_svm, regression
 from convzoo.core.arguments import Positive, PositiveFloat
-from convzoo.core.splits import Image
+from convzoo.modalities.image.example import Image
 
 
 class PixelLogisticRegression(FeatureClassifier):

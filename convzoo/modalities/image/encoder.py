@@ -12,7 +12,7 @@ from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
 from convzoo.core.labels import Labels
 from convzoo.core.randomness import Draws
-from convzoo.core.splits import Image
+from convzoo.modalities.image.example import Image
 from convzoo.ops import augment
 from convzoo.ops.moments import Moments
 

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from convzoo.core.encoder import Encoder
 from convzoo.core.pages import Pages
-from convzoo.core.splits import Image
 from convzoo.inspect.kernels import feature_maps, first_convolutions
+from convzoo.modalities.image.example import Image
 from convzoo.report.kit import grey, image_tag
 
 

@@ -1,0 +1,45 @@
+"""Text: sentences and documents with classes, and sentences with translations."""
+
+MODALITY = "text"
+
+PARTS = {
+    "data": {
+        "reviews": "data.reviews:Reviews",
+        "text_table": "data.own:TextTable",
+        "polarity": "data.polarity:Polarity",
+        "sst": "data.sst:StanfordSentiment",
+        "trec": "data.trec:Trec",
+        "grammar": "data.grammar:Grammar",
+        "parallel_text": "data.own_pairs:ParallelText",
+        "multi30k": "data.multi30k:Multi30k",
+    },
+    "encoder": {
+        "text": "encoder:TextEncoder",
+        "parallel_text": "pair_encoder:ParallelTextEncoder",
+    },
+    "baseline": {
+        "tfidf_logistic_regression": "baselines:TfidfLogisticRegression",
+        "nbsvm": "baselines:NBSVM",
+        "copy_source": "pair_baselines:CopySource",
+        "word_dictionary": "pair_baselines:WordDictionary",
+        "phrase_table": "pair_baselines:PhraseTable",
+    },
+}
+
+OWN_DATA = {
+    "text": (("text_table",),),
+    "parallel_text": (("parallel_text",),),
+}
+
+PAGES = {
+    ("example:Text", None): "pages:TextPages",
+    ("pair:Pair", None): "pair_pages:PairPages",
+}
+
+RENAMED = {
+    "baseline.nbsvm.strength": "inverse_penalty",
+    "baseline.phrase_table.least": "min_count",
+    "baseline.phrase_table.longest": "max_phrase_length",
+    "baseline.tfidf_logistic_regression.strength": "inverse_penalty",
+    "data.reviews.noise": "label_noise",
+}

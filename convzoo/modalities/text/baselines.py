@@ -9,7 +9,7 @@ from torch import Tensor
 from convzoo.baselines.scikit import as_logits, class_numbers, decision_as_logits
 from convzoo.core.arguments import Positive, PositiveFloat
 from convzoo.core.baseline import Baseline
-from convzoo.core.splits import Text
+from convzoo.modalities.text.example import Text
 from convzoo.modalities.text.words import split_words
 
 

@@ -15,7 +15,7 @@ from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError
 from convzoo.core.labels import Labels
 from convzoo.core.randomness import Draws
-from convzoo.core.splits import Text
+from convzoo.modalities.text.example import Text
 from convzoo.modalities.text.naive_bayes import NaiveBayes
 from convzoo.modalities.text.vectors import read_vectors
 from convzoo.modalities.text.words import split_words

@@ -7,8 +7,8 @@ from torch import nn
 
 from convzoo.core.encoder import Encoder
 from convzoo.core.pages import Pages
-from convzoo.core.splits import Text
 from convzoo.inspect.kernels import feature_maps, first_convolutions, phrases_by_kernel
+from convzoo.modalities.text.example import Text
 
 
 class TextPages(Pages):

@@ -16,7 +16,8 @@ from convzoo.core.labels import Labels
 from convzoo.core.randomness import Draws
 from convzoo.core.references import References
 from convzoo.modalities.video import clips
-from convzoo.modalities.video.example import Film, Video
+from convzoo.modalities.video.example import Video
+from convzoo.modalities.video.formats import Film
 from convzoo.ops.moments import Moments, evenly_spaced
 
 _FIT_ON = 64  # videos are enough for the mean and deviation of the pixels

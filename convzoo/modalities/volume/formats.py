@@ -18,6 +18,7 @@ import numpy as np
 
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.files import atomic_write
+from convzoo.core.libraries import needs
 from convzoo.core.text import first_line
 from convzoo.reading.files import visible
 
@@ -465,5 +466,5 @@ def _library(module: str, package: str) -> Any:
 
     try:
         return importlib.import_module(module)
-    except ImportError:
-        raise RecipeError(f"reading volumes needs {package}: pip install 'convzoo[medical]'") from None
+    except ImportError as error:
+        raise needs(f"reading volumes with {package}", module, error) from None

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 from convzoo.core.arguments import Copies, Count, Fraction
 from convzoo.core.errors import DataError
-from convzoo.modalities.audio.example import AUDIO_SUFFIXES, Audio
+from convzoo.modalities.audio.example import Audio
+from convzoo.modalities.audio.formats import AUDIO_SUFFIXES
 from convzoo.reading.benchmark import benchmark_folder
 from convzoo.reading.folder import ClassFolders
 from convzoo.reading.lines import read_lines

@@ -7,7 +7,8 @@ import numpy as np
 
 from convzoo.core.arguments import Count, Fraction, NonNegative, Positive
 from convzoo.core.reader import Reader
-from convzoo.core.splits import Image, Splits
+from convzoo.core.splits import Splits
+from convzoo.modalities.image.example import Image
 
 SIDE = 48
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")

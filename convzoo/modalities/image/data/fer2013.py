@@ -10,7 +10,8 @@ import numpy as np
 
 from convzoo.core.errors import DataError
 from convzoo.core.reader import Reader
-from convzoo.core.splits import Image, Splits
+from convzoo.core.splits import Splits
+from convzoo.modalities.image.example import Image
 from convzoo.reading.benchmark import benchmark_folder
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")

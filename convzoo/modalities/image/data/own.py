@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from convzoo.core.splits import IMAGE_SUFFIXES, Image
+from convzoo.modalities.image.example import IMAGE_SUFFIXES, Image
 from convzoo.reading.folder import ClassFolders
 from convzoo.reading.manifest import Manifest
 

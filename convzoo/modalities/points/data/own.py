@@ -12,7 +12,8 @@ from convzoo.core.files import sha256_of
 from convzoo.core.outputs.boxes import BOX, Objects
 from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
-from convzoo.modalities.points.example import CLOUD_SUFFIXES, PointCloud
+from convzoo.modalities.points.example import PointCloud
+from convzoo.modalities.points.formats import CLOUD_SUFFIXES
 from convzoo.reading.columns import PATH_NAMES
 from convzoo.reading.manifest import file_in, unused_columns
 from convzoo.reading.splitting import in_order, without_leaks

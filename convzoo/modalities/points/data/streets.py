@@ -17,13 +17,11 @@ from typing import Any
 import numpy as np
 
 from convzoo.core.arguments import Count, Fraction, Positive
-from convzoo.core.errors import RecipeError
 from convzoo.core.files import read_json
-from convzoo.core.libraries import import_open3d
+from convzoo.core.libraries import import_open3d, needs
 from convzoo.core.outputs.boxes import Calibration
 from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
-from convzoo.core.text import first_line
 from convzoo.datasets.download import cache_folder
 from convzoo.datasets.made import make_once
 from convzoo.metrics.kitti_ap import ScoredFrame, average, precision_curve
@@ -116,9 +114,7 @@ def _write_all(folder: Path, reader: Streets) -> None:
     try:
         open3d = import_open3d()
     except ImportError as error:
-        raise RecipeError(
-            f"scanning streets needs {error.name or first_line(error)}: pip install 'convzoo[points]'"
-        ) from None
+        raise needs("scanning streets", "open3d", error) from None
     for name in ("velodyne", "label_2", "calib"):
         (folder / "training" / name).mkdir(parents=True)
     (folder / "ImageSets").mkdir()

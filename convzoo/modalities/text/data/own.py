@@ -7,7 +7,8 @@ from convzoo.core.arguments import Copies, Count, Fraction
 from convzoo.core.errors import DataError
 from convzoo.core.files import sha256_of
 from convzoo.core.reader import Reader
-from convzoo.core.splits import Splits, Text
+from convzoo.core.splits import Splits
+from convzoo.modalities.text.example import Text
 from convzoo.modalities.text.words import fingerprint
 from convzoo.reading.columns import LABEL_NAMES, SPLIT_NAMES
 from convzoo.reading.files import visible

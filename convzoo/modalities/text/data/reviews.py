@@ -6,7 +6,8 @@ import numpy as np
 
 from convzoo.core.arguments import Count, Fraction, HalfFraction, Positive
 from convzoo.core.reader import Reader
-from convzoo.core.splits import Splits, Text
+from convzoo.core.splits import Splits
+from convzoo.modalities.text.example import Text
 
 ASPECTS = (
     "acting", "plot", "script", "music", "pacing", "dialogue", "camera work", "ending", "opening", "humor", "editing",

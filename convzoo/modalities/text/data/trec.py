@@ -6,7 +6,8 @@ from typing import Literal
 from convzoo.core.arguments import Count, Fraction
 from convzoo.core.errors import DataError
 from convzoo.core.reader import Reader
-from convzoo.core.splits import Splits, Text
+from convzoo.core.splits import Splits
+from convzoo.modalities.text.example import Text
 from convzoo.reading.benchmark import benchmark_folder
 from convzoo.reading.lines import read_lines
 from convzoo.reading.splitting import hold_out

@@ -8,7 +8,8 @@ from typing import Any
 
 from convzoo.core.errors import DataError
 from convzoo.core.splits import Splits
-from convzoo.modalities.video.example import VIDEO_SUFFIXES, Video
+from convzoo.modalities.video.example import Video
+from convzoo.modalities.video.formats import VIDEO_SUFFIXES
 from convzoo.reading.splitting import carve_validation
 
 

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 from typing import ClassVar
 
-from convzoo.modalities.video.example import VIDEO_SUFFIXES, Video
+from convzoo.modalities.video.example import Video
+from convzoo.modalities.video.formats import VIDEO_SUFFIXES
 from convzoo.reading.folder import ClassFolders
 from convzoo.reading.manifest import Manifest
 

@@ -8,7 +8,8 @@ from convzoo.core.errors import DataError
 from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
 from convzoo.core.text import did_you_mean
-from convzoo.modalities.video.example import Video, video_files
+from convzoo.modalities.video.example import Video
+from convzoo.modalities.video.formats import video_files
 from convzoo.reading.benchmark import benchmark_folder
 
 NAME = re.compile(r"([a-z]+)_([a-z]+?)[0-9]?\.avi")

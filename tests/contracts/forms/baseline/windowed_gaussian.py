@@ -8,7 +8,7 @@ FORMS = {
         {
             "data": {"name": "nab"},
             "encoder": {"name": "series", "window": 16},
-            "task": {"name": "nab_detection", "settle": 2},
+            "task": {"name": "nab_detection", "burn_in": 2},
             "baselines": [{"name": "windowed_gaussian", "window": 50, "step": 5}],
         },
     ),

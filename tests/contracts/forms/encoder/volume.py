@@ -17,7 +17,7 @@ FORMS = {
                 "centre": "body",
                 **EVERYTHING,
             },
-            "model": {"name": "resnet3d", "widths": [4, 8], "blocks": [1, 1], "stem_pool": True},
+            "model": {"name": "resnet3d", "channels": [4, 8], "blocks": [1, 1], "stem_pool": True},
         },
         augments=True,
     ),

@@ -3,5 +3,7 @@
 from contracts.parts import Form
 
 FORMS = {
-    "small": Form("emotion_cnn2d", {"model": {"name": "resnet2d", "widths": [8, 8], "blocks": [1, 1], "squeeze": True}})
+    "small": Form(
+        "emotion_cnn2d", {"model": {"name": "resnet2d", "channels": [8, 8], "blocks": [1, 1], "squeeze": True}}
+    )
 }

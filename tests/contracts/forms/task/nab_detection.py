@@ -5,4 +5,4 @@ from contracts.parts import Form
 
 __all__ = ["FORMS", "perfect"]
 
-FORMS = {"small": Form("anomaly_cnn1d", {"task": {"name": "nab_detection", "settle": 8}})}
+FORMS = {"small": Form("anomaly_cnn1d", {"task": {"name": "nab_detection", "burn_in": 8}})}

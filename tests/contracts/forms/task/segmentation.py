@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from convzoo.core.segmentation import Masks
 
+from convzoo.core.outputs.masks import Masks
 from convzoo.core.task import Task
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from convzoo.core.outputs.translations import PADDING, Translations
 from convzoo.core.task import Task
-from convzoo.modalities.text.pair import PADDING, Translations
 
 
 def perfect(task: Task, target: Mapping[str, Any]) -> Translations:

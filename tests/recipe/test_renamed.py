@@ -12,9 +12,12 @@ from conftest import RECIPES, ROOT
 
 import convzoo
 from convzoo.core.errors import RecipeError
-from convzoo.recipe.recipe import CONVERSIONS, PART_KEYS, load, present_setting, read_yaml, to_yaml, with_values
+from convzoo.recipe.recipe import load, to_yaml, with_values
 from convzoo.recipe.registry import PARTS, RENAMED, entries
+from convzoo.recipe.renamed import CONVERSIONS, present_setting
 from convzoo.recipe.signatures import MISSING, signature_of
+from convzoo.recipe.types import PART_KEYS
+from convzoo.recipe.yaml_files import read_yaml
 
 ARGUMENTS = sorted(key for key in RENAMED if ":" not in key and key.count(".") == 2)
 VALUES = sorted(key for key in RENAMED if ": " in key and "." in key)

@@ -14,9 +14,9 @@ import nrrd
 import numpy as np
 import pytest
 import torch
+from conftest import refused
 from hypothesis import given
 from hypothesis import strategies as st
-from test_wrong_input import refused
 from torch import nn
 
 import convzoo

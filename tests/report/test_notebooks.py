@@ -90,10 +90,10 @@ def test_a_run_shows_its_scores_beside_its_opponents(small_run, cli) -> None:
 
 
 def test_the_notebook_and_the_terminal_show_the_same_rows(small_run, capsys) -> None:
-    from convzoo.cli import _print_summary
+    from convzoo.commands.run import print_summary
 
     run = Run.load(small_run("emotion_cnn2d"))
-    _print_summary(run)
+    print_summary(run)
     printed = [line.split() for line in capsys.readouterr().out.splitlines()]
     for row in Page(run._repr_html_()).rows[1:]:
         cells = " ".join(row).split()

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import shapely
 import torch
+from conftest import refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_wrong_input import refused
 
 import convzoo
 from convzoo.core.batch import Batch
@@ -320,7 +320,7 @@ def test_receptive_fields_are_what_reaches_the_output() -> None:
 def test_wrong_networks_are_refused() -> None:
     with pytest.raises(ValueError, match="multiple of 4"):
         Pillars(2, [0.0, 9.0, -4.0, 4.0], 0.5, channels=[8, 8], blocks=[1, 1])
-    with pytest.raises(ValueError, match="widths has 2"):
+    with pytest.raises(ValueError, match="channels has 2"):
         small_network(blocks=[1])
     with pytest.raises(ValueError, match="instance"):
         small_network(normalisation="instance")
@@ -943,14 +943,14 @@ def test_a_network_learns_one_frame_by_heart() -> None:
 
 
 def test_of_doubles_the_surer_stays_and_classes_do_not_meet() -> None:
-    task = a_task(score=0.1)
+    task = a_task(score_threshold=0.1)
     box = torch.tensor([10.0, 0.2, -1, 4, 1.8, 1.5, 0])
     beside, double = (box + torch.tensor([x, y, 0, 0, 0, 0, 0]) for x, y in ((1.3, 0.0), (0.0, 1.1)))
     output = perfect_output(task, torch.stack([box, beside, double]), [0, 1, 0])
     output[0, 0, 42, 20] = 1.0
     (found,) = task.objects(output)
     assert sorted(found.labels.tolist()) == [0, 1]
-    assert len(a_task(score=1.0).objects(output)[0].scores) == 0
+    assert len(a_task(score_threshold=1.0).objects(output)[0].scores) == 0
 
 
 # Opponents
@@ -1111,7 +1111,7 @@ def test_predict_writes_kitti_label_files(small_run: Callable, kitti: Path, cli,
     low = tmp_path / "low"
     shutil.copytree(run, low)
     text = (low / "recipe.yaml").read_text()
-    (low / "recipe.yaml").write_text(text.replace("score: 0.05", "score: 0.0"))
+    (low / "recipe.yaml").write_text(text.replace("score_threshold: 0.05", "score_threshold: 0.0"))
     scans = sorted((kitti / "training" / "velodyne").iterdir())
     done = cli("predict", low, scans[0], scans[1], "-o", "labels")
     assert done.code == 0, done.err

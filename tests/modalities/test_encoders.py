@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from convzoo.core.errors import DataError
 from convzoo.core.labels import UNLABELLED, Labels
 from convzoo.core.randomness import Draws
-from convzoo.core.splits import Image, Text
 from convzoo.modalities.image.encoder import ImageEncoder
+from convzoo.modalities.image.example import Image
 from convzoo.modalities.text.encoder import PADDING, UNKNOWN, TextEncoder
+from convzoo.modalities.text.example import Text
 from convzoo.modalities.text.vectors import read_vectors
 from convzoo.runs import load_state, save_state
 

@@ -12,6 +12,7 @@ import pytest
 import sacrebleu
 import torch
 import torch.nn.functional as F
+from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -652,7 +653,7 @@ def test_own_data_is_trained_scored_and_evaluated(cli, tiny, tmp_path: Path) -> 
 @pytest.mark.parametrize("kind", ["light", "dynamic"])
 def test_lightconv_keeps_the_promises(kind: str, cli, tiny, tmp_path: Path) -> None:
     """Trained, written, explained and exported, under the same recipe."""
-    text = (Path(__file__).parent.parent / "recipes" / f"{NAME}.yaml").read_text(encoding="utf-8")
+    text = (ROOT / "recipes" / f"{NAME}.yaml").read_text(encoding="utf-8")
     before, _, rest = text.partition("model:\n")
     model = f"model: {{name: lightconv, kind: {kind}, channels: 16, heads: 2, encoder_kernel_sizes: [3], hidden: 16}}\n"
     Path("light.yaml").write_text(before + model + "task:" + rest.partition("task:")[2], encoding="utf-8")

@@ -7,15 +7,15 @@ import importlib.util
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 
 from convzoo.models.cnn2d import CNN2d
 
-SCRIPT = Path(__file__).parent.parent / "benchmarks" / "keras_weights.py"
+SCRIPT = ROOT / "benchmarks" / "keras_weights.py"
 PYTHON = os.environ.get("CONVZOO_KERAS_PYTHON") or sys.executable
 LAYERS = {
     "blocks.0.convolution": "convolution_1",

@@ -11,18 +11,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from convzoo.core.errors import RecipeError
-from convzoo.recipe.recipe import (
-    Part,
-    Recipe,
-    load,
-    parse_value,
-    read_yaml,
-    shipped_recipes,
-    to_mapping,
-    to_yaml,
-    with_values,
-)
+from convzoo.recipe.recipe import load, parse_value, read_yaml, shipped_recipes, to_mapping, to_yaml, with_values
 from convzoo.recipe.schema import recipe_schema
+from convzoo.recipe.types import Part, Recipe
 
 RECIPE = {
     "data": "reviews",
@@ -194,7 +185,7 @@ ANY_RECIPE = st.fixed_dictionaries(
     {
         "data": st.one_of(
             st.just("reviews"),
-            st.fixed_dictionaries({"name": st.just("reviews"), "train": COUNT}, optional={"noise": PROBABILITY}),
+            st.fixed_dictionaries({"name": st.just("reviews"), "train": COUNT}, optional={"label_noise": PROBABILITY}),
             st.fixed_dictionaries(
                 {"name": st.just("text_table"), "path": NAMES},
                 optional={"label": NAMES, "columns": st.lists(NAMES, max_size=3), "quotes": st.none() | st.booleans()},

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT, refused
 from hypothesis import given
 from hypothesis import strategies as st
-from test_wrong_input import refused
 
 import convzoo
 from convzoo.core.errors import DataError
@@ -36,7 +36,8 @@ from convzoo.modalities.video.data.own import VideoFolder, VideoTable, group_in
 from convzoo.modalities.video.data.ucf101 import Ucf101
 from convzoo.modalities.video.data.weizmann import Weizmann
 from convzoo.modalities.video.encoder import OneClip, VideoEncoder
-from convzoo.modalities.video.example import Film, Video, read_film, video_files
+from convzoo.modalities.video.example import Video
+from convzoo.modalities.video.formats import Film, read_film, video_files
 from convzoo.models.c3d import C3D
 from convzoo.models.r3d import R3D
 from convzoo.runs import load_state, save_state
@@ -138,14 +139,14 @@ def test_seeking_gives_the_frames_that_reading_all_gives(name: str, codec: str, 
 def test_seeking_decodes_a_stretch_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.mp4", moving(100), gop=10)
     decoded = []
-    original = sys.modules["convzoo.modalities.video.example"]._frames
+    original = sys.modules["convzoo.modalities.video.formats"]._frames
 
     def counted(*arguments):
         for pair in original(*arguments):
             decoded.append(pair[0])
             yield pair
 
-    monkeypatch.setattr("convzoo.modalities.video.example._frames", counted)
+    monkeypatch.setattr("convzoo.modalities.video.formats._frames", counted)
     Video(path).read([83, 85])
     assert decoded == [80, 81, 82, 83, 84, 85]
 
@@ -955,7 +956,7 @@ def test_the_recipe_of_ucf101_trains_on_a_folder_of_its_layout(cli, tmp_path: Pa
     small = ["encoder.frames=4", "encoder.size=[20,27]", "encoder.crop=[16,16]", "encoder.views=3", "model.channels=[4,8]",
              "model.blocks=[1,1]", "train.epochs=1", "train.batch_size=6", "train.workers=1", "data.val=0.3",
              "train.cache_gigabytes=0"]  # fmt: skip
-    recipe = Path(__file__).parent.parent / "recipes" / "reference" / "actions_ucf101.yaml"
+    recipe = ROOT / "recipes" / "reference" / "actions_ucf101.yaml"
     done = cli("run", recipe, f"data.path={folder}", *small, "--out", tmp_path / "run", "--quiet")
     assert done.code == 0, done.err
     scores = json.loads((tmp_path / "run" / "scores.json").read_text())
@@ -966,7 +967,7 @@ def test_the_recipe_of_ucf101_trains_on_a_folder_of_its_layout(cli, tmp_path: Pa
 
 
 def test_the_recipe_of_weizmann_checks(cli, mirror: Path) -> None:
-    recipe = Path(__file__).parent.parent / "recipes" / "reference" / "actions_weizmann.yaml"
+    recipe = ROOT / "recipes" / "reference" / "actions_weizmann.yaml"
     done = cli("check", recipe, f"data.path={mirror / 'weizmann'}", "model.channels=[4,8]")
     assert done.code == 0, done.err
     assert "train 70, val 10, test 10 (test: daria; validation: denis" in done.out

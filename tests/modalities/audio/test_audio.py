@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from conftest import refused
 from hypothesis import given
 from hypothesis import strategies as st
-from test_wrong_input import refused
 
 import convzoo
 from convzoo.core.errors import DataError, RecipeError
@@ -327,7 +327,7 @@ def test_other_rates_sound_the_same(rate: int) -> None:
 
 
 def test_the_spectrogram_is_the_logarithm_of_what_the_formula_says() -> None:
-    encoder = fitted(features="log_mel", level="kept", window=0.032, hop=0.016)
+    encoder = fitted(features="log_mel", level="kept", frame_length=0.032, hop=0.016)
     example = audio(700, "low")
     samples = torch.from_numpy(example.samples).mul(32768).round().div(32768)
     frames = torch.stft(
@@ -367,7 +367,7 @@ def test_loudness_is_kept_or_made_equal(level: str, ratio: float) -> None:
     assert float(loud / quiet) == pytest.approx(ratio, rel=0.02)
 
 
-AUGMENTED = {"shift": 0.1, "gain": 6.0, "noise": 0.7, "band_masks": 2, "frame_masks": 2}
+AUGMENTED = {"time_shift": 0.1, "gain": 6.0, "noise_probability": 0.7, "band_masks": 2, "frame_masks": 2}
 
 
 @pytest.mark.parametrize("features", ["waveform", "log_mel"])
@@ -437,10 +437,10 @@ def test_silence_stays_finite() -> None:
     [
         ({"sample_rate": 10}, "sample_rate should be"),
         ({"min_snr": 9, "max_snr": 3}, "min_snr"),
-        ({"window": 0.00001}, "in seconds"),
+        ({"frame_length": 0.00001}, "in seconds"),
         ({"min_frequency": 9000.0}, "min_frequency should be below"),
         ({"mels": 300}, "too many"),
-        ({"features": "waveform", "band_masks": 1}, "need features=log_mel"),
+        ({"features": "waveform", "band_masks": 1}, "set features=log_mel"),
     ],
 )
 def test_settings_that_cannot_be(arguments: dict, words: str) -> None:
@@ -728,7 +728,7 @@ def test_fsdd_itself(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_own_data_find_their_reader(tmp_path: Path) -> None:
-    from convzoo.experiment import reader_for
+    from convzoo.recipe.own_data import reader_for
     from convzoo.recipe.recipe import load
 
     encoder = load("keywords_cnn1d").encoder

@@ -14,6 +14,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
+from conftest import refused
 
 from convzoo.core.errors import RecipeError
 
@@ -36,18 +37,6 @@ train:
 """
 
 FULL_DISK = Path("/dev/full")
-
-
-def refused(result, code: int, *words: str, lines: int = 1) -> str:
-    """What standard error says: that many lines, each by convzoo, and all the words."""
-    assert result.code == code, result.err
-    found = result.err.splitlines()
-    assert len(found) == lines, result.err
-    assert all(line.startswith("convzoo: ") for line in found)
-    assert "Traceback" not in result.err
-    for word in words:
-        assert word in result.err
-    return result.err
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import torch
 from conftest import EMBEDDED, ROOT
 
 from convzoo.core.pages import Pages
-from convzoo.core.splits import Text
 from convzoo.core.task import Task
+from convzoo.modalities.text.example import Text
 from convzoo.modalities.text.pages import TextPages
 from convzoo.recipe.assembly import build, load_class, load_pages
 from convzoo.recipe.recipe import load

@@ -529,7 +529,7 @@ def test_nodes_are_predicted_by_id(cli, small_run):
     assert result.code == 0, result.err
     assert [line.split()[-1] for line in result.out.splitlines()] == ["n3", "n250"]
     run = convzoo.Run.load(folder)
-    rows = {row["source"]: row for row in convzoo.experiment.read_predictions(folder / "predictions.csv")}
+    rows = {row["source"]: row for row in convzoo.runs.read_predictions(folder / "predictions.csv")}
     name = next(iter(rows))
     assert run.predict([name])[0]["probability"] == pytest.approx(rows[name]["probability"], abs=1e-5)
     wrong = cli("predict", folder, "--nodes", "n3000")

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from convzoo.core.errors import DataError
 from convzoo.core.randomness import Draws, permutation
-from convzoo.core.splits import Splits, Text
+from convzoo.core.splits import Splits
+from convzoo.modalities.text.example import Text
 from convzoo.ops import augment
 from convzoo.ops.moments import Moments, evenly_spaced
 from convzoo.reading.splitting import carve_validation, folds, hold_out, joined, made_here, split_by_group

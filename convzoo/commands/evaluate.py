@@ -1,0 +1,67 @@
+"""`convzoo evaluate`: the scores of a run again, or on other data."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from convzoo.core.errors import DataError, RecipeError
+from convzoo.core.reader import Reader
+from convzoo.recipe.assembly import build
+from convzoo.recipe.own_data import reader_for
+from convzoo.recipe.recipe import load
+from convzoo.runs import Run
+from convzoo.training.loader import Loader
+
+
+def main(options: Any) -> None:
+    """Print the scores of a run."""
+    scores = evaluate(options.run, options.data, options.overrides)
+    if options.json:
+        print(json.dumps(scores, indent=2))
+        return
+    width = max(map(len, scores))
+    for name, value in scores.items():
+        print(f"{name:<{width}}  {value:.4f}")
+
+
+def evaluate(folder: str, data: str | None, overrides: Sequence[str] = ()) -> dict[str, float]:
+    """The scores of a run's model on its test split, read anew, or on a person's own labelled data, all of it.
+
+    Args:
+        folder: of the run
+        data: a person's own file or folder; None: the test split
+        overrides: how the own data are read, `data.label=state`, where that differs from how the run's were
+
+    Raises:
+        RecipeError: a setting that is none of the data's.
+        DataError: the data cannot be read.
+    """
+    for setting in overrides:
+        if data is None or not setting.startswith("data."):
+            raise RecipeError(
+                f"{setting!r}: evaluate takes settings of the data only, data.label=…, and beside --data PATH"
+            )
+    run = Run.load(folder)
+    recipe = run.recipe
+    part = recipe.data
+    if data is not None:
+        named = next((word.partition("=")[2] for word in overrides if word.startswith("data.name=")), None)
+        chosen = reader_for(recipe.encoder, Path(data), named)
+        # Columns that the run's own data named are named alike here; how those were split is theirs.
+        own = recipe.data.args if recipe.data.name == chosen["name"] else {}
+        kept = {key: value for key, value in own.items() if key not in ("val", "test", "seed", "split")}
+        section = {"name": chosen["name"], **kept, "path": chosen["path"]}
+        part = load(recipe, overrides, {"data": section, "expect": {}, "reference": [], "repeat": {}}).data
+    elif recipe.repeat:
+        raise DataError(f"{folder}: is repeated; evaluate one of {', '.join(str(path) for path in run.parts[:3])} …")
+    reader: Reader = build("data", part, origins=recipe.origins)
+    examples = list(reader.read().test) if data is None else reader.examples()
+    meter = run.task.meter()
+    with torch.no_grad():
+        for _, batch in Loader(examples, run.encoder, run.encoder.at_once, workers=0).all():
+            meter.update(run.task.predict(run.model, batch), batch.target)
+    prefix = "test" if data is None else "data"
+    return {f"{prefix}/{name}": value for name, value in meter.compute().items()}

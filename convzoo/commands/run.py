@@ -1,0 +1,82 @@
+"""`convzoo run`: trains, scores and explains a recipe."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convzoo.core.errors import CheckError, RecipeError
+
+if TYPE_CHECKING:
+    from convzoo.runs import Run
+
+
+def main(options: Any) -> int:
+    """Train, score and explain a recipe, or go on with a run."""
+    resume = options.resume
+    if resume and (options.overrides or "=" in (options.recipe or "")):
+        raise RecipeError("--resume goes on with the recipe as it was; leave the overrides out")
+    for flag in ("seeds", "data", "out"):
+        if resume and getattr(options, flag) is not None:
+            raise RecipeError(f"--resume goes on with the run as it was; leave --{flag} out")
+    if isinstance(resume, str) and options.recipe is None and not Path(resume).is_dir():
+        raise RecipeError(f"{resume}: no such folder of a run")
+    from convzoo import pipeline
+
+    run = pipeline.run(
+        options.recipe, options.overrides, data=options.data, out=options.out, resume=resume, seeds=options.seeds,
+        live=sys.stderr.isatty() and not options.quiet, quiet=options.quiet,
+    )  # fmt: skip
+    if int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", 0))) == 0:
+        print_summary(run)
+        if options.require_expected:
+            require_expectation(run)
+    return 0
+
+
+def print_summary(run: "Run") -> None:
+    """The scores beside those of the opponents, where the run is, and what to do next."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from convzoo import summary
+    from convzoo.core.text import duration_in_words
+
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 130)
+    rows = summary.rows(run.recipe, run.results)
+    # As many scores as the terminal has room for, the main one at least.
+    room = console.width - max(len(row.name) + len(row.kind) for row in rows) - 2
+    shown = summary.columns(run.recipe, run.results, most=max(1, min(4, room // 21)))
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column(str(run.about.get("recipe", "")), no_wrap=console.width >= 100)
+    table.add_column("", no_wrap=True)
+    for column in shown:
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in rows:
+        cells = [summary.written(row, column) for column in shown]
+        table.add_row(row.name, row.kind, *cells, style="bold" if row.kind == "this network" else None)
+    console.print()
+    console.print(table)
+    outside = summary.outside_expectation(run.recipe, run.scores)
+    if run.recipe.expect:
+        console.print(f"expected: {'; '.join(outside) if outside else 'inside'}")
+    console.print(f"trained in {duration_in_words(run.results['training_seconds'])}; the run is in {run.path}")
+    sample = run.encoder.example.sample_input  # type: ignore[attr-defined]
+    console.print(
+        f"next: open {run.path}/report.html · convzoo predict {run.path} {sample} · convzoo describe {run.path} · "
+        f"convzoo export {run.path}",
+        soft_wrap=True,
+    )
+
+
+def require_expectation(run: "Run") -> None:
+    """Raise where a run's score falls outside its recipe's `expect`.
+
+    Raises:
+        CheckError: which score, and what was expected.
+    """
+    from convzoo import summary
+
+    outside = summary.outside_expectation(run.recipe, run.scores)
+    if outside:
+        raise CheckError("; ".join(outside))

@@ -1,0 +1,99 @@
+"""An image as an example: pixels, or a file that is opened when it is needed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from convzoo.core.errors import DataError
+from convzoo.core.files import is_file
+from convzoo.core.text import first_line
+from convzoo.reading.files import with_suffix
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image, as an array or as a path that is opened when it is needed.
+
+    Attributes:
+        pixels: (height, width) or (height, width, 3), uint8
+        path: of the file
+        label: its class; None if unlabelled
+        group: what must not be split, such as the person in it
+        source: where it is from
+    """
+
+    pixels: np.ndarray | None = None
+    path: Path | None = None
+    label: str | None = None
+    group: str | None = None
+    source: str = ""
+    sample_input: ClassVar[str] = "image.png"
+
+    @classmethod
+    def from_lines(cls, lines: Sequence[str]) -> "list[Image]":
+        """Images from lines of standard input, which name files."""
+        return cls.from_inputs([line for line in lines if line.strip()])
+
+    @classmethod
+    def from_inputs(cls, values: Sequence[Any]) -> "list[Image]":
+        """Images for prediction: each value is an image file, a folder of them, or an array (height, width[, 3]) of uint8.
+
+        Raises:
+            DataError: there is no such file, or a folder holds no image.
+        """
+        found = []
+        for value in values:
+            if isinstance(value, cls):
+                found.append(value)
+            elif isinstance(value, np.ndarray):
+                coloured = value.ndim == 3 and value.shape[2] in (1, 3)
+                if value.dtype != np.uint8 or not (value.ndim == 2 or coloured):
+                    raise DataError(
+                        f"an image array should be uint8, (height, width) or (height, width, 3), not {value.dtype} {value.shape}"
+                    )
+                found.append(cls(pixels=value[..., 0] if coloured and value.shape[2] == 1 else value))
+            elif Path(value).is_dir():
+                files = with_suffix(Path(value), IMAGE_SUFFIXES)
+                if not files:
+                    raise DataError(f"{value}: holds no image ({', '.join(sorted(IMAGE_SUFFIXES))})")
+                found.extend(cls(path=path, source=str(path)) for path in files)
+            elif is_file(Path(value)):
+                found.append(cls(path=Path(value), source=str(value)))
+            else:
+                raise DataError(f"{value}: no such image file")
+        return found
+
+    def array(self) -> np.ndarray:
+        """The pixels as uint8, (height, width) if grey, (height, width, 3) if coloured.
+
+        Raises:
+            DataError: the file is not an image, is damaged or is empty.
+        """
+        if self.pixels is not None:
+            return self.pixels
+        assert self.path is not None, "an Image has pixels or a path"
+        import PIL.Image
+        import PIL.ImageOps
+
+        try:
+            if self.path.stat().st_size == 0:
+                raise DataError(f"{self.path}: is empty (0 bytes); delete it or replace it by an image")
+            with PIL.Image.open(self.path) as image:
+                image = PIL.ImageOps.exif_transpose(image)
+                if image.mode.startswith("I") or image.mode == "F":
+                    deep = np.nan_to_num(np.asarray(image, dtype=np.float64))
+                    span = deep.max() - deep.min()
+                    return np.uint8(255 * (deep - deep.min()) / span) if span else np.zeros(deep.shape, np.uint8)
+                grey = image.mode in ("1", "L", "LA")
+                return np.asarray(image.convert("L" if grey else "RGB"))
+        except DataError:
+            raise
+        except FileNotFoundError:
+            raise DataError(f"{self.path}: no such image file") from None
+        except Exception as error:  # PIL raises many kinds: OSError, SyntaxError, DecompressionBombError, struct.error
+            raise DataError(f"{self.path}: cannot be read as an image ({first_line(error)})") from error

@@ -1,0 +1,272 @@
+"""A recipe from beginning to end: data, encoder, model, task, training, scores, opponents, report."""
+
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from convzoo.core.errors import RecipeError, TrainingError
+from convzoo.core.files import link, read_json, write_json
+from convzoo.core.text import first_line
+from convzoo.experiment import assemble, loaders
+from convzoo.recipe import recipe as recipes
+from convzoo.recipe.assembly import build
+from convzoo.recipe.own_data import open_recipe
+from convzoo.recipe.types import Recipe
+from convzoo.runs import (
+    Run,
+    environment,
+    newest_unfinished,
+    read_header,
+    read_predictions,
+    save_state,
+    save_weights,
+    start_folder,
+    write_split,
+    write_table,
+)
+from convzoo.scoring import calibrate, mean_and_spread, predictions, score_baselines
+from convzoo.training.devices import Devices
+from convzoo.training.events import Listener
+from convzoo.training.listeners import CsvListener, LiveListener, PlainListener, TensorBoardListener
+from convzoo.training.trainer import Stopped, Trainer
+
+
+def run(
+    source: str | Path | Recipe | Mapping[str, Any] | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+    resume: str | Path | bool | None = None,
+    seeds: int | None = None,
+    live: bool = False,
+    quiet: bool = False,
+    report: bool = True,
+) -> Run:
+    """Train, score and explain a recipe.
+
+    Args:
+        source: a recipe file, the name of a shipped recipe, a mapping or a Recipe; not needed to resume a run by its folder
+        overrides: dotted settings, `train.lr=3e-4`
+        data: your own file or folder in place of the recipe's data
+        out: the run's folder; by default `runs/<recipe>-<time>`
+        resume: the folder of a run to go on with, or True for the newest unfinished one of this recipe
+        seeds: train that many times with different seeds, for a mean and a standard deviation
+        live: draw a progress bar
+        quiet: print nothing
+        report: write `report.html`
+
+    Raises:
+        RecipeError, DataError, TrainingError: what is wrong, in a line; nothing that was saved is lost.
+    """
+    if resume:
+        recipe, folder = _resumed(source, resume)
+    else:
+        if source is None:
+            raise RecipeError("name a recipe, or the folder of a run after --resume")
+        recipe = open_recipe(source, overrides, data)
+        if seeds is not None:
+            recipe = _over_seeds(recipe, seeds)
+        folder = _new_folder(recipe, out)
+    # What every later step shares with the run's other processes, under torchrun or SLURM.
+    devices = Devices.open(recipe.train.device, _same_precision(recipe, folder))
+    folder = Path(devices.gather(str(folder))[0])
+    listeners = _no_listeners if quiet else _live_listeners if live else _plain_listeners
+    try:
+        if recipe.repeat:
+            _run_repeated(recipe, folder, devices, listeners, report)
+        else:
+            _run_once(recipe, folder, devices, listeners, report)
+    except KeyboardInterrupt:
+        raise Stopped(f"stopped; go on with: convzoo run --resume {folder}") from None
+    except Stopped as stopped:
+        raise Stopped(f"{stopped}; go on with: convzoo run --resume {folder}") from None
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            f"the device has no memory left; set train.accumulate={2 * recipe.train.accumulate} (same result) or a "
+            f"smaller train.batch_size ({first_line(error)})"
+        ) from None
+    finally:
+        devices.close()
+    return Run.load(folder)
+
+
+def _run_once(
+    recipe: Recipe,
+    folder: Path,
+    devices: Devices,
+    listeners: Callable[[str], list[Listener]],
+    report: bool,
+) -> dict[str, Any]:
+    """One training, with everything that its folder holds. A finished one is not done again."""
+    if (folder / "scores.json").exists():
+        return read_json(folder / "scores.json")
+    began = time.perf_counter()
+    experiment = assemble(recipe, folder / "encoder")
+    split = loaders(experiment, devices)
+    if devices.is_main and not (folder / "encoder.json").exists():
+        start_folder(folder, recipe)
+        files = experiment.splits.files
+        where = f"{devices.device} {_device_name(devices.device)}".strip()
+        about = environment(where, devices.precision, devices.world, files, experiment.splits.notes)
+        write_json(folder / "environment.json", about)
+        if experiment.splits.origin:
+            write_split(folder / "split.csv", experiment.splits)
+        save_state(folder / "encoder", experiment.encoder.state())
+    heard: list[Listener] = [
+        CsvListener(folder / "metrics.csv"),
+        TensorBoardListener(folder),
+        *listeners(experiment.task.best_by),
+    ]
+    if devices.is_main and listeners is not _no_listeners:
+        for line in filter(None, (*experiment.splits.notes, experiment.encoder.advice())):
+            print(line, file=sys.stderr, flush=True)
+    checkpoints = folder / "checkpoints"
+    trainer = Trainer(
+        experiment.model, experiment.task, recipe.train, devices, split["train"], split["val"], checkpoints, heard
+    )
+    if (checkpoints / "last.pt").exists():
+        trainer.load("last.pt")
+        if devices.is_main and trainer.progress.best_step == trainer.progress.step > 0:
+            link(checkpoints / "last.pt", checkpoints / "best.pt")  # a kill may have come between the two
+    try:
+        progress = trainer.fit()
+    finally:
+        for listener in heard:
+            if isinstance(listener, LiveListener):
+                listener.close()
+    devices.gather(None)  # the main process has written best.pt before the others read it
+    trainer.load("best.pt")
+    weights = trainer.weights()
+    trainer.model.load_state_dict(weights)
+    calibrate(trainer, split["val"])
+    scores = {f"val/{key}": value for key, value in trainer.score(split["val"]).items()}
+    meter = experiment.task.meter()
+    rows = predictions(trainer, split["test"], meter)
+    scores |= {f"test/{key}": value for key, value in meter.compute().items()}
+    if devices.is_main:
+        save_weights(folder / "model.safetensors", weights)
+        write_json(folder / "task.json", experiment.task.state())
+        write_table(folder / "predictions.csv", rows)
+    baselines = score_baselines(experiment, split["test"], devices)
+    if not devices.is_main:
+        return {}
+    results = {
+        "scores": scores,
+        "baselines": baselines,
+        "ceiling": dict(experiment.splits.ceiling),
+        "examples": {name: len(examples) for name, examples in experiment.splits},
+        "best_step": progress.best_step,
+        "steps": progress.step,
+        "training_seconds": round(progress.seconds, 2),
+        "seconds": round(time.perf_counter() - began, 2),
+    }
+    if report:
+        from convzoo.report.page import write_report
+
+        experiment.model.to(device="cpu", dtype=torch.float32).eval()
+        write_report(
+            folder, recipe, results, experiment.model, experiment.encoder, experiment.task, experiment.splits.test, rows
+        )
+    write_json(folder / "scores.json", results)  # last: where it is, the run is finished
+    return results
+
+
+def _run_repeated(
+    recipe: Recipe, folder: Path, devices: Devices, listeners: Callable[[str], list[Listener]], report: bool
+) -> None:
+    """The same recipe once for each value of its repeated setting; then means and standard deviations."""
+    ((setting, values),) = recipe.repeat.items()
+    names = [re.sub(r"[^\w.+-]+", "_", f"{setting.rpartition('.')[2]}-{value}") for value in values]
+    if devices.is_main and not (folder / "run.json").exists():
+        start_folder(folder, recipe, parts=names)
+    results = []
+    for name, value in zip(names, values, strict=True):
+        single = recipes.with_values(recipe, {setting: value})
+        results.append(_run_once(single, folder / name, devices, listeners, report=False))
+    if not devices.is_main:
+        return
+    merged: dict[str, Any] = {"repeated": {setting: list(values)}, "parts": [item["scores"] for item in results]}
+    merged["scores"], merged["spread"] = mean_and_spread([item["scores"] for item in results])
+    merged["baselines"] = {
+        name: mean_and_spread([item["baselines"][name] for item in results])[0] for name in results[0]["baselines"]
+    }
+    merged["baselines_spread"] = {
+        name: mean_and_spread([item["baselines"][name] for item in results])[1] for name in results[0]["baselines"]
+    }
+    merged["ceiling"] = mean_and_spread([item["ceiling"] for item in results])[0]
+    merged["examples"] = results[0]["examples"]
+    for key in ("training_seconds", "seconds"):
+        merged[key] = round(sum(item[key] for item in results), 2)
+    write_json(folder / "scores.json", merged)
+    if report:
+        from convzoo.report.page import write_report
+
+        finished = Run.load(folder)
+        single = recipes.with_values(recipe, {setting: values[0]})
+        splits = build("data", single.data, origins=recipe.origins).read()
+        rows = read_predictions(folder / names[0] / "predictions.csv")
+        write_report(folder, recipe, merged, finished.model, finished.encoder, finished.task, splits.test, rows)
+
+
+def _over_seeds(recipe: Recipe, seeds: int) -> Recipe:
+    if recipe.repeat:
+        raise RecipeError(f"{recipe.name} is repeated over {next(iter(recipe.repeat))} already; leave --seeds out")
+    if seeds < 2:
+        raise RecipeError("--seeds: a standard deviation needs at least 2")
+    return replace(recipe, repeat={"train.seed": [recipe.train.seed + index for index in range(seeds)]})
+
+
+def _resumed(source: Any, resume: str | Path | bool) -> tuple[Recipe, Path]:
+    if isinstance(resume, bool):
+        if source is None:
+            raise RecipeError("name the recipe, or the folder of a run after --resume")
+        folder = newest_unfinished(Path("runs"), recipes.load(source).name)
+    else:
+        folder = Path(resume)
+    name = read_header(folder)["recipe"]
+    return replace(recipes.load(folder / "recipe.yaml"), name=name), folder
+
+
+def _same_precision(recipe: Recipe, folder: Path) -> str:
+    """What `auto` was decided to be when the run began: a measurement may say another thing today."""
+    known = [path for path in (folder / "environment.json", *folder.glob("*/environment.json")) if path.exists()]
+    return read_json(known[0])["precision"] if known and recipe.train.precision == "auto" else recipe.train.precision
+
+
+def _new_folder(recipe: Recipe, out: str | Path | None) -> Path:
+    if out is not None:
+        folder = Path(out)
+        if (folder / "run.json").exists():
+            raise RecipeError(f"{folder}: holds a run already; choose another --out, or go on with --resume {folder}")
+        return folder
+    stem = f"{recipe.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    folder = Path("runs") / stem
+    count = 1
+    while folder.exists():
+        count += 1
+        folder = Path("runs") / f"{stem}-{count}"
+    return folder
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+
+
+def _no_listeners(best_by: str) -> list[Listener]:
+    return []
+
+
+def _plain_listeners(best_by: str) -> list[Listener]:
+    return [PlainListener(best_by)]
+
+
+def _live_listeners(best_by: str) -> list[Listener]:
+    return [LiveListener(best_by)]

@@ -1,0 +1,72 @@
+"""Who reads a person's own data in place of a recipe's."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from convzoo.core.errors import DataError
+from convzoo.recipe import recipe as recipes
+from convzoo.recipe.assembly import load_class
+from convzoo.recipe.registry import OWN_DATA, PARTS, entries
+from convzoo.recipe.types import Part, Recipe
+
+
+def open_recipe(
+    source: str | Path | Recipe | Mapping[str, Any], overrides: Sequence[str] = (), data: str | Path | None = None
+) -> Recipe:
+    """A checked recipe, with a person's own data in place of its own where `data` is given."""
+    if data is None:
+        return recipes.load(source, overrides)
+    chosen = next((text for key, _, text in (word.partition("=") for word in overrides) if key == "data.name"), None)
+    # What is said, promised and published of the recipe's own data does not hold for other data.
+    replaced = {
+        "about": "",
+        "data": reader_for(recipes.load(source).encoder, Path(data), chosen),
+        "expect": {},
+        "reference": [],
+        "repeat": {},
+    }
+    return recipes.load(source, overrides, replaced)
+
+
+def reader_for(encoder: Part, path: Path, name: str | None = None) -> dict[str, Any]:
+    """The `data` part that reads a person's own path for an encoder's type of example.
+
+    Args:
+        encoder: of the recipe
+        path: of the person's file or folder
+        name: the reader that the person chose with `data.name=…`; None: the one that recognises the path
+
+    Raises:
+        DataError: there is no such path, no reader recognises it, or several do.
+    """
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder")
+    if name is not None:
+        return {"name": name, "path": str(path.resolve())}
+    formats = []
+    for row in readers_of(encoder):
+        readers = {name: load_class("data", name) for name in row}
+        found = [name for name, reader in readers.items() if reader.recognises(path)]
+        if len(found) > 1:
+            both = " and ".join(f"{name} ({readers[name].formats})" for name in found)
+            raise DataError(f"{path}: can be read by {both}; choose one: data.name={found[0]}")
+        if found:
+            return {"name": found[0], "path": str(path.resolve())}
+        formats += [reader.formats for reader in readers.values() if reader.formats]
+    raise DataError(f"{path}: is none of the formats that this recipe reads: {'; '.join(formats)}")
+
+
+def readers_of(encoder: Part) -> Iterator[tuple[str, ...]]:
+    """The readers that may read a person's data for an encoder, in the order in which they are asked.
+
+    An encoder of one's own is served like the one of ours whose examples it takes. Readers of installed packages come last.
+    """
+    wanted = load_class("encoder", encoder.name).example
+    ours = encoder.name if encoder.name in OWN_DATA else next(
+        (name for name in OWN_DATA if issubclass(load_class("encoder", name).example, wanted)), None
+    )  # fmt: skip
+    if ours is not None:
+        yield from OWN_DATA[str(ours)]
+    others = [name for name in entries("data") if name not in PARTS["data"]]
+    yield tuple(name for name in others if issubclass(load_class("data", name).example, wanted))

@@ -1,0 +1,80 @@
+"""What a recipe is: its parts, its training, what it promises."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from convzoo.core.config import TrainConfig
+
+PART_KEYS = ("data", "encoder", "model", "task")
+
+
+KEYS = ("about", "modality", *PART_KEYS, "train", "baselines", "repeat", "expect", "reference")
+
+
+REFERENCE_KEYS = ("dataset", "metric", "value", "source", "protocol")
+
+
+KeyPath = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of a recipe's parts.
+
+    Attributes:
+        name: a registry name, `"file.py:Class"`, `"module:Class"` or a class
+        args: its arguments by name
+    """
+
+    name: str | type
+    args: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A published result: what our score stands beside."""
+
+    dataset: str
+    metric: str
+    value: float
+    source: str
+    protocol: str = ""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What `convzoo run` runs.
+
+    Attributes:
+        data: the reader or the generator
+        encoder: what makes tensors of its examples
+        model: the network
+        task: the objective
+        train: how it is trained
+        baselines: the opponents
+        expect: by score (`test/accuracy`), the lowest and the highest value that a correct run gives
+        reference: published results that the score stands beside
+        repeat: one setting (`data.fold`) and the values that the recipe is run with, once each
+        name: of the recipe, and of its runs' folders
+        about: what it does, in a line
+        modality: the kind of data
+        folder: of the recipe's file, where paths to own parts begin
+        origins: where each value came from, by its path
+    """
+
+    data: Part
+    encoder: Part
+    model: Part
+    task: Part
+    train: TrainConfig = field(default_factory=TrainConfig)
+    baselines: tuple[Part, ...] = ()
+    expect: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    reference: tuple[Reference, ...] = ()
+    repeat: Mapping[str, list[Any]] = field(default_factory=dict)
+    name: str = "recipe"
+    about: str = ""
+    modality: str | None = None
+    folder: Path = field(default_factory=Path)
+    origins: Mapping[KeyPath, str] = field(default_factory=dict)

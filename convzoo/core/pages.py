@@ -3,7 +3,7 @@
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -40,7 +40,12 @@ class Pages:
     """What a report shows of one kind of example; the registry says which class serves which kind.
 
     A kind without pages of its own gets this class: an example is shown as its `repr`.
+
+    Attributes:
+        plural: what examples of this kind are called
     """
+
+    plural: ClassVar[str] = "examples"
 
     def picture(self, example: Any) -> str:
         """An example as HTML that holds everything it shows."""

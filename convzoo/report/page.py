@@ -10,7 +10,7 @@ from torch import nn
 
 from convzoo.core.encoder import Encoder
 from convzoo.core.files import read_json, write_text
-from convzoo.core.pages import Material
+from convzoo.core.pages import Material, Pages
 from convzoo.core.task import Task
 from convzoo.core.text import duration_in_words
 from convzoo.inspect.describe import Breakdown, describe
@@ -70,7 +70,7 @@ def write_report(
     )
     page = template.render(
         name=recipe.name,
-        about=recipe.about,
+        about=recipe.about or headline(recipe, results, task, pages),
         when=f"{datetime.now():%Y-%m-%d %H:%M}",
         seconds=duration_in_words(results.get("training_seconds", 0)),
         examples=results["examples"],
@@ -88,6 +88,21 @@ def write_report(
     )  # fmt: skip
     write_text(folder / "report.html", page)
     return folder / "report.html"
+
+
+def headline(recipe: Recipe, results: Mapping[str, Any], task: Task, pages: Pages) -> str:
+    """What data a recipe without words of its own was run on: your own data have no other description.
+
+    "1,200 texts in 2 classes (good, bad), from reviews.csv"
+    """
+    count = sum(results["examples"].values())
+    classes = ""
+    if isinstance(task, Classification):
+        names = list(task.labels)
+        listed = f" ({', '.join(names)})" if len(names) <= 4 else ""
+        classes = f" in {len(names)} classes{listed}"
+    path = recipe.data.args.get("path")
+    return f"{count:,} {pages.plural}{classes}" + (f", from {Path(path).name}" if path else "")
 
 
 def layer_rows(breakdown: Breakdown) -> list[dict[str, str]]:

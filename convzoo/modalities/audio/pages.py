@@ -25,6 +25,8 @@ KERNELS = 32
 class AudioPages(Pages):
     """Sounds: to be seen and played, and the filters of a network's first layer."""
 
+    plural = "sounds"
+
     def picture(self, example: Audio) -> str:
         """A waveform, a spectrogram and a player that holds its own wav file."""
         samples, rate = example.read()

@@ -29,6 +29,8 @@ GROUPS = 5
 class NodePages(Pages):
     """Nodes of a graph: their neighbours, the graph with its errors, accuracy by place, weights of the first convolution."""
 
+    plural = "nodes"
+
     def picture(self, example: Node) -> str:
         """A node's name and the classes of its neighbours."""
         graph = example.graph

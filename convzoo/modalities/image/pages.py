@@ -15,6 +15,8 @@ from convzoo.report.kit import grey, image_tag
 class ImagePages(Pages):
     """Images: as they are, and what the first layer's kernels make of them."""
 
+    plural = "images"
+
     def picture(self, example: Image) -> str:
         return image_tag(example.array(), height=96)
 

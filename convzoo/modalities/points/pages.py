@@ -32,6 +32,8 @@ _DRAWN = 30_000
 class PointCloudPages(Pages):
     """Point clouds: frames from above and in perspective, precision and recall, what makes the features of a pillar."""
 
+    plural = "point clouds"
+
     def picture(self, example: PointCloud) -> str:
         """The points from above."""
         return from_above(example.read(), [], [], width=4.0)

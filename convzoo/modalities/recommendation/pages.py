@@ -24,6 +24,8 @@ GROUPS = 5
 class UserPages(Pages):
     """Users: what they had and are recommended, by popularity, and the items that lie together."""
 
+    plural = "users"
+
     def picture(self, example: User) -> str:
         return f"<code>{html.escape(example.source)}</code>"
 

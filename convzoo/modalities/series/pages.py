@@ -22,6 +22,8 @@ SERIES = 6
 class SeriesPages(Pages):
     """Stretches of series: the channels over the scores of anomaly detection, kernels over time."""
 
+    plural = "stretches of series"
+
     def picture(self, example: Stretch) -> str:
         return f"<code>{html.escape(example.source)}</code>"
 

@@ -14,6 +14,8 @@ from convzoo.modalities.text.example import Text
 class TextPages(Pages):
     """Texts: as quotations, and the phrases and tokens that kernels answer to."""
 
+    plural = "texts"
+
     def picture(self, example: Text) -> str:
         return f"<q>{html.escape(example.text[:600])}</q>"
 

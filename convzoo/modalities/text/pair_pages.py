@@ -30,6 +30,8 @@ LOOKED = 4
 class PairPages(Pages):
     """Sentences and their translations: where a translator looks, its best and worst, its score by length."""
 
+    plural = "sentence pairs"
+
     def picture(self, example: Pair) -> str:
         """The source as a quotation."""
         return f"<q>{html.escape(example.text[:600])}</q>"

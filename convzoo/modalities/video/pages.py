@@ -31,6 +31,8 @@ KERNELS = 24
 class VideoPages(Pages):
     """Videos: moving and as film strips, what was seen when, kernels over space and time."""
 
+    plural = "videos"
+
     def picture(self, example: Video) -> str:
         """The video, moving, over five of its frames."""
         return f"{moving(example)}<br>{strip_tag(frames_of(example, 5), width=CARD_WIDTH)}"

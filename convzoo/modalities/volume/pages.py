@@ -37,6 +37,8 @@ _PLANES = (
 class VolumePages(Pages):
     """Volumes: three planes, where the network looked, kernels slice by slice."""
 
+    plural = "volumes"
+
     def picture(self, example: Volume) -> str:
         """The three planes through the middle of what is drawn in the mask, or of the volume."""
         voxels, affine = example.read()

@@ -228,8 +228,8 @@ def _refuse_both(
     where: str, parts: Mapping[str, Sequence[Any]], what: str, key: Callable[[Any], Hashable | None], advice: str = ""
 ) -> None:
     homes: dict[Hashable, tuple[str, Any]] = {}
-    for name, examples in parts.items():
-        for example in examples:
+    for name in NAMES:
+        for example in parts.get(name, ()):
             value = key(example)
             if value is None:
                 continue

@@ -1,5 +1,6 @@
 """Tables, for every kind of data: CSV with any usual separator, quotes, decimal commas and encoding, JSON lines, Parquet."""
 
+import codecs
 import csv
 import gzip
 import io
@@ -273,7 +274,11 @@ def beginning(path: Path, encoding: str | None = None) -> tuple[str, str]:
         raise DataError(f"{path}: is no whole gzip file ({error})") from None
     found = encoding or encoding_of(head)
     try:
-        text = head.decode(found, errors="ignore").removeprefix("\ufeff")
+        # What is cut at the end of the beginning may be half a letter.
+        text = codecs.getincrementaldecoder(found)().decode(head, final=len(head) < _HEAD).removeprefix("\ufeff")
+    except UnicodeDecodeError:
+        read_text(path, found)  # says in which line
+        raise
     except LookupError:
         raise DataError(f"data.encoding: there is no encoding {encoding!r}; utf-8 and cp1252 are usual") from None
     # The last row may be cut.

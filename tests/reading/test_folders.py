@@ -1,0 +1,251 @@
+"""Folders and manifests: one reader and one rule for images, sounds, videos, scans, clouds and texts."""
+
+import json
+import wave
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pyarrow
+import pyarrow.parquet
+import pytest
+from conftest import refused
+
+from convzoo.core.errors import DataError
+from convzoo.recipe.assembly import load_class
+
+
+def image(path: Path, number: int) -> None:
+    pixels = np.random.default_rng(number).integers(0, 256, (6, 6), dtype=np.uint8)
+    PIL.Image.fromarray(pixels).save(path.with_suffix(".png"))
+
+
+def sound(path: Path, number: int) -> None:
+    samples = np.random.default_rng(number).integers(-9000, 9000, 400, dtype=np.int16)
+    with wave.open(str(path.with_suffix(".wav")), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(samples.tobytes())
+
+
+def video(path: Path, number: int) -> None:
+    path.with_suffix(".mp4").write_bytes(f"film {number}".encode())  # opened only when it is encoded
+
+
+def volume(path: Path, number: int) -> None:
+    np.save(path.with_suffix(".npy"), np.random.default_rng(number).random((5, 5, 5)))
+
+
+FILES: dict[str, Callable[[Path, int], None]] = {"image": image, "audio": sound, "video": video, "volume": volume}
+KINDS = sorted(FILES)
+
+
+def folder_of(kind: str, home: Path, parts: tuple[str, ...] = ("",), count: int = 8) -> Path:
+    number = 0
+    for part in parts:
+        for label in ("a", "b"):
+            (home / part / label).mkdir(parents=True)
+            for index in range(count):
+                number += 1
+                FILES[kind](home / part / label / f"{part}{index}", number)
+    return home
+
+
+def read_folder(kind: str, home: Path, **settings: Any) -> Any:
+    return load_class("data", f"{kind}_folder")(str(home), **settings).read()
+
+
+def paths(home: Path) -> list[Path]:
+    return sorted(path for path in home.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_split_is_made_with_copies_together(kind: str, tmp_path: Path) -> None:
+    home = folder_of(kind, tmp_path / "data")
+    first = paths(home)[0]
+    for copy in range(5):
+        first.with_name(f"copy{copy}{first.suffix}").write_bytes(first.read_bytes())
+    splits = read_folder(kind, home)
+    homes = {name for name, part in splits for example in part if "copy" in example.source or example.path == first}
+    assert len(homes) == 1
+    assert sum(len(part) for _, part in splits) == 21
+
+
+@pytest.mark.parametrize(
+    "names", [("train", "test"), ("training", "testing"), ("Train", "dev", "Test"), ("train", "valid", "test")]
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_folders_of_a_given_split_have_the_usual_names(kind: str, names: tuple[str, ...], tmp_path: Path) -> None:
+    splits = read_folder(kind, folder_of(kind, tmp_path / "data", names))
+    assert {example.label for _, part in splits for example in part} == {"a", "b"}
+    assert len(splits.test) == 16
+    assert splits.origin.startswith("as given")
+    assert ("val made here" in splits.origin) == (len(names) == 2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_class_may_be_called_test(kind: str, tmp_path: Path) -> None:
+    home = folder_of(kind, tmp_path / "data")
+    (home / "b").rename(home / "test")
+    assert {example.label for _, part in read_folder(kind, home) for example in part} == {"a", "test"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_names_of_one_part_are_refused(kind: str, tmp_path: Path) -> None:
+    home = folder_of(kind, tmp_path / "data", ("train", "val", "valid", "test"))
+    with pytest.raises(DataError, match=r"both val/ and valid/ name the val split; keep one"):
+        read_folder(kind, home)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_copy_in_two_parts_of_a_given_split_is_refused_or_dropped_or_kept(kind: str, tmp_path: Path) -> None:
+    home = folder_of(kind, tmp_path / "data", ("train", "test"))
+    tested = next(path for path in paths(home) if path.parent.parent.name == "test")
+    learnt = home / "train" / "b" / f"other{tested.suffix}"
+    learnt.write_bytes(tested.read_bytes())
+    with pytest.raises(
+        DataError, match=r"copy of .* stands in both train and test .*would be a leak; data\.copies=drop"
+    ):
+        read_folder(kind, home)
+    dropped = read_folder(kind, home, copies="drop")
+    assert len(dropped.train) + len(dropped.val) == 16 and len(dropped.test) == 16
+    assert any("1 copy of what is tested or validated on left out of train" in note for note in dropped.notes)
+    kept = read_folder(kind, home, copies="keep")
+    assert len(kept.train) + len(kept.val) == 17
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_train_and_test_that_are_the_same_are_refused_even_when_copies_are_dropped(kind: str, tmp_path: Path) -> None:
+    home = folder_of(kind, tmp_path / "data", ("train",))
+    for path in paths(home):
+        twin = home / "test" / path.relative_to(home / "train")
+        twin.parent.mkdir(parents=True, exist_ok=True)
+        twin.write_bytes(path.read_bytes())
+    with pytest.raises(DataError, match="everything in train stands in test too"):
+        read_folder(kind, home, copies="drop")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_hidden_files_are_passed_over_and_others_are_said(kind: str, tmp_path: Path) -> None:
+    home = folder_of(kind, tmp_path / "data")
+    (home / "a" / f"._0{paths(home)[0].suffix}").write_bytes(b"what macOS writes beside a file")
+    (home / ".DS_Store").write_bytes(b"x")
+    (home / "Thumbs.db").write_bytes(b"x")
+    (home / "__MACOSX" / "a").mkdir(parents=True)
+    (home / "__MACOSX" / "a" / paths(home)[-1].name).write_bytes(b"x")
+    assert read_folder(kind, home).notes == ()
+    (home / "readme.txt").write_text("hello")
+    (home / "a" / "notes.TXT").write_text("hello")
+    (home / "b" / "photo.heic").write_bytes(b"x")
+    (note,) = read_folder(kind, home).notes
+    assert note == "3 files were left out (2 .txt, 1 .heic), the first is a/notes.TXT"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_left_out_is_said_by_check_and_kept_in_the_run(kind: str, tmp_path: Path, cli) -> None:
+    if kind != "image":
+        pytest.skip("one kind runs; all have the same notes")
+    home = folder_of(kind, tmp_path / "data", count=12)
+    (home / "a" / "broken.heic").write_bytes(b"x")
+    small = [
+        "train.epochs=1",
+        "train.batch_size=4",
+        "encoder.size=[24,24]",
+        "model.channels=[2,2,2]",
+        "baselines=[majority]",
+    ]
+    said = cli("check", "emotion_cnn2d", "--data", home, *small)
+    assert said.code == 0, said.err
+    assert "note      1 file was left out (1 .heic), the first is a/broken.heic" in said.out
+    done = cli("run", "emotion_cnn2d", "--data", home, *small, "--out", "run")
+    assert done.code == 0, done.err
+    assert "1 file was left out" in done.err
+    assert json.loads(Path("run/environment.json").read_text())["notes"] == [
+        "1 file was left out (1 .heic), the first is a/broken.heic"
+    ]
+    assert "24 images in 2 classes (a, b), from data" in Path("run/report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_manifests_of_every_kind_are_read_from_every_form(kind: str, suffix: str, tmp_path: Path) -> None:
+    home = folder_of(kind, tmp_path / "data")
+    files = paths(home)
+    rows = [{"path": path.relative_to(home).as_posix(), "label": path.parent.name, "group": f"g{at % 8}", "site": "x"}
+            for at, path in enumerate(files)]  # fmt: skip
+    table = home / f"list{suffix}"
+    if suffix == ".parquet":
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), table)
+    elif suffix == ".jsonl":
+        table.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        mark = "\t" if suffix == ".tsv" else ";"
+        table.write_text("\n".join([mark.join(rows[0]), *(mark.join(row.values()) for row in rows)]))
+    reader = load_class("data", f"{kind}_table")
+    assert reader.recognises(table)
+    settings = {} if kind != "volume" else {"group": "group", "label": "label"}
+    splits = reader(str(table), **settings).read()
+    everything = [example for _, part in splits for example in part]
+    assert Counter(example.label for example in everything) == {"a": 8, "b": 8}
+    assert sorted(example.path for example in everything) == files
+    homes: dict[str, set[str]] = {}
+    for name, part in splits:
+        for example in part:
+            homes.setdefault(example.group, set()).add(name)
+    assert len(homes) == 8 and all(len(found) == 1 for found in homes.values())
+    assert splits.notes == (f"list{suffix}: columns that are not used: site",)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_column_of_splits_counts_if_it_names_splits(kind: str, tmp_path: Path) -> None:
+    home = folder_of(kind, tmp_path / "data")
+    words = ["train"] * 10 + ["Validation"] * 2 + ["testing"] * 4
+    order = [path for pair in zip(paths(home)[:8], paths(home)[8:], strict=True) for path in pair]
+
+    def table(column: str, values: list[str]) -> Any:
+        lines = [f"path,label,{column}"]
+        lines += [f"{p.relative_to(home)},{p.parent.name},{value}" for p, value in zip(order, values, strict=True)]
+        (home / "list.csv").write_text("\n".join(lines))
+        return load_class("data", f"{kind}_table")(str(home / "list.csv")).read()
+
+    for column in ("split", "subset"):
+        given = table(column, words)
+        assert (len(given.train), len(given.val), len(given.test)) == (10, 2, 4)
+    assert "made here" in table("subset", ["north", "south"] * 8).origin, "a column that is called so by chance"
+    with pytest.raises(
+        DataError, match=r"list.csv:13: column 'split' says 'holdout'; it should say train, val or test"
+    ):
+        table("split", [*words[:11], "holdout", *words[12:]])
+
+
+def test_a_path_that_two_readers_know_is_refused_until_one_is_chosen(tmp_path: Path, cli) -> None:
+    home = tmp_path / "streets"
+    for name in ("velodyne", "label_2", "calib"):
+        (home / name).mkdir(parents=True)
+    (home / "boxes.csv").write_text("path,class,x,y,z,length,width,height,yaw\n")
+    said = refused(
+        cli("check", "lidar_pillars", "--data", home),
+        3,
+        "can be read by kitti (",
+        " and cloud_table (",
+        "data.name=kitti",
+    )
+    assert str(home) in said
+    refused(cli("check", "lidar_pillars", "--data", home, "data.name=cloud_table"), 3, "boxes.csv: holds no rows")
+
+
+def test_only_readers_of_the_kind_are_asked(tmp_path: Path, cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib
+
+    asked = []
+    original = importlib.import_module
+
+    def noted(name: str, *rest: Any) -> Any:
+        asked.append(name)
+        return original(name, *rest)
+
+    monkeypatch.setattr(importlib, "import_module", noted)
+    refused(cli("check", "sentiment_cnn1d", "--data", folder_of("image", tmp_path / "data")), 3, "none of the formats")
+    assert {name.split(".")[2] for name in asked if name.startswith("convzoo.modalities.")} <= {"text"}

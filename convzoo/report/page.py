@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from convzoo import summary
 from convzoo.core.encoder import Encoder
 from convzoo.core.files import read_json, write_text
 from convzoo.core.pages import Material, Pages
@@ -17,7 +18,7 @@ from convzoo.inspect.describe import Breakdown, describe
 from convzoo.recipe.assembly import load_pages
 from convzoo.recipe.recipe import to_yaml
 from convzoo.recipe.types import Recipe
-from convzoo.report import classification, figures, summary
+from convzoo.report import classification, figures
 from convzoo.report.kit import html_safe
 from convzoo.tasks.classification import Classification
 

@@ -42,4 +42,6 @@ RENAMED = {
     "baseline.phrase_table.longest": "max_phrase_length",
     "baseline.tfidf_logistic_regression.strength": "inverse_penalty",
     "data.reviews.noise": "label_noise",
+    "data.sst.classes": "granularity",
+    "data.trec.classes": "granularity",
 }

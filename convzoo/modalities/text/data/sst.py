@@ -20,14 +20,14 @@ class StanfordSentiment(Reader):
     """SST (Socher et al. 2013) by sentences: a label's number, a space, the sentence; `stsa.binary.train` and so on.
 
     Args:
-        classes: binary (SST-2: 6,920/872/1,821 sentences) or fine (SST-5)
+        granularity: binary (SST-2: 6,920/872/1,821 sentences) or fine (SST-5)
         path: a folder with the three files; by default the data set is fetched
     """
 
     example = Text
 
-    def __init__(self, classes: Literal["binary", "fine"] = "binary", path: str | None = None) -> None:
-        self.classes = classes
+    def __init__(self, granularity: Literal["binary", "fine"] = "binary", path: str | None = None) -> None:
+        self.granularity = granularity
         self.path = path
 
     def read(self) -> Splits:
@@ -37,11 +37,11 @@ class StanfordSentiment(Reader):
             DataError: a file is absent, or a line has no label.
         """
         folder, facts = benchmark_folder("sst2", self.path)
-        train, val, test = (self._part(folder / f"stsa.{self.classes}.{name}") for name in ("train", "dev", "test"))
+        train, val, test = (self._part(folder / f"stsa.{self.granularity}.{name}") for name in ("train", "dev", "test"))
         return Splits(train, val, test, files=facts)
 
     def _part(self, path: Path) -> list[Text]:
-        names = LABELS[self.classes]
+        names = LABELS[self.granularity]
         found = []
         for number, line in enumerate(read_lines(path), 1):
             label, _, sentence = line.partition(" ")

@@ -19,7 +19,7 @@ class Trec(Reader):
     There is no validation split; it is carved out of training.
 
     Args:
-        classes: coarse (6) or fine (50)
+        granularity: coarse (6) or fine (50)
         path: a folder with train_5500.label and TREC_10.label; by default the data set is fetched
         val: part of training that validates
         seed: of that part
@@ -29,12 +29,12 @@ class Trec(Reader):
 
     def __init__(
         self,
-        classes: Literal["coarse", "fine"] = "coarse",
+        granularity: Literal["coarse", "fine"] = "coarse",
         path: str | None = None,
         val: Fraction = 0.1,
         seed: Count = 0,
     ) -> None:
-        self.classes = classes
+        self.granularity = granularity
         self.path = path
         self.val = val
         self.seed = seed
@@ -65,6 +65,8 @@ class Trec(Reader):
             if not colon or not question.strip():
                 raise DataError(f"{path}:{number}: should be COARSE:fine, a space and a question")
             found.append(
-                Text(question.strip(), coarse if self.classes == "coarse" else label, source=f"{path.name}:{number}")
+                Text(
+                    question.strip(), coarse if self.granularity == "coarse" else label, source=f"{path.name}:{number}"
+                )
             )
         return found

@@ -71,6 +71,11 @@ class Manifest(Reader):
         self.copies: Copies = copies
         self.seed = seed
 
+    @property
+    def home(self) -> Path:
+        """The table's file."""
+        return self.path
+
     @classmethod
     def make(cls, path: Path, label: str, group: str | None, source: str) -> Any:
         """One example."""
@@ -103,9 +108,9 @@ class Manifest(Reader):
         return split_rows(self, self.path, found, homes, self.content, notes)
 
     def _table(self) -> Table:
-        table = read_table(self.path, separator=self.separator, encoding=self.encoding)
+        table = read_table(self.home, separator=self.separator, encoding=self.encoding)
         if not len(table):
-            raise DataError(f"{self.path}: holds no rows")
+            raise DataError(f"{self.home}: holds no rows")
         return table
 
     def _rows(self, table: Table) -> tuple[list[Any], list[str]]:

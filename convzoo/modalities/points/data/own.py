@@ -6,18 +6,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from convzoo.core.arguments import Copies, Count, Fraction
 from convzoo.core.errors import DataError
 from convzoo.core.files import sha256_of
 from convzoo.core.outputs.boxes import BOX, Objects
-from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
 from convzoo.modalities.points.example import PointCloud
 from convzoo.modalities.points.formats import CLOUD_SUFFIXES
 from convzoo.reading.columns import PATH_NAMES
-from convzoo.reading.manifest import file_in, unused_columns
+from convzoo.reading.manifest import Manifest, file_in, unused_columns
 from convzoo.reading.splitting import in_order, without_leaks
-from convzoo.reading.tables import Table, as_number, is_table, read_table
+from convzoo.reading.tables import Table, as_number
 
 FILE_NAMES = (*PATH_NAMES, "frame", "cloud", "scan")
 CLASS_NAMES = ("class", "label", "category", "name", "type")
@@ -25,7 +23,7 @@ DRIVE_NAMES = ("drive", "group", "sequence", "scene")
 HEADING = f"path, class, {', '.join(BOX)}"
 
 
-class CloudTable(Reader):
+class CloudTable(Manifest):
     """A table `path,class,x,y,z,length,width,height,yaw[,drive][,split]` with a row a box, beside clouds as ply, pcd, xyz, pts or
     KITTI's bin. `x, y, z` is the centre of the box, `yaw` in radians about z, from x to y. A cloud without objects has one row
     whose class is empty.
@@ -33,57 +31,21 @@ class CloudTable(Reader):
     Without a split column the split is made: by drive where there is such a column, copies of a cloud kept together, else
     cloud by cloud in the order of the table, since neighbours are alike.
 
-    Args:
-        path: a .csv, .tsv, .jsonl or .parquet file with a heading, or a folder with a `boxes.csv`
-        file: the column with the cloud's path; by default one named path, file, filename, frame, cloud or scan
-        label: the column with the class; by default one named class, label, category, name or type
-        group: the column with what must not be split; by default one named drive, group, sequence or scene; `none`: there is none
-        split: the column that says train, val or test; by default one named split, set or subset; `none`: there is none
-        separator: between the fields of a CSV file; by default found
-        encoding: of the file; by default found
-        val: part for validation, where it is made here
-        test: part for testing, where the split is made here
-        copies: of a scan in two parts of a given split: refuse them; drop them from training; or keep them
-        seed: of a split by drives
+    The group is the drive. Paths, columns and splits are as in all manifests; `path` may also be a folder with a `boxes.csv`.
     """
 
     example = PointCloud
     formats: ClassVar[str] = (
         f"a table of boxes ({HEADING}) beside ply, pcd or bin files, or a folder with it as boxes.csv"
     )
-
-    def __init__(
-        self,
-        path: str,
-        file: str | None = None,
-        label: str | None = None,
-        group: str | None = None,
-        split: str | None = None,
-        separator: str | None = None,
-        encoding: str | None = None,
-        val: Fraction = 0.15,
-        test: Fraction = 0.15,
-        copies: Copies = "refuse",
-        seed: Count = 0,
-    ) -> None:
-        self.path = Path(path)
-        self.file = file
-        self.label = label
-        self.group = group
-        self.split = split
-        self.separator = separator
-        self.encoding = encoding
-        self.val = val
-        self.test = test
-        self.copies: Copies = copies
-        self.seed = seed
+    what = "point cloud"
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
         """A table by its ending, or a folder with one."""
         if path.is_dir():
             return (path / "boxes.csv").is_file()
-        return path.is_file() and is_table(path)
+        return super().recognises(path)
 
     def examples(self) -> list[PointCloud]:
         """All clouds, whatever the split."""
@@ -96,7 +58,7 @@ class CloudTable(Reader):
             DataError: no such file or column, a row that names no cloud or holds no box, or too few clouds to split.
         """
         found, homes, notes = self._frames()
-        table = self._table()
+        table = self.home
         files = {str(table): {"sha256": sha256_of(table)}}
         if homes is None:
             contents = [content_of(example) for example in found]
@@ -114,15 +76,14 @@ class CloudTable(Reader):
                 raise DataError(f"{table}: the {name} split has no clouds")
         return Splits(parts["train"], parts["val"], parts["test"], origin=origin, files=files, notes=notes)
 
-    def _table(self) -> Path:
+    @property
+    def home(self) -> Path:
+        """The table's file."""
         return self.path / "boxes.csv" if self.path.is_dir() else self.path
 
     def _frames(self) -> tuple[list[PointCloud], list[str] | None, list[str]]:
         """The clouds, the split of each where the table says it, and what a person should know."""
-        path = self._table()
-        table = read_table(path, separator=self.separator, encoding=self.encoding)
-        if not len(table):
-            raise DataError(f"{path}: holds no rows")
+        table = self._table()
         file = str(table.find("file", self.file, FILE_NAMES))
         label = str(table.find("label", self.label, CLASS_NAMES))
         group = None if self.group == "none" else table.find("group", self.group, DRIVE_NAMES, needed=False)
@@ -130,7 +91,7 @@ class CloudTable(Reader):
         folded = {name.strip().lower(): name for name in table.columns}
         for name in BOX:
             if name not in folded:
-                raise DataError(f"{path}: has no column {name!r}: a box needs {HEADING}")
+                raise DataError(f"{table.path}: has no column {name!r}: a box needs {HEADING}")
         names = table.ids(file)
         labels = [value or "" for value in table.optional_ids(label)]
         filled = [row for row, kind in enumerate(labels) if kind]

@@ -1,5 +1,6 @@
 """Columns of people's tables: which one plays which role, and which split a word names."""
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,12 @@ def optional_column(path: str | Path, names: Sequence[str], given: str | None, u
         return given
     folded = {name.strip().lower(): name for name in names}
     return next((folded[name] for name in usual if name in folded), None)
+
+
+def split_in(name: str) -> str | None:
+    """The split that a folder's name says, also with other words around it: `seg_train`, `test_images`; None: none or several."""
+    found = {SPLIT_NAMES[word] for word in re.split(r"[^a-z]+", name.lower()) if word in SPLIT_NAMES}
+    return found.pop() if len(found) == 1 else None
 
 
 def split_named(where: str, column: str, word: str) -> str:

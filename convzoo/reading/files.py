@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
+from convzoo.core.errors import DataError
+
 LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 """What systems leave behind in folders and archives."""
 
@@ -14,27 +16,47 @@ def is_litter(path: Path) -> bool:
 
 
 def visible(folder: Path) -> list[Path]:
-    """What a folder holds, by name, without litter."""
-    return sorted(path for path in folder.iterdir() if not is_litter(path))
+    """What a folder holds, by name, without litter and without links to a folder above, which would never end."""
+    return sorted(path for path in folder.iterdir() if not is_litter(path) and not _leads_back(path))
+
+
+def _leads_back(path: Path) -> bool:
+    return path.is_symlink() and path.resolve() in path.parent.resolve().joinpath("x").parents
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """All files below a folder, folder by folder and by name, without litter."""
+    """All files below a folder, folder by folder and by name, without litter. A link that leads nowhere is one, too."""
     for path in visible(folder):
         if path.is_dir():
             yield from files_below(path)
-        elif path.is_file():
+        else:
             yield path
 
 
 def with_suffix(folder: Path, suffixes: Collection[str]) -> list[Path]:
     """The files below a folder that end like that (in lower case, with the dot), in the order of their paths."""
-    return sorted(path for path in files_below(folder) if path.suffix.lower() in suffixes)
+    return sorted(path for path in files_below(folder) if path.suffix.lower() in suffixes and path.is_file())
 
 
 def class_folders(folder: Path) -> list[Path]:
     """The folders in a folder that stand for classes: those whose names do not begin with a dot or an underscore."""
     return [path for path in visible(folder) if path.is_dir() and not path.name.startswith("_")]
+
+
+def refuse_twice(folder: Path, found: Iterable[tuple[str, Path]]) -> None:
+    """Refuse two files that say the same: `train.csv` beside `train.tsv`, `val.csv` beside `valid.csv`.
+
+    Args:
+        folder: that holds them
+        found: what each file is, and the file
+
+    Raises:
+        DataError: two files are the same thing.
+    """
+    homes: dict[str, Path] = {}
+    for what, path in found:
+        if homes.setdefault(what, path) != path:
+            raise DataError(f"{folder}: both {homes[what].name} and {path.name} are its {what}; keep one")
 
 
 def left_out(folder: Path, taken: Iterable[Path], ignore: Callable[[Path], bool] = lambda path: False) -> list[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from convzoo.core.arguments import Copies, Count, Fraction
 from convzoo.core.errors import DataError
@@ -10,9 +10,10 @@ from convzoo.core.files import sha256_of
 from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
 from convzoo.core.text import did_you_mean
-from convzoo.reading.columns import SPLIT_NAMES
+from convzoo.reading.columns import split_in
 from convzoo.reading.files import class_folders, left_out, visible, with_suffix
 from convzoo.reading.splitting import as_given, made_here
+from convzoo.reading.tables import is_table
 
 
 class ClassFolders(Reader):
@@ -25,6 +26,7 @@ class ClassFolders(Reader):
     Args:
         path: the folder
         classes: only these; by default all
+        group: what stays together: `folder`, the files of one folder inside a class; `none`; by default what the names say
         val: part for validation, where it is made here
         test: part for testing, where the split is made here
         copies: of a file in two parts of a given split: refuse them; drop them from training; or keep them
@@ -32,6 +34,7 @@ class ClassFolders(Reader):
 
     Attributes:
         what: one such file, in words
+        folders_are_groups: whether folders inside a class are groups of the field (patients), without being asked
         one_class: what a class is called in this field
         suffixes: of the files
     """
@@ -39,11 +42,13 @@ class ClassFolders(Reader):
     what: ClassVar[str]
     one_class: ClassVar[str] = "class"
     suffixes: ClassVar[Collection[str]]
+    folders_are_groups: ClassVar[bool] = False
 
     def __init__(
         self,
         path: str,
         classes: list[str] | None = None,
+        group: Literal["folder", "none"] | None = None,
         val: Fraction = 0.15,
         test: Fraction = 0.15,
         copies: Copies = "refuse",
@@ -51,6 +56,7 @@ class ClassFolders(Reader):
     ) -> None:
         self.path = Path(path)
         self.classes = classes
+        self.group = group
         self.val = val
         self.test = test
         self.copies: Copies = copies
@@ -97,14 +103,16 @@ class ClassFolders(Reader):
         """
         folder = self._folder()
         parts = self._parts(folder)
-        notes = left_out(folder, [example.path for part in parts.values() for example in part], self._used_otherwise)
+        everything = [example for part in parts.values() for example in part]
+        paths = [example.path for example in everything]
+        notes = [*left_out(folder, paths, self._used_otherwise), *self._unused_folders(everything)]
         files = self._facts()
         if list(parts) == ["all"]:
-            self._check_classes(folder, parts["all"])
-            return made_here(parts["all"], self.val, self.test, self.seed, files, self.content, notes=notes)
-        return as_given(
-            str(folder), parts, self.val, self.seed, files, self.content, self.copies, notes
-        )  # fmt: skip
+            self._check_classes(folder, everything)
+            return made_here(
+                everything, self.val, self.test, self.seed, files, self.content, notes=notes, where=str(folder)
+            )
+        return as_given(str(folder), parts, self.val, self.seed, files, self.content, self.copies, notes)
 
     def parts(self) -> dict[str, list[Any]]:
         """The examples of train, val and test as they lie in the folder, or, where they lie in no such folders, `all`."""
@@ -129,6 +137,9 @@ class ClassFolders(Reader):
         if not given:
             return {"all": self._classes_in(folder, folder)}
         if "test" not in given:
+            bare = next((child for child in visible(folder) if child.is_dir() and split_in(child.name) == "test"), None)
+            if bare is not None:
+                raise DataError(f"{bare}: holds no folders; make one folder in it for each {self.one_class}")
             raise DataError(
                 f"{folder}: has a folder {given['train'].name} and none named test; add one, or put the {self.one_class} folders "
                 f"side by side, without {given['train'].name}/, and the split is made here"
@@ -151,15 +162,50 @@ class ClassFolders(Reader):
                 if path.is_file() and path.stat().st_size == 0:
                     raise DataError(f"{path}: is empty (0 bytes); delete it or replace it")
                 source = path.relative_to(below).as_posix()
-                found.append(self.make(path, name, self.group_of(path.relative_to(kind)), source))
+                found.append(self.make(path, name, self._group(path.relative_to(kind)), source))
         if not found:
             raise DataError(f"{folder}: holds no folder with {self.what}s; make one folder for each {self.one_class}")
         return found
 
+    def _group(self, inside: Path) -> str | None:
+        if self.group is None:
+            return self.group_of(inside)
+        return inside.parts[0] if self.group == "folder" and len(inside.parts) > 1 else None
+
+    def _unused_folders(self, examples: Sequence[Any]) -> list[str]:
+        """A note where folders lie inside classes and nothing was made of them."""
+        parts = ((Path(example.source).parts, example) for example in examples)
+        deep = next((example for inside, example in parts if len(inside) - inside.index(example.label) > 2), None)
+        if self.group is not None or deep is None or any(example.group is not None for example in examples):
+            return []
+        return [
+            f"{self.one_class} folders hold folders ({deep.source}); where these are patients, speakers or the like, "
+            "data.group=folder keeps each of them in one split"
+        ]
+
     def _check_classes(self, folder: Path, examples: Sequence[Any]) -> None:
-        if len({example.label for example in examples}) < 2:
+        names = {example.label for example in examples}
+        inner = [{child.name for child in class_folders(folder / name)} for name in sorted(names)]
+        if len(names) < 2:
+            (name,) = names
+            table = next((path for path in visible(folder) if is_table(path)), None)
+            if len(inner[0]) > 1:
+                advice = f"; the folders of the {self.one_class}es may be those in {folder / name}"
+            elif table is not None:
+                advice = f"; if {table.name} says which is which, give that: --data {table}"
+            else:
+                advice = ""
+            raise DataError(f"{folder}: holds one {self.one_class}, {name!r}; a classifier needs at least 2{advice}")
+        if (
+            not self.folders_are_groups
+            and self.group is None
+            and len(inner[0]) > 1
+            and all(each == inner[0] for each in inner)
+        ):
             raise DataError(
-                f"{folder}: holds one {self.one_class}, {examples[0].label!r}; a classifier needs at least 2"
+                f"{folder}: each of its folders ({', '.join(sorted(names)[:3])} …) holds the same ones "
+                f"({', '.join(sorted(inner[0])[:3])} …): put one folder for each {self.one_class} at the top (with "
+                "data.group=folder the folders inside are groups)"
             )
 
     def _endings(self) -> str:
@@ -176,7 +222,7 @@ def given_folders(folder: Path) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for child in visible(folder):
-        name = SPLIT_NAMES.get(child.name.lower())
+        name = split_in(child.name)
         if name is None or not child.is_dir() or not any(each.is_dir() for each in child.iterdir()):
             continue
         if name in found:

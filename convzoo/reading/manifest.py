@@ -125,18 +125,37 @@ class Manifest(Reader):
         return examples, [file, label, *((group,) if group else ())]
 
 
-def file_in(table: Table, row: int, name: str) -> Path:
-    """The file, or folder, that a row names: absolute or relative to the table's folder.
+def file_in(table: Table, row: int, name: str, folders: bool = False) -> Path:
+    """The file that a row names: absolute or relative to the table's folder. Backslashes of Windows are understood.
+
+    Args:
+        table: that names it
+        row: of the table
+        name: what the row says
+        folders: whether a folder will do, too
 
     Raises:
-        DataError: it is not there, or is empty.
+        DataError: it is not there, is empty, or is a folder.
     """
     path = table.path.parent / name
+    if not path.exists() and "\\" in name:
+        path = table.path.parent / name.replace("\\", "/")
     if not path.exists():
-        raise DataError(f"{table.place(row)}: {name!r} is not there (looked for {path})")
+        raise DataError(
+            f"{table.place(row)}: {name!r} is not there (looked for {path}); paths are absolute, or relative "
+            f"to {table.path.parent}"
+        )
+    if path.is_dir() and not folders:
+        raise DataError(f"{table.place(row)}: {name!r} is a folder, not a file")
     if path.is_file() and path.stat().st_size == 0:
         raise DataError(f"{table.place(row)}: {name!r} is empty (0 bytes); delete the row or replace the file")
     return path
+
+
+def taken_columns(table: Table, roles: dict[str, str | None]) -> list[str]:
+    """A note on which column was taken for what, where its name does not say so itself; empty where all do."""
+    taken = [f"{role} is {name!r}" for role, name in roles.items() if name is not None and name.strip().lower() != role]
+    return [f"{table.path.name}: {', '.join(taken)}"] if taken else []
 
 
 def unused_columns(table: Table, used: Sequence[str | None]) -> list[str]:
@@ -170,7 +189,9 @@ def split_rows(
     """
     files = {str(where): {"sha256": sha256_of(where)}}
     if homes is None:
-        return made_here(examples, reader.val, reader.test, reader.seed, files, content, notes=notes, **folds)
+        return made_here(
+            examples, reader.val, reader.test, reader.seed, files, content, notes=notes, where=str(where), **folds
+        )
     parts: dict[str, list[Any]] = {"train": [], "val": [], "test": []}
     for home, example in zip(homes[0], examples, strict=True):
         parts[home].append(example)

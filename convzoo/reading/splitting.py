@@ -15,27 +15,44 @@ NAMES = ("train", "val", "test")
 
 
 def split_by_group(
-    labels: Sequence[Hashable], groups: Sequence[Hashable], val: float, test: float, seed: int
+    labels: Sequence[Hashable],
+    groups: Sequence[Hashable],
+    val: float,
+    test: float,
+    seed: int,
+    where: str = "",
+    names: Sequence[str] = NAMES,
 ) -> np.ndarray:
     """For each example 0 (train), 1 (val) or 2 (test): groups stay whole, each class comes near its proportion.
 
     Groups are taken in a random order, the large ones first, and each goes where its classes are missed most.
 
+    Args:
+        labels: of each example its class
+        groups: of each example its group
+        val: part for validation
+        test: part for testing
+        seed: of the order
+        where: what is split, for errors
+        names: what the three parts are called; two may have one name, when both are for validation
+
     Raises:
-        DataError: a class has fewer than three examples, or val and test leave nothing to train on.
+        DataError: a class has too few examples, or val and test leave nothing to train on.
     """
     _check_shares(val, test)
+    where = f"{where}: " if where else ""
+    parts = list(dict.fromkeys(names))
+    words = f"{', '.join(parts[:-1])} and {parts[-1]}"
     counts = Counter(labels)
     for label, count in counts.items():
-        if count < 3:
+        if count < len(parts):
             raise DataError(
-                f"class {label!r} has {count} example{'s' if count > 1 else ''}; a split into train, val and test needs at "
-                "least 3: add examples, or leave the class out"
+                f"{where}class {label!r} has {count} example{'s' if count > 1 else ''}; a split into {words} needs at least "
+                f"{len(parts)}: add examples, or leave the class out"
             )
     shares = np.array([1 - val - test, val, test])
-    names = list(counts)
-    number = {label: index for index, label in enumerate(names)}
-    wanted = shares[:, None] * np.array([counts[label] for label in names])
+    number = {label: index for index, label in enumerate(counts)}
+    wanted = shares[:, None] * np.array(list(counts.values()))
     members: dict[Hashable, list[int]] = defaultdict(list)
     for index, group in enumerate(groups):
         members[group].append(index)
@@ -46,15 +63,17 @@ def split_by_group(
     missed = wanted.copy()
     for at in order:
         inside = members[keys[at]]
-        content = np.bincount([number[labels[index]] for index in inside], minlength=len(names))
+        content = np.bincount([number[labels[index]] for index in inside], minlength=len(counts))
         # What is missed is measured against what the split should have, so that small splits are served too.
         need = ((missed / np.maximum(wanted, 1e-9)) * content).sum(axis=1)
         chosen = int(np.argmax(need))
         missed[chosen] -= content
         home[inside] = chosen
-    for index, name in enumerate(NAMES):
-        if not (home == index).any():
-            raise DataError(f"the {name} split would be empty: there are {len(keys)} groups in all, give more")
+    for name in parts:
+        if not np.isin(home, [index for index, other in enumerate(names) if other == name]).any():
+            raise DataError(
+                f"{where}the {name} split would be empty: there are {len(keys)} groups in all (copies count as one), give more"
+            )
     return home
 
 
@@ -120,6 +139,7 @@ def made_here(
     fold: int | None = None,
     count: int = 5,
     notes: Sequence[str] = (),
+    where: str = "",
 ) -> Splits:
     """Split examples that have no official split, by their `group` and stratified by their `label`.
 
@@ -133,6 +153,7 @@ def made_here(
         fold: test on this one of `count` folds
         count: of the folds
         notes: what was found out while reading
+        where: what is split, for errors
 
     Raises:
         DataError: there are too few examples or groups, or no such fold.
@@ -140,8 +161,8 @@ def made_here(
     labels, groups = [example.label for example in examples], joined(*_keys(examples, content))
     facts: dict[str, Any] = {"files": dict(files or {}), "notes": tuple(notes)}
     if fold is None:
-        home = split_by_group(labels, groups, val, test, seed)
-        origin = f"made here: by group, stratified by class, val {val:g}, test {test:g}, seed {seed}"
+        home = split_by_group(labels, groups, val, test, seed, where)
+        origin = f"made here: {_how(examples)}, val {val:g}, test {test:g}, seed {seed}"
         train, held_out, tested = (_chosen(examples, home == index) for index in range(3))
         return Splits(train, held_out, tested, origin=origin, **facts)
     if not 0 <= fold < count:
@@ -152,9 +173,9 @@ def made_here(
     homes = folds([labels[index] for index in first.values()], count, seed).tolist()
     number = dict(zip(first, homes, strict=True))
     at = np.array([number[group] == fold for group in groups])
-    origin = f"fold {fold} of {count}, by group, seed {seed}"
+    origin = f"fold {fold} of {count}, {_how(examples)}, seed {seed}"
     given = Splits(_chosen(examples, ~at), [], _chosen(examples, at), origin=origin, **facts)
-    return carve_validation(given, val, seed, content)
+    return carve_validation(given, val, seed, content, where)
 
 
 def as_given(
@@ -185,7 +206,7 @@ def as_given(
     kept, more = without_leaks(where, parts, content, copies)
     facts: dict[str, Any] = {"files": dict(files or {}), "notes": (*notes, *more)}
     splits = Splits(kept["train"], kept["val"], kept["test"], origin="as given", **facts)
-    return splits if splits.val else carve_validation(splits, val, seed, content)
+    return splits if splits.val else carve_validation(splits, val, seed, content, where)
 
 
 def without_leaks(
@@ -266,17 +287,27 @@ def _without_copies(
 
 
 def carve_validation(
-    splits: Splits, val: float, seed: int, content: Callable[[Any], Hashable | None] | None = None
+    splits: Splits,
+    val: float,
+    seed: int,
+    content: Callable[[Any], Hashable | None] | None = None,
+    where: str = "",
 ) -> Splits:
     """Take a validation split out of training where the data set has none; copies and groups stay together."""
     labels = [example.label for example in splits.train]
-    home = split_by_group(labels, joined(*_keys(splits.train, content)), val / 2, val / 2, seed) > 0
-    origin = f"{splits.origin}; val made here: {val:g} of train, by group, stratified by class, seed {seed}"
+    groups = joined(*_keys(splits.train, content))
+    home = split_by_group(labels, groups, val / 2, val / 2, seed, where, ("train", "val", "val")) > 0
+    origin = f"{splits.origin}; val made here: {val:g} of train, {_how(splits.train)}, seed {seed}"
     return replace(splits, train=_chosen(splits.train, ~home), val=_chosen(splits.train, home), origin=origin)
 
 
 def in_order(
-    groups: Sequence[Hashable | None], contents: Sequence[Hashable | None], val: float, test: float, seed: int
+    groups: Sequence[Hashable | None],
+    contents: Sequence[Hashable | None],
+    val: float,
+    test: float,
+    seed: int,
+    units: tuple[str, str] = ("frames", "drives"),
 ) -> tuple[list[str], str]:
     """For each example of a recording its split, and how that was made: by group where groups are known, in a random order;
     else in the order of the examples, since neighbours are alike. Copies stay together.
@@ -287,6 +318,7 @@ def in_order(
         val: part for validation
         test: part for testing, the end
         seed: of the order of groups
+        units: what examples and groups are called, for errors
 
     Raises:
         DataError: there are fewer than three examples or groups, or val and test leave nothing to train on.
@@ -296,8 +328,9 @@ def in_order(
     keys = joined(groups, contents)
     order = list(dict.fromkeys(keys))
     if len(order) < 3:
-        what = "groups" if known else "frames"
-        raise DataError(f"{len(order)} {what} are too few to split into train, val and test: at least 3 are needed")
+        raise DataError(
+            f"{len(order)} {units[known]} are too few to split into train, val and test: at least 3 are needed"
+        )
     if known:
         order = [order[at] for at in np.random.default_rng(seed).permutation(len(order))]
     counts = Counter(keys)
@@ -305,13 +338,21 @@ def in_order(
     first = int(np.abs(ends[:-2] - (1 - val - test)).argmin())
     second = first + 1 + int(np.abs(ends[first + 1 : -1] - (1 - test)).argmin())
     place = {key: "train" if at <= first else "val" if at <= second else "test" for at, key in enumerate(order)}
-    how = f"by group, seed {seed}" if known else "in their order, since neighbours are alike"
+    how = f"by {units[1].removesuffix('s')}, seed {seed}" if known else "in their order, since neighbours are alike"
     return [place[key] for key in keys], f"made here: {how}, val {val:g}, test {test:g}"
 
 
 def _check_shares(val: float, test: float) -> None:
     if not 0 < val + test < 1 or min(val, test) <= 0:
         raise DataError(f"val={val:g} and test={test:g} should each be above 0 and leave a part for training")
+
+
+def _how(examples: Sequence[Any]) -> str:
+    """What a split that is made here goes by."""
+    words = ["by group" if any(example.group is not None for example in examples) else "no groups known"]
+    if len({example.label for example in examples}) > 1:
+        words.append("stratified by class")
+    return ", ".join(words)
 
 
 def _keys(examples: Sequence[Any], content: Callable[[Any], Hashable | None] | None) -> list[list[Hashable | None]]:

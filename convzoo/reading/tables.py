@@ -18,8 +18,8 @@ import numpy as np
 from convzoo.core.errors import DataError
 from convzoo.core.text import first_line
 from convzoo.reading.columns import find_column, find_split, optional_column, split_named
-from convzoo.reading.files import files_below
-from convzoo.reading.lines import encoding_of, plain_suffix, read_text
+from convzoo.reading.files import files_below, refuse_twice, visible
+from convzoo.reading.lines import encoding_of, plain_name, plain_suffix, read_text
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 SUFFIXES = (*TEXT_SUFFIXES, ".parquet")
@@ -30,6 +30,8 @@ _LOOKED_AT = 100
 _HEAD = 200_000
 _DECIMAL_COMMA = re.compile(r"[+-]?(?:\d{1,3}(?:\.\d{3})+|\d*),\d+(?:[eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+")
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
+_EXCEL_SEPARATOR = re.compile(r"sep=([,;\t|])\r?\n")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 
 
@@ -40,7 +42,18 @@ def is_table(path: Path) -> bool:
 
 def tables_below(folder: Path) -> list[Path]:
     """The tables below a folder, in the order of their paths."""
-    return sorted(path for path in files_below(folder) if is_table(path)) if folder.is_dir() else []
+    return sorted(path for path in files_below(folder) if is_table(path) and path.is_file()) if folder.is_dir() else []
+
+
+def table_named(folder: Path, stem: str) -> Path | None:
+    """The table of that name in a folder, whatever its ending: `nodes.csv`, `nodes.tsv`, `nodes.csv.gz` …; None: there is none.
+
+    Raises:
+        DataError: there are two.
+    """
+    found = [path for path in visible(folder) if is_table(path) and plain_name(path).stem == stem]
+    refuse_twice(folder, [(stem, path) for path in found])
+    return found[0] if found else None
 
 
 class Table:
@@ -204,9 +217,12 @@ def read_table(
     text = read_text(path, encoding)
     if suffix in (".jsonl", ".ndjson"):
         return _json_lines(path, text)
+    first = 1
+    if named := _EXCEL_SEPARATOR.match(text):  # Excel's own first line, sep=;
+        separator, text, first = separator or named[1], text[named.end() :], 2
     if separator is not None and len(separator) > 1:  # MovieLens writes ::
         text, separator = text.replace(separator, "\x1f"), "\x1f"
-    return _csv(path, text, list(heading) if heading else None, dialect_of(text, suffix, separator, quotes))
+    return _csv(path, text, list(heading) if heading else None, dialect_of(text, suffix, separator, quotes), first)
 
 
 def dialect_of(text: str, suffix: str, separator: str | None = None, quotes: bool | None = None) -> Dialect:
@@ -292,27 +308,29 @@ def records(text: str, dialect: Dialect, strict: bool = True) -> Any:
     return csv.reader(io.StringIO(text, newline=""), delimiter=dialect.separator, quoting=quoting, strict=strict)
 
 
-def _csv(path: Path, text: str, heading: list[str] | None, dialect: Dialect) -> Table:
+def _csv(path: Path, text: str, heading: list[str] | None, dialect: Dialect, first: int) -> Table:
     rows: list[list[str]] = []
     lines: list[int] = []
     reader = records(text, dialect)
+    above = first - 1  # lines of the file above the row that is read
     try:
         for fields in reader:
+            line, above = above + 1, reader.line_num + first - 1
             if not fields:
                 continue
             if heading is None:
                 heading = [name.strip() for name in fields]
                 twice = next((name for name in heading if name and heading.count(name) > 1), None)
                 if twice is not None:
-                    raise DataError(f"{path}:{reader.line_num}: the heading has the column {twice!r} twice")
+                    raise DataError(f"{path}:{line}: the heading has the column {twice!r} twice")
                 continue
             if len(fields) != len(heading):
                 shown = {"\t": "a tab", "\x1f": "the separator"}.get(dialect.separator, repr(dialect.separator))
                 raise DataError(
-                    f"{path}:{reader.line_num}: has {len(fields)} fields, the heading {len(heading)} (separated by {shown})"
+                    f"{path}:{line}: has {len(fields)} fields, the heading {len(heading)} (separated by {shown})"
                 )
             rows.append(fields)
-            lines.append(reader.line_num)
+            lines.append(line)
     except csv.Error as error:
         raise DataError(f"{path}:{reader.line_num}: is not valid CSV ({error}); try data.quotes=false") from None
     if heading is None:
@@ -353,7 +371,8 @@ def _parquet(path: Path) -> Table:
         raise DataError(f"{path}: cannot be read (no such file)") from None
     except (OSError, pyarrow.ArrowException) as error:
         raise DataError(f"{path}: cannot be read as Parquet ({first_line(error)})") from None
-    columns = {name: [_known(value) for value in table.column(name).to_pylist()] for name in table.column_names}
+    names = [name for name in table.column_names if not _PANDAS_INDEX.fullmatch(name)]
+    columns = {name: [_known(value) for value in table.column(name).to_pylist()] for name in names}
     return Table(path, columns, range(1, table.num_rows + 1))
 
 

@@ -75,7 +75,7 @@ def test_quotation_marks_between_tabs_are_text_unless_the_file_is_written_with_t
 def test_places_are_lines_of_the_file(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('text,label\n\n"two\nlines",a\n\nlast,b\n')
     table = read_table(tmp_path / "a.csv")
-    assert [table.place(row) for row in range(2)] == [f"{tmp_path / 'a.csv'}:4", f"{tmp_path / 'a.csv'}:6"]
+    assert [table.place(row) for row in range(2)] == [f"{tmp_path / 'a.csv'}:3", f"{tmp_path / 'a.csv'}:6"]
 
 
 def test_decimal_commas_are_numbers_where_commas_do_not_separate(tmp_path: Path) -> None:

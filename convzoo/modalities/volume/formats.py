@@ -217,7 +217,7 @@ def volume_files(folder: Path) -> list[Path]:
     for path in visible(folder):
         if path.is_dir():
             found += volume_files(path)
-        elif volume_suffix(path):
+        elif volume_suffix(path) and path.is_file():
             found.append(path)
     return found
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from convzoo.core.arguments import Copies, Count, Fraction
 from convzoo.core.errors import DataError
@@ -28,6 +28,7 @@ class AudioFolder(ClassFolders):
     Args:
         path: the folder; by default Speech Commands v2 is fetched and unpacked
         classes: only these words; by default all
+        group: what stays together: `folder`, the files of one folder inside a word's; `none`; by default what the names say
         val: part for validation, where it is made here
         test: part for testing, where the split is made here
         copies: of a file in two parts of a given split: refuse them; drop them from training; or keep them
@@ -46,6 +47,7 @@ class AudioFolder(ClassFolders):
         self,
         path: str | None = None,
         classes: list[str] | None = None,
+        group: Literal["folder", "none"] | None = None,
         val: Fraction = 0.15,
         test: Fraction = 0.15,
         copies: Copies = "refuse",
@@ -56,7 +58,7 @@ class AudioFolder(ClassFolders):
             # Its own lists hold copies of a few recordings under several names.
             folder, self.fetched = _speech_commands()
             path, copies = str(folder), "keep"
-        super().__init__(path, classes, val, test, copies, seed)
+        super().__init__(path, classes, group, val, test, copies, seed)
 
     @classmethod
     def group_of(cls, inside: Path) -> str | None:

@@ -15,9 +15,9 @@ from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
 from convzoo.core.text import first_line, nearest
 from convzoo.modalities.graph.example import Graph, Node, Nodes, make_edges
-from convzoo.reading.columns import SPLIT_NAMES
+from convzoo.reading.columns import SPLIT_NAMES, find_split
 from convzoo.reading.splitting import NAMES, split_by_group
-from convzoo.reading.tables import SUFFIXES, Table, read_table
+from convzoo.reading.tables import Table, read_table, table_named
 
 ID = ("id", "node", "node_id", "name")
 LABEL = ("label", "class", "category", "target", "community", "department")
@@ -42,7 +42,7 @@ class GraphTable(Reader):
         directed: whether an edge carries messages from source to target only
         id: the column of the nodes' ids
         label: the column of the classes
-        split: a column that says train, val or test
+        split: the column that says train, val or test; by default one named split, set or subset; `none`: there is none
         features: the columns that are features; by default all others
         source: the column of an edge's beginning
         target: the column of its end
@@ -87,7 +87,7 @@ class GraphTable(Reader):
     def recognises(cls, path: Path) -> bool:
         """A folder with both tables, or a file by its ending."""
         if path.is_dir():
-            return _table(path, "nodes") is not None and _table(path, "edges") is not None
+            return table_named(path, "nodes") is not None and table_named(path, "edges") is not None
         return path.suffix.lower() in (".graphml", ".npz")
 
     def read(self) -> Splits:
@@ -120,7 +120,9 @@ class GraphTable(Reader):
             )
         facts = {str(file): {"sha256": sha256_of(file)} for file in files}
         train, val, test = (Nodes(graph, part) for part in parts)
-        return Splits(train, val, test, origin=f"{origin}; {graph.in_words()}", files=facts)
+        return Splits(
+            train, val, test, origin=f"{origin}; {graph.in_words()}", files=facts, notes=_features_in_words(graph)
+        )
 
     def examples(self) -> list[Any]:
         """All labelled nodes."""
@@ -130,7 +132,7 @@ class GraphTable(Reader):
 
     def _read(self) -> tuple[Graph, np.ndarray | None, list[Path]]:
         if self.path.is_dir():
-            nodes, edges = (_table(self.path, name) for name in ("nodes", "edges"))
+            nodes, edges = (table_named(self.path, name) for name in ("nodes", "edges"))
             for name, file in (("nodes", nodes), ("edges", edges)):
                 if file is None:
                     raise DataError(f"{self.path}: has no {name}.csv (or .tsv, .parquet)")
@@ -154,7 +156,12 @@ class GraphTable(Reader):
                 f"{nodes.place(numbers[ids[twice]])}: node {ids[twice]!r} is there twice; its first row is {nodes.place(twice)}"
             )
         label = nodes.find("label", self.label, LABEL)
-        split = nodes.find("split", self.split, ("split",), needed=False)
+        split = find_split(
+            nodes.path,
+            list(nodes.columns),
+            self.split,
+            lambda name: [v for v in nodes.columns[name] if v not in (None, "")],
+        )
         kept = [name for name in nodes.columns if name not in (id_column, label, split)]
         if self.features is not None:
             kept = [str(nodes.find("features", name, ())) for name in self.features]
@@ -313,5 +320,10 @@ def _homes(nodes: Table, split: str) -> np.ndarray:
     return home
 
 
-def _table(folder: Path, stem: str) -> Path | None:
-    return next((file for suffix in SUFFIXES if (file := folder / f"{stem}{suffix}").is_file()), None)
+def _features_in_words(graph: Graph) -> list[str]:
+    """A note on what the nodes' features are."""
+    names = list(dict.fromkeys(name.partition("=")[0] for name in graph.feature_names))
+    if not names:
+        return []
+    listed = ", ".join(names[:8]) + (f", … ({len(names)} in all)" if len(names) > 8 else "")
+    return [f"features of the nodes: {listed}"]

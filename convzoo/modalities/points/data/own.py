@@ -20,6 +20,7 @@ from convzoo.reading.tables import Table, as_number
 FILE_NAMES = (*PATH_NAMES, "frame", "cloud", "scan")
 CLASS_NAMES = ("class", "label", "category", "name", "type")
 DRIVE_NAMES = ("drive", "group", "sequence", "scene")
+UNITS = ("clouds", "drives")
 HEADING = f"path, class, {', '.join(BOX)}"
 
 
@@ -62,7 +63,9 @@ class CloudTable(Manifest):
         files = {str(table): {"sha256": sha256_of(table)}}
         if homes is None:
             contents = [content_of(example) for example in found]
-            homes, origin = in_order([example.group for example in found], contents, self.val, self.test, self.seed)
+            homes, origin = in_order(
+                [example.group for example in found], contents, self.val, self.test, self.seed, UNITS
+            )
             parts = _parts(found, homes)
         else:
             parts, more = without_leaks(str(table), _parts(found, homes), content_of, self.copies)

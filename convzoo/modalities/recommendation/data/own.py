@@ -12,6 +12,7 @@ from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
 from convzoo.modalities.recommendation.data.holding_out import hold_out_items, users_of
 from convzoo.modalities.recommendation.example import Catalogue, Rows, User
+from convzoo.reading.files import refuse_twice
 from convzoo.reading.tables import Table, is_table, read_table
 
 USER = ("user", "user_id", "userid", "customer", "customer_id", "reader", "session", "session_id")
@@ -31,6 +32,7 @@ ITEM = (
 )
 RATING = ("rating", "score", "stars")
 TIME = ("time", "timestamp", "date", "datetime", "when")
+FILES = ("u.data", "ratings.dat", "ratings.csv", "interactions.csv")
 _MOVIELENS = ["user", "item", "rating", "time"]
 
 
@@ -91,7 +93,7 @@ class InteractionTable(Reader):
     def recognises(cls, path: Path) -> bool:
         """A table by its ending, MovieLens' files by their names."""
         if path.is_dir():
-            return any((path / name).is_file() for name in ("u.data", "ratings.dat", "ratings.csv", "interactions.csv"))
+            return any((path / name).is_file() for name in FILES)
         return is_table(path) or path.name in ("u.data", "ratings.dat")
 
     def read(self) -> Splits:
@@ -154,10 +156,11 @@ class InteractionTable(Reader):
 
     def _file(self) -> Path:
         if self.path.is_dir():
-            for name in ("u.data", "ratings.dat", "ratings.csv", "interactions.csv"):
-                if (self.path / name).is_file():
-                    return self.path / name
-            raise DataError(f"{self.path}: holds none of u.data, ratings.dat, ratings.csv and interactions.csv")
+            found = [self.path / name for name in FILES if (self.path / name).is_file()]
+            if not found:
+                raise DataError(f"{self.path}: holds none of {', '.join(FILES)}")
+            refuse_twice(self.path, [("interactions", path) for path in found])
+            return found[0]
         return self.path
 
 

@@ -11,9 +11,9 @@ from convzoo.core.splits import Splits
 from convzoo.modalities.text.example import Text
 from convzoo.modalities.text.words import fingerprint
 from convzoo.reading.columns import LABEL_NAMES, SPLIT_NAMES
-from convzoo.reading.files import visible
+from convzoo.reading.files import refuse_twice, visible
 from convzoo.reading.lines import plain_name
-from convzoo.reading.manifest import split_rows, unused_columns
+from convzoo.reading.manifest import split_rows, taken_columns, unused_columns
 from convzoo.reading.splitting import as_given
 from convzoo.reading.tables import Table, is_table, read_table
 
@@ -100,7 +100,10 @@ class TextTable(Reader):
             raise DataError(f"{self.path}: holds no rows")
         found, used = self._examples(table)
         homes = table.splits(self.split)
-        notes = unused_columns(table, [*used, *((homes[1],) if homes else ())])
+        notes = [
+            *taken_columns(table, dict(zip(("text", "label", "group"), used, strict=False))),
+            *unused_columns(table, [*used, *((homes[1],) if homes else ())]),
+        ]
         return split_rows(self, self.path, found, homes, content_of, notes)
 
     def _read_folder(self) -> Splits:
@@ -116,7 +119,9 @@ class TextTable(Reader):
         return as_given(str(self.path), parts, self.val, self.seed, files, content_of, self.copies, notes)
 
     def _files(self) -> list[Path]:
-        return [file for file in visible(self.path) if _part(file) is not None]
+        files = [file for file in visible(self.path) if _part(file) is not None]
+        refuse_twice(self.path, [(str(_part(file)), file) for file in files])
+        return files
 
     def _table(self, path: Path) -> Table:
         return read_table(path, self.columns, self.separator, self.quotes, self.encoding)

@@ -14,7 +14,7 @@ from convzoo.core.text import did_you_mean
 from convzoo.modalities.text.pair import Pair
 from convzoo.modalities.text.words import fingerprint
 from convzoo.reading.columns import SPLIT_NAMES, find_column
-from convzoo.reading.files import visible
+from convzoo.reading.files import refuse_twice, visible
 from convzoo.reading.lines import plain_name, plain_suffix, read_lines
 from convzoo.reading.splitting import as_given, made_here
 
@@ -100,6 +100,7 @@ class ParallelText(Reader):
         found = sorted(file for file in visible(self.path) if file.is_file() and _stem(file) in SPLIT_NAMES)
         languages = sorted({plain_suffix(file).removeprefix(".") for file in found if plain_suffix(file) not in TABLES})
         source = self._language(languages) if languages else None
+        refuse_twice(self.path, [(f"{SPLIT_NAMES[_stem(file)]} {plain_suffix(file)}", file) for file in found])
         for file in found:
             if plain_suffix(file) in TABLES or plain_suffix(file) == f".{source}":
                 pairs, facts = self._pairs(file)
@@ -187,6 +188,11 @@ class ParallelText(Reader):
         first, second = self._columns(path, heading) if named else (0, 1)
         for number, line in enumerate(lines[named:], 1 + named):
             fields = line.split("\t")
+            if not named and len(fields) > 2:
+                raise DataError(
+                    f"{path}:{number}: has {len(fields)} columns: which two are the sentences? keep two, or name them in the "
+                    "first line and say data.source=COLUMN data.target=COLUMN"
+                )
             if len(fields) <= max(first, second):
                 raise DataError(
                     f"{path}:{number}: has {len(fields)} column, not a source and a target with a tab between"

@@ -33,6 +33,7 @@ class VolumeFolder(ClassFolders):
     )
     what = "volume"
     suffixes = VOLUME_SUFFIXES
+    folders_are_groups = True
 
     @classmethod
     def files(cls, folder: Path) -> list[Path]:
@@ -161,7 +162,7 @@ class VolumeTable(Manifest):
             return [None] * len(table)
         paths: list[Path | None] = []
         for row, name in enumerate(table.ids(column)):
-            path = file_in(table, row, name)
+            path = file_in(table, row, name, folders=True)
             if not is_volume(path):
                 raise DataError(
                     f"{table.place(row)}: {name!r} is no volume; it should be {', '.join(VOLUME_SUFFIXES)} or the folder of a "

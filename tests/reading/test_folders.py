@@ -249,3 +249,109 @@ def test_only_readers_of_the_kind_are_asked(tmp_path: Path, cli, monkeypatch: py
     monkeypatch.setattr(importlib, "import_module", noted)
     refused(cli("check", "sentiment_cnn1d", "--data", folder_of("image", tmp_path / "data")), 3, "none of the formats")
     assert {name.split(".")[2] for name in asked if name.startswith("convzoo.modalities.")} <= {"text"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_names_of_splits_are_known_among_other_words(kind: str, tmp_path: Path) -> None:
+    splits = read_folder(kind, folder_of(kind, tmp_path / "data", ("seg_train", "test_images")))
+    assert {example.label for _, part in splits for example in part} == {"a", "b"}
+    assert len(splits.test) == 16
+
+
+@pytest.mark.parametrize("kind", ["audio", "image", "video"])
+def test_folders_that_all_hold_the_same_ones_are_no_classes(kind: str, tmp_path: Path) -> None:
+    home = folder_of(kind, tmp_path / "data", ("site1", "site2"))
+    with pytest.raises(DataError, match=r"each of its folders \(site1, site2 …\) holds the same ones \(a, b …\)"):
+        read_folder(kind, home)
+
+
+@pytest.mark.parametrize("kind", ["audio", "image", "video"])
+def test_folders_inside_classes_are_groups_where_one_says_so(kind: str, tmp_path: Path) -> None:
+    home = tmp_path / "data"
+    for number in range(24):
+        inside = home / "ab"[number % 2] / f"p{number % 8}"
+        inside.mkdir(parents=True, exist_ok=True)
+        FILES[kind](inside / f"x{number}", number)
+    (note,) = read_folder(kind, home).notes
+    assert "data.group=folder keeps each of them in one split" in note
+    splits = read_folder(kind, home, group="folder")
+    homes: dict[str, set[str]] = {}
+    for name, part in splits:
+        for example in part:
+            homes.setdefault(example.path.parent.name, set()).add(name)
+    assert splits.notes == () and all(len(found) == 1 for found in homes.values())
+    assert "by group" in splits.origin and "no groups known" in read_folder(kind, home).origin
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_links_that_lead_back_are_not_followed(kind: str, tmp_path: Path) -> None:
+    home = folder_of(kind, tmp_path / "data")
+    (home / "loop").symlink_to("..")
+    (home / "a" / "again").symlink_to(home)
+    (home / "b" / f"nowhere{paths(home)[0].suffix}").symlink_to("gone")
+    splits = read_folder(kind, home)
+    assert sum(len(part) for _, part in splits) == 16
+    assert any("1 file was left out" in note and "nowhere" in note for note in splits.notes)
+
+
+def test_one_class_that_holds_the_classes_is_named(tmp_path: Path) -> None:
+    home = folder_of("image", tmp_path / "data", ("photos",))
+    with pytest.raises(
+        DataError, match=r"holds one class, 'photos'.*the folders of the classes may be those in .*photos"
+    ):
+        read_folder("image", home)
+    flat = tmp_path / "flat"
+    (flat / "images").mkdir(parents=True)
+    image(flat / "images" / "0", 0)
+    (flat / "labels.csv").write_text("path,label\nimages/0.png,a\n")
+    with pytest.raises(DataError, match=r"if labels.csv says which is which, give that: --data .*labels.csv"):
+        read_folder("image", flat)
+
+
+def test_loose_files_in_test_are_said(tmp_path: Path) -> None:
+    home = folder_of("image", tmp_path / "data", ("train",))
+    (home / "test").mkdir()
+    image(home / "test" / "0", 99)
+    with pytest.raises(DataError, match=r"test: holds no folders; make one folder in it for each class"):
+        read_folder("image", home)
+
+
+def test_paths_of_windows_are_understood_and_folders_are_no_files(tmp_path: Path) -> None:
+    home = folder_of("image", tmp_path / "data")
+    rows = [f"{path.parent.name}\\{path.name},{path.parent.name}" for path in paths(home)]
+    (home / "list.csv").write_text("\n".join(["path,label", *rows]))
+    reader = load_class("data", "image_table")
+    assert sum(len(part) for _, part in reader(str(home / "list.csv")).read()) == 16
+    (home / "list.csv").write_text("\n".join(["path,label", *rows, "a,b"]))
+    with pytest.raises(DataError, match=r"list.csv:18: 'a' is a folder, not a file"):
+        reader(str(home / "list.csv")).read()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "files", "words"),
+    [
+        ("text_table", ("train.csv", "train.tsv", "test.csv"), "both train.csv and train.tsv are its train; keep one"),
+        (
+            "text_table",
+            ("train.csv", "val.csv", "valid.csv", "test.csv"),
+            "both val.csv and valid.csv are its val; keep one",
+        ),
+        (
+            "graph_table",
+            ("nodes.csv", "nodes.tsv", "edges.csv"),
+            "both nodes.csv and nodes.tsv are its nodes; keep one",
+        ),
+        ("interactions", ("u.data", "ratings.csv"), "are its interactions; keep one"),
+    ],
+)
+def test_two_files_of_one_part_are_refused(recipe: str, files: tuple[str, ...], words: str, tmp_path: Path) -> None:
+    for name in files:
+        (tmp_path / name).write_text("text,label\na,b\nc,d\n")
+    with pytest.raises(DataError, match=words):
+        load_class("data", recipe)(str(tmp_path)).read()
+
+
+def test_a_class_of_two_can_be_split_where_the_test_part_is_given(tmp_path: Path) -> None:
+    home = folder_of("image", tmp_path / "data", ("train", "test"), count=2)
+    splits = read_folder("image", home, val=0.3)
+    assert len(splits.test) == 4 and len(splits.val) >= 1 and len(splits.train) >= 2

@@ -139,3 +139,17 @@ def test_an_encoding_that_does_not_exist_is_said(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match="there is no encoding 'utf-9'"):
         read_table(tmp_path / "a.csv", encoding="utf-9")
+
+
+def test_the_first_line_of_excel_names_the_separator(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("sep=;\ntext;label\na,b;x\nshort\n")
+    with pytest.raises(DataError, match=r"a.csv:4: has 1 fields, the heading 2"):
+        read_table(tmp_path / "a.csv")
+    (tmp_path / "a.csv").write_text("sep=;\ntext;label\na,b;x\n")
+    table = read_table(tmp_path / "a.csv")
+    assert table.columns == {"text": ["a,b"], "label": ["x"]} and table.place(0).endswith("a.csv:3")
+
+
+def test_the_index_of_pandas_is_no_column(tmp_path: Path) -> None:
+    pyarrow.parquet.write_table(pyarrow.table({"label": ["a"], "__index_level_0__": [7]}), tmp_path / "a.parquet")
+    assert list(read_table(tmp_path / "a.parquet").columns) == ["label"]

@@ -1,4 +1,4 @@
-"""Pure functions on batches of sound: lengths, shifts, noise, masks. Every draw is given."""
+"""Pure functions on batches of audio: lengths, shifts, noise, masks. Random numbers are arguments."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def loudest_stretch(samples: Float[Tensor, " samples"], length: int) -> Float[Tensor, " length"]:
-    """The `length` samples in a row with the most energy; a shorter sound stands in the middle of silence."""
+    """The `length` samples in a row with the most energy; a shorter recording gets silence before and after."""
     missing = length - len(samples)
     if missing >= 0:
         return F.pad(samples, (missing // 2, missing - missing // 2))
@@ -21,10 +21,10 @@ def loudest_stretch(samples: Float[Tensor, " samples"], length: int) -> Float[Te
 
 
 def shift_in_time(waveforms: Float[Tensor, "batch samples"], offsets: np.ndarray) -> Float[Tensor, "batch samples"]:
-    """Move each sound later (offset > 0) or earlier, in samples; what becomes free is silent."""
+    """Move each recording later (offset > 0) or earlier, in samples; the gap is filled with silence."""
     moved = torch.zeros_like(waveforms)
     length = waveforms.shape[1]
-    # A copy of a row a time: an index for every sample would move eight times as many bytes.
+    # Copy one row at a time: an index for every sample would move eight times as many bytes.
     for row, offset in enumerate(offsets.tolist()):
         if offset >= 0:
             moved[row, offset:] = waveforms[row, : length - offset]
@@ -89,9 +89,9 @@ def stretches(
 
     Args:
         noises: each (samples,)
-        which: (batch,) in [0, 1), the noise
-        where: (batch,) in [0, 1), the place in it
-        length: of the stretches
+        which: (batch,) in [0, 1), chooses the noise
+        where: (batch,) in [0, 1), chooses the place in it
+        length: length of the stretches
     """
     rows = []
     for at, place in zip((which * len(noises)).astype(int).tolist(), where.tolist(), strict=True):
@@ -103,7 +103,7 @@ def stretches(
 
 
 def common_length(seconds: Sequence[float], part: float = 0.95) -> float:
-    """A length that the given part of sounds do not pass, in seconds, rounded up to a tenth."""
+    """The length in seconds that the given fraction of the recordings does not exceed, rounded up to a tenth."""
     return math.ceil(round(float(np.quantile(np.asarray(seconds), part)) * 10, 6)) / 10
 
 

@@ -1,4 +1,4 @@
-"""Classical opponents for sounds."""
+"""Classical opponents for audio."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,11 +16,11 @@ torchaudio = import_torchaudio()
 
 class MfccLogisticRegression(FeatureClassifier):
     """Logistic regression on the mean of the mel-frequency cepstral coefficients over time (Davis & Mermelstein 1980,
-    doi:10.1109/TASSP.1980.1163420): which sounds a recording has, and not in which order.
+    doi:10.1109/TASSP.1980.1163420): it knows which sounds a recording has, but not their order.
 
     Args:
-        coefficients: cepstral coefficients of a frame
-        sample_rate: files are resampled to it
+        coefficients: number of cepstral coefficients of a frame
+        sample_rate: samples a second; files of other rates are resampled
         deviation: use the standard deviation of each coefficient too, not only its mean
         inverse_penalty: inverse of the regularisation (scikit-learn's C)
     """

@@ -1,4 +1,4 @@
-"""Sounds as waveforms or log-mel spectrograms of one length."""
+"""Audio as waveforms or log-mel spectrograms of one length."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -25,29 +25,29 @@ from convzoo.ops.moments import Moments
 torchaudio = import_torchaudio()
 
 _LEVEL = 0.05  # so low that speech, whose peaks are up to 20 times its mean, fits between -1 and 1
-_FIT_ON = 1000  # sounds are enough for the mean of a band to a hundredth of its standard deviation
+_FIT_ON = 1000  # recordings are enough for the mean of a band to a hundredth of its standard deviation
 
 
 class AudioEncoder(Encoder):
-    r"""Resample, make mono, cut or fill up to one length; then the waveform, or its log-mel spectrogram.
+    r"""Resample, mix to mono, and cut or pad to one length; then give the waveform, or its log-mel spectrogram.
 
-    A longer sound keeps its loudest stretch, a shorter one stands in the middle of silence. The spectrogram is
+    A longer recording keeps its loudest stretch; a shorter one gets silence before and after. The spectrogram is
     $\log(10^{-5} + M |STFT(x)|^2)$ with M a bank of triangular filters on the mel scale, and is computed for a whole batch at
-    once; each band has mean 0 and deviation 1 over the training split. While training, sounds are shifted, made louder or
-    quieter and mixed with noise, and stretches of bands and frames are hidden (SpecAugment, Park et al. 2019, arXiv:1904.08779).
+    once; each band has mean 0 and deviation 1 over the training split. In training, recordings are shifted, made louder or
+    quieter and mixed with noise, and stretches of bands and frames are masked (SpecAugment, Park et al. 2019, arXiv:1904.08779).
 
     Args:
         features: `waveform` gives the model `waveform` (batch, 1, samples), `log_mel` gives `spectrogram` (batch, mels, frames)
         sample_rate: samples a second; files of other rates are resampled
-        seconds: length of every sound; by default the 95th percentile of the training sounds, rounded up to 0.1
-        level: `equal` scales every sound to the same mean power, `kept` leaves it as it was recorded
+        seconds: length of every recording; by default the 95th percentile of the training recordings, rounded up to 0.1
+        level: `equal` scales every recording to the same mean power, `kept` leaves it as it was recorded
         mels: bands of the spectrogram
         frame_length: of the spectrogram's frames, in seconds
         hop: distance between the starts of two frames, in seconds
         min_frequency: the lowest frequency of the bands, in Hz
         time_shift: the largest shift earlier or later, in seconds
         gain: the largest change of loudness up or down, in decibels
-        noise_probability: probability that a training sound is mixed with noise
+        noise_probability: probability that a training recording is mixed with noise
         min_snr: the lowest signal-to-noise ratio, in decibels
         max_snr: the highest signal-to-noise ratio, in decibels
         noise_folder: a folder with recorded noises (Speech Commands' `_background_noise_`); by default noise is generated
@@ -160,7 +160,7 @@ class AudioEncoder(Encoder):
         return (waveform * 32768).round_().clamp_(-32768, 32767).to(torch.int16), label
 
     def collate(self, items: Sequence[tuple[Tensor, int]], draws: Draws | None = None) -> Batch:
-        """Stack, augment with `draws`, turn into spectrograms where asked, normalise."""
+        """Stack, augment with `draws`, compute spectrograms if asked for, normalise."""
         waveforms = self._floats(items)
         if draws is not None:
             waveforms = self._augment(waveforms, draws)
@@ -211,7 +211,7 @@ class AudioEncoder(Encoder):
             noise = sound.stretches(self._noises, uniform[:, 2], uniform[:, 3], length)
             span = self.max_snr - self.min_snr
             ratio = torch.from_numpy(self.min_snr + uniform[:, 4] * span).float()
-            # Without noise is noise that is infinitely far below.
+            # No noise is the same as an infinite signal-to-noise ratio.
             ratio = ratio.masked_fill(torch.from_numpy(uniform[:, 5] >= self.noise_probability), float("inf"))
             waveforms = sound.mix_at_ratio(waveforms, noise, ratio)
         return waveforms
@@ -253,7 +253,7 @@ class AudioEncoder(Encoder):
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state` gave."""
+        """Restore what `state` returned."""
         self.seconds = state["seconds"]
         self.mean, self.deviation = state["mean"], state["deviation"]
         self.labels = Labels(state["labels"])

@@ -1,4 +1,4 @@
-"""Recorded sound as an example: samples, or a file that is opened when it is needed."""
+"""Recorded audio as an example: samples, or a file that is opened when it is needed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from convzoo.modalities.audio.formats import AUDIO_SUFFIXES, HIGHEST_RATE, LOWES
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """A sound, as samples or as the path of a file (wav, flac, ogg, opus, mp3, aiff, au).
+    """A recording, as samples or as the path of a file (wav, flac, ogg, opus, mp3, aiff, au).
 
     Attributes:
-        path: of the file
+        path: path of the file
         samples: (samples,) or (samples, channels): floats in [-1, 1], or int16
         rate: samples a second, of `samples`
         label: its class; None if unlabelled
-        group: what must not be split, usually the speaker
-        source: where it is from
+        group: recordings of one group stay in one split; usually the speaker
+        source: where it comes from
     """
 
     path: Path | None = None
@@ -35,15 +35,15 @@ class Audio:
 
     @classmethod
     def from_lines(cls, lines: Sequence[str]) -> "list[Audio]":
-        """Sounds from lines of standard input, which name files."""
+        """Recordings from lines of standard input, which name files."""
         return cls.from_inputs([line for line in lines if line.strip()])
 
     @classmethod
     def from_inputs(cls, values: Sequence[Any]) -> "list[Audio]":
-        """Sounds for prediction: each value is a sound file, a folder of them, or a pair of an array and its rate.
+        """Recordings for prediction: each value is an audio file, a folder of them, or a pair of an array and its rate.
 
         Raises:
-            DataError: there is no such file, a folder holds no sound, or an array has no rate or another shape.
+            DataError: there is no such file, a folder holds no audio file, or an array has no rate or another shape.
         """
         found: list[Audio] = []
         for value in values:
@@ -58,19 +58,19 @@ class Audio:
             elif Path(value).is_dir():
                 files = sound_files(Path(value))
                 if not files:
-                    raise DataError(f"{value}: holds no sound ({', '.join(sorted(AUDIO_SUFFIXES))})")
+                    raise DataError(f"{value}: holds no audio file ({', '.join(sorted(AUDIO_SUFFIXES))})")
                 found.extend(cls(path, source=str(path)) for path in files)
             elif is_file(Path(value)):
                 found.append(cls(Path(value), source=str(value)))
             else:
-                raise DataError(f"{value}: no such sound file")
+                raise DataError(f"{value}: no such audio file")
         return found
 
     def read(self) -> tuple[np.ndarray, int]:
         """The samples as float32 (samples,), the mean of the channels, and the rate in samples a second.
 
         Raises:
-            DataError: the file is no sound, is empty, holds no samples, is cut off, or holds values that are not finite.
+            DataError: the file is not audio, is empty, holds no samples, is cut off, or holds values that are not finite.
         """
         if self.samples is None:
             assert self.path is not None, "an Audio has samples or a path"
@@ -87,7 +87,7 @@ class Audio:
         return samples, rate
 
     def seconds(self) -> float:
-        """How long it is, from the file's header alone.
+        """Its length in seconds, from the file's header alone.
 
         Raises:
             DataError: the file cannot be read.
@@ -102,7 +102,7 @@ class Audio:
 def _from_array(samples: Any, rate: Any) -> Audio:
     if not isinstance(samples, np.ndarray) or samples.ndim not in (1, 2) or samples.dtype.kind not in "fi":
         raise DataError(
-            "a sound is (samples, rate), the samples an array of float or int16, (samples,) or (samples, channels)"
+            "a recording is (samples, rate); samples are an array of float or int16, (samples,) or (samples, channels)"
         )
     if not isinstance(rate, int | np.integer) or not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise DataError(f"a rate of {rate!r}: it should be a whole number from {LOWEST_RATE:,} to {HIGHEST_RATE:,} Hz")

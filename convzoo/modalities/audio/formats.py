@@ -1,4 +1,4 @@
-"""Sound files to samples: wav, flac, ogg, opus, mp3, aiff, au."""
+"""Audio files to samples: wav, flac, ogg, opus, mp3, aiff, au."""
 
 import struct
 from pathlib import Path
@@ -17,15 +17,15 @@ AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000
 
 
-# What programs write into a RIFF header where they do not know yet how long the sound will be (a pipe, a stream).
+# What programs write into a RIFF header if they do not know yet how long the audio will be (a pipe, a stream).
 _UNKNOWN_LENGTH = 0x7FFFF000
 
 
 def read_sound(path: Path) -> tuple[np.ndarray, int]:
-    """A sound file as float32 (samples,) or (samples, channels), and its rate.
+    """An audio file as float32 (samples,) or (samples, channels), and its rate.
 
     Raises:
-        DataError: there is no such file, it is no sound, is empty or is cut off.
+        DataError: there is no such file, it is not audio, is empty or is cut off.
     """
     with _opened(path) as file:
         announced, rate = file.frames, file.samplerate
@@ -41,7 +41,7 @@ def read_sound(path: Path) -> tuple[np.ndarray, int]:
 
 
 def sound_files(folder: Path) -> list[Path]:
-    """The sound files below a folder, in the order of their names."""
+    """The audio files below a folder, in the order of their names."""
     return with_suffix(folder, AUDIO_SUFFIXES)
 
 
@@ -49,17 +49,17 @@ def _opened(path: Path) -> Any:
     try:
         size = path.stat().st_size
         if size == 0:
-            raise DataError(f"{path}: is empty (0 bytes); delete it or replace it by a sound")
+            raise DataError(f"{path}: is empty (0 bytes); delete it or replace it by an audio file")
         _refuse_cut_wave(path, size)
     except FileNotFoundError:
-        raise DataError(f"{path}: no such sound file") from None
+        raise DataError(f"{path}: no such audio file") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     soundfile = _soundfile()
     try:
         return soundfile.SoundFile(path)
     except Exception as error:
-        raise DataError(f"{path}: cannot be read as a sound ({_reason(error)})") from error
+        raise DataError(f"{path}: cannot be read as audio ({_reason(error)})") from error
 
 
 def _soundfile() -> Any:
@@ -71,7 +71,7 @@ def _soundfile() -> Any:
 
 
 def _refuse_cut_wave(path: Path, size: int) -> None:
-    """libsndfile takes the end of a wav file for the end of the sound, whatever the header announces."""
+    """Needed because libsndfile reads to the end of a wav file, even if the header announces more samples."""
     with path.open("rb") as file:
         if file.read(4) != b"RIFF" or file.read(8)[4:] != b"WAVE":
             return
@@ -80,10 +80,10 @@ def _refuse_cut_wave(path: Path, size: int) -> None:
             there = size - file.tell()
             if name == b"data":
                 if there < length < _UNKNOWN_LENGTH:
-                    raise DataError(f"{path}: is cut off: its sound has {length:,} bytes, and {there:,} are there")
+                    raise DataError(f"{path}: is cut off: its audio has {length:,} bytes, and {there:,} are there")
                 return
             file.seek(length + length % 2, 1)
-    raise DataError(f"{path}: is cut off: it ends before its sound begins")
+    raise DataError(f"{path}: is cut off: it ends before its audio begins")
 
 
 def _reason(error: BaseException) -> str:

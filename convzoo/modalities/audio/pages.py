@@ -1,4 +1,4 @@
-"""How a sound looks and is heard on a page, and what a network's first layer makes of it."""
+"""How a page shows and plays audio, and the outputs of a network's first layer."""
 
 import base64
 import html
@@ -18,12 +18,12 @@ from convzoo.modalities.audio.example import Audio
 from convzoo.report.kit import grey, image_tag
 
 LONGEST = 8.0
-"""Seconds of a sound that a page holds."""
+"""Seconds of a recording that a page holds."""
 KERNELS = 32
 
 
 class AudioPages(Pages):
-    """Sounds: to be seen and played, and the filters of a network's first layer."""
+    """Audio: spectrograms and players, and the filters of a network's first layer."""
 
     plural = "sounds"
 
@@ -48,8 +48,8 @@ class AudioPages(Pages):
 
 
 def player(samples: np.ndarray, rate: int) -> str:
-    """An `audio` element with the sound inside, brought to the same loudest sample as all others."""
-    if rate > 48_000:  # browsers play no more, and nobody hears it
+    """An `audio` element with the recording inside, scaled so that the loudest samples of all recordings are equal."""
+    if rate > 48_000:  # browsers play no higher rate, and nobody hears it
         import scipy.signal
 
         length = max(1, round(len(samples) * 16_000 / rate))
@@ -89,17 +89,17 @@ def _explain_waveform(model: nn.Module, encoder: Encoder, examples: Sequence[Aud
             f"<div style='display:inline-block;text-align:center' title='kernel {index}'>"
             f"{_line(kernels[index], around_zero=True)}<br>{_line(responses[index])}<br><small>{peak:,.0f} Hz</small></div>"
         )
-    # A kernel's noise lies about 20 dB below what it answers to.
+    # A kernel's noise lies about 20 dB below its response.
     decibels = 20 * np.log10(np.maximum(responses[order] / responses[order].max(axis=1, keepdims=True), 0.1))
     milliseconds = 1000 * kernels.shape[1] / rate
     parts = [
         f"<h3>Kernels of <code>{html.escape(name)}</code></h3><p>Each is a filter of {kernels.shape[1]} samples "
-        f"({milliseconds:.1f} ms): above as a waveform, below how strongly it answers to each frequency from 0 to "
-        f"{rate / 2:,.0f} Hz, and where it answers most.</p><div class='tiles'>{''.join(tiles)}</div>",
-        f"<h3>The filter bank</h3><p>One column a kernel, in the order of the frequency that it answers to most; low "
-        f"frequencies below.</p>{image_tag(_coloured(decibels.T[::-1]), 160, 'frequency responses')}",
-        "<h3>Feature maps</h3><p>What the filters make of sounds of the test split: time to the right, one row a kernel in the "
-        "order above, the lowest below.</p>",
+        f"({milliseconds:.1f} ms): above, its waveform; below, its response to each frequency from 0 to "
+        f"{rate / 2:,.0f} Hz, and the frequency of the largest response.</p><div class='tiles'>{''.join(tiles)}</div>",
+        f"<h3>The filter bank</h3><p>One column for each kernel, ordered by the frequency of its largest response; "
+        f"low frequencies below.</p>{image_tag(_coloured(decibels.T[::-1]), 160, 'frequency responses')}",
+        "<h3>Feature maps</h3><p>The outputs of the filters for recordings of the test split: time to the right, one row for "
+        "each kernel in the order above, the lowest frequency below.</p>",
     ]
     for example in list(examples)[:3]:
         maps = feature_maps(model, encoder.encode([example]).inputs, layer)[0].clamp(min=0).numpy()
@@ -113,10 +113,11 @@ def _explain_spectrogram(model: nn.Module, encoder: Encoder, examples: Sequence[
     tiles = [image_tag(grey(weights[index].flip(0).numpy()), 96, f"kernel {index}") for index in chosen]
     parts = [
         f"<h3>Kernels of <code>{html.escape(name)}</code></h3><p>Each tile is one kernel over mel bands (low ones below) and "
-        f"{weights.shape[2]} frames: bright where it adds, dark where it subtracts. It answers most to a sound whose spectrogram "
-        f"looks like the tile. The {len(chosen)} strongest of {len(weights)}.</p><div class='tiles'>{''.join(tiles)}</div>",
-        "<h3>Feature maps</h3><p>What the kernels make of sounds of the test split: the spectrogram as the network gets it, then "
-        "one row a kernel, time to the right.</p>",
+        f"{weights.shape[2]} frames: bright where it adds, dark where it subtracts. Its output is largest where the "
+        f"spectrogram looks like the tile. Shown are the {len(chosen)} strongest of {len(weights)}.</p>"
+        f"<div class='tiles'>{''.join(tiles)}</div>",
+        "<h3>Feature maps</h3><p>The outputs of the kernels for recordings of the test split: the spectrogram that the network "
+        "gets, then one row for each kernel, time to the right.</p>",
     ]
     for example in list(examples)[:3]:
         inputs = encoder.encode([example]).inputs
@@ -129,7 +130,7 @@ def _explain_spectrogram(model: nn.Module, encoder: Encoder, examples: Sequence[
 def _kernels_over_bands(model: nn.Module) -> tuple[str, Any, Tensor]:
     """The first layer's name, the layer, and its kernels (kernels, bands, taps).
 
-    Where that layer looks at each band by itself and the next one mixes the bands, the two together are one kernel over all.
+    If that layer treats each band separately and the next one mixes the bands, both together are one kernel over all bands.
     """
     name, first = next(iter(first_convolutions(model).items()))
     weight = first.weight.detach()
@@ -150,14 +151,14 @@ def _beside(example: Audio, maps: np.ndarray, seen: np.ndarray | None = None) ->
     name = html.escape(f"{example.label or ''} {example.source}")
     left = f"<div>{player(samples, rate)}<br><small>{name}</small></div>"
     shown = _coloured(seen) if seen is not None else _coloured(spectrogram(samples, rate))
-    # Strong answers would hide the rest; a root brings them nearer.
+    # Large outputs would hide the rest; a root makes the difference smaller.
     rows = np.sqrt(maps / (maps.max(axis=1, keepdims=True) + 1e-9))
     pictures = f"{image_tag(shown, 96, 'input')}<span>→</span>{image_tag(_coloured(rows), 128, 'maps')}"
     return f"<div class='tiles'>{left}{pictures}</div>"
 
 
 def _coloured(values: np.ndarray) -> np.ndarray:
-    """Numbers as colours, dark to bright, (height, width, 3); at most 250 columns, each the largest of what it stands for."""
+    """Numbers as colours, dark to bright, (height, width, 3); at most 250 columns, each the maximum of several."""
     import matplotlib
 
     step = math.ceil(values.shape[1] / 250)

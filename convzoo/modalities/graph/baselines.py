@@ -17,12 +17,12 @@ from convzoo.modalities.graph.matrices import graph_matrix
 
 
 class FeatureMLP(Baseline):
-    """A perceptron with one hidden layer on a node's own features: what the graph adds is what the network has beyond it.
+    """A perceptron with one hidden layer on a node's own features. The network's lead over it is what the graph adds.
 
     Args:
-        hidden: neurons
+        hidden: number of hidden neurons
         penalty: L2 penalty (scikit-learn's alpha)
-        epochs: at most
+        epochs: largest number of epochs
     """
 
     def __init__(self, hidden: Positive = 16, penalty: NonNegative = 3.0, epochs: Positive = 300) -> None:
@@ -44,7 +44,7 @@ class FeatureMLP(Baseline):
         network = MLPClassifier((self.hidden,), alpha=self.penalty, max_iter=self.epochs, random_state=0)
         self.machine = make_pipeline(MaxAbsScaler(), network)  # columns of any size, zeros stay zeros
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that it did not converge is no news: the epochs are a setting
+            warnings.simplefilter("ignore")  # no warning that it did not converge: the epochs are a setting
             self.machine.fit(_rows(examples), class_numbers(examples, dims))
 
     def outputs(self, examples: Sequence[Node]) -> Tensor:
@@ -57,8 +57,8 @@ class LabelPropagation(Baseline):
     (1 - \alpha) Y$ with $S = D^{-1/2} A D^{-1/2}$, from the training nodes' classes Y along the edges, without features.
 
     Args:
-        alpha: how much comes from the neighbours at each step
-        steps: along the edges
+        alpha: weight of the neighbours at each step
+        steps: number of steps along the edges
     """
 
     def __init__(self, alpha: Fraction = 0.9, steps: Positive = 50) -> None:
@@ -75,7 +75,7 @@ class LabelPropagation(Baseline):
         found = begin
         for _ in range(self.steps):
             found = self.alpha * (matrix @ found) + (1 - self.alpha) * begin
-        # Who is not reached gets the classes' frequencies in training.
+        # Nodes that no label reaches get the class frequencies of the training split.
         found = found + 1e-9 * np.bincount(numbers, minlength=begin.shape[1])
         self.graph = graph
         self.found = np.log(found / found.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -24,22 +24,22 @@ from convzoo.ops.sparse import GraphTensors, SparseMatrix
 from convzoo.reading.lines import read_lines
 
 _SPARSE = 0.1
-"""Features of which a smaller part is not zero are kept sparse."""
+"""Features are kept sparse if the fraction of them that is not zero is smaller than this."""
 
 
 class GraphEncoder(Encoder):
     """The graph as a matrix, nodes as row numbers.
 
-    One graph is the whole data set: the classes of validation and test nodes are never looked at, but their features and edges
-    are there in training, as usual. With `neighbours`, a training step holds only what is drawn around its nodes; scoring always
-    sees the whole graph.
+    One graph is the whole data set: training never uses the classes of validation and test nodes, but it uses their features and
+    edges, as usual. With `neighbours`, a training step holds only the sampled part around its nodes; scoring always uses the
+    whole graph.
 
     Args:
         matrix: how messages are weighted: `symmetric` $D^{-1/2} A D^{-1/2}$, `random_walk` $D^{-1} A$ (a mean), `adjacency` A (a
-            sum), or `laplacian`, scaled as Chebyshev polynomials take it
+            sum), or `laplacian`, scaled for Chebyshev polynomials
         self_loops: whether each node is also its own neighbour
-        normalise: features as they are (`none`), each node's brought to a sum of 1 (`rows`), or each brought to mean 0 and
-            deviation 1 over the training nodes (`standard`)
+        normalise: `none` leaves features as they are; `rows` scales the features of each node to a sum of 1; `standard` scales
+            each feature to mean 0 and standard deviation 1 over the training nodes
         neighbours: how many neighbours are sampled at each hop, such as [10, 10] for two layers; empty for the whole graph in
             every step
     """
@@ -62,7 +62,7 @@ class GraphEncoder(Encoder):
         self.mean: np.ndarray | None = None
         self.deviation: np.ndarray | None = None
         self._graph: Graph | None = None
-        # Each of the last graph that was encoded, which is nearly always the graph of the training split.
+        # Caches for the last graph that was encoded, which is nearly always the graph of the training split.
         self._made: tuple[Graph, Any] | None = None
         self._numbers: tuple[Graph, np.ndarray] | None = None
         self._of: tuple[Graph, GraphTensors] | None = None
@@ -91,7 +91,7 @@ class GraphEncoder(Encoder):
             self.deviation = np.where(deviation > 1e-8, deviation, 1).astype(np.float32)
 
     def prepare(self, example: Node) -> Node:
-        """References cost nothing."""
+        """The node itself: it is only a reference."""
         return example
 
     def collate(self, items: Sequence[Node], draws: Draws | None = None) -> Batch:
@@ -102,7 +102,7 @@ class GraphEncoder(Encoder):
         """The graph, (batch,) numbers of nodes in it, and their classes.
 
         Raises:
-            DataError: a node's class is none of the training nodes'; the graph's features are not those of training.
+            DataError: a node's class does not occur in training; the graph's features are not those of training.
         """
         graph = examples[indices[0]].graph if len(indices) else self.graph
         nodes = _indices(examples, indices)
@@ -170,7 +170,7 @@ class GraphEncoder(Encoder):
             self._sampler = (graph, NeighbourSampler(self._matrix(graph), self.neighbours))
 
         def uniform(chosen: np.ndarray, hop: int, count: int) -> np.ndarray:
-            # Of the node, not of the batch: however a batch is divided, a node sees the same neighbours.
+            # They depend on the node, not on the batch: however a batch is divided, a node sees the same neighbours.
             return Draws(draws.seed, draws.epoch, chosen).uniform(hop, count)
 
         part = self._sampler[1](nodes, uniform)
@@ -211,7 +211,7 @@ class GraphEncoder(Encoder):
         return whole, nodes
 
     def from_inputs(self, values: Sequence[Any]) -> list[Node]:
-        """Nodes of the graph by their ids; new ones as a mapping, a JSON object, or a file of such (.json, .jsonl):
+        """Nodes of the graph by their ids; new ones as a mapping, a JSON object, or a file of these (.json, .jsonl):
         `{"id": "new", "features": {"age": 31, "colour": "red"}, "edges": ["n17", "n4"]}`.
 
         Raises:
@@ -342,7 +342,7 @@ class GraphEncoder(Encoder):
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state` gave."""
+        """Restore what `state` returned."""
         arrays: dict[str, Any] = {
             key: value.numpy() if isinstance(value, Tensor) else value for key, value in state.items()
         }
@@ -368,7 +368,7 @@ def _indices(examples: Sequence[Node], chosen: Sequence[int]) -> np.ndarray:
 
 
 def _as_tensor(features: Any, gradient: bool) -> Tensor | SparseMatrix:
-    """Features as a model takes them: sparse where most are zero."""
+    """Features in the form that a model takes: sparse if most are zero."""
     if scipy.sparse.issparse(features):
         features = features.tocsr()
         if features.nnz <= _SPARSE * features.shape[0] * features.shape[1]:

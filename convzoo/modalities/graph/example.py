@@ -13,7 +13,7 @@ from convzoo.core.references import References
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """One graph. Of an undirected one both directions of each edge are here.
+    """One graph. An undirected graph holds both directions of each edge.
 
     Attributes:
         edges: a SciPy CSR matrix (nodes, nodes) of float32: in row i, column j the weight of the edge that carries node j's
@@ -21,10 +21,10 @@ class Graph:
         features: (nodes, features) of float32, an array or a SciPy CSR matrix; no columns where nodes have no features
         labels: (nodes,) of class names, None where a node has none
         ids: (nodes,) names
-        feature_names: one a column; `colour=red` is a column that says whether the text column `colour` says `red`
+        feature_names: one for each column; the column `colour=red` is 1 where the text column `colour` holds `red`
         directed: whether edges have a direction
-        notes: what was found and mended while the graph was read: loops, edges that were there twice
-        numbers: a node's number by its id; filled by the class
+        notes: what was corrected while the graph was read: loops, duplicate edges
+        numbers: a node's number by its id; filled by the class itself
     """
 
     edges: Any
@@ -51,7 +51,7 @@ class Graph:
             )
             name = self.feature_names[place] if self.feature_names else f"number {place}"
             raise DataError(
-                f"node {self.ids[at]!r}: feature {name} is no finite number; fill what is missing ({int(bad.sum())} in all)"
+                f"node {self.ids[at]!r}: feature {name} is not a finite number; fill missing values ({int(bad.sum())} in all)"
             )
         if not self.edges.nnz:
             raise DataError(f"the graph of {count} nodes has no edges: there is nothing to convolve over")
@@ -84,10 +84,10 @@ class Graph:
 def make_edges(
     sources: np.ndarray, targets: np.ndarray, count: int, weights: np.ndarray | None = None, directed: bool = False
 ) -> tuple[Any, str]:
-    """The matrix of a graph from a list of edges, and what was mended in words.
+    """The matrix of a graph from a list of edges, and notes on what was corrected.
 
-    An edge that is there several times counts once (weights: the largest). Of an undirected graph the reverse of each edge is
-    added. Loops are kept out: whether a node sees itself is the encoder's choice.
+    A duplicate edge counts once, with its largest weight. For an undirected graph the reverse of each edge is added. Loops are
+    left out: the encoder decides whether a node sees itself.
     """
     given = len(sources)
     kind = np.int32 if count < 2**31 else np.int64
@@ -108,7 +108,7 @@ def make_edges(
 
 
 def _compressed(rows: np.ndarray, columns: np.ndarray, values: np.ndarray | None, count: int) -> Any:
-    """CSR with each entry once; of equal ones the largest value, 1 where there are no values."""
+    """CSR with each entry once; of duplicates the largest value, or 1 if no values are given."""
     if values is not None:
         order = np.lexsort((values, columns, rows))
         rows, columns, values = rows[order], columns[order], values[order]
@@ -127,13 +127,13 @@ class Node:
     """A node of a graph: a reference. One that is not in the graph yet (for `predict`) brings its features and edges.
 
     Attributes:
-        graph: that it is in, or is to be attached to
-        index: its number; -1 where it is new
+        graph: the graph that it is in, or that it is attached to
+        index: its number; -1 if it is new
         label: its class
-        name: of a new node
-        features: of a new node, (features,)
-        neighbours: of a new node, the numbers of the nodes that it is tied to
-        weights: of a new node, its edges' weights
+        name: name of a new node
+        features: (features,), the features of a new node
+        neighbours: the numbers of the nodes that a new node is connected to
+        weights: the weights of a new node's edges
     """
 
     graph: Graph
@@ -161,7 +161,7 @@ class Nodes(References[Node]):
     """Some nodes of a graph.
 
     Args:
-        graph: that they are in
+        graph: the graph that they are in
         indices: (nodes,), their numbers
     """
 

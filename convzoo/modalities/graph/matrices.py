@@ -9,7 +9,7 @@ MatrixKind = Literal["symmetric", "random_walk", "adjacency", "laplacian"]
 
 
 def degrees(edges: Any, self_loops: bool) -> np.ndarray:
-    """(nodes,): the sum of each node's weights, with its own loop where there are loops."""
+    """(nodes,): the sum of each node's weights, with its self-loop if `self_loops` is true."""
     return np.asarray(edges.sum(axis=1), np.float64).ravel() + self_loops
 
 
@@ -31,7 +31,7 @@ def graph_matrix(edges: Any, kind: MatrixKind, self_loops: bool) -> Any:
     if loops:
         edges = edges + scipy.sparse.identity(edges.shape[0], np.float32, format="csr")
         edges.sort_indices()
-    # Only the values are new: of a large graph, another copy of the columns would be felt.
+    # Only the values are new: for a large graph, another copy of the columns would take much memory.
     values = edges.data.astype(np.float32)
     if kind != "adjacency":
         power = -1.0 if kind == "random_walk" else -0.5

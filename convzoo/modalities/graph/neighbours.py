@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse
 
 Uniform = Callable[[np.ndarray, int, int], np.ndarray]
-"""(nodes, hop, count) to uniform numbers in [0, 1), (nodes, count): a node's numbers depend on the node and the hop alone."""
+"""(nodes, hop, count) to uniform numbers in [0, 1), (nodes, count): a node's numbers depend only on the node and the hop."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Sample:
     """A part of a graph around some nodes.
 
     Attributes:
-        nodes: (part,) the nodes' numbers in the whole graph; those that were asked for come first
+        nodes: (part,) the nodes' numbers in the whole graph; the seeds come first
         matrix: SciPy CSR (part, part)
     """
 
@@ -26,15 +26,15 @@ class Sample:
 
 
 class NeighbourSampler:
-    """Draws at most so many neighbours of each node, hop by hop, without replacement (Hamilton et al. 2017, arXiv:1706.02216).
+    """Draws a few neighbours of each node, hop by hop, without replacement (Hamilton et al. 2017, arXiv:1706.02216).
 
-    A node is expanded once, at the hop where it is first met; nodes of the last hop are not expanded. A node's own loop is always
-    kept. The weights of a node of which only n of d neighbours were drawn grow by d / n, so that each weighted sum over
+    A node is expanded once, at the hop where it first appears; nodes of the last hop are not expanded. Self-loops are always
+    kept. If only n of a node's d neighbours are drawn, their weights are multiplied by d / n, so that each weighted sum over
     neighbours keeps its expectation.
 
     Args:
         matrix: SciPy CSR (nodes, nodes), with or without a diagonal
-        fanouts: neighbours drawn at each hop
+        fanouts: largest number of neighbours that are drawn at each hop
     """
 
     def __init__(self, matrix: Any, fanouts: Sequence[int]) -> None:
@@ -54,7 +54,7 @@ class NeighbourSampler:
 
         Args:
             seeds: distinct nodes
-            uniform: where the random numbers come from
+            uniform: source of the random numbers
         """
         place = self._place
         found = [seeds]
@@ -66,7 +66,7 @@ class NeighbourSampler:
             at, drawn, degree = choose(self.pointers, frontier, fanout, partial(_of_hop, uniform, hop))
             reached = self.columns[at]
             fresh = reached[place[reached] < 0]
-            # Each writes its own number in its node's place; the one that stands there at the end speaks for the node.
+            # Each entry writes its own number at its node's place; of equal nodes only the last written one is kept.
             own = np.arange(len(fresh), dtype=np.int32)
             place[fresh] = own
             new = fresh[place[fresh] == own]
@@ -94,7 +94,7 @@ def _of_hop(uniform: Uniform, hop: int, nodes: np.ndarray, count: int) -> np.nda
 def choose(
     pointers: np.ndarray, nodes: np.ndarray, fanout: int, uniform: Callable[[np.ndarray, int], np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """At most `fanout` entries of each node's row, every subset of that size as likely.
+    """At most `fanout` entries of each node's row, with equal probability for every subset of that size.
 
     Floyd's method (Bentley & Floyd 1987, doi:10.1145/30401.315746), for all rows at once: for j from d - n to d - 1 draw t from 0
     to j and take t, or j where t was taken before.

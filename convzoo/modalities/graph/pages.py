@@ -20,14 +20,14 @@ from convzoo.report.kit import html_safe
 from convzoo.tasks.classification import Classification
 
 DRAWN = 450
-"""Nodes that are drawn: a larger graph is shown by a part around some of its test nodes."""
+"""Largest number of nodes that are drawn; of a larger graph, a part around some test nodes is drawn."""
 EMBEDDED = 1500
-"""Nodes whose vectors are laid out in the plane."""
+"""Number of nodes whose outputs are drawn in the plane."""
 GROUPS = 5
 
 
 class NodePages(Pages):
-    """Nodes of a graph: their neighbours, the graph with its errors, accuracy by place, weights of the first convolution."""
+    """Nodes of a graph: their neighbours, the graph with its errors, accuracy by degree, weights of the first convolution."""
 
     plural = "nodes"
 
@@ -48,7 +48,7 @@ class NodePages(Pages):
         return f"<code>{html.escape(example.source)}</code><br><small>{around}</small>"
 
     def first_layer(self, model: nn.Module, encoder: Encoder, examples: Sequence[Node]) -> str:
-        """What reaches a node, and the features that neurons answer to most."""
+        """The weights of a node's neighbours, and the features with the largest weights in each neuron."""
         weights: Any = next((m.weight for m in model.modules() if type(m).__name__ == "FeatureLinear"), None)
         graph = examples[0].graph
         if not isinstance(weights, Tensor) or len(graph.feature_names) != weights.shape[0]:
@@ -60,7 +60,7 @@ class NodePages(Pages):
         shown = examples[int(np.argmin(np.abs(counts - 5)))].index
         matrix = encoder.gather(examples, [0]).inputs["graph"].adjacency
         parts = [
-            f"<p>The first convolution looks at a node and those around it. {_weights_in_words(graph, matrix, shown)}</p>"
+            f"<p>The first convolution sees a node and its neighbours. {_weights_in_words(graph, matrix, shown)}</p>"
         ]
         if names:
             assert isinstance(weights, Tensor)
@@ -73,13 +73,13 @@ class NodePages(Pages):
                 )
                 rows.append(f"<tr><td>{neuron}</td><td>{words}</td></tr>")
             parts.append(
-                "<p>The features that its neurons answer to most:</p>"
+                "<p>The features to which its neurons respond most:</p>"
                 f"<table class='plain'><tr><th>neuron</th><th>features</th></tr>{''.join(rows)}</table>"
             )
         return "".join(parts)
 
     def sections(self, task: Task, material: Material) -> list[Section]:
-        """Of a classification, the graph, the outputs in the plane, and where the network is right."""
+        """For a classification: the graph, the outputs in the plane, and accuracy by degree."""
         if not isinstance(task, Classification):
             return []
         rows = [row for row in material.predictions if row.get("true_label") and row.get("label")]
@@ -91,8 +91,8 @@ class NodePages(Pages):
         names = sorted({str(row[key]) for row in rows for key in ("label", "true_label")})
         return [
             Section("The graph", html_safe(_drawing(graph, nodes, rows, right, names))),
-            Section("What the network makes of the nodes", html_safe(_plane(material, nodes, rows, names))),
-            Section("Where it is right", html_safe(_by_place(graph, nodes, right))),
+            Section("Outputs of the network", html_safe(_plane(material, nodes, rows, names))),
+            Section("Accuracy by neighbours", html_safe(_by_place(graph, nodes, right))),
         ]
 
 
@@ -140,13 +140,13 @@ def _drawing(
     axes[1].legend(frameon=False, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=2)
     share = "the whole graph" if len(chosen) == len(graph) else f"{len(chosen):,} of {len(graph):,} nodes"
     return (
-        f"<p>{html.escape(graph.in_words())}. Drawn: {share}; test nodes are coloured, the others grey. Errors that lie together "
-        f"are neighbourhoods of mixed classes.</p>{as_svg(figure)}"
+        f"<p>{html.escape(graph.in_words())}. Drawn: {share}; test nodes are coloured, the others grey. Errors often lie "
+        f"together where neighbours have different classes.</p>{as_svg(figure)}"
     )
 
 
 def part_around(graph: Graph, nodes: np.ndarray, most: int) -> np.ndarray:
-    """The whole graph where it is small, else nodes that lie together: grown from test nodes, edge by edge."""
+    """All nodes of a small graph; of a large one, nodes that lie together: grown from test nodes, edge by edge."""
     if len(graph) <= most:
         return np.arange(len(graph))
     degree = np.diff(graph.edges.indptr)
@@ -163,7 +163,7 @@ def part_around(graph: Graph, nodes: np.ndarray, most: int) -> np.ndarray:
 
 
 def spring_layout(edges: Any, rounds: int = 60) -> np.ndarray:
-    """(nodes, 2): places where tied nodes lie near (Fruchterman & Reingold 1991, doi:10.1002/spe.4380211102)."""
+    """(nodes, 2): positions with connected nodes close together (Fruchterman & Reingold 1991, doi:10.1002/spe.4380211102)."""
     count = edges.shape[0]
     random = np.random.default_rng(0)
     spots = random.random((count, 2)) - 0.5
@@ -212,24 +212,24 @@ def _plane(material: Material, nodes: np.ndarray, rows: Sequence[Mapping[str, An
 
 
 def _by_place(graph: Graph, nodes: np.ndarray, right: np.ndarray) -> str:
-    """Accuracy by degree, and by the part of a node's neighbours that are of its class."""
+    """Accuracy by degree, and by the fraction of a node's neighbours with the same class."""
     degree = np.diff(graph.edges.indptr)[nodes]
     alike = homophily(graph, nodes)
     figure = new_figure(9, 2.8)
     axes = figure.subplots(1, 2)
     _bars(axes[0], degree.astype(float), right, "neighbours", whole=True)
     known = ~np.isnan(alike)
-    _bars(axes[1], alike[known], right[known], "part of the neighbours that are of its class", whole=False)
+    _bars(axes[1], alike[known], right[known], "fraction of the neighbours with the same class", whole=False)
     whole = float(np.nanmean(alike)) if known.any() else float("nan")
     return (
-        "<p>Accuracy by a node's number of neighbours and by how many of them are of its class "
-        f"({100 * whole:.0f} % in the mean). The number of test nodes stands in each bar; a whisker is a standard error.</p>"
+        "<p>Accuracy by a node's number of neighbours, and by the fraction of them with the same class "
+        f"({100 * whole:.0f} % on average). Each bar shows its number of test nodes; a whisker is one standard error.</p>"
         f"{as_svg(figure)}"
     )
 
 
 def homophily(graph: Graph, nodes: np.ndarray) -> np.ndarray:
-    """(nodes,): for each of them the part of its labelled neighbours that are of its class; NaN without any."""
+    """(nodes,): for each node the fraction of its labelled neighbours with the same class; NaN without labelled neighbours."""
     number = {
         name: index for index, name in enumerate(dict.fromkeys(name for name in graph.labels if name is not None))
     }
@@ -278,7 +278,7 @@ def _weights_in_words(graph: Graph, matrix: SparseMatrix, node: int) -> str:
     entries = zip(matrix.columns[first:last].tolist(), matrix.values[first:last].tolist(), strict=True)
     listed = ", ".join(f"<code>{html.escape(graph.ids[at])}</code> {value:.2f}" for at, value in list(entries)[:12])
     name = html.escape(graph.ids[node])
-    return f"What reaches <code>{name}</code>, and with which weight: {listed or 'nothing'}."
+    return f"Messages to <code>{name}</code> come from these nodes, with these weights: {listed or 'none'}."
 
 
 def _colours(count: int) -> list[Any]:

@@ -16,7 +16,7 @@ class PixelLogisticRegression(FeatureClassifier):
     Args:
         side: images are shrunk to side × side
         inverse_penalty: inverse of the regularisation (scikit-learn's C)
-        max_examples: the most training images that are used
+        max_examples: largest number of training images that are used
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class EigenSVM(FeatureClassifier):
         side: images are shrunk to side × side
         components: number of principal components
         inverse_penalty: inverse of the regularisation (scikit-learn's C)
-        max_examples: the most training images that are used: the machine's time grows with their square
+        max_examples: largest number of training images that are used; the training time grows with its square
     """
 
     def __init__(

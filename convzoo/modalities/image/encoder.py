@@ -170,7 +170,7 @@ class ImageEncoder(Encoder):
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state` gave."""
+        """Restore what `state` returned."""
         self.size, self.colour = list(state["size"]), state["colour"]
         self.mean, self.deviation = list(state["mean"]), list(state["deviation"])
         self.labels = Labels(state["labels"])

@@ -21,10 +21,10 @@ class Image:
 
     Attributes:
         pixels: (height, width) or (height, width, 3), uint8
-        path: of the file
+        path: path of the file
         label: its class; None if unlabelled
-        group: what must not be split, such as the person in it
-        source: where it is from
+        group: images of one group stay in one split; for example the person in them
+        source: where it comes from
     """
 
     pixels: np.ndarray | None = None

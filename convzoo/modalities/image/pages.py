@@ -13,7 +13,7 @@ from convzoo.report.kit import grey, image_tag
 
 
 class ImagePages(Pages):
-    """Images: as they are, and what the first layer's kernels make of them."""
+    """Images, and the outputs of the first layer's kernels for them."""
 
     plural = "images"
 
@@ -31,8 +31,9 @@ class ImagePages(Pages):
         ]
         parts = [
             f"<h3>Kernels of <code>{html.escape(name)}</code></h3><p>Each tile is one kernel: bright where it adds, dark where "
-            f"it subtracts. It answers most to a patch that looks like the tile.</p><div class='tiles'>{''.join(tiles)}</div>",
-            "<h3>Feature maps</h3><p>What the kernels make of sample images: bright where the patch is like the kernel.</p>",
+            "it subtracts. Its output is largest where a patch looks like the tile.</p>"
+            f"<div class='tiles'>{''.join(tiles)}</div>",
+            "<h3>Feature maps</h3><p>The outputs of the kernels for some images: bright where the patch is like the kernel.</p>",
         ]
         for example in list(examples)[:3]:
             maps = feature_maps(model, encoder.encode([example]).inputs, layer)[0, :16].clamp(min=0).numpy()

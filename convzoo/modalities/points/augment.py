@@ -1,4 +1,4 @@
-"""Clouds changed together with the boxes in them: mirrored, turned, scaled, with objects put in. Boxes have eight numbers:
+"""Clouds changed together with the boxes in them: mirrored, rotated, scaled, with pasted objects. Boxes have eight numbers:
 centre, size, yaw, class."""
 
 import math
@@ -13,14 +13,14 @@ from convzoo.ops.boxes import overlap_from_above, points_in_boxes
 def flipped(
     points: Float[Tensor, "points four"], boxes: Float[Tensor, "boxes eight"]
 ) -> tuple[Float[Tensor, "points four"], Float[Tensor, "boxes eight"]]:
-    """Left becomes right."""
+    """Left and right are swapped."""
     return points * points.new_tensor([1, -1, 1, 1]), boxes * boxes.new_tensor([1, -1, 1, 1, 1, 1, -1, 1])
 
 
 def turned(
     points: Float[Tensor, "points four"], boxes: Float[Tensor, "boxes eight"], angle: float
 ) -> tuple[Float[Tensor, "points four"], Float[Tensor, "boxes eight"]]:
-    """Turned about the vertical axis by an angle in radians, from x towards y."""
+    """Rotated about the vertical axis by an angle in radians, from x towards y."""
     cosine, sine = math.cos(angle), math.sin(angle)
     turn = points.new_tensor([[cosine, sine], [-sine, cosine]])
     return (
@@ -45,7 +45,7 @@ def paste(
     own: Float[Tensor, "own four"],
     box: Float[Tensor, " eight"],
 ) -> tuple[Float[Tensor, "more four"], Float[Tensor, "more_boxes eight"]]:
-    """A frame with one more object, in place of the points that lie in its box; the frame as it was where there is no room."""
+    """A frame with one more object, in place of the points that lie in its box; without room the frame stays as it is."""
     if len(boxes) and bool((overlap_from_above(boxes[:, :7], box[None, :7]) > 0).any()):
         return points, boxes
     kept = points[~points_in_boxes(points[:, :3], box[None, :7])[:, 0]]

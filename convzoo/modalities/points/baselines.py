@@ -15,11 +15,11 @@ from convzoo.ops.boxes import points_in_boxes, suppress
 
 
 class UsualPlaces(Baseline):
-    """The naive opponent, which does not look at the scan: in every frame the mean box of each class, wherever training had most
-    of them.
+    """The naive opponent, which does not look at the scan: every frame gets the mean box of each class at the places where
+    training had most objects.
 
     Args:
-        places: boxes of each class
+        places: number of boxes of each class
         cell: side of the squares that are counted, in metres
     """
 
@@ -48,16 +48,16 @@ class UsualPlaces(Baseline):
 
 class ClusterBoxes(Baseline):
     """The classical way: take away the ground, cluster what is left (DBSCAN), classify the clusters by their measures (a
-    random forest), and give each the mean box of its class: along the rectangle of least area, its near sides where the points
-    are.
+    random forest), and give each the mean box of its class: aligned with the smallest rectangle around the points, with its
+    near sides where the points end.
 
     Args:
-        max_distance: points closer than that from above, in metres, are of one cluster
-        ground: points less than that above the ground, in metres, are taken for it
-        max_examples: the most training frames that the forest is fitted to
-        trees: of the forest
+        max_distance: points with a smaller horizontal distance, in metres, belong to one cluster
+        ground: points less than this height above the ground, in metres, count as ground
+        max_examples: largest number of training frames that the forest is fitted to
+        trees: number of trees in the forest
         score_threshold: boxes with a lower score are dropped
-        seed: of the forest
+        seed: random seed of the forest
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class ClusterBoxes(Baseline):
         ).fit(np.array(rows), kinds)
 
     def outputs(self, examples: Sequence[PointCloud]) -> Detections:
-        """A box for each cluster and each class that it may be of."""
+        """A box for each cluster and each of its possible classes."""
         return Detections([self._frame(example) for example in examples])
 
     def _number(self, name: str) -> int:
@@ -165,7 +165,7 @@ def _boxes_by_class(examples: Sequence[PointCloud], dims: Mapping[str, Any]) -> 
 
 
 def _ground(points: np.ndarray) -> np.ndarray:
-    """The plane z = a x + b y + c that the lowest points of squares of 2 m lie about, the far ones left out step by step."""
+    """The plane z = a x + b y + c fitted to the lowest points of squares of 2 m; far points are left out step by step."""
     square = np.floor(points[:, :2] / 2).astype(np.int64)
     order = np.lexsort((points[:, 2], square[:, 1], square[:, 0]))
     first = np.r_[True, (np.diff(square[order], axis=0) != 0).any(axis=1)]
@@ -182,7 +182,7 @@ def _ground(points: np.ndarray) -> np.ndarray:
 
 
 def _rectangle(points: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-    """The turn, from 0 to 90 degrees, of the rectangle of least area about points from above, and its limits along its sides."""
+    """The rotation (0 to 90 degrees) of the smallest rectangle around points from above, and its limits along its sides."""
     turns = np.deg2rad(np.arange(0, 90, 3.0))
     along = points[:, :1] * np.cos(turns) + points[:, 1:2] * np.sin(turns)
     across = points[:, 1:2] * np.cos(turns) - points[:, :1] * np.sin(turns)

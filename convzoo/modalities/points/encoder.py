@@ -25,8 +25,8 @@ _FIT_ON = 200  # clouds that the scale of the intensity is taken from
 
 
 class PointCloudEncoder(Encoder):
-    """Keep the points inside of a box of space, and the labelled boxes whose centre is in it. In training, frames are
-    flipped, rotated and scaled, and objects of other frames are put into them where there is room (Yan et al. 2018, SECOND,
+    """Keep the points inside a given range of space, and the labelled boxes whose centre is in it. In training, frames are
+    flipped, rotated and scaled, and objects of other frames are pasted into them where there is room (Yan et al. 2018, SECOND,
     doi:10.3390/s18103337, §3.2.1).
 
     Args:
@@ -34,12 +34,12 @@ class PointCloudEncoder(Encoder):
         y: [from, to] in metres, to the left
         z: [from, to] in metres, upwards
         pillar: side of a pillar, in metres; the area must be a whole number of pillars long and wide
-        detect: the classes to find; by default all that training has. Objects of others are background
+        detect: the classes to find; by default all classes of training. Objects of other classes are background
         min_points: objects with fewer points in their box are left out of training
         flip: probability of a left-right flip
         rotate: the largest rotation about the vertical axis, in degrees
         scale: the largest relative change of size: 0.1 is from 0.9 to 1.1
-        paste: objects of other frames are added until a training frame has this many of each class, where there is room; 0 for
+        paste: objects of other frames are added, where there is room, until a training frame has this many of each class; 0 for
             none
     """
 
@@ -89,7 +89,7 @@ class PointCloudEncoder(Encoder):
         objects.
 
         Raises:
-            DataError: no objects, a class that is not in the training split, or no point inside the box of space.
+            DataError: no objects, a class that is not in the training split, or no point inside the range of space.
         """
         names = [name for example in examples if example.objects is not None for name in example.objects.names]
         if not names:
@@ -110,7 +110,7 @@ class PointCloudEncoder(Encoder):
         if not seen:
             spans = ", ".join(f"{axis} {a:.4g} to {b:.4g}" for axis, a, b in zip("xyz", low, high, strict=True))
             raise DataError(f"no training point lies inside of encoder.x, y and z; the points span {spans}")
-        # Some write 0 to 1, some 0 to 255: what is at most 1 stays as it is.
+        # Some files hold 0 to 1, some 0 to 255: intensities up to 1 stay as they are.
         self.intensity = max(1.0, float(np.max(strengths)))
         boxes = np.concatenate([self._boxes(example) for example in examples])
         if not len(boxes):
@@ -153,7 +153,7 @@ class PointCloudEncoder(Encoder):
         self.bank_boxes = torch.stack(kinds) if kinds else self.bank_boxes
 
     def prepare(self, example: PointCloud) -> tuple[Tensor, Tensor, PointCloud]:
-        """Points (points, 4) inside of the box of space, boxes (objects, 8) with their class's number, and the example.
+        """Points (points, 4) inside the range of space, boxes (objects, 8) with their class's number, and the example.
 
         Raises:
             DataError: the scan is damaged, or an object's class is not in the training split.
@@ -174,7 +174,7 @@ class PointCloudEncoder(Encoder):
         return points, boxes, example
 
     def collate(self, items: Sequence[tuple[Tensor, Tensor, PointCloud]], draws: Draws | None = None) -> Batch:
-        """Points one after another with the frame that each is of; boxes filled up to one number. Augmented with `draws`."""
+        """Points one after another, each with the number of its frame; boxes padded to one number. Augmented with `draws`."""
         pairs = [(points, boxes) for points, boxes, _ in items]
         if draws is not None:
             pairs = self._augmented(pairs, draws)
@@ -191,7 +191,7 @@ class PointCloudEncoder(Encoder):
             "counts": counts,
         }
         target = {"boxes": boxes, "classes": classes, "frames": tuple(example for _, _, example in items)}
-        # The losses are means over objects; one more a frame keeps empty frames in.
+        # The losses are means over objects; with one more for each frame, empty frames count, too.
         return Batch(inputs, target, int((classes >= 0).sum()) + len(pairs))
 
     def _augmented(self, pairs: Sequence[tuple[Tensor, Tensor]], draws: Draws) -> list[tuple[Tensor, Tensor]]:
@@ -213,7 +213,7 @@ class PointCloudEncoder(Encoder):
         return found
 
     def _pasted(self, points: Tensor, boxes: Tensor, chances: np.ndarray) -> tuple[Tensor, Tensor]:
-        """A frame with objects of the bank, until each class has `paste`."""
+        """A frame with objects of the bank added until each class has `paste` objects."""
         ends = self.bank_counts.cumsum(0)
         for kind in range(len(self.labels)):
             own = torch.nonzero(self.bank_boxes[:, 7] == kind)[:, 0]
@@ -290,7 +290,7 @@ class PointCloudEncoder(Encoder):
         }
 
     def state(self) -> dict[str, Any]:
-        """Classes, their usual measures, the intensity's scale, and the bank of objects."""
+        """Classes, their usual sizes, the intensity's scale, and the bank of objects."""
         return {
             "labels": list(self.labels),
             "intensity": self.intensity,
@@ -301,7 +301,7 @@ class PointCloudEncoder(Encoder):
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state` gave."""
+        """Restore what `state` returned."""
         self.labels = tuple(state["labels"])
         self.intensity = float(state["intensity"])
         self.usual = [list(row) for row in state["usual"]]

@@ -18,12 +18,12 @@ class PointCloud:
     """One scan, as an array or as a file (KITTI's .bin; ply, pcd, xyz, pts by Open3D).
 
     Attributes:
-        path: of the file
+        path: path of the file
         points: (points, 3) or (points, 4): x, y, z in metres and, if there is one, the intensity
-        objects: what is known to be in it; None where nobody has said
-        calibration: of the camera beside the LiDAR, where there is one
-        group: what must not be split, usually the drive
-        source: where it is from
+        objects: its labelled objects; None if unlabelled
+        calibration: calibration of the camera beside the LiDAR, if there is one
+        group: scans of one group stay in one split; usually the drive
+        source: where it comes from
     """
 
     path: Path | None = None
@@ -64,7 +64,7 @@ class PointCloud:
                 found.extend(cls(path, source=str(path)) for path in files)
             elif is_file(Path(value)):
                 if Path(value).suffix.lower() not in CLOUD_SUFFIXES:
-                    raise DataError(f"{value}: is no point cloud; {', '.join(sorted(CLOUD_SUFFIXES))} can be read")
+                    raise DataError(f"{value}: is not a point cloud; {', '.join(sorted(CLOUD_SUFFIXES))} can be read")
                 found.append(cls(Path(value), source=str(value)))
             else:
                 raise DataError(f"{value}: no such point cloud")

@@ -12,11 +12,11 @@ CLOUD_SUFFIXES = frozenset({".bin", ".ply", ".pcd", ".xyz", ".pts"})
 
 
 def read_cloud(path: Path) -> np.ndarray:
-    """A file's points as float32 (points, 4), those that are not finite too.
+    """A file's points as float32 (points, 4), including those that are not finite.
 
     Raises:
-        DataError: there is no such file, it is no cloud, is empty or is cut off.
-        RecipeError: Open3D, which reads what is no .bin, cannot load.
+        DataError: there is no such file, it is not a point cloud, is empty or is cut off.
+        RecipeError: Open3D, which reads all other formats than .bin, cannot load.
     """
     try:
         size = path.stat().st_size
@@ -25,7 +25,7 @@ def read_cloud(path: Path) -> np.ndarray:
         if path.suffix.lower() == ".bin":
             if size % 16:
                 raise DataError(
-                    f"{path}: {size:,} bytes are no whole number of points (x, y, z, intensity as float32: 16 bytes "
+                    f"{path}: {size:,} bytes are not a whole number of points (x, y, z, intensity as float32: 16 bytes "
                     "each); it is cut off, or of another format"
                 )
             return np.fromfile(path, dtype="<f4").reshape(-1, 4).astype(np.float32, copy=False)
@@ -41,7 +41,7 @@ def _announced(path: Path) -> int | None:
     """How many points the header of a pcd or ply file announces; None where it has no such line.
 
     Raises:
-        DataError: a ply file is too short for them: its reader takes whatever is in memory for what is missing.
+        DataError: a ply file is too short for them: its reader would fill the missing points with arbitrary memory.
     """
     with path.open("rb") as file:
         head = file.read(1 << 16)
@@ -54,7 +54,7 @@ def _announced(path: Path) -> int | None:
             form = words[1].decode("ascii", "replace")
         elif words[:1] == [b"element"]:
             if count is not None:
-                break  # what follows the points has its own rows
+                break  # later elements have their own rows
             if len(words) < 3 or words[1] != b"vertex" or not words[2].isdigit():
                 return None
             count = int(words[2])

@@ -30,7 +30,7 @@ _DRAWN = 30_000
 
 
 class PointCloudPages(Pages):
-    """Point clouds: frames from above and in perspective, precision and recall, what makes the features of a pillar."""
+    """Point clouds: frames from above and in perspective, precision and recall, weights of the features of a pillar."""
 
     plural = "point clouds"
 
@@ -39,12 +39,12 @@ class PointCloudPages(Pages):
         return from_above(example.read(), [], [], width=4.0)
 
     def first_layer(self, model: nn.Module, encoder: Encoder, examples: Sequence[PointCloud]) -> str:
-        """How much each feature of a pillar takes of each number of a point, and the features of a frame from above."""
+        """The weights of each number of a point in each feature of a pillar, and the features of a frame from above."""
         names = ["x", "y", "z", "intensity", "x - mean", "y - mean", "z - mean", "x in pillar", "y in pillar"]
         linear = next((m for m in model.modules() if isinstance(m, nn.Linear) and m.in_features == len(names)), None)
         if linear is None or not isinstance(model, HasPillars):
             return ""
-        # In units of what each input varies by, so that columns can be compared.
+        # In units of each input's standard deviation, so that columns can be compared.
         batch = encoder.encode(list(examples)[:1])
         seen: list[torch.Tensor] = []
         hook = linear.register_forward_hook(lambda module, args, output: seen.append(args[0]))
@@ -58,15 +58,15 @@ class PointCloudPages(Pages):
             for index, single in enumerate(maps[:16])
         ]
         return (
-            "<h3>What makes the features of a pillar</h3><p>Each row is one feature: how much it takes of each number of a point "
-            "(red adds, blue subtracts), in units of what that number varies by.</p>"
+            "<h3>Weights of the features of a pillar</h3><p>Each row is one feature, with the weights of the numbers of a point "
+            "(red adds, blue subtracts), in units of each number's standard deviation.</p>"
             + figures.mixing(linear.weight.detach().numpy()[:32] * spread, names)
-            + "<h3>Pillars</h3><p>The first test frame from above, forward is up: a tile a feature, bright where the pillar's "
-            f"points answer most.</p><div class='tiles'>{''.join(tiles)}</div>"
+            + "<h3>Pillars</h3><p>The first test frame from above, forward is up: one tile for each feature, bright where "
+            f"it is largest.</p><div class='tiles'>{''.join(tiles)}</div>"
         )
 
     def sections(self, task: Task, material: Material) -> list[Section]:
-        """Of a detection, frames with what was found, and the curves of its scores."""
+        """For a detection: frames with the boxes found, and curves of precision and recall."""
         if not isinstance(task, Detection):
             return []
         return [
@@ -81,7 +81,7 @@ def _frames(task: Detection, material: Material) -> str:
     )[:FRAMES]
     parts = [
         f"<p>The test frames with the most objects, from above and in perspective. Green is labelled, red is found with a score "
-        f"of {SURE:g} or more; the line from a box's middle says where its front is.</p>"
+        f"of {SURE:g} or more; the line from a box's middle points to its front.</p>"
     ]
     for at in shown:
         row = material.predictions[at]
@@ -129,8 +129,8 @@ def _curves(task: Detection, material: Material) -> str:
     panels[0].set_ylabel("precision")
     figure.tight_layout()
     return (
-        "<p>Boxes in space, by KITTI's rules. Beside each difficulty its average precision (40 recalls) and how many objects "
-        "count.</p>" + as_svg(figure)
+        "<p>Boxes in space, by KITTI's rules. Beside each difficulty are its average precision (40 recalls) and its number of "
+        "objects.</p>" + as_svg(figure)
     )
 
 

@@ -16,12 +16,12 @@ from convzoo.modalities.recommendation.example import Rows, User, Users
 from convzoo.ops.ranking import best_items
 
 KEPT = 100
-"""Items that an opponent ranks for a user; no list that is scored is longer."""
+"""Number of items that an opponent ranks for a user; lists that are scored are not longer."""
 _BLOCK = 1024
 
 
 class Popularity(Baseline):
-    """What most had in training comes first, whoever the user is."""
+    """Ranks items by their number of users in training; the ranking is the same for every user."""
 
     def fit(self, examples: Sequence[User], dims: Mapping[str, Any]) -> None:
         """Count."""
@@ -35,11 +35,11 @@ class Popularity(Baseline):
 
 class ItemNeighbours(Baseline):
     """Item-based collaborative filtering (Sarwar et al. 2001, doi:10.1145/371920.372071): an item's score is the sum of its
-    cosines with those of its nearest items that the user had. As in Deshpande & Karypis 2004 (doi:10.1145/963770.963776), who
-    has had much says less of what goes together: of a user with n items each weighs n^(-activity / 2).
+    cosines with those of its nearest items that the user had. As in Deshpande & Karypis 2004 (doi:10.1145/963770.963776),
+    active users count less: each item of a user with n items has the weight n^(-activity / 2).
 
     Args:
-        neighbours: nearest items of each item that count; null: all
+        neighbours: number of nearest items of each item that count; null: all
         activity: 0: all users count alike (plain cosines); 1: each user's row has unit length
     """
 
@@ -137,15 +137,15 @@ class EASE(Baseline):
 
 class MatrixFactorisation(Baseline):
     """Matrix factorisation with BPR (Rendle et al. 2009, arXiv:1205.2618): what LightGCN is without its graph. Adagrad, in
-    batches; the epoch is not chosen, since an opponent sees no validation split.
+    batches; the best epoch is not chosen, because an opponent sees no validation split.
 
     Args:
         embedding_size: length of a vector
         epochs: passes over the training pairs
-        batch_size: pairs a step
-        lr: of Adagrad
-        penalty: on the vectors of a pair, as the network's
-        seed: of the first vectors, the order and the negatives
+        batch_size: number of pairs in a step
+        lr: learning rate of Adagrad
+        penalty: L2 penalty on the vectors of a pair, as for the network
+        seed: random seed of the first vectors, the order and the negatives
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Users and items by number, with negatives drawn fresh for every step."""
+"""Users and items by number, with new negatives for every step."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from convzoo.modalities.recommendation.example import Catalogue, Pairs, Rows, Us
 from convzoo.ops.sparse import SparseMatrix
 
 _ROUNDS = 50
-"""How often a negative is drawn again where the user has that item; a user who has all items then keeps one of them."""
+"""How often a negative is drawn again if the user has that item; a user who has all items then keeps one of them."""
 
 
 class InteractionEncoder(Encoder):
@@ -44,19 +44,19 @@ class InteractionEncoder(Encoder):
 
     def _keep(self, known: Rows) -> None:
         self.known = known
-        # One number for each pair, in order: whether a user had an item is then a search.
+        # One number for each pair, sorted: a search then finds whether a user had an item.
         self._pairs = known.users().astype(np.int64) * max(1, len(self.catalogue.items)) + known.items
         self._user_numbers: dict[str, int] = {}
         self._matrix: SparseMatrix | None = None
 
     def pieces(self, examples: Sequence[User]) -> Sequence[Any]:
-        """The pairs of a training split; of others the users."""
+        """The pairs of a training split; the users of other splits."""
         if isinstance(examples, Users) and examples.wanted.pointers[-1] == self.known.pointers[-1]:
             return Pairs(examples.wanted)
         return examples
 
     def prepare(self, example: User | tuple[int, int]) -> Any:
-        """References cost nothing."""
+        """The example itself: it is only a reference."""
         return example
 
     def collate(self, items: Sequence[Any], draws: Draws | None = None) -> Batch:
@@ -64,8 +64,8 @@ class InteractionEncoder(Encoder):
         return self.gather(items, range(len(items)), draws)
 
     def gather(self, examples: Sequence[Any], indices: Sequence[int], draws: Draws | None = None) -> Batch:
-        """Pairs with `draws`: (batch,) users and (batch, 1 + negatives) items, the first of them had. Else (batch,) users, and
-        as the target what they had before and what they had afterwards."""
+        """Pairs with `draws`: (batch,) users and (batch, 1 + negatives) items, the first of them had by the user. Else (batch,)
+        users, and as the target the items that they had before and afterwards."""
         at = np.asarray(indices)
         if draws is not None:
             if isinstance(examples, Pairs):
@@ -94,7 +94,7 @@ class InteractionEncoder(Encoder):
         return Batch({"users": torch.from_numpy(users.astype(np.int64))}, target, len(users))
 
     def _draw(self, users: np.ndarray, draws: Draws) -> np.ndarray:
-        """(batch, negatives): items that the users never had, each as likely."""
+        """(batch, negatives): items that the users never had, with equal probabilities."""
         count = len(self.catalogue.items)
         found = np.empty((len(users), self.negatives), np.int64)
         missing = np.ones(found.shape, bool)
@@ -127,7 +127,7 @@ class InteractionEncoder(Encoder):
         return found
 
     def from_lines(self, lines: Sequence[str]) -> list[User]:
-        """Users whose ids stand in the lines."""
+        """Users by their ids, one on each line."""
         return self.from_inputs([line.strip() for line in lines if line.strip()])
 
     def _known_user(self, number: int) -> User:
@@ -162,13 +162,13 @@ class InteractionEncoder(Encoder):
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state` gave."""
+        """Restore what `state` returned."""
         self.catalogue = Catalogue(state["users"], state["items"])
         self._keep(Rows(np.asarray(state["pointers"]), np.asarray(state["pairs"])))
 
 
 def bipartite_matrix(known: Rows, users: int, items: int) -> SparseMatrix:
-    """The symmetric normalised matrix of the graph of users and items; who has no interaction keeps an empty row."""
+    """The symmetric normalised matrix of the graph of users and items; users and items without interactions have empty rows."""
     ones = np.ones(len(known.items), np.float32)
     had = scipy.sparse.csr_matrix((ones, known.items, known.pointers), (users, items))
     user_scale, item_scale = (

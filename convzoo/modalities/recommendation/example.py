@@ -1,4 +1,4 @@
-"""Who had what: a table of interactions, and users as references into it."""
+"""A table of interactions (which user had which item), and users as references into it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Rows:
 
     @classmethod
     def of(cls, users: np.ndarray, items: np.ndarray, count: int) -> "Rows":
-        """From pairs in any order, for `count` users; a pair that is there twice counts once."""
+        """From pairs in any order, for `count` users; a duplicate pair counts once."""
         order = np.lexsort((items, users))
         users, items = users[order], items[order]
         if len(users):
@@ -74,13 +74,13 @@ class Catalogue:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user: what is known of it, and what it is to be recommended.
+    """A user: the items that it had, and the items that should be recommended.
 
     Attributes:
         catalogue: of all users and items
         index: the user's number
         seen: items that it had before; they are never recommended again
-        wanted: items that it had afterwards: the truth that a ranking is held against; in training, what is learnt from
+        wanted: items that it had afterwards, which a ranking is compared with; in training, the items to learn from
     """
 
     catalogue: Catalogue
@@ -148,13 +148,13 @@ def number_of(name: str, names: Sequence[str], index: dict[str, int], kind: str)
     """The number of a user or an item.
 
     Raises:
-        DataError: training had none of that name.
+        DataError: training had none with this name.
     """
     if name not in index:
         near = nearest(name, names[:20_000])
         hint = f"; did you mean {near!r}?" if near else "."
         raise DataError(
-            f"{kind} {name!r} is none of the {len(names):,} that were trained on{hint} Vectors are learnt for each {kind}: "
+            f"{kind} {name!r} is not one of the {len(names):,} in training{hint} Vectors are learnt for each {kind}: "
             f"train again with its interactions"
         )
     return index[name]

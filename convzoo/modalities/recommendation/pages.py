@@ -22,7 +22,7 @@ GROUPS = 5
 
 
 class UserPages(Pages):
-    """Users: what they had and are recommended, by popularity, and the items that lie together."""
+    """Users: their items and recommendations, results by popularity, and similar items."""
 
     plural = "users"
 
@@ -30,7 +30,7 @@ class UserPages(Pages):
         return f"<code>{html.escape(example.source)}</code>"
 
     def first_layer(self, model: nn.Module, encoder: Encoder, examples: Sequence[User]) -> str:
-        """The nearest items of some, by the cosine of their vectors."""
+        """The nearest items of some items, by the cosine of their vectors."""
         if not isinstance(model, HasVectors):
             return ""
         catalogue = examples[0].catalogue
@@ -52,14 +52,14 @@ class UserPages(Pages):
                 f"<tr><td>{html.escape(str(catalogue.items[item]))}</td><td>{counts[item]}</td><td>{words}</td></tr>"
             )
         return (
-            "<p>The first step on the graph gives a user the weighted sum of the vectors of what it had, and an item that of who "
-            "had it; the rare weigh more than the popular. Items that the same users had come to lie together. The nearest items "
-            "of some, from popular to rare, by the cosine of their vectors:</p>"
+            "<p>The first step on the graph gives a user the weighted sum of the vectors of its items, and an item that of its "
+            "users; rare ones weigh more than popular ones. So items with the same users get similar vectors. These are the "
+            "nearest items of some items, from popular to rare, by the cosine of their vectors:</p>"
             f"<table class='plain'><tr><th>item</th><th>had by</th><th>nearest</th></tr>{''.join(rows)}</table>"
         )
 
     def sections(self, task: Task, material: Material) -> list[Section]:
-        """Of a ranking, lists of some users, and how lists and hits depend on popularity."""
+        """For a ranking: the lists of some users, and how lists and hits depend on popularity."""
         rows = list(material.predictions)
         if not isinstance(task, RankItems) or not rows:
             return []
@@ -87,7 +87,7 @@ def _lists(task: RankItems, material: Material, rows: Sequence[Mapping[str, Any]
             f"<td>{_few([str(item) for item in row['true_items']])}</td></tr>"
         )
     return (
-        "<p>What a user had before, the best ten of what it had not, and what it had afterwards. Hits are bold.</p>"
+        "<p>What a user had before, the best ten of the other items, and what it had afterwards. Hits are bold.</p>"
         "<table class='plain'><tr><th>user</th><th>had</th><th>recommended</th><th>had afterwards</th></tr>"
         f"{''.join(cells)}</table>"
     )
@@ -125,13 +125,13 @@ def _by_popularity(task: RankItems, material: Material, rows: Sequence[Mapping[s
     left.set_ylabel(f"found among the best {k}")
     right.bar(places - 0.2, wanted / max(wanted.sum(), 1), width=0.4, color="#9cc8a4", label="had afterwards")
     right.bar(places + 0.2, shown / max(shown.sum(), 1), width=0.4, color="#e0a458", label="recommended")
-    right.set_ylabel("part of all")
+    right.set_ylabel("fraction of all")
     right.legend(frameon=False, fontsize=8)
     for side in (left, right):
         side.set_xticks(places, names, fontsize=8)
         side.set_xlabel("how often a fifth of the items was had in training")
         side.spines[["top", "right"]].set_visible(False)
     return (
-        "<p>Items in five equal groups, from the rarest to the most popular. Left: which part of what was had afterwards is "
-        f"found. Right: whether the lists favour what is popular more than users do.</p>{as_svg(figure)}"
+        "<p>Items in five equal groups, from the rarest to the most popular. Left: the fraction of the users' later items "
+        f"that is found. Right: whether the lists favour popular items more than users do.</p>{as_svg(figure)}"
     )

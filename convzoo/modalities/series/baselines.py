@@ -30,7 +30,7 @@ class Scores:
 
 
 class Always(Baseline):
-    """The naive opponent: an alarm at every step. Its F1 is what labels alone give away."""
+    """The naive opponent: an alarm at every step. Its F1 depends on the labels alone."""
 
     def fit(self, examples: Sequence[Stretch], dims: Mapping[str, Any]) -> None:
         """Nothing to learn."""
@@ -41,14 +41,14 @@ class Always(Baseline):
 
 
 class IsolationForestDetector(Baseline):
-    """Isolation forest on single time steps (Liu et al. 2008, doi:10.1109/ICDM.2008.17): how few random cuts set a step apart.
+    """Isolation forest on single time steps (Liu et al. 2008, doi:10.1109/ICDM.2008.17): few random cuts isolate an anomaly.
 
     Args:
         scope: one forest for all series, or one for each series, from its own training rows
-        contamination: the part of training steps that may be flagged: it sets the threshold
-        max_rows: the most training rows that are used
-        trees: of a forest
-        seed: of the cuts
+        contamination: fraction of the training steps that may be flagged; it sets the threshold
+        max_rows: largest number of training rows that are used
+        trees: number of trees in a forest
+        seed: random seed of the cuts
     """
 
     def __init__(
@@ -84,14 +84,14 @@ class IsolationForestDetector(Baseline):
 
 
 class T2Q(Baseline):
-    """Principal components with two charts: Hotelling's T² inside their space, the squared residual Q outside of it
-    (Jackson & Mudholkar 1979, doi:10.1080/00401706.1979.10489779). An alarm of either counts.
+    """Principal components with two control charts: Hotelling's T² inside the components' space, and the squared residual Q
+    outside of it (Jackson & Mudholkar 1979, doi:10.1080/00401706.1979.10489779). An alarm of either chart counts.
 
     Args:
         scope: one model for all series, or one for each series, from its own training rows
-        explained: the components explain that part of the variance
-        quantile: of both statistics over the training rows: the threshold
-        max_rows: the most training rows that are used
+        explained: fraction of the variance that the components explain
+        quantile: the threshold of each statistic is this quantile over the training rows
+        max_rows: largest number of training rows that are used
     """
 
     def __init__(
@@ -139,7 +139,7 @@ def _charts(model: tuple[np.ndarray, ...], values: np.ndarray) -> tuple[np.ndarr
 
 
 def _normal_rows(examples: Sequence[Stretch], scope: Scope, most: int) -> dict[str, np.ndarray]:
-    """Training rows that are not known to be wrong, evenly thinned, by the series' name; "" is all together."""
+    """Training rows that are not labelled as anomalies, evenly thinned, by the series' name; "" holds all series."""
     found: dict[str, list[np.ndarray]] = {"": []}
     for example in examples:
         values = np.asarray(example.values, dtype=np.float64)
@@ -156,13 +156,13 @@ def _for(models: Mapping[str, Any], example: Stretch) -> Any:
 
 
 class WindowedGaussian(Baseline):
-    """How far each value lies in the tail of a normal distribution that is fitted to the values before it: the benchmark NAB's
-    own simple opponent, for series of one channel.
+    """How far each value lies in the tail of a normal distribution that is fitted to the values before it. It is the simple
+    opponent of the benchmark NAB, for series of one channel.
 
     Args:
-        window: values that the distribution is fitted to
-        step: values after which the full window moves on
-        quantile: of the scores of the training rows: the threshold
+        window: number of values that the distribution is fitted to
+        step: number of values after which the full window moves on
+        quantile: the threshold is this quantile of the training rows' scores
     """
 
     def __init__(self, window: Positive = 6400, step: Positive = 100, quantile: Fraction = 0.999) -> None:
@@ -182,13 +182,13 @@ class WindowedGaussian(Baseline):
         )
 
     def _scores(self, series: Series) -> np.ndarray:
-        """Of every row; a stretch is scored by all that came before it in its series."""
+        """Scores of all rows; a stretch is scored with all rows before it in its series."""
         from scipy.special import erfc
 
         if len(series.channels) != 1:
             raise DataError(f"windowed_gaussian is for series of one channel, not {', '.join(series.channels)}")
         values = np.asarray(series.values[:, 0], dtype=np.float64)
-        values = values - values.mean()  # so that the squares below do not swallow the deviation
+        values = values - values.mean()  # else rounding of the squares below could hide the deviation
         rows = np.arange(len(values))
         # The window grows to its full length, then moves on by whole steps.
         last = np.where(rows <= self.window, rows, self.window + (rows - self.window) // self.step * self.step)

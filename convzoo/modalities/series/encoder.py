@@ -1,4 +1,4 @@
-"""Sensor readings as tensors: standardised, in windows, straight from the arrays they lie in."""
+"""Sensor readings as tensors: standardised and cut into windows, directly from the arrays that hold them."""
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ UNKNOWN = -1
 
 @dataclass(frozen=True)
 class Row:
-    """One time step of a stream: when it was, its standardised values (channels,), and the series it goes on with, if any."""
+    """One time step of a stream: its time, its standardised values (channels,), and the series that it continues, if any."""
 
     time: str
     values: np.ndarray
@@ -42,11 +42,11 @@ class Row:
 class SeriesEncoder(Encoder):
     """Windows of one length for training, whole stretches for scoring; each channel has mean 0 and standard deviation 1.
 
-    The series stay where they are, in whatever type: a window is cut out and standardised when its batch is due, so that nothing
-    is copied but the batch. A channel that is constant in training is only centred.
+    The series stay where they are and keep their type: a window is cut out and standardised when its batch is made, so that only
+    the batch is copied. A channel that is constant in training is only centred.
 
     Args:
-        window: rows of a training window
+        window: number of rows in a training window
         stride: rows from one training window to the next
         normalise: `dataset`: by the mean and deviation of all training stretches; `series`: by those of each series' own training
             stretch, for machines that differ; a series that is not in the training split is normalised by its first
@@ -109,7 +109,7 @@ class SeriesEncoder(Encoder):
         return Windows(examples, self.window, self.stride)
 
     def prepare(self, example: Stretch) -> Stretch:
-        """The stretch itself: its rows are read when its batch is due.
+        """The stretch itself: its rows are read when its batch is made.
 
         Raises:
             DataError: its channels are not those of training.
@@ -191,13 +191,13 @@ class SeriesEncoder(Encoder):
     def from_inputs(self, values: Sequence[Any]) -> list[Stretch]:
         """Tables (.csv, .tsv, .parquet), folders of them, Series, stretches, or arrays (time, channels) with training's channels.
 
-        Tables are read as those of the run were (`data.time`, `missing`, `order`, `duplicates`, `gap`); no label is looked at.
+        Tables are read with the run's settings (`data.time`, `missing`, `order`, `duplicates`, `gap`); labels are not used.
 
         Raises:
             DataError: a file cannot be read or lacks a channel.
         """
         found: list[Stretch] = []
-        # Read as the run's own tables were; labels are not read: they are what is predicted.
+        # Read with the run's settings, but without labels, because these are predicted.
         form = replace(self.form, label=NONE, channels=self.channels, ignore=())
         for value in values:
             if isinstance(value, np.ndarray):
@@ -214,7 +214,7 @@ class SeriesEncoder(Encoder):
                 files = tables_below(path) if path.is_dir() else [path]
                 if not files:
                     raise DataError(f"{path}: holds no table ({', '.join(SUFFIXES)})")
-                # Named as the reader names them, so that a machine that training saw has its own scale and threshold.
+                # Use the reader's names, so that a series known from training keeps its own scale and threshold.
                 names = [file.relative_to(path).as_posix() if path.is_dir() else file.name for file in files]
                 for file, name in zip(files, names, strict=True):
                     series = read_series(file, form, name)
@@ -224,25 +224,25 @@ class SeriesEncoder(Encoder):
         return found
 
     def from_lines(self, lines: Sequence[str]) -> list[Stretch]:
-        """A stream is predicted row by row, by itself.
+        """Refused: a stream is predicted row by row, in a call without files.
 
         Raises:
-            RecipeError: it was named beside files.
+            RecipeError: the stream was given together with files.
         """
         raise RecipeError(
             "- reads rows from standard input and cannot be combined with files; predict the files in a separate call"
         )
 
     def stream(self, lines: Iterable[str], series: str = "") -> Iterator[Row]:
-        """Rows of a stream of CSV lines, as they come.
+        """Rows of a stream of CSV lines, in the order in which they arrive.
 
-        The first line is a heading, or holds numbers for the channels in order, perhaps after a time. A heading that comes again
-        (the file was started again) is skipped. With `data.missing` forward or interpolate an empty cell repeats the last
-        value: what comes after is not known yet.
+        The first line is a heading, or holds numbers for the channels in order, with or without a time before them. A repeated
+        heading (the file was started again) is skipped. With `data.missing` forward or interpolate an empty cell repeats the
+        last value, because the next value is not known yet.
 
         Args:
-            lines: as they come
-            series: the run's series that the stream goes on with, where each has its own scale and threshold
+            lines: the lines of the stream
+            series: the run's series that the stream continues, if each series has its own scale and threshold
 
         Raises:
             RecipeError: the training split has no such series.
@@ -301,7 +301,7 @@ class SeriesEncoder(Encoder):
             raise DataError("standard input: holds no rows")
 
     def _columns(self, cells: Sequence[str]) -> tuple[list[int], int | None, bool]:
-        """Where each channel stands, where the time does, and whether the line is a heading."""
+        """The column of each channel, the column of the time, and whether the line is a heading."""
         extra = len(cells) - len(self.channels)
         if extra in (0, 1) and all(is_number(cell) or cell.lower() in _FLAGS for cell in cells[extra:]):
             return list(range(extra, len(cells))), 0 if extra else None, False
@@ -362,7 +362,7 @@ class SeriesEncoder(Encoder):
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state` gave."""
+        """Restore what `state` returned."""
         self.channels = tuple(state["channels"])
         self.form = TableFormat(**state["form"]) if "form" in state else AS_IT_LOOKS
         means, deviations = (np.asarray(state[key], dtype=np.float64) for key in ("means", "deviations"))
@@ -371,11 +371,11 @@ class SeriesEncoder(Encoder):
 
 
 _BLOCK = 1 << 16
-"""Rows that are read at once, so that memory does not grow with the length of a series."""
+"""Number of rows that are read at once, so that memory does not grow with the length of a series."""
 
 
 def _moments(stretch: Stretch, channels: int) -> Moments:
-    """Of each channel, over the rows of a stretch that are not labelled as anomalies."""
+    """Moments of each channel over the rows of a stretch that are not labelled as anomalies."""
     found = Moments(channels)
     for start in range(0, len(stretch), _BLOCK):
         rows = np.asarray(stretch.values[start : start + _BLOCK], dtype=np.float64)
@@ -386,7 +386,7 @@ def _moments(stretch: Stretch, channels: int) -> Moments:
 
 
 def _mean_and_deviation(found: Moments) -> tuple[np.ndarray, np.ndarray]:
-    """Of each channel; the deviation of a constant one is 1."""
+    """Mean and deviation of each channel; the deviation of a constant channel is 1."""
     deviation = found.deviation()
     still = deviation <= 1e-9 * np.maximum(np.abs(found.mean), 1e-9)
     return found.mean, np.where(still, 1.0, deviation)

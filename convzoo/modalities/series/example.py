@@ -16,16 +16,16 @@ class TableFormat:
 
     Attributes:
         time: the column with the times; by default one named time, timestamp, datetime, date or ts; `none`: rows are numbered
-        label: the column that says what is wrong (0 or 1, false or true); by default one named anomaly, is_anomaly, label …;
-            `none`: nobody has said
+        label: the column that marks anomalies (0 or 1, false or true); by default one named anomaly, is_anomaly, label …;
+            `none`: there are no labels
         channels: the columns with the readings; by default all others that hold numbers
         ignore: columns that are left out
-        missing: what becomes of empty cells and NaN: refuse them, repeat the last value, or draw a line between neighbours
-        order: rows whose times fall: refuse them, sort all rows by time, or keep them as they are
-        duplicates: several rows of one time: refuse them, keep the first, the last, or all
-        gap: a time step so many times longer than usual begins a new stretch; None: none does
-        separator: between the cells of a CSV file; None: found
-        encoding: of a text file; None: found
+        missing: what to do with empty cells and NaN: refuse them, repeat the last value, or interpolate linearly
+        order: what to do if times decrease: refuse the rows, sort all rows by time, or keep them as they are
+        duplicates: what to do with several rows of one time: refuse them, keep the first, the last, or all
+        gap: a time step this many times longer than usual begins a new stretch; None: no step does
+        separator: the separator of the cells in a CSV file; None: detected
+        encoding: encoding of a text file; None: detected
     """
 
     time: str | None = None
@@ -46,11 +46,11 @@ class Series:
 
     Attributes:
         name: of the recording, such as its file
-        values: (time, channels), numbers; any order of memory, any floating type, a memory map too
+        values: (time, channels), numbers of any floating type, in any memory layout, also a memory map
         channels: the names of the columns
-        times: (time,) of datetime64 or numbers, rising; None: the rows are numbered
-        anomalies: (time,) True where something is wrong; None: nobody has said
-        form: how its table was read, so that others are read alike; None: it was no table
+        times: (time,) of datetime64 or numbers, increasing; None: the rows are numbered
+        anomalies: (time,) True where something is wrong; None if unlabelled
+        form: how its table was read, so that others are read in the same way; None: it was not a table
     """
 
     name: str
@@ -70,7 +70,7 @@ class Series:
         return len(self.values)
 
     def time_of(self, row: int) -> str:
-        """When a row was recorded; its number where nobody has said."""
+        """When a row was recorded; its number if the series has no times."""
         if self.times is None:
             return str(row)
         time = self.times[row]
@@ -107,7 +107,7 @@ class Stretch:
 
     @property
     def source(self) -> str:
-        """Where it is from."""
+        """Where it comes from."""
         whole = self.start == 0 and self.stop == len(self.series)
         return self.series.name if whole else f"{self.series.name} rows {self.start} to {self.stop - 1}"
 
@@ -129,14 +129,14 @@ class Stretch:
 
 
 class Windows(References[Stretch]):
-    """All windows of one length in some stretches, a number of rows apart.
+    """All windows of one length in some stretches, `stride` rows apart.
 
-    No window crosses the end of a stretch, and so none crosses a file or a split. Windows with a known anomaly are left out:
-    what is normal is learnt from what is normal.
+    No window crosses the end of a stretch, and so none crosses a file or a split. Windows with a known anomaly are left out,
+    because the network should learn normal data only.
 
     Args:
         stretches: where the windows lie
-        length: rows of a window
+        length: number of rows in a window
         stride: rows from one window to the next
     """
 
@@ -174,6 +174,5 @@ def _normal_runs(stretch: Stretch) -> list[Stretch]:
     anomalies = stretch.anomalies
     if anomalies is None or not anomalies.any():
         return [stretch]
-    # Not with `ops.intervals`: core imports nothing that lies above it.
     runs = np.ma.clump_unmasked(np.ma.masked_array(anomalies, mask=anomalies))
     return [Stretch(stretch.series, stretch.start + int(run.start), stretch.start + int(run.stop)) for run in runs]

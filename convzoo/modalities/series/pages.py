@@ -1,4 +1,4 @@
-"""What a page shows of series of sensors: where they were flagged, and the kernels of a network's first layer."""
+"""What a page shows of sensor series: the alarms, and the kernels of a network's first layer."""
 
 import html
 from collections.abc import Sequence
@@ -45,13 +45,13 @@ class SeriesPages(Pages):
             else figures.kernels(weights[:12], channels)
         )
         about = (
-            "Each row is one kernel, which sees a single step: how much of each channel it takes (red adds, blue subtracts)."
+            "Each row is one kernel, which sees a single step: its weights for the channels (red adds, blue subtracts)."
             if weights.shape[2] == 1
-            else "Each panel is one kernel, a line a channel: it answers most to a stretch that runs like its lines."
+            else "Each panel is one kernel, with a line for each channel: its output is largest where data run like the lines."
         )
         return (
             f"<h3>Kernels of <code>{html.escape(name)}</code></h3><p>{about}</p>{figure}<h3>Feature maps</h3>"
-            "<p>A window of the test split, and what the kernels make of it: a row each, bright where it answers.</p>"
+            "<p>A window of the test split, and the outputs of the kernels: one row for each, bright where it is large.</p>"
             + figures.maps(batch.inputs["values"][0].numpy(), maps[0].numpy(), channels)
         )
 
@@ -60,8 +60,8 @@ class SeriesPages(Pages):
             return []
         rows = sorted(material.predictions, key=lambda row: -float(row["highest"]))[:SERIES]
         parts = [
-            "<p>The test series with the highest scores. Above, the channel that moved most where the score was highest; red is "
-            "what is wrong, orange what was flagged. Below, the score, in units of the threshold (dashed).</p>"
+            "<p>The test series with the highest scores. Above: the channel that changed most where the score was highest; red "
+            "marks true anomalies, orange marks alarms. Below: the score, in units of the threshold (dashed line).</p>"
         ]
         for row in rows:
             example = material.examples[int(row["index"])]

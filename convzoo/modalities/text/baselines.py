@@ -58,7 +58,7 @@ class NBSVM(Baseline):
         ngrams: the longest n-gram, in words
         inverse_penalty: inverse of the regularisation (C)
         smoothing: added to the counts (α)
-        interpolation: part of the SVM's own weights (β)
+        interpolation: fraction of the SVM's own weights (β)
     """
 
     def __init__(

@@ -26,15 +26,15 @@ PADDING, UNKNOWN = 0, 1
 
 
 class TextEncoder(Encoder):
-    """Tokens by number: 0 is padding, 1 an unknown token, the others by how often training has them.
+    """Texts as token numbers: 0 is padding, 1 is an unknown token, the others are ordered by their frequency in training.
 
     Args:
-        units: of tokens: words, subwords (byte-pair encoding, Sennrich et al. 2016, arXiv:1508.07909) or characters
+        units: the kind of tokens: words, subwords (byte-pair encoding, Sennrich et al. 2016, arXiv:1508.07909) or characters
         split: how words are found: `words` takes words and single punctuation marks; `spaces` is for text that is
             tokenised already
-        lower: lower-case first
+        lower: convert to lower case first
         min_count: tokens that are rarer in the training split are unknown
-        max_vocabulary: the most tokens, padding and unknown included
+        max_vocabulary: largest number of different tokens, padding and unknown included
         max_length: longer texts are cut to that many tokens
         word_dropout: while training, the probability that a token is replaced by the unknown one
         vectors: a file of pre-trained word vectors as text, GloVe's or word2vec's
@@ -82,7 +82,7 @@ class TextEncoder(Encoder):
         if self.units == "subwords":
             self._learn_pieces([example.text for example in examples])
         counts = Counter(token for example in examples for token in self.tokenise(example.text))
-        if self.units == "subwords":  # all pieces, also those that training only has inside longer ones
+        if self.units == "subwords":  # all pieces, also those that occur in training only inside longer ones
             pieces = sorted(self._pieces.get_vocab().items(), key=lambda item: item[1])
             counts.update({piece: self.min_count for piece, _ in pieces if piece != "<unk>"})
         kept = [token for token, count in counts.most_common() if count >= self.min_count]
@@ -161,7 +161,7 @@ class TextEncoder(Encoder):
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state` gave."""
+        """Restore what `state` returned."""
         self._set_vocabulary(list(state["tokens"]))
         self.labels = Labels(state["labels"])
         self.vectors = state["vectors"]
@@ -186,7 +186,7 @@ class TextEncoder(Encoder):
         )
         texts = [text.lower() if self.lower else text for text in texts]
         # The trainer numbers the last letters of words in the order of a hash table, which differs from fit to fit, and breaks
-        # ties by these numbers. Named as special tokens they are numbered in their order; afterwards they are special no more.
+        # ties by these numbers. As special tokens they are numbered in the order given; afterwards they become ordinary tokens.
         words = (word for text in texts for word, _ in self._pieces.pre_tokenizer.pre_tokenize_str(text))
         trainer = trainers.BpeTrainer(
             vocab_size=self.max_vocabulary - 2,

@@ -17,8 +17,8 @@ class Text:
     Attributes:
         text: the text itself
         label: its class; None if unlabelled
-        group: what must not be split, such as its author
-        source: where it is from (`file:line`)
+        group: texts of one group stay in one split; for example an author
+        source: where it comes from (`file:line`)
     """
 
     text: str

@@ -7,14 +7,14 @@ from torch import Tensor
 
 
 class NaiveBayes:
-    r"""Multinomial naive Bayes on which n-grams a text has: $\log P(c | x) = \sum_{g \in x} \log P(g | c) + \ldots$
+    r"""Multinomial naive Bayes on the presence of n-grams: $\log P(c | x) = \sum_{g \in x} \log P(g | c) + \ldots$
 
-    Counts are of texts, not of occurrences, and are smoothed by one, as in the first half of NBSVM (Wang & Manning 2012,
-    aclanthology.org/P12-2018). It is a bank of frozen convolution filters over one-hot words, one an n-gram.
+    It counts texts, not occurrences, with add-one smoothing, as in the first half of NBSVM (Wang & Manning 2012,
+    aclanthology.org/P12-2018). It equals a bank of frozen convolution filters over one-hot words, one for each n-gram.
 
     Args:
-        index: n-grams by number
-        likelihoods: (n-grams, classes), log P(n-gram | class), less its mean over the classes
+        index: the number of each n-gram
+        likelihoods: (n-grams, classes), log P(n-gram | class) minus its mean over the classes
         max_ngram: the longest n-gram
     """
 

@@ -12,7 +12,7 @@ from convzoo.modalities.text.example import Text
 
 
 class TextPages(Pages):
-    """Texts: as quotations, and the phrases and tokens that kernels answer to."""
+    """Texts: as quotations, and the phrases and tokens to which kernels respond."""
 
     plural = "texts"
 
@@ -37,7 +37,7 @@ class TextPages(Pages):
             answers = feature_maps(model, batch, layer).clamp(min=0)
             width = layer.kernel_size[0]  # type: ignore[index]
             for row, tokens in enumerate(names[:4]):
-                # A token is lit by the strongest answer of the kernels that cover it.
+                # A token's colour shows the largest output of the kernels that cover it.
                 strongest = answers[row].amax(dim=0)
                 lit = [float(strongest[at : at + width].max()) for at in range(len(tokens))]
                 top = max(lit) or 1.0
@@ -47,10 +47,10 @@ class TextPages(Pages):
                 )
                 strips.append(f"<p>{words}</p>")
             strips.insert(
-                0, f"<p>Feature maps of <code>{html.escape(name)}</code>: the strongest answer at each token.</p>"
+                0, f"<p>Feature maps of <code>{html.escape(name)}</code>: the largest output at each token.</p>"
             )
         return (
-            "<h3>What the kernels of the first layer look for</h3><p>The phrases of the test split that each answers to most; "
+            "<h3>What the kernels of the first layer look for</h3><p>The phrases of the test split to which each responds most; "
             f"· is padding.</p><table class='plain'><tr><th>kernel</th><th>phrases</th></tr>{rows}</table>"
             f"<h3>Feature maps</h3>{''.join(strips)}"
         )

@@ -16,9 +16,9 @@ class Pair:
 
     Attributes:
         text: the sentence
-        translation: of it; None where it is to be found
-        group: what must not be split, such as the document
-        source: where it is from (`file:line`)
+        translation: its translation; None if it is not known
+        group: pairs of one group stay in one split; for example a document
+        source: where it comes from (`file:line`)
     """
 
     text: str
@@ -30,7 +30,7 @@ class Pair:
 
     @classmethod
     def from_lines(cls, lines: Sequence[str]) -> "list[Pair]":
-        """Sentences from lines of standard input. An empty line stays, so that line n's translation is line n."""
+        """Sentences from lines of standard input. Empty lines are kept, so that line n of the output translates line n."""
         return [cls(line.removesuffix("\r")) for line in lines]
 
     @classmethod

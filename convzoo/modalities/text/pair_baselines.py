@@ -15,7 +15,7 @@ Words = list[str]
 
 
 class CopySource(Baseline):
-    """Gives every sentence back as it is: names, numbers and full stops are right."""
+    """Returns every sentence unchanged: names, numbers and full stops are right."""
 
     def fit(self, examples: Sequence[Pair], dims: Mapping[str, Any]) -> None:
         """Nothing is learnt."""
@@ -52,14 +52,14 @@ class WordDictionary(Baseline):
 class PhraseTable(Baseline):
     """Translates by the longest phrases it knows, from left to right (Koehn et al. 2003, aclanthology.org/N03-1017, §2 and §4).
 
-    Words are aligned by IBM model 1 in both directions; where both agree they are linked, and a neighbour of a link is added
-    where one of them has it. Every pair of phrases whose words are linked to each other only is counted; a phrase's translation
-    is the one that it had most often, at least `min_count` times. The order is the source's. A word that is in no phrase is
-    looked up in the dictionary of the model, and else copied.
+    IBM model 1 aligns words in both directions. Words on which both directions agree are linked; a link next to another link is
+    added if one direction has it. Every pair of phrases whose words are linked only to each other is counted. A phrase's
+    translation is its most frequent one, if it occurs at least `min_count` times. The order is the source's. A word that is in
+    no phrase is looked up in the dictionary of the model, or else copied.
 
     Args:
-        max_phrase_length: words of a phrase
-        min_count: how often a phrase must have had its translation
+        max_phrase_length: largest number of words in a phrase
+        min_count: smallest number of times that a phrase must occur with its translation
         iterations: of expectation-maximisation
     """
 
@@ -89,7 +89,7 @@ class PhraseTable(Baseline):
         enough = times >= self.min_count
         found, times = found[enough], times[enough]
         phrases, translations = [*ours], [*theirs]
-        # Where two are as frequent, the longer one: the shorter has left out what is linked to nothing.
+        # Of two equally frequent ones, the longer one: the shorter leaves out words without a link.
         sizes = np.array([translations[number].count(" ") for number in (found & 0xFFFFFFFF).tolist()])
         for key in found[np.lexsort((sizes, times))].tolist():
             self.table[phrases[key >> 32]] = translations[key & 0xFFFFFFFF]
@@ -116,12 +116,12 @@ class PhraseTable(Baseline):
 
 class LexicalModel:
     r"""IBM model 1 (Brown et al. 1993, aclanthology.org/J93-2003, §4.1): each target word comes from one source word or from
-    none, all of them alike: $p(e | f) = \prod_j \frac{1}{l + 1} \sum_i t(e_j | f_i)$. Expectation-maximisation finds t; its
+    none, with equal probability: $p(e | f) = \prod_j \frac{1}{l + 1} \sum_i t(e_j | f_i)$. Expectation-maximisation finds t; its
     likelihood has one maximum.
 
     Attributes:
-        sources, targets: the words by number; source word 0 is none
-        pairs: (pairs, 2), source and target words that stand in one sentence pair
+        sources, targets: the words by number; source word 0 stands for none
+        pairs: (pairs, 2), source and target words that occur in one sentence pair
         chances: (pairs,), t of the target word given the source word
     """
 
@@ -164,12 +164,12 @@ class LexicalModel:
     chances: np.ndarray
 
     def dictionary(self) -> dict[str, str]:
-        """For each source word its likeliest target word."""
+        """For each source word its most likely target word."""
         order = np.argsort(self.chances, kind="stable")
         return {self.sources[f]: self.targets[e] for f, e in self.pairs[order].tolist() if f}
 
     def align(self) -> list[list[tuple[int, int]]]:
-        """For each sentence pair (source place, target place) of each target word that comes from a source word."""
+        """For each sentence pair the positions (source, target) of each target word that comes from a source word."""
         found = []
         start = 0
         for width, height in self.sizes:
@@ -183,9 +183,9 @@ class LexicalModel:
 def phrase_pairs(
     links: set[tuple[int, int]], source: int, target: int, max_phrase_length: int
 ) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """All pairs of stretches (start, stop) whose words are linked to each other only, and to at least one.
+    """All pairs of stretches (start, stop) whose words are linked only to each other, with at least one link.
 
-    Unlinked words at the edges of a target stretch are taken in, too, in every way.
+    Unlinked words at the edges of a target stretch are also included, in every possible number.
     """
     linked = {place for _, place in links}
     found = []
@@ -210,7 +210,7 @@ def phrase_pairs(
 def _symmetric(
     one: set[tuple[int, int]], other: set[tuple[int, int]], source: int, target: int
 ) -> set[tuple[int, int]]:
-    """The links that both have; then, again and again, those of either beside one, which link a word that has none."""
+    """The links that both have; then, repeatedly, links of either one that are next to a link and add a word without one."""
     links = one & other
     grown = True
     while grown:

@@ -26,17 +26,17 @@ _SPACE = "▁"
 class ParallelTextEncoder(Encoder):
     """Pairs of sentences by number, with a vocabulary for each language or one for both.
 
-    The target is learnt shifted by one: `target_in` begins with <s> and is followed, a token later, by the target, which ends
-    with </s>; so does the source. Texts are brought to Unicode's NFC, and runs of spaces count as one.
+    The target is shifted by one token: `target_in` begins with <s>; the target is one token ahead of it and ends with </s>. The
+    source ends with </s>, too. Texts are converted to Unicode's NFC, and several spaces in a row count as one.
 
     Args:
         units: words, or subwords (byte-pair encoding, Sennrich et al. 2016, arXiv:1508.07909), which can write any word
-        joint: one vocabulary for both languages: a name that is spelt alike is one token in both
+        joint: one vocabulary for both languages, so that a name with the same spelling is one token in both
         split: how words are found: `words` takes words and single punctuation marks; `spaces` is for text that is tokenised
-        lower: lower-case first; what is written is then lower-case, and scored against lower-case references
+        lower: convert to lower case first; translations are then in lower case and are scored against lower-case references
         min_count: tokens that are rarer in the training split are unknown
-        max_vocabulary: the most tokens of a vocabulary
-        max_length: a sentence is cut to that many tokens; a target that is cut has no end to learn
+        max_vocabulary: largest number of tokens in a vocabulary
+        max_length: longer sentences are cut to this many tokens; a target that is cut has no end token to learn
     """
 
     example = Pair
@@ -81,12 +81,12 @@ class ParallelTextEncoder(Encoder):
             self.before, self.after = joining_words(targets)
 
     def clean(self, text: str) -> str:
-        """A text as it is encoded: NFC, single spaces, lower-case if asked for; no more of it than could be used."""
+        """A text as it is encoded: NFC, single spaces, lower-case if asked for, and no longer than can be used."""
         text = " ".join(unicodedata.normalize("NFC", text[: self.max_length * 40]).split())
         return text.lower() if self.lower else text
 
     def words(self, text: str) -> list[str]:
-        """The words of a text, for opponents too."""
+        """The words of a text, also for opponents."""
         text = self.clean(text)
         return text.split() if self.split == "spaces" else split_words(text)
 
@@ -98,9 +98,10 @@ class ParallelTextEncoder(Encoder):
         """Target tokens as a text.
 
         Args:
-            numbers: of the tokens
-            attended: for each the position in `source` that replaces it where it is unknown; empty: an unknown token is written
-            as such source: the source's tokens
+            numbers: the tokens' numbers
+            attended: for each token the position in `source` of the token that replaces it if it is unknown; empty: unknown
+                tokens stay unknown
+            source: the source's tokens
         """
         tokens = [self.target.tokens[number] for number in numbers]
         for place, number in enumerate(numbers):
@@ -125,7 +126,7 @@ class ParallelTextEncoder(Encoder):
         return source, np.array(target), example
 
     def collate(self, items: Sequence[Item], draws: Draws | None = None) -> Batch:
-        """Pad to the longest. For scoring (without `draws`) the target carries the texts too."""
+        """Pad to the longest. For scoring (without `draws`) the target also holds the texts."""
         source = _padded([item[0] for item in items])
         target = _padded([item[1] for item in items])
         target_in = np.full((len(items), max(target.shape[1], 1)), PADDING)
@@ -149,7 +150,7 @@ class ParallelTextEncoder(Encoder):
 
     @property
     def dims(self) -> Mapping[str, Any]:
-        """source_size, target_size, joint, lower; and how texts become words and tokens a text: words, join, write."""
+        """source_size, target_size, joint, lower; and the functions words, join and write."""
         return {
             "source_size": len(self.source.tokens),
             "target_size": len(self.target.tokens),
@@ -170,7 +171,7 @@ class ParallelTextEncoder(Encoder):
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state` gave."""
+        """Restore what `state` returned."""
         self.source = _Vocabulary(**state["source"])
         self.target = self.source if self.joint else _Vocabulary(**state["target"])
         self.before, self.after = set(state["before"]), set(state["after"])
@@ -182,12 +183,12 @@ class ParallelTextEncoder(Encoder):
         counts = Counter(word for text in texts for word in self.words(text))
         kept = [word for word, count in counts.most_common(room) if count >= self.min_count]
         if not kept:
-            raise DataError(f"the training split has no word that stands in it {self.min_count} times")
+            raise DataError(f"the training split has no word that occurs at least {self.min_count} times")
         return _Vocabulary([*SPECIAL, *kept])
 
 
 class _Vocabulary:
-    """Tokens by number, and for subwords what finds them in a text."""
+    """Tokens by number, and for subwords the tokeniser that finds them in a text."""
 
     def __init__(self, tokens: Sequence[str] = (), pieces: str | None = None) -> None:
         self.tokens = list(tokens)
@@ -200,7 +201,7 @@ class _Vocabulary:
 
     @classmethod
     def of_pieces(cls, texts: Iterable[str], room: int, min_count: int, split: str) -> "_Vocabulary":
-        """Learn byte pairs. Spaces are kept as a sign before a word, so that the text can be put together again."""
+        """Learn byte pairs. A sign before a word stands for a space, so that the text can be restored."""
         from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
         tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL[UNKNOWN]))
@@ -218,7 +219,7 @@ class _Vocabulary:
         return cls([*SPECIAL, *kept], tokenizer.to_str())
 
     def numbers(self, tokens: Sequence[str]) -> list[int]:
-        """Of the tokens; those that training lacks are unknown."""
+        """The tokens' numbers; tokens that training lacks are unknown."""
         return [self.index.get(token, UNKNOWN) for token in tokens]
 
     def state(self) -> dict[str, Any]:

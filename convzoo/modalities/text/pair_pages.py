@@ -1,4 +1,4 @@
-"""What a page shows of a translator: where it looks, its best and worst sentences, and how its score falls with length."""
+"""What a page shows of a translator: its attention, its best and worst sentences, and its score by length."""
 
 import html
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ LOOKED = 4
 
 
 class PairPages(Pages):
-    """Sentences and their translations: where a translator looks, its best and worst, its score by length."""
+    """Sentences and their translations: a translator's attention, its best and worst sentences, its score by length."""
 
     plural = "sentence pairs"
 
@@ -37,7 +37,7 @@ class PairPages(Pages):
         return f"<q>{html.escape(example.text[:600])}</q>"
 
     def first_layer(self, model: nn.Module, encoder: Encoder, examples: Sequence[Pair]) -> str:
-        """The stretches of the sources that each kernel answers to most."""
+        """The stretches of the sources to which each kernel responds most."""
         gated = [(name, layer) for name, layer in model.named_modules() if isinstance(layer, GatedConvolution)]
         layers: list[tuple[str, Any]] = [*gated, *first_convolutions(model).items()]
         if not layers:
@@ -46,7 +46,7 @@ class PairPages(Pages):
         items = [encoder.prepare(example) for example in list(examples)[:400]]
         names = [encoder.input_names(item) or [] for item in items]
         maps = feature_maps(model, encoder.collate(items).inputs, layer)
-        # A gated layer holds its convolution: it sees `history` tokens besides the one that it answers at.
+        # A gated layer holds its convolution: it sees `history` tokens besides the current one.
         width, before = (layer.history + 1, layer.history // 2) if gated else (layer.kernel_size[0], 0)
         found = detectors(name, maps, names, width, before=before)
         rows = "".join(
@@ -56,8 +56,8 @@ class PairPages(Pages):
             for d in found
         )
         return (
-            "<h3>What the kernels of the first layer look for</h3><p>The stretches of the test split's sources that each answers "
-            "to most, after its gate; · is padding.</p>"
+            "<h3>What the kernels of the first layer look for</h3><p>The stretches of the test split's sources to which each "
+            "responds most, after its gate; · is padding.</p>"
             f"<table class='plain'><tr><th>kernel</th><th>source</th></tr>{rows}</table>"
         )
 
@@ -79,7 +79,7 @@ def _best_and_worst(task: Translation, material: Material, rows: Sequence[Mappin
         [str(row["translation"]) for row in rows], [str(row["true_translation"]) for row in rows], task.lower
     )
     order = sorted(range(len(rows)), key=lambda index: scores[index])
-    # Among those that are wholly right, the longest are the best.
+    # Among sentences that are fully correct, the longest are the best.
     best = sorted(range(len(rows)), key=lambda index: (-scores[index], -len(str(rows[index]["translation"]))))
 
     def cards(chosen: Sequence[int]) -> str:
@@ -125,7 +125,7 @@ def _attention(task: Translation, material: Material, rows: Sequence[Mapping[str
     encoder: Any = material.encoder
     model: Any = material.model
     items = [encoder.prepare(material.examples[int(row["index"])]) for row in rows[:200]]
-    # Sentences of a middling length show most in the room that there is.
+    # Sentences of medium length use the space on the page best.
     typical = min(max(float(np.median([len(item[0]) for item in items])) + 2, 9), 16)
     chosen = sorted(range(len(items)), key=lambda index: abs(len(items[index][0]) - typical))[:LOOKED]
     drawn = []
@@ -145,11 +145,11 @@ def _attention(task: Translation, material: Material, rows: Sequence[Mapping[str
             )
         )
     return Section(
-        "Where it looks",
+        "Attention",
         html_safe(
-            "<p>For each token that is written, how much of its look falls on each token of the source: the mean over the layers "
-            "of the decoder. A line from corner to corner is a translation word by word; where it leaves it, words change "
-            "places.</p>"
+            "<p>For each token of the translation, its attention to each token of the source: the mean over the layers of the "
+            "decoder. A line from corner to corner is a translation word by word; where the line leaves the diagonal, words "
+            "change places.</p>"
             f"<div class='tiles'>{''.join(drawn)}</div>"
         ),
     )

@@ -19,7 +19,7 @@ def read_vectors(file: str | Path, tokens: Sequence[str], seed: int = 0) -> Tens
         (tokens, size), float32.
 
     Raises:
-        DataError: the file is absent, is not such a text, holds lines of different lengths, or none of the tokens.
+        DataError: the file is absent, has another format, holds lines of different lengths, or none of the tokens.
     """
     path = Path(file)
     wanted = {token: number for number, token in enumerate(tokens)}
@@ -28,7 +28,7 @@ def read_vectors(file: str | Path, tokens: Sequence[str], seed: int = 0) -> Tens
     try:
         with path.open(encoding="utf-8", newline="\n") as lines:
             for line_number, line in enumerate(lines, start=1):
-                # Some GloVe tokens hold spaces: the numbers are counted from the right once their number is known.
+                # Some GloVe tokens hold spaces: once the size of a vector is known, its numbers are counted from the end.
                 parts = line.rstrip("\r\n").split(" ")
                 if line_number == 1 and len(parts) == 2 and all(part.isdigit() for part in parts):
                     size = int(parts[1])
@@ -51,7 +51,7 @@ def read_vectors(file: str | Path, tokens: Sequence[str], seed: int = 0) -> Tens
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     if not found:
         raise DataError(
-            f"{path}: has none of the {len(tokens)} tokens of the training split; is it of another language?"
+            f"{path}: has none of the {len(tokens)} tokens of the training split; is it for another language?"
         )
     spread = float(np.std(np.stack(list(found.values())))) * 3**0.5
     vectors = np.random.default_rng(seed).uniform(-spread, spread, (len(tokens), size)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""How text is cut into words, for encoders and for the opponents that they are held against."""
+"""How text is cut into words, for encoders and for the opponents that they are compared with."""
 
 import hashlib
 import re
@@ -14,7 +14,7 @@ def split_words(text: str) -> list[str]:
 
 
 def joining_words(texts: Iterable[str]) -> tuple[set[str], set[str]]:
-    """The marks that mostly stand without a space before them (a full stop), and those without one after them (a bracket)."""
+    """The marks that mostly have no space before them (a full stop), and those that mostly have none after them (a bracket)."""
     count, before, after = Counter[str](), Counter[str](), Counter[str]()
     for text in texts:
         last, end = "", -1
@@ -25,7 +25,7 @@ def joining_words(texts: Iterable[str]) -> tuple[set[str], set[str]]:
                 before[word] += 1
                 after[last] += 1
             last, end = word, match.end()
-    # A name that always ends its sentence is no reason to glue whatever follows it.
+    # Only marks: a name that always has a full stop after it should not be joined to any word that follows.
     marks = {word for word in count if not any(letter.isalnum() for letter in word)}
     return {word for word in marks if 2 * before[word] > count[word]}, {
         word for word in marks if 2 * after[word] > count[word]
@@ -33,7 +33,7 @@ def joining_words(texts: Iterable[str]) -> tuple[set[str], set[str]]:
 
 
 def join_words(words: Sequence[str], before: set[str], after: set[str]) -> str:
-    """Words as a text, with spaces between them but before the ones and after the others."""
+    """Words as a text, with spaces between them, but not before the marks in `before` or after those in `after`."""
     text = ""
     last = None
     for word in words:
@@ -43,5 +43,5 @@ def join_words(words: Sequence[str], before: set[str], after: set[str]) -> str:
 
 
 def fingerprint(text: str) -> str:
-    """Equal texts, whatever their case and spaces, have equal fingerprints."""
+    """A string that is equal for texts that differ only in case and spaces."""
     return hashlib.sha256(" ".join(text.lower().split()).encode()).hexdigest()[:16]

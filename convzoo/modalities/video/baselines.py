@@ -1,4 +1,4 @@
-"""Opponents for videos: how they look without time, and a picture of where something moved and when."""
+"""Opponents for videos: their appearance without time, and a picture of where and when something moved."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -43,15 +43,15 @@ class FrameAverage(FeatureClassifier):
 class MotionHistorySVM(FeatureClassifier):
     r"""A support vector machine with a radial kernel on motion history images (Bobick & Davis 2001, doi:10.1109/34.910878).
 
-    Where a pixel changes by more than `threshold`, its history is 1; else it fades by 1/duration a frame. A video is the mean and
-    the maximum over time of its histories and of their steps in height and width, which say where to something moved. The image
-    is centred on what moved, so that it does not matter where that is.
+    If a pixel changes by more than `threshold`, its history is 1; else it fades by 1/duration a frame. The features of a video
+    are the mean and the maximum over time of its histories and of their differences in height and width, which show the
+    direction of motion. The image is centred on the moving part, so that its place does not matter.
 
     Args:
         side: frames are shrunk to side × side
-        threshold: a part of the range of brightness
+        threshold: as a fraction of the range of brightness
         duration: frames until a change is forgotten
-        components: principal components that the machine sees
+        components: number of principal components that the machine sees
         inverse_penalty: inverse of the regularisation (scikit-learn's C)
     """
 

@@ -1,28 +1,28 @@
-"""Which frames of a video are looked at, and which part of them: plain numbers, so that the same draws give the same clips."""
+"""Which frames of a video are used, and which part of them: plain numbers, so that the same draws give the same clips."""
 
 import numpy as np
 
 
 def frames_of_clip(start: float, frames: int, count: int, speed: float = 1.0) -> np.ndarray:
-    """The numbers of a clip's frames; a video that is too short holds its last frame.
+    """The numbers of a clip's frames; a video that is too short repeats its last frame.
 
     Args:
         start: where the clip begins, in frames
-        frames: of the clip
-        count: frames of the video
+        frames: number of frames of the clip
+        count: number of frames of the video
         speed: 2 takes every second frame
     """
     return np.minimum((start + np.arange(frames) * speed + 1e-6).astype(np.int64), count - 1)
 
 
 def random_start(uniform: float, frames: int, count: int, speed: float = 1.0) -> int:
-    """A start from which the clip fits into the video, each as likely as the others; 0 where it does not fit."""
+    """A random start from which the clip fits into the video, each equally likely; 0 if the clip does not fit."""
     last = count - 1 - int(np.floor((frames - 1) * speed + 1e-6))
     return int(uniform * (max(0, last) + 1))
 
 
 def spread_starts(frames: int, count: int, max_clips: int) -> list[int]:
-    """Starts of clips that together see the whole video, each half of it twice; at most `max_clips`, evenly spread."""
+    """Starts of clips that together cover the whole video and overlap by half; at most `max_clips`, evenly spread."""
     last = max(0, count - frames)
     clips = min(max_clips, -(-last // max(1, frames // 2)) + 1)
     if clips == 1:

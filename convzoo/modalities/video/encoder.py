@@ -33,7 +33,7 @@ class OneClip:
 
     @property
     def source(self) -> str:
-        """Where the video is from."""
+        """Where the video comes from."""
         return self.video.source
 
 
@@ -62,13 +62,13 @@ class _Wanted:
 class VideoEncoder(Encoder):
     r"""Clips of `frames` frames, as they are or as differences $x_{t+1} - x_t$, scaled, cropped and normalised.
 
-    Every video is looked at `frame_rate` times a second, whatever its own rate, even or not; one with a rotation tag (of a
+    Every video is sampled `frame_rate` times a second, whatever its own rate, constant or not; one with a rotation tag (of a
     telephone) is rotated upright. In training a batch has one clip of each video, from a random place, cropped at random.
-    Otherwise a video gives several: `views` at most, evenly spread over it and overlapping by half, and `crops` of each, which
-    the task averages.
+    Otherwise a video gives several clips: at most `views`, evenly spread over it and overlapping by half, and `crops` of each;
+    the task averages them.
 
-    Videos whose frames, scaled, fit in memory together (`train.cache_gigabytes`) are decoded once; of others each clip is decoded
-    when it is due, from the nearest frame before it that needs no other. Both give the same batches.
+    If the scaled frames of all videos fit in memory (`train.cache_gigabytes`), they are decoded once. Otherwise each clip is
+    decoded when it is needed, from the nearest key frame before it. Both ways give the same batches.
 
     Args:
         frames: number of frames of a clip
@@ -76,12 +76,12 @@ class VideoEncoder(Encoder):
         crop: [height, width] that is cut out of the scaled frames; by default all
         frame_rate: frames a second; by default the median of the training videos' own
         colour: grey, rgb, or auto: rgb if the first training video has colours
-        features: `frames` gives brightness or colours, `differences` what changes from each frame to the next
-        proportions: where a video's are not those of `size`: `cut` crops it, `squeeze` distorts it
+        features: `frames` gives brightness or colours, `differences` the change from each frame to the next
+        proportions: for a video with other proportions than `size`: `cut` crops it, `squeeze` distorts it
         flip: probability of a left-right flip
         speed: the largest relative change of speed: 0.1 is from 0.9 to 1.1
         contrast: the largest relative change of contrast: 0.1 is from 0.9 to 1.1
-        views: the most clips of a video in scoring and prediction
+        views: largest number of clips of a video in scoring and prediction
         crops: how many are taken of each of these clips: 1 (the middle) or 3 (also the ends of the longer side)
     """
 
@@ -157,7 +157,7 @@ class VideoEncoder(Encoder):
         )
         self.mean, self.deviation = found.mean.tolist(), found.deviation(1e-3).tolist()
         if self.features == "differences":
-            # What does not move stays 0, so the differences are only scaled: by the root of their mean square.
+            # Parts that do not move stay 0, so the differences are only scaled, by the root of their mean square.
             self.deviation = np.maximum(np.hypot(found.deviation(), found.mean), 1e-3).tolist()
             self.mean = [0.0] * len(self.mean)
 
@@ -184,7 +184,7 @@ class VideoEncoder(Encoder):
         return self._batch(found, plans, [label for _, label, _ in items], uniform)
 
     def gather(self, examples: Sequence[Any], indices: Sequence[int], draws: Draws | None = None) -> Batch:
-        """Some videos to one batch: of each file only the frames that the clips show are decoded."""
+        """Some videos to one batch: only the frames that the clips show are decoded."""
         uniform = _uniform(draws)
         found, plans, labels = [], [], []
         for row, index in enumerate(indices):
@@ -215,7 +215,7 @@ class VideoEncoder(Encoder):
         return clips.spread_starts(self.seen, len(self.frame_numbers(example)), self.views)
 
     def spans(self, example: Video) -> list[tuple[float, float]]:
-        """When they begin and end, in seconds."""
+        """When these clips begin and end, in seconds."""
         assert self.frame_rate is not None, "fit comes first"
         count = len(self.frame_numbers(example))
         return [
@@ -223,7 +223,7 @@ class VideoEncoder(Encoder):
         ]
 
     def frame_numbers(self, example: Video) -> np.ndarray:
-        """Which of its frames a video is looked at as, at the encoder's rate."""
+        """The numbers of the frames of a video that are used, at the encoder's rate."""
         return self._numbers(self._film(example))
 
     def seen_frames(self, example: Video, numbers: np.ndarray, scale: int = 1) -> np.ndarray:
@@ -234,7 +234,7 @@ class VideoEncoder(Encoder):
         return frames[:, top : top + crop[0], left : left + crop[1]]
 
     def _plan(self, count: int, one: bool, uniform: np.ndarray | None, row: int) -> list[_Wanted]:
-        """Which clips a video of `count` frames gives; the crops of one clip stand together."""
+        """Which clips a video of `count` frames gives; the crops of one clip follow each other."""
         if uniform is not None:
             place, rate, down, right = uniform[row, :4].tolist()
             speed = 1 + (2 * rate - 1) * self.speed
@@ -314,7 +314,7 @@ class VideoEncoder(Encoder):
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state` gave."""
+        """Restore what `state` returned."""
         (height, width), (crop_height, crop_width) = state["size"], state["crop"]
         self.size, self.crop = (height, width), (crop_height, crop_width)
         self.frame_rate, self.colour = state["frame_rate"], state["colour"]

@@ -24,15 +24,15 @@ from convzoo.modalities.video.formats import (
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A video, as frames or as the path of a file (mp4, avi, mkv, webm, mov and what else FFmpeg reads).
+    """A video, as frames or as the path of a file (mp4, avi, mkv, webm, mov and other formats that FFmpeg reads).
 
     Attributes:
-        path: of the file
+        path: path of the file
         frames: (frames, height, width) or (frames, height, width, 3), uint8
         rate: frames a second, of `frames`
         label: its class; None if unlabelled
-        group: what must not be split: the person, or the film that a clip was cut from
-        source: where it is from
+        group: videos of one group stay in one split: the person, or the film that a clip was cut from
+        source: where it comes from
     """
 
     path: Path | None = None
@@ -76,14 +76,14 @@ class Video:
 
     @property
     def where(self) -> str:
-        """What errors call it."""
+        """Its name in error messages."""
         return str(self.path or self.source or "the array")
 
     def film(self) -> Film:
         """When its frames are shown.
 
         Raises:
-            DataError: the file is no video, has no pictures, has fewer than two frames, or is cut off.
+            DataError: the file is not a video, has no pictures, has fewer than two frames, or is cut off.
         """
         if self.frames is None:
             assert self.path is not None, "a Video has frames or a path"
@@ -104,14 +104,14 @@ class Video:
     ) -> np.ndarray:
         """Some frames, upright, as uint8: (frames, height, width) if grey, else (frames, height, width, 3).
 
-        Of a file only the stretches around these frames are decoded: from the last frame before each that needs no other.
+        Only the parts of a file around these frames are decoded, each from the last key frame before it.
 
         Args:
-            numbers: of the frames, in any order; by default all
+            numbers: numbers of the frames, in any order; by default all
             size: height and width; by default those of the video
             grey: brightness only
             squeeze: where the proportions differ, the whole picture is squeezed; else it is scaled to cover and its sides are cut
-            film: what `film` gave, where it is known already
+            film: the result of `film`, if it is known already
 
         Raises:
             DataError: the file cannot be read, or is damaged.

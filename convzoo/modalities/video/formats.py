@@ -28,9 +28,9 @@ class Film:
     """When the frames of a video are shown, found without decoding any.
 
     Attributes:
-        times: of every frame, in seconds from the first, rising
-        stamps: the same in the file's own units, by which it is searched
-        keys: the numbers of the frames that need no frame before them
+        times: times of all frames, in seconds from the first, increasing
+        stamps: the same in the file's own units, which are used to seek in it
+        keys: the numbers of the key frames, which need no frame before them
         rate: frames a second, on average
     """
 
@@ -49,7 +49,7 @@ class Film:
         return float(np.median(np.diff(self.times)))
 
     def at_rate(self, rate: float) -> np.ndarray:
-        """The numbers of the frames that are shown at even times, `rate` a second.
+        """The numbers of the frames that are shown at regular times, `rate` a second.
 
         A video of that rate gives each frame once. One of another rate, or of a rate that varies, repeats frames and leaves some
         out, as a player does.
@@ -64,7 +64,7 @@ def read_film(path: Path) -> Film:
     """When the frames of a video file are shown.
 
     Raises:
-        DataError: it is no video, has no pictures, has fewer than two frames, or is cut off.
+        DataError: it is not a video, has no pictures, has fewer than two frames, or is cut off.
     """
     with _opened(path) as container:
         stream = container.streams.video[0]
@@ -72,7 +72,7 @@ def read_film(path: Path) -> Film:
         stamps, keys = [], []
         try:
             for packet in container.demux(stream):
-                # Where a file has no time of display (avi), the order of decoding is the order of display.
+                # If a file has no times of display (avi), frames are displayed in the order of decoding.
                 stamp = packet.pts if packet.pts is not None else packet.dts
                 if stamp is not None and packet.size and not packet.is_discard:
                     stamps.append(stamp)
@@ -111,7 +111,7 @@ def video_files(folder: Path) -> list[Path]:
 
 
 def _decode(path: Path, film: Film, numbers: list[int], picture: Callable[[Any], np.ndarray]) -> list[np.ndarray]:
-    """The pictures of some frames, given in rising order."""
+    """The pictures of some frames, whose numbers are given in increasing order."""
     found: list[np.ndarray] = []
     with _opened(path) as container:
         stream = container.streams.video[0]
@@ -129,7 +129,7 @@ def _decode(path: Path, film: Film, numbers: list[int], picture: Callable[[Any],
                         break
                 if last is None:
                     raise DataError(f"{path}: is damaged: frame {number} cannot be decoded")
-                # A frame that is damaged is not given; the next one, or at the end the last, stands in its place.
+                # The decoder skips damaged frames; the next one, or at the end the last, takes their place.
                 found.append(picture(last))
         except DataError:
             raise
@@ -139,23 +139,23 @@ def _decode(path: Path, film: Film, numbers: list[int], picture: Callable[[Any],
 
 
 def _frames(container: Any, stream: Any, film: Film, first: int) -> Iterator[tuple[int, Any]]:
-    """Decoded frames with their numbers, from the frame that the container was asked to stand at.
+    """Decoded frames with their numbers, from the frame that the container was asked to seek.
 
-    They come in the order in which they are shown, so they are counted: the times of some old files (XviD in avi, as in UCF101)
-    are in disorder. Only the first after a jump says by its time where the jump has led to.
+    They come in the order of display, so they are counted, because the times of some old files (XviD in avi, as in UCF101) are
+    not in order. Only the time of the first frame after a seek is used, to find its number.
     """
     place = None
     for frame in container.decode(stream):
         if place is None:
             if first and frame.pts is not None and frame.pts < film.stamps[first]:
-                continue  # leans on frames that were jumped over
+                continue  # depends on frames that were skipped
             place = int(np.searchsorted(film.stamps, frame.pts)) if first and frame.pts is not None else first
         yield place, frame
         place += 1
 
 
 def _picture(frame: Any, scaler: Any, size: tuple[int, int] | None, grey: bool, squeeze: bool) -> np.ndarray:
-    """A decoded frame, scaled, turned as its tag says."""
+    """A decoded frame, scaled, rotated as its tag says."""
     turns = round(frame.rotation / 90) % 4
     height, width = frame.height, frame.width
     left = top = 0
@@ -168,8 +168,8 @@ def _picture(frame: Any, scaler: Any, size: tuple[int, int] | None, grey: bool, 
             height, width = max(wanted_height, round(height * scale)), max(wanted_width, round(width * scale))
             top, left = (height - wanted_height) // 2, (width - wanted_width) // 2
     kind = "gray" if grey else "rgb24"
-    # An area mean where the picture shrinks: what bilinear sampling leaves out flickers from frame to frame. Of several threads
-    # each would wait for the others at every small picture.
+    # An area mean if the picture shrinks: bilinear sampling skips pixels, so the result would flicker from frame to frame. One
+    # thread only: several would wait for each other at every small picture.
     found = scaler.reformat(frame, width, height, kind, interpolation="AREA", threads=1).to_ndarray()
     if size is not None and not squeeze:
         found = found[top : top + wanted_height, left : left + wanted_width]
@@ -186,7 +186,7 @@ def _opened(path: Path) -> Any:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     try:
-        # Spelt out, so that no name is taken for an address, and no playlist leads to one.
+        # Allow local files only: a name must not be taken for a web address, and a playlist must not lead to one.
         container = av.open(f"file:{path}", options={"protocol_whitelist": "file"})
     except Exception as error:
         raise DataError(f"{path}: cannot be read as a video ({_reason(error)})") from error

@@ -1,4 +1,4 @@
-"""How a video looks on a page: moving, as a film strip, with what was seen when and what the network looked at."""
+"""How a video looks on a page: moving and as a film strip, with predictions and saliency over time."""
 
 import base64
 import html
@@ -29,7 +29,7 @@ KERNELS = 24
 
 
 class VideoPages(Pages):
-    """Videos: moving and as film strips, what was seen when, kernels over space and time."""
+    """Videos: moving and as film strips, predictions over time, kernels over space and time."""
 
     plural = "videos"
 
@@ -54,15 +54,15 @@ class VideoPages(Pages):
             )
         depth = weights.shape[1]
         about = (
-            f"Each tile is one kernel, {depth} frames from left to right: bright where it adds, dark where it subtracts. Where "
-            "its frames differ it answers to a motion, by the way that the pattern goes from one to the next."
+            f"Each tile is one kernel, {depth} frames from left to right: bright where it adds, dark where it subtracts. If "
+            "its frames differ, it responds to motion, in the direction in which the pattern moves from frame to frame."
             if depth > 1
             else "Each tile is one kernel within a frame: bright where it adds, dark where it subtracts. The next layer's "
             "kernels look along time."
         )
         parts = [
             f"<h3>Kernels of <code>{html.escape(name)}</code></h3><p>{about}</p><div class='tiles'>{''.join(tiles)}</div>",
-            "<h3>Feature maps</h3><p>Frames of a clip, and what some kernels make of them: bright where they answer.</p>",
+            "<h3>Feature maps</h3><p>Frames of a clip and the outputs of some kernels: bright where the output is large.</p>",
         ]
         pieces = encoder.pieces(list(examples)[:2])
         for index in range(len(pieces)):
@@ -75,7 +75,7 @@ class VideoPages(Pages):
         return "".join(parts)
 
     def sections(self, task: Task, material: Material) -> list[Section]:
-        """Of a classification, what was seen when; empty where the encoder is one's own that does not work in clips."""
+        """For a classification: predictions over time; empty if the encoder is your own and does not work in clips."""
         if not isinstance(task, Classification) or not hasattr(material.encoder, "starts"):
             return []
         return [_over_time(material)]
@@ -105,7 +105,7 @@ def moving(example: Video) -> str:
     frames = example.read(film.at_rate(rate), _fitting(example), film=film)
     images = [PIL.Image.fromarray(frame).quantize(64) for frame in frames]
     buffer = io.BytesIO()
-    # What a video of more frames loses is frames, not speed.
+    # A video with more frames loses some of them, but keeps its speed.
     duration = max(20, round(1000 * film.seconds / len(images)))
     images[0].save(buffer, "GIF", save_all=True, append_images=images[1:], duration=duration, loop=0)
     data = base64.b64encode(buffer.getvalue()).decode()
@@ -122,9 +122,9 @@ def _fitting(example: Video) -> tuple[int, int]:
 
 def _over_time(material: Material) -> Section:
     parts = [
-        "<p>Test videos of several classes, and mistakes. Above, the film; below it the same, red where the network looked "
-        "(the size of gradient × input for the class that it said, arXiv:1605.01713). The curves run over the seconds of the "
-        "video: the probability of the likeliest classes in each clip, and how much of the saliency lies on each frame.</p>"
+        "<p>Test videos of several classes, and mistakes. Above: frames of the video; below: the same frames, red where the "
+        "network looked (the size of gradient × input for the predicted class, arXiv:1605.01713). The curves run over the "
+        "seconds of the video: the probability of the most likely classes in each clip, and the saliency of each frame.</p>"
     ]
     for row in _chosen(material):
         video = material.examples[int(row["index"])]
@@ -135,7 +135,7 @@ def _over_time(material: Material) -> Section:
             f"<b style='color:{colour}'>{html.escape(said)}</b> ({100 * float(row['probability']):.0f} %)</p>"
             + _strips_over_time(video, material)
         )
-    return Section("Films: predictions and saliency over time", html_safe("".join(parts)))
+    return Section("Videos: predictions and saliency over time", html_safe("".join(parts)))
 
 
 def _chosen(material: Material) -> list[Any]:
@@ -154,7 +154,7 @@ def _strips_over_time(video: Video, material: Material) -> str:
     heat, moments, probabilities = saliency(material.model, encoder, video)
     numbers = encoder.frame_numbers(video)
     shown = np.linspace(0, len(heat) - 1, min(STRIP, len(heat))).round().astype(int)
-    # Twice as large as the network sees them, for people to see what they are.
+    # Twice as large as the network sees them, so that people can recognise them.
     frames = encoder.seen_frames(video, numbers[shown], 2)
     strong = float(np.quantile(heat, 0.998)) or 1.0
     cover = np.clip(heat[shown] / strong, 0, 1).repeat(2, axis=1).repeat(2, axis=2)[..., None] * 0.85
@@ -166,7 +166,7 @@ def _strips_over_time(video: Video, material: Material) -> str:
 
 
 def saliency(model: nn.Module, encoder: Any, video: Video) -> tuple[np.ndarray, list[tuple[float, float]], np.ndarray]:
-    """What each pixel of a video says for the class that the network says.
+    """How much each pixel of a video contributes to the predicted class.
 
     The size of gradient × input of that class's logit (Shrikumar et al. 2016, arXiv:1605.01713), summed over colours; where clips
     overlap, their mean.

@@ -1,4 +1,4 @@
-"""Random changes of whole batches of volumes; what is drawn is given, nothing is drawn here."""
+"""Random changes of whole batches of volumes. Random numbers are arguments; nothing is drawn here."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from convzoo.core.libraries import import_monai
 
 
 def mirrored(volumes: Tensor, which: np.ndarray) -> Tensor:
-    """Some of the volumes with left and right changed.
+    """Left and right swapped in some of the volumes.
 
     Args:
         volumes: (batch, channels, x, y, z)
@@ -21,14 +21,14 @@ def mirrored(volumes: Tensor, which: np.ndarray) -> Tensor:
 
 
 def turned(volumes: Tensor, spacing: np.ndarray, angles: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> Tensor:
-    """Volumes turned, scaled and shifted, by one linear resampling (MONAI's AffineTransform).
+    """Volumes rotated, scaled and shifted, by one linear resampling (MONAI's AffineTransform).
 
     Args:
         volumes: (batch, channels, x, y, z)
-        spacing: (3,), in millimetres: volumes are turned in space, not in voxels
+        spacing: (3,), in millimetres: volumes are rotated in space, not in voxels
         angles: (batch, 3), in radians, about x, y and z
         scale: (batch,), above 1 enlarges
-        shift: (batch, 3), a part of each side
+        shift: (batch, 3), as a fraction of each side
     """
     from monai.networks.layers import AffineTransform
 
@@ -51,7 +51,7 @@ def turned(volumes: Tensor, spacing: np.ndarray, angles: np.ndarray, scale: np.n
 
 
 def curved(volumes: Tensor, gamma: np.ndarray) -> Tensor:
-    """Each volume's intensities bent between its lowest and its highest: $y = x^γ$ (MONAI's AdjustContrast).
+    """A gamma curve for each volume's intensities, from its lowest to its highest: $y = x^γ$ (MONAI's AdjustContrast).
 
     Args:
         volumes: (batch, channels, x, y, z)
@@ -64,7 +64,7 @@ def curved(volumes: Tensor, gamma: np.ndarray) -> Tensor:
 
 
 def noised(volumes: Tensor, strength: np.ndarray, seeds: np.ndarray) -> Tensor:
-    """Gaussian noise, of each volume its own.
+    """Add Gaussian noise, different for each volume.
 
     Args:
         volumes: (batch, channels, x, y, z)

@@ -12,10 +12,10 @@ from convzoo.modalities.volume.example import Volume
 
 
 class HistogramLogisticRegression(FeatureClassifier):
-    """Logistic regression on a histogram of the intensities, which knows how much of each brightness there is, and not where.
+    """Logistic regression on a histogram of the intensities: it knows how much of each brightness there is, but not where.
 
     Args:
-        bins: of the histogram, from 0 to 1.3 times the 99.5 percentile
+        bins: number of bins of the histogram, from 0 to 1.3 times the 99.5 percentile
         inverse_penalty: inverse of the regularisation (scikit-learn's C)
     """
 
@@ -38,11 +38,11 @@ class HistogramLogisticRegression(FeatureClassifier):
 
 
 class EigenVolumeSVM(FeatureClassifier):
-    """A support vector machine with a radial kernel on the principal components of the volumes, brought to a few voxels in the
-    patient's axes.
+    """A support vector machine with a radial kernel on the principal components of the volumes, resampled to a few voxels along
+    the patient's axes.
 
     Args:
-        side: volumes are brought to side × side × side voxels
+        side: volumes are resampled to side × side × side voxels
         components: number of principal components
         inverse_penalty: inverse of the regularisation (scikit-learn's C)
     """
@@ -70,7 +70,7 @@ class EigenVolumeSVM(FeatureClassifier):
 class ShapeLogisticRegression(FeatureClassifier):
     """Logistic regression on what a radiologist would measure of a bright body: its volume and its shape.
 
-    The body is what is brighter than half the brightest voxel. Its features are volume, surface, their ratio, the sides of its
+    The body is all voxels brighter than half the brightest one. Its features are volume, surface, their ratio, the sides of its
     box, the part of the box that it fills, the three spreads along its own axes and their ratios, its mean and greatest half
     thickness, and the number of its pieces; all in voxels and millimetres of the volume, sizes as logarithms.
 
@@ -91,7 +91,7 @@ class ShapeLogisticRegression(FeatureClassifier):
 
 
 def shape_features(voxels: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """Volume and shape of what is brighter than half the brightest voxel, as `ShapeLogisticRegression` names them."""
+    """Volume and shape of the voxels brighter than half the brightest one, as described in `ShapeLogisticRegression`."""
     import scipy.ndimage
 
     body = voxels > voxels.max() / 2

@@ -1,4 +1,4 @@
-"""Whole medical volumes as tensors of one grid: oriented, respaced, cut, brought to one scale of intensity."""
+"""Whole medical volumes as tensors on one grid: oriented, resampled, cropped, with one scale of intensity."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -20,22 +20,22 @@ from convzoo.modalities.volume.example import Volume
 import_monai()
 
 _STEP = 8
-"""Sides are multiples of it where they are not given: networks halve them several times."""
+"""Sides that are not given are multiples of this, because networks halve them several times."""
 
 
 class VolumeEncoder(Encoder):
-    """Turn a volume into the patient's axes, bring its voxels to one distance, its intensities to one scale and its sides to one
-    length; in training also flip, rotate, scale and shift it, change its gamma and add noise. All by MONAI's transforms: those
-    that are the same every time are done once and kept, and what is random comes from the run's seed.
+    """Bring volumes to the patient's axes, one spacing, one scale of intensity and one shape; in training also flip, rotate,
+    scale and shift them, change their gamma and add noise. All of this uses MONAI's transforms: deterministic ones run once and
+    their results are kept; random ones depend on the run's seed.
 
     Args:
-        fit: `crop` respaces, and cuts or fills up to `shape`; `resize` brings the whole volume to `shape`, whatever its spacing,
-            each voxel the mean of what it covers
+        fit: `crop` resamples to `spacing`, and crops or pads to `shape`; `resize` scales the whole volume to `shape`, whatever
+            its spacing; each new voxel is the mean of the old ones that it covers
         spacing: [x, y, z] in millimetres, to the right, the front and upwards; by default the median of the training volumes
         shape: [x, y, z] voxels; by default the 90th percentile of the training volumes along each axis, rounded up to a multiple
             of 8
         orientation: `patient` turns the axes to the right, the front and upwards (RAS); `kept` leaves them as they are stored
-        centre: what the new grid is centred on: the middle of the old `grid`, or of the `body` (the voxels brighter than the
+        centre: the centre of the new grid: the middle of the old `grid`, or of the `body` (the voxels brighter than the
             mean)
         normalise: `head` scales the intensities so that the voxels brighter than the volume's mean have mean 0 and standard
             deviation 1; `whole` does so for all voxels; `unit` maps the 0.5 and 99.5 percentiles to 0 and 1; `none` leaves
@@ -168,6 +168,6 @@ class VolumeEncoder(Encoder):
         return {"spacing": self.spacing, "shape": self.shape, "labels": list(self.labels.names)}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state` gave."""
+        """Restore what `state` returned."""
         self.spacing, self.shape = list(state["spacing"]), list(state["shape"])
         self.labels = Labels(state["labels"])

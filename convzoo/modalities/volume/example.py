@@ -22,7 +22,7 @@ from convzoo.modalities.volume.formats import (
 )
 
 _NEAR = 0.1
-"""How far a mask may lie from its image, in voxels: programs round what they write into headers."""
+"""Largest distance between a mask and its image, in voxels: programs round the numbers that they write into headers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,11 +33,11 @@ class Volume:
         path: a .nii, .nii.gz, .nrrd, .nhdr, .npy or .npz file, or the folder of a DICOM series
         voxels: (x, y, z), in place of a file
         affine: (4, 4), from an index of `voxels` to millimetres to the right, the front and upwards (RAS+); by default 1 mm
-        mask: what stands at each voxel: a file or an array of whole numbers, 0 for nothing
-        structures: the values that a mask may hold besides 0, and what they are called
+        mask: the structure at each voxel: a file or an array of whole numbers, 0 for none
+        structures: the values that a mask may hold besides 0, with their names
         label: the class of the whole scan
-        group: the patient, whose scans are never split
-        source: where it is from
+        group: the patient; all scans of one patient stay in one split
+        source: where it comes from
     """
 
     path: Path | None = None
@@ -87,7 +87,7 @@ class Volume:
 
     @property
     def where(self) -> str:
-        """What an error calls it."""
+        """Its name in error messages."""
         return str(self.path) if self.path is not None else self.source or "the array"
 
     def read(self) -> tuple[np.ndarray, np.ndarray]:
@@ -95,7 +95,7 @@ class Volume:
 
         Raises:
             DataError: the file cannot be read, has no three dimensions, too few slices or no spacing, or holds voxels that are
-                no finite numbers.
+                not finite numbers.
         """
         if self.voxels is None:
             assert self.path is not None, "a Volume has a path or voxels"
@@ -109,8 +109,8 @@ class Volume:
         """The mask as whole numbers (x, y, z), uint8 where they fit.
 
         Raises:
-            DataError: there is none, it cannot be read, has another shape or lies elsewhere than its image, or holds a value
-                that is no whole number or is not declared.
+            DataError: there is none, it cannot be read, has another shape or another place than its image, or holds a value
+                that is not a whole number or is not declared.
         """
         if self.mask is None:
             raise DataError(f"{self.where}: has no mask")
@@ -126,7 +126,7 @@ class Volume:
         away = _farthest(geometry, affine)
         if away > _NEAR * min(geometry.spacing):
             raise DataError(
-                f"{name}: lies elsewhere than its image {self.where}: a corner is {away:.2f} mm away (their affines differ)"
+                f"{name}: has another place than its image {self.where}: a corner is {away:.2f} mm away (their affines differ)"
             )
         if self.structures is not None:
             there = np.unique(values)

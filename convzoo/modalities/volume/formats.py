@@ -1,7 +1,7 @@
 """Files of medical volumes: NIfTI, NRRD, DICOM series and NumPy, read to voxels and the place of each in the patient.
 
-Everywhere an affine, 4x4, takes a voxel's index (x, y, z, 1) to millimetres in the patient: to the right, to the front, upwards
-(RAS+, as in NIfTI). DICOM and NRRD count to the left and to the back; that is turned round here.
+An affine, 4x4, always maps a voxel's index (x, y, z, 1) to millimetres in the patient: to the right, to the front, upwards
+(RAS+, as in NIfTI). DICOM and NRRD count to the left and to the back; this is converted here.
 """
 
 import gzip
@@ -28,7 +28,7 @@ ARRAY_SUFFIXES = (".npy", ".npz")
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 VOLUME_SUFFIXES = NIFTI_SUFFIXES + NRRD_SUFFIXES + ARRAY_SUFFIXES
 FEWEST_SLICES = 4
-"""Along each axis: what has fewer is a picture or a few, and no volume that a 3-D kernel can look at."""
+"""Smallest number of voxels along each axis; fewer are one or a few pictures, too thin for a 3-D kernel."""
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _NRRD_SPACES = {
@@ -70,7 +70,7 @@ def read_volume(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
     Raises:
         DataError: there is no such file, it is damaged or cut off, has no three dimensions or too few slices, no spacing,
-            a slice is missing, or voxels are no finite numbers.
+            a slice is missing, or voxels are not finite numbers.
     """
     voxels, affine = _read(path)
     geometry = checked_geometry(voxels.shape, affine, str(path))
@@ -86,7 +86,7 @@ def read_labels(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """A mask: the voxels as whole numbers (x, y, z), uint8 where they fit, and the affine.
 
     Raises:
-        DataError: as `read_volume`; or a voxel is no whole number, or is below 0.
+        DataError: as `read_volume`; or a voxel is not a whole number, or is below 0.
     """
     voxels, affine = read_volume(path)
     return whole_numbers(voxels, str(path)), affine
@@ -96,7 +96,7 @@ def read_geometry(path: Path) -> Geometry:
     """Shape and affine, from the header alone where the format has one.
 
     Raises:
-        DataError: as `read_volume`, of what the header tells.
+        DataError: as `read_volume`, as far as the header shows it.
     """
     kind = _kind(path)
     if kind == "nifti":
@@ -114,7 +114,7 @@ def read_geometry(path: Path) -> Geometry:
 
 
 def checked_geometry(shape: Sequence[int], affine: np.ndarray, where: str) -> Geometry:
-    """Three dimensions with enough slices, and an affine that leaves no axis out; dimensions of 1 at the end are dropped.
+    """Check for three dimensions, enough slices, and an affine with three axes; dimensions of 1 at the end are dropped.
 
     Raises:
         DataError: what is wrong.
@@ -158,7 +158,7 @@ def refuse_non_finite(voxels: np.ndarray, where: str) -> None:
     first = tuple(int(index) for index in np.argwhere(wrong)[0])
     count = int(wrong.sum())
     raise DataError(
-        f"{where}: {count:,} voxel{' is' if count == 1 else 's are'} no finite number, the first at {first}; replace them "
+        f"{where}: {count:,} voxel{' is' if count == 1 else 's are'} not a finite number, the first at {first}; replace them "
         "(numpy.nan_to_num)"
     )
 
@@ -167,7 +167,7 @@ def whole_numbers(voxels: np.ndarray, where: str) -> np.ndarray:
     """A mask's voxels as uint8 where they fit, else int32.
 
     Raises:
-        DataError: one is no whole number, is below 0 or beyond 2³¹.
+        DataError: one is not a whole number, is below 0 or beyond 2³¹.
     """
     if voxels.dtype.kind not in "bui":
         rounded = np.rint(voxels)
@@ -182,7 +182,7 @@ def whole_numbers(voxels: np.ndarray, where: str) -> np.ndarray:
 
 
 def write_nifti(path: Path, voxels: np.ndarray, affine: np.ndarray) -> None:
-    """Write voxels (x, y, z) as .nii or .nii.gz, in one go; equal voxels give equal bytes.
+    """Write voxels (x, y, z) as .nii or .nii.gz, at once; equal voxels give equal bytes.
 
     Raises:
         DataError: it cannot be written.
@@ -250,7 +250,9 @@ def _kind(path: Path) -> str:
         return "array"
     if _is_dicom(path):
         raise DataError(f"{path}: is one DICOM file; give the folder that holds the whole series, {path.parent}")
-    raise DataError(f"{path}: is no volume; it should be {', '.join(VOLUME_SUFFIXES)} or a folder with a DICOM series")
+    raise DataError(
+        f"{path}: is not a volume; it should be {', '.join(VOLUME_SUFFIXES)} or a folder with a DICOM series"
+    )
 
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -277,8 +279,8 @@ def _nifti(path: Path) -> Any:
 
 
 def _nifti_kind(path: Path, nibabel: Any) -> Any:
-    """NIfTI-1 or NIfTI-2. nibabel would put 1 mm in the place of a spacing of 0; where the affine is made from it, that is a
-    guess, and refused here."""
+    """NIfTI-1 or NIfTI-2. nibabel would replace a spacing of 0 by 1 mm; if the affine is made from it, this is only a guess,
+    so it is refused here."""
     opened: Callable[..., Any] = gzip.open if path.name.lower().endswith(".gz") else open
     with opened(path, "rb") as file:
         start = file.read(540)
@@ -287,7 +289,7 @@ def _nifti_kind(path: Path, nibabel: Any) -> Any:
     }  # a file of either byte order says its header's size
     kind = nibabel.Nifti1Image if 348 in sizes else nibabel.Nifti2Image if 540 in sizes else None
     if kind is None:
-        raise DataError(f"{path}: is no NIfTI file: it begins with {start[:4]!r}")
+        raise DataError(f"{path}: is not a NIfTI file: it begins with {start[:4]!r}")
     if len(start) < kind.header_class.template_dtype.itemsize:
         raise DataError(f"{path}: is cut off: it ends within its header")
     header = kind.header_class.from_fileobj(io.BytesIO(start), check=False)
@@ -365,7 +367,7 @@ def _series(folder: Path, pixels: bool) -> list[Any]:
             raise DataError(f"{path}: holds {item.NumberOfFrames} frames; convert it to NIfTI first (dcm2niix)")
         for key in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
             if not item.get(key):
-                raise DataError(f"{path}: has no {key}: where this slice lies is not known")
+                raise DataError(f"{path}: has no {key}, so the place of this slice is not known")
         slices.append(item)
     if not slices:
         raise DataError(f"{folder}: holds no DICOM slices with pixels")
@@ -445,7 +447,7 @@ def _is_dicom(path: Path) -> bool:
 
 
 def _guarded(path: Path, read: Callable[[], _T]) -> _T:
-    """Whatever the libraries raise for a damaged file, in one line."""
+    """Any error that the libraries raise for a damaged file, in one line."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a header that is odd: what matters is an error here

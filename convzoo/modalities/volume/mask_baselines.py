@@ -13,7 +13,7 @@ from convzoo.ops.moments import evenly_spaced
 
 
 class Background(Baseline):
-    """The naive opponent: there is nothing."""
+    """The naive opponent: everything is background."""
 
     def fit(self, examples: Sequence[Volume], dims: Mapping[str, Any]) -> None:
         """Nothing is learnt."""
@@ -25,16 +25,16 @@ class Background(Baseline):
 
 
 class MeanAtlas(Baseline):
-    """How often each structure stands at each place of the training volumes: each place of a volume gets its likeliest class.
+    """How often each structure is at each place of the training volumes; each voxel gets the most likely class of its place.
 
-    Volumes are turned to one orientation (RAS) and laid over each other by their boxes, or by what is bright in them.
+    Volumes are brought to one orientation (RAS) and aligned by their boxes, or by the boxes of their bright voxels.
 
     Args:
         side: the atlas has side × side × side places
-        align: `box`: the volumes' own boxes; `content`: the boxes of what is brighter than a volume's mean
-        intensity: also how bright a voxel is: Bayes' rule with a normal distribution for each class and the atlas before it
-        blur: standard deviation of the Gaussian blur of the atlas, in its places
-        max_examples: the most training volumes that are used
+        align: `box`: the volumes' own boxes; `content`: the boxes of the voxels brighter than a volume's mean
+        intensity: use the brightness, too: Bayes' rule with a normal distribution for each class and the atlas as prior
+        blur: standard deviation of the Gaussian blur of the atlas, in places of the atlas
+        max_examples: largest number of training volumes that are used
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class MeanAtlas(Baseline):
             self.deviation = np.sqrt(np.maximum(sums[2] / many - self.mean**2, 1e-4))
 
     def outputs(self, examples: Sequence[Volume]) -> Masks:
-        """The likeliest class of each voxel."""
+        """The most likely class of each voxel."""
         masks, sizes = [], []
         for example in examples:
             voxels, affine = example.read()
@@ -92,7 +92,7 @@ class MeanAtlas(Baseline):
         return Masks(masks, sizes)
 
     def _likeliest(self, voxels: np.ndarray) -> np.ndarray:
-        """The class of each voxel of a volume that is turned."""
+        """The class of each voxel of a volume in RAS orientation."""
         from scipy.ndimage import map_coordinates
 
         low, high = self._box(voxels)
@@ -116,7 +116,7 @@ class MeanAtlas(Baseline):
         return found
 
     def _places(self, voxels: np.ndarray, shape: Sequence[int]) -> list[np.ndarray]:
-        """Where the atlas' places lie in a volume, along each axis."""
+        """The positions of the atlas' places in a volume, along each axis."""
         low, high = self._box(voxels)
         return [np.linspace(first, last, size) for first, last, size in zip(low, high, shape, strict=True)]
 
@@ -126,7 +126,7 @@ class MeanAtlas(Baseline):
         bright = voxels > voxels.mean()
         low, high = np.zeros(3), np.zeros(3)
         for axis in range(3):
-            # A few bright voxels of noise are no content.
+            # A few bright voxels of noise do not count as content.
             profile = bright.mean(axis=tuple(other for other in range(3) if other != axis))
             inside = np.flatnonzero(profile > 0.1 * profile.max())
             low[axis], high[axis] = inside[0], max(inside[-1], inside[0] + 1)
@@ -134,13 +134,13 @@ class MeanAtlas(Baseline):
 
 
 def _turned(voxels: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, Grid]:
-    """A volume whose axes run to the right, the front and upwards; and how they ran."""
+    """A volume whose axes run to the right, the front and upwards; and the grid that it had before."""
     grid = Grid.between(voxels.shape, affine, _nearest_ras(affine))
     return _laid(voxels, grid), grid
 
 
 def _nearest_ras(affine: np.ndarray) -> np.ndarray:
-    """The affine of the same volume with its axes swapped and mirrored to run as near as they can to RAS."""
+    """The affine of the same volume with its axes swapped and mirrored to be as close as possible to RAS."""
     from nibabel.orientations import io_orientation
 
     turned = affine.copy()

@@ -25,42 +25,43 @@ from convzoo.modalities.volume.space import normalised, oriented, respaced
 from convzoo.ops.moments import evenly_spaced
 
 PLACES = 500
-"""The most voxels of each structure that are kept as centres of patches."""
+"""Largest number of voxels of each structure that are kept as centres of patches."""
 
 _SAMPLED = 200_000
-"""The most voxels of all structures that their intensity is computed from."""
+"""Largest number of voxels of all structures that their intensity is computed from."""
 
 _COUNTED = 50
-"""The most masks that the frequencies of the structures are computed from."""
+"""Largest number of masks that the frequencies of the structures are computed from."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A volume that patches are cut from; where, is drawn when the batch is made."""
+    """A volume that patches are cut from; their places are drawn when the batch is made."""
 
     volume: Volume
 
     @property
     def source(self) -> str:
-        """Where the volume is from."""
+        """Where the volume comes from."""
         return self.volume.source
 
 
 class SegmentationEncoder(Encoder):
-    """Volumes with masks. What is `auto` follows from the training split (`modalities/volume/plan.py`), and is printed.
+    """Volumes with masks. Settings that are `auto` follow from the training split (`modalities/volume/plan.py`) and are printed.
 
-    Every volume is turned to RAS, brought to one spacing and normalised, once, by MONAI's transforms. Training sees patches that
-    are cut, turned and sized in one sampling of the volume; scoring and predicting see the whole.
+    MONAI's transforms bring every volume once to RAS, to one spacing and to one scale of intensity. Training uses patches, which
+    are cut, rotated and scaled in one sampling of the volume; scoring and prediction use the whole volume.
 
     Args:
         spacing: millimetres from voxel to voxel, [x, y, z]
         patch: voxels that the network sees at once, [x, y, z]
-        max_voxels: the most voxels of a planned patch; it limits memory, as the GPU's memory does in nnU-Net
+        max_voxels: largest number of voxels of a planned patch; it limits memory, as the GPU's memory does in nnU-Net
         patches: how many are cut from each volume of a batch
         foreground: probability that a patch is centred on a voxel of a structure; each structure is equally likely
-        normalise: `head`: what is brighter than the volume's mean to mean 0 and deviation 1; `whole`: all of it; `unit`: the 0.5
-            and 99.5 percentiles to 0 and 1; `structures`: for scans with a unit (CT), cut off at these percentiles of the
-            structures' voxels in training, and by their mean and deviation; `none`
+        normalise: `head` scales the intensities so that the voxels brighter than the volume's mean have mean 0 and standard
+            deviation 1; `whole` does so for all voxels; `unit` maps the 0.5 and 99.5 percentiles to 0 and 1; `structures`, for
+            scans with a unit (CT), clips at these percentiles of the structures' voxels in training, and scales by their mean
+            and standard deviation; `none` leaves intensities as they are
         flip: probability of a flip along each axis, [x, y, z]; leave x at 0 where left and right are different structures
         rotate: the largest rotation about each axis, in degrees
         scale: the largest relative change of size: 0.1 is from 0.9 to 1.1
@@ -177,7 +178,7 @@ class SegmentationEncoder(Encoder):
         return [Piece(example) for example in examples]
 
     def prepare(self, example: Volume | Piece) -> dict[str, Any]:
-        """Turned, brought to the spacing and normalised; of a piece also its mask and where its structures are.
+        """The volume in RAS, at the spacing, normalised; for a piece also its mask and the places of its structures.
 
         Raises:
             DataError: a file cannot be read, or a piece has no mask.
@@ -192,7 +193,7 @@ class SegmentationEncoder(Encoder):
         try:
             grid = Grid.between(shape, affine, network)
         except ValueError:
-            raise DataError(f"{volume.where}: its axes are skewed by more than a scanner's") from None
+            raise DataError(f"{volume.where}: its axes are not at right angles, as a scanner's are") from None
         own = self._numbered(volume.read_mask()) if volume.mask is not None else None
         item: dict[str, Any] = {"image": self._normalised(image)}
         if not isinstance(example, Piece):
@@ -235,7 +236,7 @@ class SegmentationEncoder(Encoder):
         return found
 
     def collate(self, items: Sequence[dict[str, Any]], draws: Draws | None = None) -> Batch:
-        """Patches of pieces, stacked; whole volumes as they are, for the task slides windows over each."""
+        """Patches of pieces, stacked; whole volumes as they are, because the task slides windows over each."""
         if "grid" in items[0]:
             target = {"masks": [item["own"] for item in items], "grids": [item["grid"] for item in items]}
             return Batch({"image": [item["image"] for item in items]}, target, len(items))
@@ -249,7 +250,7 @@ class SegmentationEncoder(Encoder):
         return Batch({"image": torch.stack(images)}, {"mask": torch.stack(masks)}, len(images))
 
     def _patch(self, item: dict[str, Any], u: np.ndarray | None) -> tuple[Tensor, Tensor]:
-        """A patch and its mask: drawn by numbers in [0, 1), else the middle."""
+        """A patch and its mask: at a place drawn by numbers in [0, 1), or in the middle without numbers."""
         assert self.plan is not None
         patch, size = self.plan.patch, item["mask"].shape
         if u is None:
@@ -275,14 +276,14 @@ class SegmentationEncoder(Encoder):
         return self._relit(image, u[14:]), mask
 
     def patch_about(self, example: Volume, number: int) -> tuple[Tensor, Tensor] | None:
-        """A patch about the middle one of a structure's places, as the network sees it: (1, 1, *patch), and its mask (*patch).
+        """A patch around the middle one of a structure's places, as the network sees it: (1, 1, *patch), and its mask (*patch).
 
         Args:
-            example: with a mask
-            number: of the structure, from 1
+            example: a volume with a mask
+            number: number of the structure, from 1
 
         Returns:
-            None where the volume has none
+            None if the volume does not have the structure
         """
         assert self.plan is not None
         item = self.prepare(Piece(example))
@@ -295,12 +296,12 @@ class SegmentationEncoder(Encoder):
 
     @property
     def spacing_used(self) -> tuple[float, ...]:
-        """Of the network's grid, in millimetres."""
+        """Spacing of the network's grid, in millimetres."""
         assert self.plan is not None
         return self.plan.spacing
 
     def _relit(self, image: Tensor, u: np.ndarray) -> Tensor:
-        """Noise, blur, brightness, contrast and gamma, each done to a part of the patches."""
+        """Noise, blur, brightness, contrast and gamma, each applied to some of the patches."""
         chance = self.intensity_probability
         if self.blur and u[0] < chance:
             image = augment.blurred(image, max(0.3, self.blur * u[1]))
@@ -314,7 +315,7 @@ class SegmentationEncoder(Encoder):
         return image
 
     def advice(self) -> str:
-        """The plan, and what overrides it."""
+        """The plan, and the settings that override it."""
         assert self.plan is not None
         plan, given = self.plan, [name for name in ("spacing", "patch") if getattr(self, name) != "auto"]
         halvings = "×".join(str(int(factor)) for factor in np.prod(plan.strides, axis=0))
@@ -322,7 +323,7 @@ class SegmentationEncoder(Encoder):
         return (
             f"plan{kept}: {_times(plan.spacing)} mm, patches of {_times(plan.patch)} from a median of {_times(plan.shape)} "
             f"voxels, {len(plan.strides)} stages down to 1/{halvings}, batch {plan.batch_size}; from {self.cases} volumes; set "
-            "encoder.spacing, encoder.patch, encoder.max_voxels or train.batch_size for another"
+            "encoder.spacing, encoder.patch, encoder.max_voxels or train.batch_size to change it"
         )
 
     def write_files(
@@ -333,7 +334,7 @@ class SegmentationEncoder(Encoder):
         Args:
             path: `mask.nii.gz` for one scan, a folder for several; a table's name (.csv, .jsonl) for sizes alone
             examples: the scans
-            predictions: of each
+            predictions: one for each scan
 
         Raises:
             RecipeError: `path` is one file and there are several scans, has another suffix, or two scans have one name.
@@ -392,7 +393,7 @@ class SegmentationEncoder(Encoder):
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state` gave."""
+        """Restore what `state` returned."""
         self.labels, self.values = tuple(state["labels"]), tuple(state["values"])
         self.statistics, self.cases = tuple(state["statistics"]), state["cases"]
         self.frequencies = tuple(state["frequencies"])
@@ -404,7 +405,7 @@ class SegmentationEncoder(Encoder):
 
 
 def _turned_geometry(volume: Volume) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """Shape and spacing of a volume once it is turned to RAS, from its header."""
+    """Shape and spacing of a volume in RAS orientation, from its header."""
     from nibabel.orientations import io_orientation
 
     geometry = volume.geometry()

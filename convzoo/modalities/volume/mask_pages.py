@@ -1,4 +1,4 @@
-"""What a page shows of a segmentation: Dice by case, the worst cases beside their truth, and what a structure is told by."""
+"""What a page shows of a segmentation: Dice by case, the worst cases beside their true masks, and saliency by structure."""
 
 import html
 from collections.abc import Mapping, Sequence
@@ -26,10 +26,10 @@ EXPLAINED = 4
 
 
 class VolumeMaskPages(VolumePages):
-    """Volumes with masks: shown as all volumes are, and Dice by case, the worst cases, saliency by structure."""
+    """Volumes with masks: shown like other volumes, with Dice by case, the worst cases and saliency by structure."""
 
     def sections(self, task: Task, material: Material) -> list[Section]:
-        """Empty where no case has a true mask; of an encoder of one's own, Dice by case only."""
+        """Empty if no case has a true mask; only Dice by case if the encoder is your own."""
         rows = [row for row in material.predictions if isinstance(row.get("dice"), Mapping) and row["dice"]]
         if not isinstance(task, Segmentation) or not rows:
             return []
@@ -49,8 +49,8 @@ def _by_case(task: Segmentation, rows: Sequence[Mapping[str, Any]]) -> Section:
         if values
     )
     about = (
-        "<p>Each dot is a structure in a case of the test split; the line is the median. A structure that neither the true nor "
-        "the found mask of a case holds is left out; one that only one of them holds has a Dice of 0.</p>"
+        "<p>Each dot is a structure in a case of the test split; the line is the median. A structure that is in "
+        "neither the true nor the predicted mask of a case is left out; one in only one of them has a Dice of 0.</p>"
     )
     head = "".join(f"<th>{name}</th>" for name in ("structure", "cases", "mean", "median", "worst"))
     table = f"<table class='plain'><tr>{head}</tr>{lines}</table>"
@@ -78,7 +78,7 @@ def _worst(task: Segmentation, material: Material, rows: Sequence[Mapping[str, A
         )
     about = (
         "<p>The cases with the lowest mean Dice, in the planes through the place where the masks differ most: sagittal, coronal, "
-        f"axial, a millimetre as long across as down. {_legend(task)}</p>"
+        f"axial, with the same scale across and down. {_legend(task)}</p>"
     )
     return Section("Worst cases", html_safe(f"{about}<div class='cards' style='{_WIDE}'>{''.join(cards)}</div>"))
 
@@ -104,14 +104,15 @@ def _looked_at(
             f"{planes(voxels, affine, at, heat=heat[0, 0].numpy(), height=110)}{_chip(number)}{html.escape(label)}</div>"
         )
     about = (
-        "<p>How much each voxel moves the network's score of a structure where that structure truly is, in red (SmoothGrad, "
-        f"arXiv:1706.03825), in a patch of a middling case, {html.escape(str(middle['source']))}. {_legend(task)}</p>"
+        "<p>How much each voxel changes the network's mean score of a structure in its true voxels, in red (SmoothGrad, "
+        f"arXiv:1706.03825), in a patch of the case with the median Dice, {html.escape(str(middle['source']))}. "
+        f"{_legend(task)}</p>"
     )
     return Section("Saliency", html_safe(f"{about}<div class='cards' style='{_WIDE}'>{''.join(cards)}</div>"))
 
 
 class _Logit(nn.Module):
-    """A network of masks as one of classes: the mean logit of each class where a structure is."""
+    """A segmentation network as a classifier: the mean logit of each class over the voxels of a structure."""
 
     def __init__(self, model: nn.Module, inside: Tensor) -> None:
         super().__init__()
@@ -124,7 +125,7 @@ class _Logit(nn.Module):
 
 
 def _where_they_differ(found: np.ndarray, true: np.ndarray) -> list[int]:
-    """The voxel with the most differences about it; where there are none, one in the middle of what is drawn."""
+    """The voxel with the most differences around it; without differences, one in the middle of the mask."""
     from scipy.ndimage import uniform_filter
 
     wrong = (found != true).astype(np.float32)

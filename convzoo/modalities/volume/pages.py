@@ -1,4 +1,4 @@
-"""How a volume looks on a page: three planes in the patient's proportions, with what was drawn or what the network looked at."""
+"""How a volume looks on a page: three planes in the patient's proportions, with masks or saliency."""
 
 import html
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ COLOURS = np.array(
     [(31, 119, 180), (44, 160, 44), (255, 190, 30), (214, 39, 40), (148, 103, 189), (23, 190, 207), (227, 119, 194)],
     np.float32,
 )
-"""Of the values of a mask, from 1; further ones begin anew."""
+"""Colours of the values of a mask, from 1; for further values they repeat."""
 SHOWN = 6
 """Volumes whose saliency a page shows."""
 
@@ -62,9 +62,9 @@ class VolumePages(Pages):
             tiles.append(f"<span style='margin-right:8px;white-space:nowrap'>{''.join(slices)}</span>")
         parts = [
             f"<h3>Kernels of <code>{html.escape(name)}</code></h3><p>Each group is one kernel, its axial slices from below to "
-            "above: bright where it adds, dark where it subtracts. It answers most to a place that looks like it.</p>"
+            "above: bright where it adds, dark where it subtracts. Its output is largest where the scan looks like it.</p>"
             f"<div class='tiles'>{''.join(tiles)}</div>",
-            "<h3>Feature maps</h3><p>What the kernels make of scans of the test split, in the axial plane through the "
+            "<h3>Feature maps</h3><p>The outputs of the kernels for scans of the test split, in the axial plane through the "
             "middle.</p>",
         ]
         for example in list(examples)[:3]:
@@ -77,7 +77,7 @@ class VolumePages(Pages):
         return "".join(parts)
 
     def sections(self, task: Task, material: Material) -> list[Section]:
-        """Of a classification, where the network looked."""
+        """For a classification: where the network looked."""
         chosen = _chosen(material) if isinstance(task, Classification) else []
         return [_saliency(material, chosen)] if chosen else []
 
@@ -91,16 +91,16 @@ def planes(
     height: int = 120,
     title: str = "",
 ) -> str:
-    """Sagittal, coronal and axial slices as images, one millimetre as long across as down.
+    """Sagittal, coronal and axial slices as images, with the same scale across and down.
 
     Args:
         voxels: (x, y, z)
         affine: (4, 4), RAS+
         at: the voxel through which the planes go; by default the middle of the mask's last structure, else of the volume
         mask: (x, y, z), whole numbers, drawn in colours
-        heat: (x, y, z), 0 or above, laid over in red
-        height: of the tallest image, in pixels
-        title: in words, beside the name of each plane
+        heat: (x, y, z), 0 or above, drawn over the slices in red
+        height: height of the tallest image, in pixels
+        title: text beside the name of each plane
     """
     from nibabel.orientations import apply_orientation, io_orientation
 
@@ -144,7 +144,7 @@ def _overlaid(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def _sized(pixels: np.ndarray, across: float, down: float, title: str) -> str:
-    """An image of that size in pixels, twice as fine, whose voxels stay rectangles."""
+    """An image shown at this size in pixels and stored at twice the resolution; voxels stay sharp rectangles."""
     import PIL.Image
 
     image = PIL.Image.fromarray(np.uint8(np.clip(pixels, 0, 255)))
@@ -154,7 +154,7 @@ def _sized(pixels: np.ndarray, across: float, down: float, title: str) -> str:
 
 def _saliency(material: Material, chosen: Sequence[tuple[int, Any]]) -> Section:
     parts = [
-        "<p>Where the network looked: how much each voxel moves the score of the class that it named, in red (SmoothGrad, "
+        "<p>Where the network looked: how much each voxel changes the score of the predicted class, in red (SmoothGrad, "
         "arXiv:1706.03825), in the planes through its peak. The volumes are as the network gets them: sagittal with the front to "
         "the right, coronal and axial with the patient's right to the left.</p>"
     ]
@@ -180,7 +180,7 @@ def _saliency(material: Material, chosen: Sequence[tuple[int, Any]]) -> Section:
 
 
 def _chosen(material: Material) -> list[tuple[int, Any]]:
-    """Predictions to show: the surest right one of each class first, then the surest wrong ones."""
+    """Predictions to show: the most confident right one of each class first, then the most confident wrong ones."""
     rows = [row for row in material.predictions if row.get("label")]
     right: dict[str, Any] = {}
     for row in sorted(rows, key=lambda row: -float(row["probability"])):
@@ -203,15 +203,15 @@ def _looked_at(model: nn.Module, inputs: dict[str, Tensor], answer: int) -> tupl
 def peaks_in_masks(
     model: nn.Module, encoder: Encoder, task: Task, examples: Sequence[Volume], value: int
 ) -> tuple[float, float]:
-    """The part of volumes whose saliency has its peak where the mask holds `value` (or one voxel beside), and the part of all
-    voxels that is such a place: what a peak at random would score (the pointing game, Zhang et al. 2016, arXiv:1608.00507).
+    """The fraction of volumes whose saliency has its peak where the mask holds `value` (or one voxel beside), and the fraction
+    of such voxels: the score of a random peak (the pointing game, Zhang et al. 2016, arXiv:1608.00507).
 
     Args:
-        model: trained
-        encoder: fitted; its volumes are centred on their grid
+        model: a trained model
+        encoder: a fitted encoder; its volumes are centred on their grid
         task: a classification
-        examples: with masks
-        value: of the structure
+        examples: volumes with masks
+        value: the structure's value in the masks
     """
     import scipy.ndimage
 
@@ -223,7 +223,7 @@ def peaks_in_masks(
         _, at = _looked_at(model, inputs, answer)
         drawn = (example.read_mask() == value).astype(np.float32)
         affine = example.geometry().affine
-        # The mask through the same grid as its scan: what is drawn becomes a bright body.
+        # Encode the mask like a scan, so that it lies on the same grid: the structure becomes a bright body.
         placed = encoder.encode([replace(example, path=None, voxels=drawn, affine=affine, mask=None)]).inputs["volume"]
         inside = placed[0, 0].numpy()
         inside = scipy.ndimage.binary_dilation(inside > (inside.min() + inside.max()) / 2)

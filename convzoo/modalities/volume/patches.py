@@ -1,4 +1,4 @@
-"""Patches of volumes, cut, turned and changed in brightness: pure functions of numbers that are drawn elsewhere."""
+"""Patches of volumes: cut, rotated and changed in brightness. Pure functions; random numbers are arguments."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,13 @@ from torch import Tensor
 def patch_start(
     size: Sequence[int], patch: Sequence[int], centre: Sequence[int] | None, at: Sequence[float]
 ) -> list[int]:
-    """Where a patch begins along each axis: about a place, or anywhere; inside as far as it fits, else the volume in its middle.
+    """Where a patch begins along each axis: around a place, or anywhere. It lies inside the volume; a larger patch is centred.
 
     Args:
-        size: of the volume
-        patch: its size
-        centre: a voxel that should be in its middle; None for anywhere
-        at: where from the first to the last possible place, in [0, 1) along each axis, if there is no centre
+        size: size of the volume
+        patch: size of the patch
+        centre: the voxel that should be in the patch's middle; None for anywhere
+        at: without a centre: the position between the first and the last possible start, in [0, 1) along each axis
     """
     starts = []
     for axis, (whole, part) in enumerate(zip(size, patch, strict=True)):
@@ -48,15 +48,15 @@ def turned(
     image: Tensor, mask: Tensor, start: Sequence[int], patch: Sequence[int], spacing: Sequence[float],
     angles: Sequence[float], scale: float,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """A patch of a volume that is turned about the patch's middle and made larger or smaller: sampled once, where it is needed.
+    """A patch of a volume that is rotated about the patch's middle and scaled; only the patch is sampled, and only once.
 
     Args:
         image: (channels, x, y, z), sampled linearly; 0 outside
         mask: (x, y, z), sampled at the nearest voxel
-        start: of the patch, in voxels
-        patch: its size
-        spacing: of the volume, in millimetres: angles are true in the patient
-        angles: about each axis, in degrees
+        start: start of the patch, in voxels
+        patch: size of the patch
+        spacing: of the volume, in millimetres, so that angles are right in the patient
+        angles: rotation about each axis, in degrees
         scale: above 1 shows less of the volume, larger
 
     Returns:
@@ -96,19 +96,19 @@ def _sampling_grid(
 
 
 def noisy(volume: Tensor, deviation: float, seed: int) -> Tensor:
-    """Normal noise, which is a function of the seed."""
+    """Add normal noise, which depends only on the seed."""
     noise = np.random.Generator(np.random.SFC64(seed)).standard_normal(volume.shape, dtype=np.float32)
     return volume + deviation * torch.from_numpy(noise)
 
 
 def contrasted(volume: Tensor, gain: float, offset: float) -> Tensor:
-    """Contrast about the mean, and brightness."""
+    """Change the contrast about the mean, and the brightness."""
     middle = volume.mean()
     return (volume - middle) * gain + middle + offset
 
 
 def gamma(volume: Tensor, power: float) -> Tensor:
-    """Values between the smallest and the largest raised to a power; mean and deviation stay as they were."""
+    """Values, scaled to 0 to 1, raised to a power; mean and standard deviation stay as they were."""
     low, high = volume.aminmax()
     span = (high - low).clamp(min=1e-6)
     bent = ((volume - low) / span).pow(power)
@@ -117,7 +117,7 @@ def gamma(volume: Tensor, power: float) -> Tensor:
 
 
 def blurred(volume: Tensor, sigma: float) -> Tensor:
-    """A Gaussian blur of (channels, x, y, z), one axis after the other; borders are continued."""
+    """A Gaussian blur of (channels, x, y, z), one axis after the other; values at the borders are repeated."""
     reach = max(1, round(3 * sigma))
     at = torch.arange(-reach, reach + 1, dtype=torch.float32)
     kernel = torch.exp(-0.5 * (at / sigma) ** 2)

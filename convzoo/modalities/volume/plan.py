@@ -1,7 +1,7 @@
 """Spacing, patch, strides and batch from the statistics of a training split, by the rules of nnU-Net.
 
-Isensee et al. 2021, doi:10.1038/s41592-020-01008-z, "Methods": heuristic rules. The budget of voxels stands where theirs
-estimates a GPU's memory.
+Isensee et al. 2021, doi:10.1038/s41592-020-01008-z, "Methods": heuristic rules. A budget of voxels takes the place of
+their estimate of a GPU's memory.
 """
 
 from collections.abc import Sequence
@@ -15,15 +15,15 @@ SMALLEST = 4
 
 @dataclass(frozen=True)
 class Plan:
-    """What the data say of how to look at them.
+    """Settings that follow from the data.
 
     Attributes:
         spacing: of the network's grid, in millimetres
         shape: the median shape of the training split on that grid
-        patch: that the network sees at once
-        strides: of each stage of a U-Net the step along each axis; the first is of ones
-        flat: of each stage whether a kernel is 1 wide along each axis
-        batch_size: patches of a step
+        patch: size of the patch that the network sees at once
+        strides: for each stage of a U-Net the step along each axis; the first is all ones
+        flat: for each stage whether a kernel is 1 wide along each axis
+        batch_size: number of patches in a step
     """
 
     spacing: tuple[float, ...]
@@ -45,19 +45,19 @@ def make_plan(
     """A plan for a training split.
 
     * spacing: the median along each axis; along one that is three times as coarse as the others and has fewer than a third of
-      their voxels, the 10th percentile, so that fine cases keep what they have
-    * patch: as many millimetres along all axes, at most the median shape, and at most `max_voxels` in all
+      their voxels, the 10th percentile, so that fine cases keep their details
+    * patch: equally long in millimetres along all axes, at most the median shape, and at most `max_voxels` in all
     * strides: an axis is halved while at least 4 voxels are left and its spacing is less than twice the finest
     * flat: kernels are 1 wide along an axis that is still twice as coarse as the finest
-    * batch: as many patches as two full ones have voxels, at least 2, and at most a twentieth of all voxels
+    * batch: as many patches as fit into twice `max_voxels`, at least 2, and at most a twentieth of all voxels
 
     Args:
         spacings: (cases, axes), in millimetres
         shapes: (cases, axes), in voxels
-        max_voxels: of a patch
-        spacing: in place of the derived one
-        patch: in place of the derived one
-        stages: at most this many
+        max_voxels: largest number of voxels in a patch
+        spacing: replaces the derived spacing
+        patch: replaces the derived patch
+        stages: largest number of stages
 
     Raises:
         ValueError: a given patch has fewer than 4 voxels along an axis.

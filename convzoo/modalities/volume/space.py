@@ -18,12 +18,12 @@ _LEVELS = (0.5, 99.5)
 
 
 def oriented(voxels: np.ndarray | Tensor, affine: np.ndarray, codes: str = "RAS") -> tuple[Tensor, np.ndarray]:
-    """Axes turned and swapped so that x runs to the right, y to the front and z upwards; no voxel is changed.
+    """Axes flipped and swapped so that x runs to the right, y to the front and z upwards; no voxel is changed.
 
     Args:
         voxels: (x, y, z) or (1, x, y, z)
-        affine: of them
-        codes: where the axes should run to
+        affine: affine of the voxels
+        codes: the directions of the new axes
 
     Returns:
         (1, x, y, z) and its affine
@@ -46,13 +46,13 @@ def in_patient_axes(geometry: Geometry) -> tuple[tuple[int, int, int], tuple[flo
 def respaced(
     volume: Tensor, affine: np.ndarray, spacing: Sequence[float], nearest: bool = False
 ) -> tuple[Tensor, np.ndarray]:
-    """The same extent with another distance between voxels, in millimetres along each axis: linear, or the nearest voxel.
+    """The same extent with another spacing: interpolated linearly, or the nearest voxel.
 
     Args:
         volume: (1, x, y, z)
-        affine: of it
+        affine: affine of the volume
         spacing: along x, y and z, in millimetres
-        nearest: for masks
+        nearest: take the nearest voxel, for masks
     """
     transform = import_monai().Spacing(
         pixdim=tuple(spacing), mode="nearest" if nearest else "bilinear", padding_mode="border", align_corners=False
@@ -63,20 +63,20 @@ def respaced(
 def gridded(
     volume: Tensor, affine: np.ndarray, shape: Sequence[int], spacing: Sequence[float]
 ) -> tuple[Tensor, np.ndarray]:
-    """A volume on a grid of that shape and spacing, with the axes and around the middle of its own: linear, once, after smoothing
-    along the axes where the new voxels are larger; the volume's lowest value stands where it is not.
+    """A volume on a grid of the given shape and spacing, with the same axes and the same middle. It is smoothed along the axes
+    where the new voxels are larger, then interpolated linearly, once. Outside the volume the grid has the volume's lowest value.
 
     Args:
         volume: (1, x, y, z)
-        affine: of it
-        shape: of the grid
-        spacing: of the grid, in millimetres
+        affine: affine of the volume
+        shape: shape of the grid
+        spacing: spacing of the grid, in millimetres
 
     Returns:
         (1, *shape) and its affine
     """
     own = np.array(spacing_of(affine))
-    # Of voxels that are n times as large: a Gaussian whose deviation is (n - 1) / 2 of the old ones.
+    # For voxels that are n times as large: a Gaussian whose standard deviation is (n - 1) / 2 old voxels.
     sigma = np.maximum(np.array(spacing) / own - 1, 0) / 2
     if (sigma > 0.1).any():
         volume = _plain(import_monai().GaussianSmooth(sigma=sigma.tolist())(volume))
@@ -91,14 +91,14 @@ def gridded(
 def resampled_to(
     volume: Tensor, affine: np.ndarray, shape: Sequence[int], to_affine: np.ndarray, nearest: bool = False
 ) -> Tensor:
-    """A volume on another grid: what stands at each of its points; 0 where the volume is not.
+    """A volume on another grid: its value at each point of the grid; 0 outside the volume.
 
     Args:
         volume: (channels, x, y, z)
-        affine: of it
-        shape: of the other grid
-        to_affine: of the other grid
-        nearest: for masks
+        affine: affine of the volume
+        shape: shape of the other grid
+        to_affine: affine of the other grid
+        nearest: take the nearest voxel, for masks
     """
     transform = import_monai().SpatialResample(
         mode="nearest" if nearest else "bilinear", padding_mode="zeros", align_corners=False, dtype=torch.float32
@@ -110,19 +110,19 @@ def resampled_to(
 
 
 def fitted_to(volume: Tensor, shape: Sequence[int], fill: float = 0.0) -> Tensor:
-    """The middle of a volume, cut or filled up to a shape.
+    """The middle of a volume, cropped or padded to a shape.
 
     Args:
         volume: (channels, x, y, z)
         shape: wanted along x, y and z
-        fill: what stands where the volume is not
+        fill: the value outside the volume
     """
     fit = import_monai().ResizeWithPadOrCrop(spatial_size=tuple(shape), mode="constant", value=fill)
     return _plain(fit(volume)).contiguous()
 
 
 def resized(volume: Tensor, shape: Sequence[int]) -> Tensor:
-    """The whole of a volume on another number of voxels: each the mean of what it covers.
+    """The whole volume with another number of voxels; each is the mean of the old voxels that it covers.
 
     Args:
         volume: (channels, x, y, z)
@@ -132,7 +132,7 @@ def resized(volume: Tensor, shape: Sequence[int]) -> Tensor:
 
 
 def cropped_to_body(volume: Tensor, affine: np.ndarray, margin: int = 1) -> tuple[Tensor, np.ndarray]:
-    """The smallest box that holds all that is brighter than the volume's mean, and a margin; all where nothing is.
+    """The smallest box that holds all voxels brighter than the volume's mean, and a margin; without such voxels all of it.
 
     Args:
         volume: (1, x, y, z)
@@ -151,9 +151,9 @@ def normalised(volume: Tensor, how: Intensity) -> Tensor:
 
     Args:
         volume: (1, x, y, z)
-        how: `head` gives what is brighter than the volume's mean a mean of 0 and a deviation of 1, the rest the same scale
-            (MRI has no unit, and air is most of a scan); `whole` so all voxels; `unit` brings the 0.5 and 99.5 percentiles to
-            0 and 1; `none` leaves them as they are
+        how: `head` scales so that the voxels brighter than the volume's mean have mean 0 and standard deviation 1 (MRI has no
+            unit, and most of a scan is air); `whole` does so for all voxels; `unit` maps the 0.5 and 99.5 percentiles to
+            0 and 1; `none` leaves intensities as they are
     """
     monai = import_monai()
     if how == "none":

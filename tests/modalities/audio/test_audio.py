@@ -168,13 +168,13 @@ def test_inputs_of_predict(tmp_path: Path) -> None:
         ((tone(), 8000.5), "a rate of 8000.5"),
         ((np.zeros((2, 2, 2)), RATE), "(samples, channels)"),
         ((["x"], RATE), "(samples, channels)"),
-        (tmp_path / "absent.wav", "no such sound file"),
-        (tmp_path / "deep" / "empty", "no such sound file"),
+        (tmp_path / "absent.wav", "no such audio file"),
+        (tmp_path / "deep" / "empty", "no such audio file"),
     ]:
         with pytest.raises(DataError, match=re.escape(words)):
             Audio.from_inputs([value])
     (tmp_path / "none").mkdir()
-    with pytest.raises(DataError, match="holds no sound"):
+    with pytest.raises(DataError, match="holds no audio file"):
         Audio.from_inputs([tmp_path / "none"])
 
 
@@ -194,13 +194,13 @@ def riff(size: int, content: bytes, rate: int = RATE, before: bytes = b"") -> by
 BROKEN = {
     "empty.wav": (b"", "is empty (0 bytes)"),
     "silent.wav": (wav(np.zeros(0)), "holds no samples"),
-    "cut.wav": (wav(tone())[:-100], "is cut off: its sound has 4,800 bytes, and 4,700 are there"),
+    "cut.wav": (wav(tone())[:-100], "is cut off: its audio has 4,800 bytes, and 4,700 are there"),
     "announced.wav": (
         riff(10_000, bytes(600), before=b"LIST\x03\0\0\0abc\0"),
-        "its sound has 10,000 bytes, and 600 are there",
+        "its audio has 10,000 bytes, and 600 are there",
     ),
-    "heading.wav": (wav(tone())[:36], "ends before its sound begins"),
-    "text.wav": (b"this is no sound at all\n" * 20, "cannot be read as a sound"),
+    "heading.wav": (wav(tone())[:36], "ends before its audio begins"),
+    "text.wav": (b"this is no sound at all\n" * 20, "cannot be read as audio"),
     "slow.wav": (riff(600, bytes(600), rate=10), "10 samples a second"),
 }
 
@@ -791,7 +791,7 @@ def test_a_broken_file_among_own_data_is_one_line(name: str, cli, tmp_path: Path
 def test_predict_names_a_broken_file(name: str, cli, small_run, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(BROKEN[name][0])
     refused(cli("predict", small_run("keywords_cnn1d"), tmp_path / name), 3, name, BROKEN[name][1])
-    refused(cli("predict", small_run("keywords_cnn1d"), "absent.wav"), 3, "absent.wav: no such sound file")
+    refused(cli("predict", small_run("keywords_cnn1d"), "absent.wav"), 3, "absent.wav: no such audio file")
 
 
 def test_wrong_folders_of_words(cli, tmp_path: Path) -> None:

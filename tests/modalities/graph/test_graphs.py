@@ -475,9 +475,9 @@ def test_a_graph_with_nan_names_node_and_feature():
     edges = random_edges(5, 9)
     features = np.zeros((5, 2), np.float32)
     features[3, 1] = np.nan
-    with pytest.raises(DataError, match="node 'd': feature size is no finite number"):
+    with pytest.raises(DataError, match="node 'd': feature size is not a finite number"):
         Graph(edges, features, ["x"] * 5, list("abcde"), ["length", "size"])
-    with pytest.raises(DataError, match="node 'd': feature size is no finite number"):
+    with pytest.raises(DataError, match="node 'd': feature size is not a finite number"):
         Graph(edges, scipy.sparse.csr_matrix(features), ["x"] * 5, list("abcde"), ["length", "size"])
 
 

@@ -1164,7 +1164,7 @@ def test_the_page_shows_frames_curves_and_pillars(small_run: Callable) -> None:
         "Frames",
         "Precision and recall",
         "overlap 0.7",
-        "What makes the features of a pillar",
+        "Weights of the features of a pillar",
         "moderate",
         "forward, m",
     ):
@@ -1210,11 +1210,11 @@ WRONG_FOLDERS = {
     "no rows": (spoil_calibration("Tr_velo", "nothing: 1"), ["has no row Tr_velo_to_cam"]),
     "a short row": (spoil_calibration("P2", "P2: 1 2 3"), ["P2 has 3 values, expected 12"]),
     "words": (spoil_calibration("P2", "P2: a b c"), ["P2 should hold numbers"]),
-    "no rotation": (spoil_calibration("R0_rect", "R0_rect: 1 0 0 0 5 0 0 0 1"), ["R0_rect is no rotation", "inconsistent"]),
-    "mirrored": (spoil_calibration("R0_rect", "R0_rect: 1 0 0 0 1 0 0 0 -1"), ["R0_rect is no rotation"]),
+    "no rotation": (spoil_calibration("R0_rect", "R0_rect: 1 0 0 0 5 0 0 0 1"), ["R0_rect is not a rotation", "inconsistent"]),
+    "mirrored": (spoil_calibration("R0_rect", "R0_rect: 1 0 0 0 1 0 0 0 -1"), ["R0_rect is not a rotation"]),
     "no focal length": (spoil_calibration("P2", "P2: " + "0 " * 12), ["focal length"]),
     "an empty scan": (each_file("velodyne", lambda path: path.write_bytes(b"")), ["is empty (0 bytes)"]),
-    "a cut scan": (each_file("velodyne", lambda path: path.write_bytes(path.read_bytes()[:-5])), ["no whole number of points"]),
+    "a cut scan": (each_file("velodyne", lambda path: path.write_bytes(path.read_bytes()[:-5])), ["not a whole number"]),
     "no finite point": (
         each_file("velodyne", lambda path: np.full((5, 4), np.nan, "<f4").tofile(path) or True),
         ["none of its 5 points has finite coordinates"],
@@ -1287,7 +1287,7 @@ def test_damaged_clouds_are_one_line(small_run: Callable, cli, tmp_path: Path) -
     (tmp_path / "a.txt").write_text("1 2 3")
     assert cli("predict", run, tmp_path / "whole.pcd").code == 0
     for name, words in {
-        "cut.pcd": "cut", "cut.ply": "cut", "text.pcd": "cannot be read", "empty.ply": "0 bytes", "a.txt": "is no point cloud",
+        "cut.pcd": "cut", "cut.ply": "cut", "text.pcd": "cannot be read", "empty.ply": "0 bytes", "a.txt": "is not a point cloud",
         "absent.bin": "no such point cloud",
     }.items():  # fmt: skip
         refused(cli("predict", run, tmp_path / name), 3, name, words)

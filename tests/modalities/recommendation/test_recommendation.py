@@ -399,7 +399,7 @@ def test_lightgcns_text_format(tmp_path, cli, tiny):
     splits = LightGCNText(path=str(tmp_path), val=0.2).read()
     assert splits.train.wanted.pointers[-1] + splits.val.wanted.pointers[-1] == 180
     write(tmp_path / "test.txt", ["0 1 2", "1 x"])
-    with pytest.raises(DataError, match=r"test\.txt:2: 'x' is no number"):
+    with pytest.raises(DataError, match=r"test\.txt:2: 'x' is not a number"):
         LightGCNText(path=str(tmp_path)).read()
 
 
@@ -459,7 +459,7 @@ def test_users_that_training_never_saw_are_refused(cli, small_run):
     folder = small_run("recommender_lightgcn")
     result = cli("predict", folder, "--user", "u55x")
     assert result.code == 3 and len(result.err.splitlines()) == 1
-    assert "user 'u55x' is none of the 120" in result.err and "did you mean 'u55'" in result.err
+    assert "user 'u55x' is not one of the 120" in result.err and "did you mean 'u55'" in result.err
     result = cli("predict", folder, "--user", "u5", "--top", "500")
     assert result.code == 2 and "there are 80 items" in result.err
     assert cli("predict", folder, "--user", "u5", "--top", "0").code == 2

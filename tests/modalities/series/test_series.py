@@ -929,10 +929,10 @@ def wrong(rows: dict[int, str], more: list[str] | None = None) -> list[str]:
     (wrong({7: "2024-01-01 00:06:00,nan,1,0"}), ("sensors.csv:8", "'a'", "NaN")),
     (wrong({7: "2024-01-01 00:06:00,inf,1,0"}), ("sensors.csv:8", "'a' is infinite")),
     (wrong({7: "2024-01-01 00:06:00,broken,1,0"}), ("sensors.csv:8", "'broken'", "data.ignore=[a]")),
-    (wrong({7: "2024-01-01 00:06:00,1,1,7"}), ("sensors.csv:8", "'anomaly' says 7", "0 or 1")),
-    (wrong({7: "2024-01-01 00:05:00,1,1,0"}), ("sensors.csv:8", "time of another row", "data.duplicates=first")),
-    (wrong({7: "2024-01-01 00:01:00,1,1,0"}), ("sensors.csv:8", "comes before", "data.order=sort")),
-    (wrong({7: "yesterday,1,1,0"}), ("sensors.csv:8", "'yesterday' is no time")),
+    (wrong({7: "2024-01-01 00:06:00,1,1,7"}), ("sensors.csv:8", "'anomaly' is 7", "0 or 1")),
+    (wrong({7: "2024-01-01 00:05:00,1,1,0"}), ("sensors.csv:8", "time as another row", "data.duplicates=first")),
+    (wrong({7: "2024-01-01 00:01:00,1,1,0"}), ("sensors.csv:8", "before the time of the row above", "data.order=sort")),
+    (wrong({7: "yesterday,1,1,0"}), ("sensors.csv:8", "'yesterday' is not a time")),
     (wrong({7: "2024-01-01 00:06:00,1"}), ("sensors.csv:8", "has 2 cells; the heading has 4")),
     (wrong({7: "2024-01-01 00:06:00,1,1,0,0"}), ("sensors.csv:8", "has 5 cells; the heading has 4")),
     (wrong({3: "\n\n2024-01-01 00:02:00,,1,0"}), ("sensors.csv:6", "'a' has no value")),
@@ -940,9 +940,9 @@ def wrong(rows: dict[int, str], more: list[str] | None = None) -> list[str]:
     (good_rows()[1:], ("sensors.csv:1", "the first line should name the columns")),
     (["1,2,3"] * 30, ("sensors.csv:1", "the first line should name the columns")),
     (["when,a"] + [f"2024-01-01 00:{at:02d},1" for at in range(60)], ("sensors.csv:2", "'when'", "data.time=when")),
-    (["time,a,anomaly"] + [f"{at},1,1" for at in range(60)], ("sensors.csv", "'anomaly' says 1 in every row")),
+    (["time,a,anomaly"] + [f"{at},1,1" for at in range(60)], ("sensors.csv", "'anomaly' is 1 in every row")),
     (["time,a", "1,2"], ("sensors.csv", "has 1 row, too few to cut")),
-    (["time,a", *(f"{at},1" for at in range(90)), "x,1"], ("sensors.csv:92", "'x' is no time")),
+    (["time,a", *(f"{at},1" for at in range(90)), "x,1"], ("sensors.csv:92", "'x' is not a time")),
     (wrong({0: "time,a,a,anomaly"}), ("sensors.csv:1", "'a' twice")),
     (["time,a,b"], ("sensors.csv", "holds no rows")),
     ([""], ("sensors.csv", "is empty")),
@@ -991,7 +991,7 @@ def test_own_data_with_and_without_labels(tmp_path, cli, tiny):
 def test_wrong_windows_and_parts(tmp_path):
     path = table(tmp_path, good_rows(label=False))
     (tmp_path / "w.json").write_text('{"sensors.csv": [["a", "b"]]}')
-    with pytest.raises(DataError, match="no window of times"):
+    with pytest.raises(DataError, match="not a window of times"):
         SeriesTable(str(path), windows=str(tmp_path / "w.json")).read()
     (tmp_path / "w.json").write_text("[1]")
     with pytest.raises(DataError, match="as NAB writes it"):

@@ -846,7 +846,7 @@ def test_weizmann_leaves_one_person_out(mirror: Path) -> None:
     assert Weizmann.recognises(mirror / "weizmann")
     with pytest.raises(DataError, match="no person 'darja' in it; did you mean 'daria'"):
         Weizmann("darja", str(mirror / "weizmann")).read()
-    with pytest.raises(DataError, match="is tested, so another one has to validate"):
+    with pytest.raises(DataError, match="is used for testing; choose another person"):
         Weizmann("ido", str(mirror / "weizmann"), "ido").read()
 
 
@@ -1022,7 +1022,7 @@ def test_a_video_on_a_page_moves(small_run) -> None:
     assert 10 < gif.n_frames <= videos.LONGEST
     run = convzoo.Run.load(small_run("actions_cnn3d"))
     text = (run.path / "report.html").read_text()
-    assert "Films: predictions and saliency over time" in text and text.count("data:image/gif") >= 1
+    assert "Videos: predictions and saliency over time" in text and text.count("data:image/gif") >= 1
     assert "frames from left to right" in text
     other = C3D(1, 8, 20, 20, 2, channels=[4, 4], kernels="factorised")
     encoder = VideoEncoder(frames=8, size=[20, 20], colour="grey")

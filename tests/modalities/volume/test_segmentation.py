@@ -606,12 +606,12 @@ def test_augmentation_is_monais() -> None:
 
 WRONG = [
     ("shape", "is 20 × 20 × 21, its image"),
-    ("space", "lies elsewhere than its image"),
+    ("space", "has another place than its image"),
     ("undeclared", "holds the label 9, which is not declared"),
     ("fraction", "whole numbers, not 0.5"),
     ("flat", "is 2-D"),
     ("series", "is 4-D"),
-    ("nan", "no finite number"),
+    ("nan", "not a finite number"),
     ("thin", "has 3 slices"),
     ("cut off", "cut off"),
     ("no mask", "case_03"),

@@ -299,7 +299,7 @@ WRONG: dict[str, tuple[Callable[[Path], Path], tuple[str, ...]]] = {
     "2-D": (lambda path: write(path, np.ones((9, 8))), ("is 2-D (9 × 8)", "(x, y, z)")),
     "4-D": (lambda path: write(path, np.ones((9, 8, 7, 2))), ("is 4-D (9 × 8 × 7 × 2)", "split it")),
     "3 slices": (lambda path: write(path, np.ones((9, 8, 3))), ("has 3 slices", "at least 4")),
-    "NaN": (holed, ("1 voxel is no finite number", "(1, 2, 3)")),
+    "NaN": (holed, ("1 voxel is not a finite number", "(1, 2, 3)")),
     "zero spacing": (zero_spacing, ("its spacing is 1 × 1 × 0 mm",)),
     "truncated gzip": (cut, ("damaged or cut off",)),
     "truncated header": (lambda path: cut(path, 40), ("damaged or cut off",)),
@@ -314,7 +314,7 @@ WRONG: dict[str, tuple[Callable[[Path], Path], tuple[str, ...]]] = {
     "flat NRRD": (flat_nrrd, ("is 2-D",)),
     "pickle": (pickled, ("cannot be read",)),
     "singular": (singular, ("its affine leaves a direction out",)),
-    "another file": (lambda path: text(path.with_suffix(".pdf")), ("is no volume", ".nii.gz")),
+    "another file": (lambda path: text(path.with_suffix(".pdf")), ("is not a volume", ".nii.gz")),
 }  # fmt: skip
 
 
@@ -351,8 +351,8 @@ def test_masks_are_held_against_their_scans(tmp_path: Path) -> None:
     shifted = affine_of(origin=(-20.0, 5.0, 13.0))
     for example, words in [
         (mask(drawn[1:]), ("is 8 × 8 × 7, its image", "9 × 8 × 7")),
-        (mask(drawn, shifted), ("lies elsewhere", "2.00 mm")),
-        (mask(drawn, affine_of("LAS")), ("lies elsewhere",)),
+        (mask(drawn, shifted), ("has another place", "2.00 mm")),
+        (mask(drawn, affine_of("LAS")), ("has another place",)),
         (mask(drawn * np.float32(0.25)), ("whole numbers, not 0.5", "(3, 3, 3)")),
         (mask(drawn.astype(np.int16) * -1), ("from 0, not -2",)),
         (mask(drawn + 5), ("holds the label 5, which is not declared", "0, 1 left, 2 right")),
@@ -470,7 +470,7 @@ def test_wrong_decathlon_folders(tmp_path: Path) -> None:
         ({"training": [{"image": "../../etc/a.nii.gz", "label": "labelsTr/a.nii.gz"}]}, ("lies outside",)),
         ({"training": [{"image": "imagesTr/z.nii.gz", "label": "labelsTr/a.nii.gz"}]}, ("z.nii.gz", "not there")),
         ({"labels": {"0": "background", "x": "y"}}, ("label", "whole number")),
-        ([1], ("is no mapping",)),
+        ([1], ("is not a mapping",)),
     ]:
         if content is not None:
             (tmp_path / "dataset.json").write_text(json.dumps(content))

@@ -20,14 +20,14 @@ OFFICIAL_TEST_TAKES = 5
 class Fsdd(Reader):
     """The Free Spoken Digit Dataset: `<digit>_<speaker>_<take>.wav` at 8 kHz; 6 speakers say 10 digits 50 times each.
 
-    The official split tests on takes 0 to 4 of everybody, so its speakers are all known from training. With `speaker` that
-    speaker is tested on, and nobody hears them before. Validation is a part of the training takes, of the training speakers.
+    The official split tests on takes 0 to 4 of every speaker, so all speakers are known from training. With `speaker`, the test
+    split is this speaker alone, and training has only the others. Validation is a fraction of the training recordings.
 
     Args:
         path: the folder `recordings`, or the one that holds it; by default the data set is fetched
-        speaker: leave this speaker out and test on them; by default the official split
-        val: part of training that validates
-        seed: of that part
+        speaker: test on this speaker, and leave them out of training; by default the official split
+        val: fraction of the training split used for validation
+        seed: random seed of that choice
     """
 
     example = Audio
@@ -43,7 +43,7 @@ class Fsdd(Reader):
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
-        """A folder whose sounds are all named that way."""
+        """A folder whose audio files all have names of this form."""
         if not path.is_dir():
             return False
         folder = path / "recordings" if (path / "recordings").is_dir() else path
@@ -54,7 +54,7 @@ class Fsdd(Reader):
         """List the recordings. They are opened when they are encoded.
 
         Raises:
-            DataError: there is no such folder or speaker, or a name is of another form.
+            DataError: there is no such folder or speaker, or a name has another form.
         """
         folder, facts = benchmark_folder("fsdd", self.path)
         folder = folder / "recordings" if (folder / "recordings").is_dir() else folder

@@ -1,8 +1,8 @@
 """Spoken digits from a source–filter synthesiser: many voices, speeds, rooms and noises, written as wav files.
 
-A word is a row of phones. Each has formants (resonances of the vocal tract), and how strong voice, breath and friction are.
-Between phones all of it glides, as tongue and lips do. A glottal wave and noise are the sources; they are filtered frame by frame
-in the frequency domain by the vocal tract of the moment (Fant 1960; Klatt 1980, doi:10.1121/1.383940).
+A word is a sequence of phones. Each phone has formants (resonances of the vocal tract) and strengths of voice, breath and
+friction. Between phones all values change smoothly, as tongue and lips do. The sources are a glottal wave and noise. The vocal
+tract filters them frame by frame in the frequency domain (Fant 1960; Klatt 1980, doi:10.1121/1.383940).
 """
 
 import csv
@@ -30,7 +30,7 @@ from convzoo.modalities.audio.data.own import AudioFolder
 from convzoo.modalities.audio.example import Audio
 
 VERSION = 1
-"""Of the synthesiser: raised with every change of what it says, so that recordings of an older one are made anew."""
+"""Version of the synthesiser. Raise it with every change of its output, so that older recordings are made again."""
 
 RATE = 16_000
 HOP, WINDOW, FFT = 80, 320, 512
@@ -54,21 +54,21 @@ PITCH = (132.0, 223.0, 265.0)
 
 
 class Spoken(Reader):
-    """The ten English digits, said by generated voices, each recording with a room, a noise and a loudness of its own.
+    """The ten English digits, said by generated voices, each recording with its own room, noise and loudness.
 
     The recordings are wav files in Speech Commands' layout (`<word>/<speaker>_nohash_<number>.wav`, `validation_list.txt`,
-    `testing_list.txt`) in the cache folder; they are made once and read from there. No speaker stands in two splits.
-    Some recordings hold another word than the one that was asked for, which is their label: the part of the test split that
-    does not is the `ceiling`. `said.csv` in the folder tells them.
+    `testing_list.txt`) in the cache folder; they are made once and read from there. No speaker is in two splits.
+    Some recordings hold another word than their label. The fraction of the test split whose label is right is the
+    `ceiling`. `said.csv` in the folder lists the words that are really said.
 
     Args:
         train: number of training recordings
         val: number of validation recordings
         test: number of test recordings
         difficulty: how strong noise and rooms are, 0 to 1
-        label_noise: the part of recordings with another word than their label
-        per_speaker: recordings of one speaker
-        seed: of everything
+        label_noise: fraction of the recordings with another word than their label
+        per_speaker: number of recordings of one speaker
+        seed: random seed
     """
 
     example = Audio
@@ -91,14 +91,14 @@ class Spoken(Reader):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the recordings depend on."""
+        """The settings that the recordings depend on."""
         return {
             "version": VERSION, **self.sizes, "difficulty": self.difficulty, "label_noise": self.label_noise,
             "per_speaker": self.per_speaker, "seed": self.seed,
         }  # fmt: skip
 
     def read(self) -> Splits:
-        """Make the recordings, where they are not there yet, and list them.
+        """Make the recordings, if they do not exist yet, and list them.
 
         Raises:
             DataError: the cache folder cannot be written.
@@ -114,7 +114,7 @@ class Spoken(Reader):
 
 
 def _plan(reader: Spoken) -> Iterator[tuple[str, str, str, int, list[int]]]:
-    """Every recording: its split, its speaker, the word that was asked for, its number, and the seed of its chance."""
+    """Every recording: its split, its speaker, its label, its number, and its random seed."""
     for index, (part, size) in enumerate(reader.sizes.items()):
         order = np.random.default_rng([reader.seed, index, 1]).permutation(size)
         for place, number in enumerate(order.tolist()):
@@ -160,7 +160,7 @@ def _write_all(folder: Path, reader: Spoken) -> None:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether all recordings are there and none has another length: somebody may have tidied up the cache."""
+    """Whether all recordings exist with the right length: somebody may have cleaned the cache."""
     if not (folder / "spoken.json").is_file():
         return False
     about = read_json(folder / "spoken.json")
@@ -187,19 +187,19 @@ def _as_wave(samples: np.ndarray) -> bytes:
 
 @dataclass(frozen=True)
 class Phone:
-    """A stretch of speech that one setting of the vocal tract makes.
+    """A short stretch of speech with one setting of the vocal tract.
 
     Attributes:
-        seconds: at ordinary speed
+        seconds: duration at ordinary speed
         formants: F1, F2, F3 of men in Hz; women's and children's are scaled, but those of vowels are as published
-        vowel: whose formants it has, in place of `formants`
+        vowel: the vowel whose formants it has, in place of `formants`
         voice: strength of the voice, 1 for vowels
         breath: strength of noise at the glottis, filtered by the whole tract
         friction: strength of noise at a narrow place
         centre: where that noise is strongest, in Hz
-        spread: width of that, in octaves
+        spread: width of that noise, in octaves
         nasal: how far the nose is open, which damps and adds a zero
-        glide: seconds in which it comes to be from the phone before
+        glide: seconds of the transition from the phone before
     """
 
     seconds: float
@@ -235,7 +235,7 @@ FRONT_U = Phone(0.05, (310, 1650, 2300), voice=0.9, glide=0.03)
 
 
 def pronunciations(word: str) -> list[list[Phone]]:
-    """How a word is said: each a row of phones. Speakers choose among them."""
+    """The pronunciations of a word, each a sequence of phones. Each speaker uses one of them."""
     iy, ih, eh, ah = _vowel("IY", 0.12), _vowel("IH", 0.095), _vowel("EH", 0.11), _vowel("AH", 0.13)
     ao, aa, uw, uh = _vowel("AO", 0.15), _vowel("AA", 0.13), _vowel("UW", 0.14, 0.1), _vowel("UH", 0.10, 0.1)
     oh, ey = _vowel("AO", 0.07), _vowel("EH", 0.08)
@@ -267,22 +267,22 @@ class Voice:
     """A speaker: what is the same in everything they say.
 
     Attributes:
-        kind: how much of a man, a woman and a child
-        length: of the vocal tract: every formant is multiplied by it
-        own: a factor for each formant by itself
-        pitch: of the voice, in Hz
-        melody: how far the pitch moves within a word, a part of it
-        breathiness: noise beside the voice
-        tilt: in Hz, where the glottal wave begins to lose its high harmonics
-        open_part: of a period, in which the glottis is open
-        jitter: how unsteady the pitch is, a part of it
+        kind: weights of man, woman and child
+        length: relative length of the vocal tract: every formant is multiplied by it
+        own: a factor for each formant
+        pitch: pitch of the voice, in Hz
+        melody: how far the pitch moves within a word, as a fraction of it
+        breathiness: strength of the noise beside the voice
+        tilt: frequency above which the glottal wave loses its harmonics, in Hz
+        open_part: fraction of a period in which the glottis is open
+        jitter: how unsteady the pitch is, as a fraction of it
         hiss: strength of friction
-        band: in Hz, where the microphone ends
-        bandwidth: of the formants, a factor
+        band: highest frequency of the microphone, in Hz
+        bandwidth: a factor for the bandwidths of the formants
         speed: 1 is ordinary
-        habits: which pronunciation of each word
-        microphone: its colouring, in decibels at octaves from 125 Hz
-        room: 0 at the mouth, 1 a hall
+        habits: number of the pronunciation of each word
+        microphone: its frequency response, in decibels at octaves from 125 Hz
+        room: 0 is close to the mouth, 1 is a hall
     """
 
     kind: tuple[float, float, float]
@@ -304,7 +304,7 @@ class Voice:
 
 
 def make_voice(random: np.random.Generator, variety: float = 1.0) -> Voice:
-    """A speaker at random; `variety` is how much they differ."""
+    """A random speaker; `variety` is how much speakers differ."""
     kind = int(random.choice(3, p=[0.5, 0.36, 0.14]))
     weights = np.full(3, 0.0)
     weights[kind] = 1
@@ -382,7 +382,7 @@ def say(word: str, voice: Voice, random: np.random.Generator, variety: float = 1
 def _tracks(
     phones: list[Phone], ends: np.ndarray, times: np.ndarray, voice: Voice, random: np.random.Generator, variety: float
 ) -> dict[str, np.ndarray]:
-    """How everything moves over the frames: each phone's targets, with a smooth glide from the phone before."""
+    """All values at each frame: the targets of each phone, with a smooth transition from the phone before."""
     scale = np.array([voice.kind[0] + 1.17 * voice.kind[1] + 1.3 * voice.kind[2]])
     rows = []
     for phone in phones:
@@ -405,7 +405,7 @@ def _tracks(
             ]
         )
     values = np.array(rows)
-    # The vocal tract begins where the first phone has it, but silent.
+    # The vocal tract begins in the position of the first phone, but silent.
     silent = values[0].copy()
     silent[3:6] = 0
     last = values[-1].copy()
@@ -421,7 +421,7 @@ def _tracks(
     names = ("f1", "f2", "f3", "voice", "breath", "friction", "centre", "spread", "nasal")
     found = {name: track[:, index] for index, name in enumerate(names)}
     found["centre"] = np.exp(found["centre"])
-    # Towards the end of what is said the breath gives out: words fade, by up to 25 dB.
+    # Towards the end of a word the breath becomes weaker: words fade by up to 25 dB.
     late = np.clip((times / ends[-1] - 0.45) / 0.55, 0, 1) ** 1.5
     fading = 10 ** (-random.uniform(3, 25) / 20 * late)
     found["voice"], found["friction"] = found["voice"] * fading, found["friction"] * np.sqrt(fading)
@@ -471,7 +471,7 @@ def _tract(tracks: dict[str, np.ndarray], frequencies: np.ndarray, voice: Voice)
         answer *= _resonance(s, np.array([[formant]]), np.array([[width * voice.bandwidth]]))
     nose = tracks["nasal"][:, None]
     if nose.any():
-        # Open, the nose adds a pole and a zero; closed, they cancel.
+        # An open nose adds a pole and a zero; for a closed nose they cancel.
         zero = 270 * scale + nose * 900 * scale
         answer *= _resonance(s, np.full_like(nose, 270 * scale), np.full_like(nose, 100.0))
         answer /= _resonance(s, zero, 100.0 + 150 * nose)
@@ -487,13 +487,13 @@ def _resonance(s: np.ndarray, frequency: np.ndarray, bandwidth: np.ndarray) -> n
 
 
 def _microphone(voice: Voice, frequencies: np.ndarray) -> np.ndarray:
-    """A smooth colouring by place and microphone, in decibels at octaves from 125 Hz."""
+    """A smooth frequency response of place and microphone, from decibels at octaves from 125 Hz."""
     octave = np.log2(np.maximum(frequencies, 30) / 125)
     return 10 ** (np.interp(octave, np.arange(6), voice.microphone) / 20) / (1 + (frequencies / voice.band) ** 8)
 
 
 def in_a_room(sound: np.ndarray, size: float, random: np.random.Generator) -> np.ndarray:
-    """Early echoes and a tail that dies away exponentially; `size` from 0 (at the mouth) to 1 (a hall)."""
+    """Add early echoes and a tail that decays exponentially; `size` is from 0 (close to the mouth) to 1 (a hall)."""
     seconds = 0.05 + 0.45 * size
     length = int(seconds * RATE)
     tail = random.standard_normal(length) * np.exp(-6.9 * np.arange(length) / length)
@@ -526,7 +526,7 @@ def with_noise(sound: np.ndarray, decibels: float, random: np.random.Generator) 
 
 
 def recording(word: str, voice: Voice, random: np.random.Generator, difficulty: float) -> np.ndarray:
-    """One recording, int16 at 16 kHz: an utterance, with silence before and behind, in a room, with noise, at some loudness."""
+    """One recording, int16 at 16 kHz: an utterance, with silence before and after, in a room, with noise, at some loudness."""
     said = say(word, voice, random)
     before, behind = (int(RATE * random.uniform(0.0, 0.14)) for _ in range(2))
     if random.random() < 0.3 * difficulty:  # the button was pressed too late

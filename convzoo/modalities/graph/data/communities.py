@@ -1,4 +1,4 @@
-"""A network of communities whose law is known: a degree-corrected stochastic block model with words on its nodes."""
+"""A network of communities from a known model: a degree-corrected stochastic block model with words on its nodes."""
 
 from typing import Any
 
@@ -16,29 +16,29 @@ _SPREAD = 0.6
 
 
 class Communities(Reader):
-    r"""Nodes in communities of equal size, tied by chance, each with some words.
+    r"""Nodes in communities of equal size, connected at random, each with some words.
 
-    Nodes i and j have a Poisson number of ties with the mean $\theta_i \theta_j \omega_{c_i c_j}$ (Karrer & Newman 2011,
-    arXiv:1008.3926): the propensities $\theta$ give a wide range of degrees, and $\omega$ says how much likelier a tie is inside
-    a community than between two. The communities stand in a ring; neighbours in the ring are twice as likely tied as others. Of
-    its words a node draws a part from its community's and the rest from all.
+    The number of edges between nodes i and j is Poisson with the mean $\theta_i \theta_j \omega_{c_i c_j}$ (Karrer & Newman 2011,
+    arXiv:1008.3926): the propensities $\theta$ give a wide range of degrees, and $\omega$ says how much more likely an edge is
+    inside a community than between two. The communities form a ring; edges between neighbours in the ring are twice as likely as
+    between others. A node draws some of its words from its community's words and the rest from all words.
 
     The ceiling is the accuracy of belief propagation (Decelle et al. 2011, arXiv:1109.3041; for given degrees Yan et al. 2014,
     arXiv:1207.3994) with the true parameters, the words of all nodes and the classes of the training nodes. On a large sparse
-    graph nothing can be expected to do better.
+    graph no method can be expected to do better.
 
     Args:
-        nodes: how many
-        communities: how many
+        nodes: number of nodes
+        communities: number of communities
         train: training nodes in each community
         val: validation nodes
         test: test nodes
-        degree: mean number of ties of a node
-        inside: part of the ties that stay inside a community
-        vocabulary: how many words there are
+        degree: mean number of edges of a node
+        inside: fraction of the edges that stay inside a community
+        vocabulary: number of different words
         words: mean number of words of a node
-        topical: part of the words that a node draws from its community's
-        seed: of everything
+        topical: fraction of its words that a node draws from its community's words
+        seed: random seed
     """
 
     example = Node
@@ -73,7 +73,7 @@ class Communities(Reader):
         """Draw the network.
 
         Raises:
-            DataError: there are fewer nodes than the splits take, or communities that are too few.
+            DataError: there are fewer nodes than the splits take, or too few communities.
         """
         if self.communities < 3:
             raise DataError(f"data.communities={self.communities}: a ring has at least 3")
@@ -110,7 +110,7 @@ class Communities(Reader):
         )  # fmt: skip
 
     def _affinity(self) -> np.ndarray:
-        """(communities, communities): how often nodes of two communities are tied, as a multiple of the mean over all pairs."""
+        """(communities, communities): how often nodes of two communities are connected, relative to the mean over all pairs."""
         count = self.communities
         away = np.abs(np.subtract.outer(np.arange(count), np.arange(count)))
         away = np.minimum(away, count - away)
@@ -128,14 +128,14 @@ class Communities(Reader):
 def draw_ties(
     classes: np.ndarray, propensity: np.ndarray, affinity: np.ndarray, degree: float, random: np.random.Generator
 ) -> np.ndarray:
-    """(2, ties): a Poisson number of ties for each pair of communities, their ends drawn by propensity; loops are left out.
+    """(2, edges): a Poisson number of edges for each pair of communities, their ends drawn by propensity; loops are left out.
 
     Args:
         classes: (nodes,)
         propensity: (nodes,), of mean 1
         affinity: (communities, communities), of mean 1
-        degree: mean number of ties of a node
-        random: where chance comes from
+        degree: mean number of edges of a node
+        random: source of the random numbers
     """
     count = len(affinity)
     members = [np.flatnonzero(classes == community).astype(np.int32) for community in range(count)]
@@ -146,7 +146,7 @@ def draw_ties(
         for second in range(first, count):
             mean = affinity[first, second] * degree / len(classes) * sums[first] * sums[second]
             ties = random.poisson(mean / 2 if first == second else mean)
-            # How often each node is an end, and then who meets whom: the same law as ends drawn one by one, and faster.
+            # First how often each node is an end, then a random pairing: the same distribution as single draws, but faster.
             ends = [np.repeat(members[side], random.multinomial(ties, shares[side])) for side in (first, second)]
             found.append(np.stack([ends[0], random.permutation(ends[1])]))
     pairs = np.concatenate(found, axis=1)
@@ -169,7 +169,7 @@ def draw_words(classes: np.ndarray, chances: np.ndarray, words: float, random: n
 
 
 def word_evidence(features: Any, chances: np.ndarray) -> np.ndarray:
-    """(nodes, communities): log-likelihoods of the words. Each word is there with the chance $1 - e^{-mean}$, by itself."""
+    """(nodes, communities): log-likelihoods of the words. Each word occurs with the probability $1 - e^{-mean}$."""
     there = np.log(-np.expm1(-chances) + 1e-300)
     return features @ (there + chances).T - chances.sum(axis=1)
 
@@ -185,18 +185,18 @@ def belief_propagation(
 ) -> np.ndarray:
     r"""Each node's posterior over the communities, with the true parameters.
 
-    A message from i to j is i's belief without j's word: $\psi_{i \to j}(c) \propto e_i(c)\, e^{-\theta_i h(c)}
-    \prod_{k \in \partial i \setminus j} \sum_r \omega_{cr} \psi_{k \to i}(r)$, with the field of all that is not tied,
+    A message from i to j is i's belief without j's message: $\psi_{i \to j}(c) \propto e_i(c)\, e^{-\theta_i h(c)}
+    \prod_{k \in \partial i \setminus j} \sum_r \omega_{cr} \psi_{k \to i}(r)$, with the field of all unconnected nodes,
     $h(c) = \sum_k \theta_k \sum_r \omega_{cr} \psi_k(r)$.
 
     Args:
         edges: CSR (nodes, nodes), symmetric
         rates: (communities, communities), ω
         propensity: (nodes,), θ
-        evidence: (nodes, communities), log-likelihoods of what else is known of a node
-        known: nodes whose community is told
-        classes: (nodes,) communities; only those of `known` are looked at
-        rounds: of messages
+        evidence: (nodes, communities), log-likelihoods of the other data of a node
+        known: nodes whose community is given
+        classes: (nodes,) communities; only those of `known` are used
+        rounds: number of rounds of messages
 
     Returns:
         (nodes, communities), rows that sum to 1.
@@ -204,7 +204,7 @@ def belief_propagation(
     count = len(rates)
     targets = np.repeat(np.arange(edges.shape[0]), np.diff(edges.indptr))
     sources = edges.indices
-    # The edge that carries the answer: entry (j, i) for entry (i, j).
+    # The edge in the other direction: entry (j, i) for entry (i, j).
     numbered = scipy.sparse.csr_matrix((np.arange(edges.nnz), edges.indices, edges.indptr), edges.shape)
     reverse = numbered.T.tocsr().data
     told = np.full((edges.shape[0], count), 0.0)

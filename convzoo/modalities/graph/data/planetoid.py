@@ -20,17 +20,17 @@ CLASSES = {
     "cora": ("theory", "reinforcement learning", "genetic algorithms", "neural networks", "probabilistic methods", "case based",
              "rule learning"),
 }  # fmt: skip
-"""What is known of the numbers of the classes; the files themselves name none."""
+"""The names of the class numbers; the files hold numbers only."""
 
 _PARTS = ("x", "y", "tx", "ty", "allx", "ally", "graph")
 _VALIDATION = 500
 
 
 class Planetoid(Reader):
-    """`ind.<name>.x` and so on, with the public split (Yang et al. 2016, arXiv:1603.08861): the labelled nodes train, the next
-    500 validate, and 1,000 named ones test.
+    """`ind.<name>.x` and so on, with the public split (Yang et al. 2016, arXiv:1603.08861): the labelled nodes are
+    for training, the next 500 for validation, and 1,000 listed ones for testing.
 
-    Nodes that CiteSeer's test index passes over have neither words nor a class; they stay in the graph, in no split.
+    Nodes that are missing from CiteSeer's test index have neither words nor a class; they stay in the graph, but in no split.
 
     Args:
         dataset: cora, citeseer or pubmed
@@ -53,7 +53,7 @@ class Planetoid(Reader):
         """Read the eight files.
 
         Raises:
-            DataError: a file is absent or damaged, or is a pickle of something else than arrays.
+            DataError: a file is absent or damaged, or is a pickle with anything but arrays.
         """
         folder, facts = benchmark_folder(self.dataset, self.path)
         names = [file.name.split(".")[1] for file in folder.glob("ind.*.graph")]
@@ -88,7 +88,7 @@ class Planetoid(Reader):
         classes[test] = _class_numbers(parts["ty"])
         neighbours = [(node, other) for node, others in parts["graph"].items() for other in others]
         pairs = np.array(neighbours, np.int64).reshape(-1, 2)
-        # The lists hold each edge from both ends: what is the same edge again is not worth a note.
+        # The lists hold each edge in both directions, so merged duplicates need no note.
         once = np.unique(np.sort(pairs, axis=1), axis=0)
         edges, notes = make_edges(once[:, 0], once[:, 1], count)
         labels = [None if number < 0 else names[number] if names else f"class {number}" for number in classes.tolist()]

@@ -1,4 +1,4 @@
-"""Pickles of old benchmark files, read without running anything that they name."""
+"""Old benchmark files in the pickle format, read without running any code that they name."""
 
 import io
 import pickle
@@ -15,7 +15,7 @@ def load_restricted(path: Path) -> Any:
     """The value of a pickle that holds NumPy arrays, SciPy CSR matrices, dictionaries and lists, and nothing else.
 
     Raises:
-        DataError: the file is absent or damaged, or names anything else: then nothing of it was run.
+        DataError: the file is absent or damaged, or names anything else; nothing of it is run.
     """
     try:
         content = path.read_bytes()
@@ -31,7 +31,7 @@ def load_restricted(path: Path) -> Any:
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        """One of a few classes, however old the name of its module."""
+        """One of a few allowed classes; old names of their modules are accepted."""
         import collections
 
         import scipy.sparse
@@ -52,14 +52,14 @@ class _Unpickler(pickle.Unpickler):
             ("__builtin__", "object"): object,
         }
         if (module, name) not in allowed:
-            raise DataError(f"names {module}.{name}, which a file of arrays has no need of; it is not opened")
+            raise DataError(f"names {module}.{name}, which a file of arrays does not need; it is not opened")
         return allowed[module, name]
 
 
 def _made(kind: type, base: type, state: Any) -> Any:
-    """What protocol 0 and 1 make an object with; only a CSR matrix is made so."""
+    """The function that pickle protocols 0 and 1 make objects with; only CSR matrices are made in this way."""
     import scipy.sparse
 
     if kind is not scipy.sparse.csr_matrix:
-        raise DataError(f"makes a {kind.__name__}, which a file of arrays has no need of; it is not opened")
+        raise DataError(f"makes a {kind.__name__}, which a file of arrays does not need; it is not opened")
     return kind.__new__(kind)

@@ -1,4 +1,4 @@
-"""Drawn faces of seven emotions, 48×48 grey, in which everything that is not the emotion varies too."""
+"""Drawn faces of seven emotions, 48×48 grey; everything else about the faces varies, too."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,7 +13,7 @@ from convzoo.modalities.image.example import Image
 SIDE = 48
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 FEATURES = ("mouth_curve", "mouth_open", "mouth_width", "brow_raise", "brow_slant", "eye_open", "nose_wrinkle")
-# Each emotion's face, by feature, in units of what one feature varies by at difficulty 1. After the action units of the
+# Each emotion's face, by feature, in units of the features' standard deviation at difficulty 1. After the units of the
 # Facial Action Coding System (Ekman & Friesen 1978): anger lowers and joins the brows, joy pulls the mouth's corners up …
 PROTOTYPES = np.array(
     [
@@ -32,16 +32,16 @@ PROTOTYPES = np.array(
 class Faces(Reader):
     """Faces drawn from seven features of expression and many nuisances: identity, pose, light, occlusion, noise.
 
-    The features of an emotion are normally distributed about its prototype, so Bayes' rule on the true features, the
-    nearest prototype, is the best that anyone could do who saw them through the drawing: its accuracy is `ceiling`.
+    The features of an emotion are normally distributed around its prototype. So the best possible rule on the true features is
+    to choose the nearest prototype (Bayes' rule), and no rule on the drawing can be better. Its accuracy is `ceiling`.
 
     Args:
         train: number of training faces
         val: number of validation faces
         test: number of test faces
-        difficulty: the spread of the features about their prototypes
+        difficulty: the standard deviation of the features around their prototypes
         nuisance: how much pose, light, occlusion and noise vary
-        seed: of everything
+        seed: random seed
     """
 
     example = Image
@@ -122,7 +122,7 @@ def _draw_chunk(features: np.ndarray, n: dict[str, np.ndarray]) -> np.ndarray:
     head = _ellipse(u, v, 0, 0, 1, n["long"], sharp)
     _paint(image, head * _soft(v - n["fringe"], sharp), n["skin"])
 
-    # Eyes and brows, then nose and mouth, in the rows that can hold them at all.
+    # Eyes and brows, then nose and mouth, only in the rows that can hold them.
     top, bottom = slice(6, 32), slice(20, 46)
     uu, vv, part = u[:, top] - n["yaw"], v[:, top], image[:, top]
     side = np.abs(uu)

@@ -35,7 +35,7 @@ class Fer2013(Reader):
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
-        """The csv file by its heading."""
+        """A csv file with this heading."""
         if path.suffix.lower() != ".csv":
             return False
         with path.open("rb") as file:
@@ -86,7 +86,7 @@ def _from_archive(path: Path) -> Iterator[tuple[str, Image]]:
 
     from convzoo.datasets.archives import read_members
 
-    # In the order of their names, so that the order of examples does not hang on how the archive was packed.
+    # In the order of their names, so that the order of examples does not depend on how the archive was packed.
     for name, content in sorted(read_members(path, suffixes=(".jpg", ".png"))):
         usage, emotion = Path(name).name.split("_")[0], Path(name).parent.name
         if usage not in _PARTS or emotion not in EMOTIONS:

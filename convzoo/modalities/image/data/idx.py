@@ -25,12 +25,12 @@ _FASHION = (
 
 
 class Idx(Reader):
-    """Images and classes in idx files, gzipped or not; the last training images validate.
+    """Images and classes in idx files, gzipped or not; the last training images are for validation.
 
     Args:
         dataset: mnist or fashion_mnist
         path: a folder with the four files; by default the data set is fetched
-        val: how many of the last training images validate
+        val: how many of the last training images are for validation
     """
 
     example = Image
@@ -64,7 +64,9 @@ class Idx(Reader):
     def _part(self, folder: Path, part: str) -> list[Image]:
         images, labels = (read_idx(_existing(folder, name)) for name in _FILES[part])
         if len(images) != len(labels):
-            raise DataError(f"{folder}: {len(images)} {part} images and {len(labels)} labels; they should be as many")
+            raise DataError(
+                f"{folder}: {len(images)} {part} images and {len(labels)} labels; the two numbers should be equal"
+            )
         names = _FASHION if self.dataset == "fashion_mnist" else tuple(str(digit) for digit in range(256))
         if len(labels) and labels.max() >= len(names):
             raise DataError(f"{folder}: the {part} labels hold class {labels.max()}; {self.dataset} has {len(names)}")

@@ -1,4 +1,4 @@
-"""KITTI's object benchmark, and folders of one's own in its shape."""
+"""KITTI's object benchmark, and your own folders with the same layout."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,21 +15,21 @@ from convzoo.reading.splitting import in_order
 
 
 class Kitti(Reader):
-    """`velodyne/<frame>.bin`, `label_2/<frame>.txt`, `calib/<frame>.txt`, perhaps `image_2/<frame>.png`, in `training/` or in the
-    folder itself; `ImageSets/train.txt`, `val.txt` and `test.txt` list the frames of each split.
+    """`velodyne/<frame>.bin`, `label_2/<frame>.txt`, `calib/<frame>.txt`, optionally `image_2/<frame>.png`, in `training/` or in
+    the folder itself; `ImageSets/train.txt`, `val.txt` and `test.txt` list the frames of each split.
 
-    Where a list `test` names frames without labels, as the benchmark's does, its own protocol is taken: frames of `val` are
-    tested on, and a part of `train`, at its end, validates. Where there are no lists, the split is made here: by drive where
-    frames are named `<drive>_<number>`, else in the order of their names, since neighbours are alike.
+    If a list `test` names frames without labels, as the benchmark's does, the benchmark's usual protocol applies: the frames of
+    `val` are for testing, and the last part of `train` is for validation. Without lists, the split is made here: by drive if
+    frames are named `<drive>_<number>`, else in the order of their names, because neighbouring frames are alike.
 
     Args:
         path: the folder. KITTI's scans (29 GB) are not fetched: unpack data_object_velodyne.zip, data_object_calib.zip and
             data_object_label_2.zip of the benchmark's page into one folder
-        lists: `folder` takes the folder's `ImageSets`, where it has them; `official` the benchmark's 3,712 and 3,769 frames
-        val: part for validation, where it is made here
-        test: part for testing, where it is made here
-        held_out: part of the list `train` that validates, where `val` is tested on
-        seed: of a split by drives
+        lists: `folder` takes the folder's `ImageSets`, if it has them; `official` the benchmark's 3,712 and 3,769 frames
+        val: fraction for validation, if the split is made here
+        test: fraction for testing, if the split is made here
+        held_out: fraction of the list `train` used for validation, if `val` is for testing
+        seed: random seed of a split by drive
     """
 
     example = PointCloud
@@ -57,7 +57,7 @@ class Kitti(Reader):
         return any((home / "velodyne").is_dir() and (home / "label_2").is_dir() for home in (path, path / "training"))
 
     def examples(self) -> list[PointCloud]:
-        """All frames that have labels, whatever the split."""
+        """All frames that have labels, of all splits."""
         home, _ = self._home()
         return read_frames(home, frames_of(home))
 
@@ -107,7 +107,7 @@ class Kitti(Reader):
                 parts["train"], parts["val"] = _without_end(listed["train"], self.held_out)
                 origin += f"; val made here: the last {self.held_out:g} of train"
         elif listed.get("val"):
-            # The test split's labels are not public: the benchmark is reported on val, which then chooses nothing.
+            # The test split's labels are not public: the benchmark is reported on val, so val must not choose anything.
             train, val = _without_end(listed["train"], self.held_out)
             parts = {"train": train, "val": val, "test": listed["val"]}
             origin = f"tested on ImageSets/val.txt; val made here: the last {self.held_out:g} of train.txt"

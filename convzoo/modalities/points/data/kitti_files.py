@@ -16,14 +16,14 @@ from convzoo.reading.lines import read_lines
 SPLITS = ("train", "val", "test")
 
 FIELDS = 15
-"""Of a label: class, truncation, occlusion, alpha, 4 of the image box, 3 of the size, 3 of the place, rotation; then a score."""
+"""Fields of a label: class, truncation, occlusion, alpha, image box (4), size (3), place (3), rotation; then a score."""
 
 
 def read_calibration(path: Path, size: tuple[int, int] = IMAGE_SIZE) -> Calibration:
     """A calibration file: the rows P2, R0_rect and Tr_velo_to_cam are used.
 
     Raises:
-        DataError: the file or a row is absent, a row has another length, or the matrices fit no camera.
+        DataError: the file or a row is absent, a row has another length, or the matrices do not describe a camera.
     """
     rows: dict[str, np.ndarray] = {}
     try:
@@ -50,9 +50,9 @@ def read_calibration(path: Path, size: tuple[int, int] = IMAGE_SIZE) -> Calibrat
             raise DataError(f"{path}: {role} has {len(given)} values, expected {_WIDTHS[role]} finite numbers")
         found[role] = given.reshape(3, -1)
     for name, turn in (("R0_rect", found["R0_rect"]), ("Tr_velo_to_cam", found["Tr_velo_to_cam"][:, :3])):
-        # Published matrices are rounded to 7 digits; what is no rotation by more than that is another camera's, or a slip.
+        # Published matrices are rounded to 7 digits; one that differs more from a rotation is wrong or of another camera.
         if np.abs(turn @ turn.T - np.eye(3)).max() > 1e-2 or np.linalg.det(turn) < 0:
-            raise DataError(f"{path}: {name} is no rotation: the calibration is inconsistent")
+            raise DataError(f"{path}: {name} is not a rotation: the calibration is inconsistent")
     if min(found["P2"][0, 0], found["P2"][1, 1]) <= 0:
         raise DataError(f"{path}: P2 has a focal length that is not above 0: the calibration is inconsistent")
     to_camera = found["R0_rect"] @ found["Tr_velo_to_cam"]
@@ -73,7 +73,7 @@ def read_labels(path: Path, calibration: Calibration) -> Objects:
     """A label file, its boxes turned into coordinates of the LiDAR.
 
     Raises:
-        DataError: a line has too few fields, something else than a number, or a box without a size.
+        DataError: a line has too few fields, a field that is not a number, or a box without a size.
     """
     names, rows, regions = [], [], []
     try:
@@ -127,12 +127,12 @@ def label_lines(
 
     Args:
         names: classes
-        boxes: (n, 7), of the LiDAR
-        calibration: of the camera
-        scores: of predictions
+        boxes: (n, 7), in coordinates of the LiDAR
+        calibration: calibration of the camera
+        scores: scores of predictions
         image: (n, 4), the image boxes; by default those that the boxes cover
-        truncated: (n,); -1 where it is not known
-        occluded: (n,); -1 where it is not known
+        truncated: (n,); -1 if it is not known
+        occluded: (n,); -1 if it is not known
     """
     boxes = np.asarray(boxes, np.float64).reshape(-1, 7)
     covered, inside = calibration.image_boxes(boxes)
@@ -234,10 +234,10 @@ def read_frames(home: Path, names: Sequence[str]) -> list[PointCloud]:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Width and height of an image from its header; KITTI's usual size where there is none.
+    """Width and height of an image from its header; KITTI's usual size if there is no file.
 
     Raises:
-        DataError: it is no image.
+        DataError: it is not an image.
     """
     if not path.is_file():
         return IMAGE_SIZE

@@ -1,8 +1,8 @@
 """Streets that a simulated LiDAR scans, written as KITTI folders: cars, pedestrians and cyclists among walls, trees and poles.
 
 Every street is built of triangles and scanned by ray casting (Open3D's `RaycastingScene`): 32 beams, each turning through the 84
-degrees that the camera sees in steps of 0.2. What stands before something else hides it, so occlusion is what it is on a real
-street; beams come back weaker from afar and at flat angles, with noise on their range, and some, through glass most, not at all.
+degrees that the camera sees in steps of 0.2. Objects hide what is behind them, so occlusion is as on a real street. Beams
+come back weaker from far away and at flat angles, with noise on their range; some, mostly through glass, do not come back.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ from convzoo.modalities.points.data.kitti_files import (
 from convzoo.modalities.points.example import PointCloud
 
 VERSION = 2
-"""Of the simulator: raised with every change of what it writes, so that streets of an older one are made anew."""
+"""Version of the simulator. Raise it with every change of its output, so that older streets are made again."""
 
 CLASSES = ("Car", "Cyclist", "Pedestrian")
 HEIGHT = 1.73  # of the LiDAR above the road, in metres, as KITTI's
@@ -43,7 +43,7 @@ FARTHEST = 40.0
 BEAMS, STEP = np.deg2rad(np.linspace(-16.0, 2.0, 32)), np.deg2rad(0.2)
 TURN = np.deg2rad(42.0)
 ENOUGH = 5
-"""Points of an object that tell a perfect detector all of its box: the ceiling is what it would score."""
+"""With this many points on an object, a perfect detector knows its box; the ceiling is the score of this detector."""
 
 _FOCAL, _CENTRE = 721.5377, (609.5593, 172.854)  # of KITTI's camera 2, in pixels
 _CALIBRATION = Calibration(
@@ -54,20 +54,20 @@ _CALIBRATION = Calibration(
 
 class Streets(Reader):
     """Scanned streets with labelled cars, pedestrians and cyclists, in KITTI's layout in the cache folder; every frame is a
-    street of its own. They are made once and read from there by the same code as KITTI's.
+    separate street. They are made once and read from there by the same code as KITTI's.
 
-    Occlusion is measured: the part of an object's beams that something else took. Objects that no beam came back from are
-    regions in which nothing is labelled. As in every labelled data set some objects were overlooked: they have no label. The
-    `ceiling` is what a detector would score that gives the exact boxes of all objects with at least 5 points, also of those that
-    were overlooked, and nothing else.
+    Occlusion is measured: it is the fraction of an object's beams that something else blocks. Objects from which no beam comes
+    back become regions in which nothing is labelled. As in every labelled data set, some objects were overlooked and have no
+    label. The `ceiling` is the score of a detector that gives the exact boxes of all objects with at least 5 points, including
+    the overlooked ones, and nothing else.
 
     Args:
         train: number of training frames
         val: number of validation frames
         test: number of test frames
-        difficulty: how strong noise and drop-out are, and how many look-alikes stand about, 0 to 1
-        missing_labels: the part of objects without a label
-        seed: of everything
+        difficulty: how strong noise and drop-out are, and how many similar-looking objects there are, 0 to 1
+        missing_labels: fraction of the objects without a label
+        seed: random seed
     """
 
     example = PointCloud
@@ -88,14 +88,14 @@ class Streets(Reader):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the streets depend on."""
+        """The settings that the streets depend on."""
         return {
             "version": VERSION, **self.sizes, "difficulty": self.difficulty, "missing_labels": self.missing_labels,
             "seed": self.seed,
         }  # fmt: skip
 
     def read(self) -> Splits:
-        """Scan the streets, where they are not there yet, and read labels and calibrations.
+        """Scan the streets, if they do not exist yet, and read labels and calibrations.
 
         Raises:
             DataError: the cache folder cannot be written.
@@ -161,7 +161,7 @@ def _write_all(folder: Path, reader: Streets) -> None:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether all files are there and none has another length: somebody may have tidied up the cache."""
+    """Whether all files exist with the right length: somebody may have cleaned the cache."""
     if not (folder / "streets.json").is_file():
         return False
     about = read_json(folder / "streets.json")
@@ -176,13 +176,13 @@ def _is_whole(folder: Path) -> bool:
 
 @dataclass
 class Shape:
-    """Triangles of one thing.
+    """Triangles of one object.
 
     Attributes:
         vertices: (vertices, 3), in metres
         triangles: (triangles, 3)
-        reflects: (triangles,): the part of light that comes back
-        swallows: (triangles,): the part of beams that do not come back, as of glass
+        reflects: (triangles,): the fraction of light that comes back
+        swallows: (triangles,): the fraction of beams that do not come back, for example from glass
     """
 
     vertices: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
@@ -206,7 +206,7 @@ class Shape:
         return self
 
     def placed(self, x: float, y: float, z: float, yaw: float) -> "Shape":
-        """The same shape, turned and moved."""
+        """The same shape, rotated and moved."""
         cosine, sine = np.cos(yaw), np.sin(yaw)
         turn = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
         return Shape(self.vertices @ turn.T + [x, y, z], self.triangles, self.reflects, self.swallows)
@@ -340,7 +340,7 @@ MAKERS = {"Car": car, "Pedestrian": pedestrian, "Cyclist": cyclist}
 
 
 def _look_alike(random: np.random.Generator) -> tuple[Shape, float]:
-    """Something that is none of the classes, and the radius that it takes."""
+    """An object that looks similar but has none of the classes, and its radius."""
     kind = random.choice(
         ["bollard", "bin", "pole", "sign", "tree", "bush", "container", "hydrant", "cabinet"],
         p=[0.16, 0.13, 0.16, 0.08, 0.14, 0.1, 0.07, 0.06, 0.1],
@@ -379,7 +379,7 @@ class Thing:
 
 @dataclass
 class Frame:
-    """A scan and what is in it: the boxes, the points of each, the part of its beams that reached it, whether it is labelled."""
+    """A scan and its objects: the boxes, the points of each, the fraction of beams that reached it, whether it is labelled."""
 
     points: np.ndarray
     things: list[Thing]
@@ -407,7 +407,7 @@ class Frame:
         return lines + region_lines(cut[hidden])
 
     def known(self) -> ScoredFrame:
-        """What a detector would find that knows the box of whatever has enough points."""
+        """The boxes that a perfect detector would find: those of all objects with enough points."""
         _, cut, truncated, occluded, seen, _ = self._labelled()
         kept, enough = seen & self.noticed, seen & (self.counts >= ENOUGH)
         all_names = np.array([thing.name for thing in self.things], dtype=object)
@@ -515,7 +515,7 @@ def _walls(random: np.random.Generator, street: float, half_road: float, ground:
 def _scanned(
     open3d: Any, random: np.random.Generator, things: list[Thing], background: list[Shape], difficulty: float
 ) -> Frame:
-    """Cast the beams, and take what comes back."""
+    """Cast the beams, and keep those that come back."""
     whole, owner = Shape(), []
     for number, shape in enumerate([*(thing.shape for thing in things), *background]):
         whole.triangles = np.concatenate([whole.triangles, shape.triangles + len(whole.vertices)])
@@ -546,7 +546,7 @@ def _scanned(
     counts = np.bincount(owned[kept & (owned >= 0)], minlength=len(things)) if things else np.zeros(0, np.int64)
     visible = np.zeros(len(things))
     for number, thing in enumerate(things):
-        # Alone in the world, how many beams would have hit it?
+        # How many beams would hit it if nothing else were there?
         angles = np.arctan2(thing.shape.vertices[:, 1], thing.shape.vertices[:, 0])
         near = (azimuth > angles.min() - STEP) & (azimuth < angles.max() + STEP)
         alone = np.isfinite(_cast(open3d, thing.shape, directions[near])["t_hit"].numpy()).sum() if near.any() else 0

@@ -11,9 +11,9 @@ from convzoo.modalities.recommendation.example import Catalogue, Rows, Users
 
 
 def hold_out_items(rows: Rows, part: float, seed: int, at_least: int = 2) -> tuple[Rows, Rows]:
-    """Kept and held-out items: about `part` of each user's, drawn evenly; who has fewer than `at_least` keeps all.
+    """Kept and held-out items: about `part` of each user's, drawn at random; users with fewer than `at_least` keep all.
 
-    Which ones is a function of the seed and of user and item, so it does not depend on what else is in the table.
+    The choice depends only on the seed, the user and the item, not on the rest of the table.
     """
     if not 0 < part < 1:
         raise DataError(f"data.val={part:g} should be above 0 and below 1: validation chooses the best checkpoint")
@@ -21,7 +21,7 @@ def hold_out_items(rows: Rows, part: float, seed: int, at_least: int = 2) -> tup
     with np.errstate(over="ignore"):
         keys = mix(mix(users.astype(np.uint64) + np.uint64(seed) * np.uint64(1 << 40)) ^ rows.items.astype(np.uint64))
     uniform = keys.astype(np.float64) / 2.0**64
-    # The item with a user's largest number is always kept, so that nobody is left without items.
+    # The item with a user's largest number is always kept, so that no user is left without items.
     held = uniform < part
     largest = np.ones(len(rows.pointers) - 1)
     counts = rows.counts()
@@ -34,8 +34,8 @@ def hold_out_items(rows: Rows, part: float, seed: int, at_least: int = 2) -> tup
 
 
 def users_of(catalogue: Catalogue, train: Rows, val: Rows, test: Rows, origin: str, files: dict[str, Any]) -> Splits:
-    """Three splits of users. What training never saw cannot be recommended, and who it never saw cannot be served: both are
-    left out of validation and test, and `origin` says how many.
+    """Three splits of users. Items that are not in training cannot be recommended, and users that are not in training cannot
+    get recommendations: both are left out of validation and test, and `origin` says how many.
 
     Raises:
         DataError: nothing is left to validate or to test.

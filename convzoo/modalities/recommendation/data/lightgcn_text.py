@@ -18,13 +18,13 @@ from convzoo.reading.lines import read_lines
 
 class LightGCNText(Reader):
     """`train.txt` and `test.txt`, a line a user: its number, then the numbers of its items. The given test split is kept;
-    validation is carved out of training, never out of test.
+    validation is taken from training, never from test.
 
     Args:
-        dataset: fetched where no path is given
+        dataset: the data set that is fetched if no path is given
         path: a folder with the two files
-        val: part of each user's training items that validates
-        seed: of that part
+        val: fraction of each user's training items used for validation
+        seed: random seed of that choice
     """
 
     example = User
@@ -51,7 +51,7 @@ class LightGCNText(Reader):
         """Read both files.
 
         Raises:
-            DataError: a file is absent, or a word is no number.
+            DataError: a file is absent, or a word is not a number.
         """
         folder, facts = benchmark_folder(self.dataset, self.path)
         parts = {name: _pairs(folder / f"{name}.txt") for name in ("train", "test")}
@@ -78,14 +78,16 @@ def _pairs(path: Path) -> tuple[np.ndarray, np.ndarray]:
             numbers = [-1]
         if any(value < 0 or value >= 2**31 for value in numbers):
             wrong = next(word for word in words if not word.isdigit() or int(word) >= 2**31)
-            raise DataError(f"{path}:{number}: {wrong[:40]!r} is no number; a line is a user's number and its items'")
+            raise DataError(
+                f"{path}:{number}: {wrong[:40]!r} is not a number; a line should be a user's number and the numbers of its items"
+            )
         users += numbers[:1] * (len(numbers) - 1)
         items += numbers[1:]
     return np.array(users, np.int64), np.array(items, np.int64)
 
 
 def _ids(path: Path, count: int) -> list[str]:
-    """The original ids, where a list of them (`org_id remap_id`) lies beside the files; else the numbers."""
+    """The original ids, if a list of them (`org_id remap_id`) is beside the files; else the numbers."""
     found = [str(number) for number in range(count)]
     if path.is_file():
         for number, line in enumerate(read_lines(path)[1:], 2):

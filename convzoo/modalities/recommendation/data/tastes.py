@@ -1,4 +1,4 @@
-"""Users and items with known tastes, and a world in which what is popular is had more often."""
+"""Generated users and items with known tastes; popular items are taken more often."""
 
 import numpy as np
 import scipy.sparse
@@ -12,28 +12,28 @@ from convzoo.modalities.recommendation.example import Catalogue, Rows, User
 
 
 class Tastes(Reader):
-    r"""A user's tastes and an item's traits are points of a space; the closer an item, the likelier it is had, and the more
-    popular it is, the more often.
+    r"""A user's tastes and an item's traits are points in one space. Users take close items and popular items more often than
+    others.
 
-    User u takes $n_u$ different items, one after another, each with a chance in proportion to $e^{b_i + s\, u \cdot v_i}$
+    User u takes $n_u$ different items, one after another, each with a probability in proportion to $e^{b_i + s\, u \cdot v_i}$
     (Gumbel-top-k), with directions u and v around a few common tastes, popularities b and the strength s. The items are split
     by chance into training, validation and test.
 
-    The ceiling ranks by that very chance: what is left over for the test is drawn from the same law, so no ranking that does not
-    know the draw itself can be expected to find more of it.
+    The ceiling ranks by exactly this probability. The test items are drawn from the same distribution, so no ranking can be
+    expected to find more of them, unless it knows the draw itself.
 
     Args:
-        users: how many
-        items: how many
+        users: number of users
+        items: number of items
         mean: mean number of items of a user
-        dimensions: of the space of tastes
-        tastes: common tastes that users and items lie around
-        strength: how much taste counts
-        popularity: deviation of the items' popularity
-        val: part of each user's items that validates
-        test: part that tests
+        dimensions: number of dimensions of the space of tastes
+        tastes: number of common tastes that users and items lie around
+        strength: weight of the taste
+        popularity: standard deviation of the items' popularity
+        val: fraction of each user's items used for validation
+        test: fraction of each user's items used for testing
         recall_at: the list length of the ceiling
-        seed: of everything
+        seed: random seed
     """
 
     example = User
@@ -65,7 +65,7 @@ class Tastes(Reader):
         self.seed = seed
 
     def read(self) -> Splits:
-        """Draw the world.
+        """Draw users, items and interactions.
 
         Raises:
             DataError: users want more items than there are.
@@ -95,7 +95,7 @@ class Tastes(Reader):
 
 
 def recall(utility: np.ndarray, seen: Rows, wanted: Rows, k: int) -> float:
-    """The mean recall at k of a ranking by `utility` (users, items), what was seen left out."""
+    """The mean recall at k of a ranking by `utility` (users, items), without the items in `seen`."""
     utility = utility.copy()
     utility[seen.users(), seen.items] = -np.inf
     top = np.argsort(-utility, axis=1, kind="stable")[:, :k]

@@ -17,14 +17,14 @@ WINDOWS = "labels/combined_windows.json"
 
 
 class Nab(Reader):
-    """NAB v1.0: of each series the probationary part is learnt from, the rest is tested on with the benchmark's windows.
+    """NAB v1.0: the probationary part of each series is for training, the rest is for testing with the benchmark's windows.
 
-    The probation is the first 15 % of the rows, at most 750 (Lavin & Ahmad 2015, arXiv:1510.03336, and the benchmark's code).
-    Its last part validates.
+    The probationary part is the first 15 % of the rows, at most 750 (Lavin & Ahmad 2015, arXiv:1510.03336, and the
+    benchmark's code). The last rows of this part are for validation.
 
     Args:
         path: a folder with `data/` and `labels/`; by default the data set is fetched
-        val: part of the probation that chooses the best checkpoint and sets the threshold
+        val: fraction of the probationary part that chooses the best checkpoint and sets the threshold
     """
 
     example = Stretch
@@ -55,9 +55,7 @@ class Nab(Reader):
             parts["val"].append(Stretch(normal, cut, probation))
             labelled = replace(series, anomalies=flags)
             parts["test"].append(Stretch(labelled, probation, len(series)))
-        origin = (
-            f"NAB's: the probation (15 %, at most 750 rows) trains (its last {self.val:g} validates), the rest to test"
-        )
+        origin = f"NAB's split: the first 15 % (at most 750 rows) train (the last {self.val:g} of them validate), the rest test"
         return Splits(**parts, origin=origin, files=facts)
 
 

@@ -22,24 +22,24 @@ LOADS = np.array([-1.0, 0.2, 1.1])  # idle, usual, high
 class Sensors(Reader):
     """Several pumps with six sensors each, a reading every ten minutes.
 
-    The load follows the hour of the day and jumps between three regimes; the pump's speed follows the load with a lag; flow,
-    pressure and current follow the speed by the pump laws (flow ~ speed, pressure ~ speed², current ~ speed³); temperature
-    follows the current slowly, vibration the speed, with a ripple; all drift a little, and each sensor has noise. Only the test
-    part holds anomalies: a spike, a jump of level, a slow ramp, a burst of noise, a frozen sensor, an oscillation, a sensor that
-    shows another time of the same pump (each value is usual, only not now), and one that answers late.
+    The load follows the hour of the day and jumps between three regimes. The pump's speed follows the load with a lag. Flow,
+    pressure and current follow the speed by the pump laws (flow ~ speed, pressure ~ speed², current ~ speed³). Temperature
+    follows the current slowly; vibration follows the speed, with a ripple. All sensors drift a little and have noise. Only the
+    test part holds anomalies: a spike, a jump of level, a slow ramp, a burst of noise, a frozen sensor, an oscillation, a sensor
+    that shows another time of the same pump (each value is usual, but not at this time), and a sensor that reacts late.
 
-    `ceiling` is what a detector reaches that knows each sensor's true value without noise, takes the best of several averages
+    `ceiling` is the score of a detector that knows each sensor's true value without noise, takes the best of several averages
     over time, and chooses its threshold on the test labels.
 
     Args:
         pumps: number of series
         length: time steps of each
-        train: part of each series to learn from
-        val: part after it that chooses the best checkpoint and sets the threshold
-        anomalies: how many a thousand test steps
-        difficulty: the anomalies are so many times weaker
-        drift: how far all slowly wander
-        seed: of everything
+        train: fraction of each series to learn from
+        val: fraction after it that chooses the best checkpoint and sets the threshold
+        anomalies: number of anomalies in a thousand test steps
+        difficulty: the anomalies are weaker by this factor
+        drift: strength of the slow drift of all sensors
+        seed: random seed
     """
 
     example = Stretch
@@ -57,7 +57,7 @@ class Sensors(Reader):
     ) -> None:
         if length < 300 or not 0 < train < train + val < 1:
             raise DataError(
-                f"data.length={length} should be at least 300, and data.train={train:g} and data.val={val:g} leave a part to test"
+                f"data.length={length} should be at least 300; data.train={train:g} and data.val={val:g} should leave a test part"
             )
         self.pumps = pumps
         self.length = length
@@ -89,7 +89,7 @@ class Sensors(Reader):
 
 
 def run_pump(length: int, random: np.random.Generator, drift: float) -> np.ndarray:
-    """The six sensors' true values, (length, 6), about of deviation 1."""
+    """The six sensors' true values, (length, 6), with a standard deviation of about 1."""
     steps = np.arange(length)
     day = 2 * np.pi * (steps / DAY + random.uniform())
     load = LOADS[_regimes(length, random)] + 0.35 * np.sin(day) + 0.15 * np.sin(2 * day + 0.7)
@@ -108,11 +108,11 @@ def run_pump(length: int, random: np.random.Generator, drift: float) -> np.ndarr
 def inject(
     values: np.ndarray, true: np.ndarray, first: int, random: np.random.Generator, per_thousand: float, strength: float
 ) -> np.ndarray:
-    """Put anomalies into `values` from row `first` on, in place; (time,) True where one is."""
+    """Put anomalies into `values` from row `first` on, in place. Returns (time,), True where there is an anomaly."""
     length = len(values)
     flags = np.zeros(length, dtype=bool)
     wanted = round(per_thousand * (length - first) / 1000)
-    # The kinds come in turn, from a drawn one on, each in a section of its own, so that all are there and none overlap.
+    # The kinds take turns, from a random one on. Each lies in its own section, so that all kinds occur and none overlap.
     edges = np.linspace(first, length, wanted + 1).astype(int)
     turn = int(random.integers(len(KINDS)))
     for number, (start, stop) in enumerate(pairwise(edges)):
@@ -160,7 +160,7 @@ def _oscillation(
 
 def _decoupled(values: Any, true: Any, part: slice, channel: int, random: np.random.Generator, strength: float) -> None:
     size = part.stop - part.start
-    # Of several other times the one that differs most, so that it can be told at all.
+    # Of several other times, take the one that differs most, so that the anomaly can be detected.
     others = random.integers(0, max(1, part.start - size), 8)
     away = [np.abs(true[at : at + size, channel] - true[part, channel]).mean() for at in others]
     at = int(others[int(np.argmax(away))])
@@ -183,7 +183,7 @@ _MAKERS: dict[str, tuple[Callable[..., None], int]] = {
     "decoupled": (_decoupled, 70),
     "late": (_late, 90),
 }
-"""How each kind is made, and the most steps it lasts."""
+"""How each kind is made, and its longest duration in steps."""
 
 
 def _regimes(length: int, random: np.random.Generator) -> np.ndarray:
@@ -206,7 +206,7 @@ def _follow(signal: np.ndarray, rate: float) -> np.ndarray:
 
 
 def _best_f1(surprises: list[np.ndarray], truths: list[np.ndarray]) -> float:
-    """The best F1 of any threshold on the mean square surprise over the last few steps, for several widths and both extremes."""
+    """The best F1 over all thresholds, several widths of the moving average, and the mean or maximum over the sensors."""
     truth = np.concatenate(truths)
     best = 0.0
     for width in (1, 4, 8, 16, 32):

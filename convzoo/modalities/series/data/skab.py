@@ -16,14 +16,14 @@ _FOLDERS = ("other", "valve1", "valve2")
 
 
 class Skab(Reader):
-    """SKAB v0.9 by its outlier detection protocol: of each of the 34 runs the first rows are learnt from, the rest is tested on.
+    """SKAB v0.9 with its outlier detection protocol: the first rows of each of the 34 runs train, the rest test.
 
-    The protocol takes the first 400 rows as normal, whatever their labels say, and has no validation part: the same rows set the
-    threshold. So `val` is `train` here; of the rest nothing is seen before it is scored.
+    The protocol treats the first 400 rows as normal, whatever their labels say, and has no validation split: the same rows set
+    the threshold. So `val` equals `train` here; the other rows are not seen before they are scored.
 
     Args:
         path: a folder with `other/`, `valve1/` and `valve2/`; by default the data set is fetched
-        train: rows of each run that are learnt from, and set the threshold
+        train: number of first rows of each run that are learnt from, and that set the threshold
     """
 
     example = Stretch
@@ -46,14 +46,14 @@ class Skab(Reader):
         parts: dict[str, Any] = {"train": [], "val": [], "test": []}
         for file in files:
             series = read_series(file, form, file.relative_to(folder).as_posix())
-            # No label of these rows is looked at: whatever they hold counts as normal.
+            # The labels of these rows are not used: all rows count as normal.
             normal = replace(series, anomalies=None)
             if len(series) <= self.train:
                 raise DataError(f"{file}: has {len(series)} rows; data.train={self.train} leaves none to test on")
             parts["train"].append(Stretch(normal, 0, self.train))
             parts["val"].append(Stretch(normal, 0, self.train))
             parts["test"].append(Stretch(series, self.train, len(series)))
-        origin = f"SKAB's: of each run the first {self.train} rows train and set the threshold, the rest test"
+        origin = f"SKAB's split: the first {self.train} rows of each run train and set the threshold, the rest test"
         return Splits(**parts, origin=origin, files=facts)
 
 

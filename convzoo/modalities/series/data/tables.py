@@ -1,4 +1,4 @@
-"""Tables of sensor readings: CSV and Parquet to series, with every fault named by file and row."""
+"""Tables of sensor readings: CSV and Parquet to series. Errors name the file and the row."""
 
 import re
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ TIME_COLUMNS = ("time", "timestamp", "datetime", "date", "ts")
 LABEL_COLUMNS = ("anomaly", "is_anomaly", "label", "outlier", "attack", "fault")
 
 NONE = "none"
-"""In place of a column's name: there is none, whatever the columns are called."""
+"""In place of a column's name: the table has no such column, whatever its columns are called."""
 
 AS_IT_LOOKS = TableFormat()
 
@@ -32,7 +32,7 @@ def read_series(path: Path, form: TableFormat = AS_IT_LOOKS, name: str | None = 
     """A series from a table.
 
     Raises:
-        DataError: no such file or column; a cell that is no number; NaN or infinity; times that do not rise; no rows.
+        DataError: no such file or column; a cell that is not a number; NaN or infinity; times that do not increase; no rows.
     """
     table, source = _read_table(path, form)
     if not table.num_rows:
@@ -59,7 +59,7 @@ def read_series(path: Path, form: TableFormat = AS_IT_LOOKS, name: str | None = 
     anomalies = _flags(source, label, table.column(label)) if label else None
     if anomalies is not None and anomalies.all():
         raise DataError(
-            f"{path}: column {label!r} says 1 in every row, so nothing is normal; if it is no label, say data.label=none"
+            f"{path}: column {label!r} is 1 in every row, so nothing is normal; if it is not a label, set data.label=none"
         )
     if times is not None:
         times, values, anomalies, source = _in_order(source, times, values, anomalies, form)
@@ -68,7 +68,7 @@ def read_series(path: Path, form: TableFormat = AS_IT_LOOKS, name: str | None = 
 
 
 def between_gaps(series: Series, start: int, stop: int) -> list[Stretch]:
-    """Rows `start` to `stop`, cut wherever time makes a jump, as the format of the series' table says."""
+    """Rows `start` to `stop`, cut at each jump in time that the format of the series' table counts as a gap."""
     gap = series.form.gap if series.form else None
     if gap is None or series.times is None or stop - start < 3:
         return [Stretch(series, start, stop)] if stop > start else []
@@ -82,7 +82,7 @@ def read_windows(path: Path) -> dict[str, list[tuple[str, str]]]:
     """Anomalies as windows, in NAB's format: {"file.csv": [["2014-04-10 07:15:00", "2014-04-11 16:45:00"], …]}.
 
     Raises:
-        DataError: the file is no such JSON.
+        DataError: the file is not JSON of this form.
     """
     content = read_json(path)
     try:
@@ -99,20 +99,20 @@ def flag_windows(series: Series, windows: Sequence[tuple[str, str]], path: Path)
     """
     if series.times is None:
         raise DataError(
-            f"{series.name}: has no column of times, so the windows of {path} do not apply; say data.time=COLUMN"
+            f"{series.name}: has no column of times, so the windows of {path} do not apply; set data.time=COLUMN"
         )
     flags = np.zeros(len(series), dtype=bool)
     for start, end in windows:
         first, last = (_edge(edge, series.times.dtype) for edge in (start, end))
         if first is None or last is None:
-            raise DataError(f"{path}: {series.name}: {start!r} to {end!r} is no window of times")
+            raise DataError(f"{path}: {series.name}: {start!r} to {end!r} is not a window of times")
         begins, ends = np.flatnonzero(series.times == first), np.flatnonzero(series.times == last)
         if not first <= last or first > series.times.max() or last < series.times.min():
             span = f"{_written(series.times.min())} to {_written(series.times.max())}"
             raise DataError(
                 f"{path}: {series.name}: the window {start} to {end} holds no row; its times run from {span}"
             )
-        if len(begins) and len(ends):  # rows that are there: so that an hour that a clock showed twice counts once
+        if len(begins) and len(ends):  # both ends are rows: count an hour that the clock showed twice only once
             flags[begins[0] : ends[0] + 1] = True
         else:
             flags |= (series.times >= first) & (series.times <= last)
@@ -120,14 +120,14 @@ def flag_windows(series: Series, windows: Sequence[tuple[str, str]], path: Path)
 
 
 def _edge(text: str, kind: np.dtype) -> Any:
-    """The time at which a window begins or ends, as the series has its times; None where it is none."""
+    """The time at which a window begins or ends, in the type of the series' times; None if the text is not a time."""
     if kind.kind == "M":
         return read_time(text)
     return float(text) if is_number(text) else None
 
 
 def _column(given: str | None, names: Sequence[str], usual: Sequence[str]) -> str | None:
-    """A column as a person named it, or by its usual name; None where there is none or none is wanted."""
+    """The column that the user named, or else one with a usual name; None if there is none or none is wanted."""
     if given is not None:
         return None if given == NONE else given
     folded = {name.lower(): name for name in names}
@@ -136,14 +136,14 @@ def _column(given: str | None, names: Sequence[str], usual: Sequence[str]) -> st
 
 @dataclass(frozen=True)
 class _Source:
-    """A table's file, and which of its rows are at hand: so that a fault can be named by its line.
+    """A table's file, and which of its rows are in use, so that an error can name the line.
 
     Attributes:
-        path: of the file
-        dialect: how its cells are parted; None for JSON lines and Parquet
-        encoding: of the text
-        rows: for each row at hand, its number in the file; None: all, in their order
-        decimal_commas: whether 3,14 is a number in it
+        path: path of the file
+        dialect: how its cells are separated; None for JSON lines and Parquet
+        encoding: encoding of the text
+        rows: for each row in use, its number in the file; None: all rows, in their order
+        decimal_commas: whether 3,14 is one number
     """
 
     path: Path
@@ -153,11 +153,11 @@ class _Source:
     decimal_commas: bool = False
 
     def place(self, row: int) -> str:
-        """`file:line`, or of JSON lines and Parquet `file: row number`, of a row at hand."""
+        """`file:line` of a row in use; for JSON lines and Parquet `file: row number`."""
         number = row if self.rows is None else int(self.rows[row])
         if self.dialect is None:
             return f"{self.path}: row {number + 1}"
-        # Rows are no lines: blank lines do not count, quoted cells may span several. Only a fault makes us count.
+        # Rows are not lines: blank lines do not count, quoted cells may span several. Lines are counted only for an error.
         reader = records(read_text(self.path, self.encoding), self.dialect, strict=False)
         lines = (reader.line_num for cells in reader if cells)
         return f"{self.path}:{next(islice(lines, number + 1, None), number + 2)}"
@@ -203,7 +203,7 @@ def _read_table(path: Path, form: TableFormat) -> tuple[Any, _Source]:
         except pyarrow.ArrowInvalid as error:
             if "conversion error" not in str(error):
                 raise
-            # A cell far down is of another kind than those before it: read all as text, so that its row can be named.
+            # A cell far down has another type than those before it: read all as text, so that its row can be named.
             table = read(**texts)
         # A delimiter at the end of each line makes a column without a name and without values.
         unnamed = [at for at, name in enumerate(names) if not name and _is_empty(table.column(at))]
@@ -222,7 +222,7 @@ def _is_empty(column: Any) -> bool:
 
 
 def _ragged(path: Path, form: TableFormat) -> str | None:
-    """What is wrong with a text table that has a row with more or fewer cells than the heading, or is no text."""
+    """What is wrong with a text table: a row has more or fewer cells than the heading, or the file is not text."""
     if plain_suffix(path) == ".parquet" or path.is_dir():
         return None
     try:
@@ -253,16 +253,16 @@ def _times(source: _Source, column: Any) -> np.ndarray:
         if None in found:
             bad = found.index(None)
             raise DataError(
-                f"{source.place(bad)}: {texts[bad]!r} is no time; it should look like 2024-05-01 13:45:00, or be a number"
+                f"{source.place(bad)}: {texts[bad]!r} is not a time; it should look like 2024-05-01 13:45:00, or be a number"
             )
         return np.array(found, dtype="datetime64[ms]")
-    if column.type.tz is not None:  # what is kept is the time in UTC
+    if column.type.tz is not None:  # keep the time in UTC
         column = column.cast(pyarrow.timestamp(column.type.unit))
     return column.to_numpy()
 
 
 def read_time(text: str) -> np.datetime64 | None:
-    """A time as people write it, 2024-05-01 13:45:00, in UTC where it names a zone (Z, UTC, +02:00); None where it is none."""
+    """A time such as 2024-05-01 13:45:00, in UTC if it names a zone (Z, UTC, +02:00); None if the text is not a time."""
     text = text.strip()
     found = _ZONE.fullmatch(text)
     utc, zoned, sign, hours, minutes = found.groups("") if found else (text, "", "", "", "")
@@ -290,7 +290,7 @@ def _texts(source: _Source, name: str, column: Any) -> list[str | None]:
     try:
         return column.cast(pyarrow.string()).to_pylist()
     except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError):
-        raise DataError(f"{source.path}: column {name!r} holds {column.type}, which is no number") from None
+        raise DataError(f"{source.path}: column {name!r} holds {column.type}, which is not a number") from None
 
 
 def _numbers(source: _Source, name: str, column: Any) -> np.ndarray:
@@ -309,17 +309,17 @@ def _numbers(source: _Source, name: str, column: Any) -> np.ndarray:
             number = as_number(text, source.decimal_commas)
             if number is None:
                 if read_time(text) is not None:
-                    mend = f"if it is the time, say data.time={name}"
+                    advice = f"if it is the time, set data.time={name}"
                 else:
-                    mend = f"mend it, or leave the column out with data.ignore=[{name}]"
-                raise DataError(f"{source.place(row)}: column {name!r} says {text!r}, which is no number; {mend}")
+                    advice = f"correct it, or leave the column out with data.ignore=[{name}]"
+                raise DataError(f"{source.place(row)}: column {name!r} holds {text!r}, which is not a number; {advice}")
             numbers[row] = number
         return numbers
     return np.asarray(column.to_numpy(), dtype=np.float64)
 
 
 def is_number(text: str) -> bool:
-    """Whether a text says a number; nan and inf are some."""
+    """Whether a text is a number; nan and inf are numbers."""
     try:
         float(text)
     except ValueError:
@@ -332,8 +332,8 @@ def _flags(source: _Source, name: str, column: Any) -> np.ndarray:
 
     if column.null_count:
         raise DataError(
-            f"{source.place(_first_null(column))}: column {name!r} has no value; it should say 0 or 1 "
-            "(data.label=none if it is no label)"
+            f"{source.place(_first_null(column))}: column {name!r} has no value; it should be 0 or 1 "
+            "(set data.label=none if it is not a label)"
         )
     if pyarrow.types.is_boolean(column.type):
         return column.to_numpy().astype(bool)
@@ -341,8 +341,8 @@ def _flags(source: _Source, name: str, column: Any) -> np.ndarray:
     odd = np.flatnonzero(~np.isin(values, (0.0, 1.0)))
     if len(odd):
         raise DataError(
-            f"{source.place(int(odd[0]))}: column {name!r} says {values[odd[0]]:g}; it should say 0 or 1 "
-            "(data.label=none if it is no label)"
+            f"{source.place(int(odd[0]))}: column {name!r} is {values[odd[0]]:g}; it should be 0 or 1 "
+            "(set data.label=none if it is not a label)"
         )
     return values == 1
 
@@ -356,15 +356,15 @@ def _in_order(
     elif form.order == "refuse" and len(back := np.flatnonzero(times[1:] < times[:-1])):
         row = int(back[0]) + 1
         raise DataError(
-            f"{source.place(row)}: its time {_written(times[row])} comes before that of the row above, "
-            f"{_written(times[row - 1])}; sort the rows, or say data.order=sort"
+            f"{source.place(row)}: its time {_written(times[row])} is before the time of the row above, "
+            f"{_written(times[row - 1])}; sort the rows, or set data.order=sort"
         )
     ordered = times[rows]
     same = np.flatnonzero(ordered[1:] == ordered[:-1])
     if len(same) and form.duplicates == "refuse":
         raise DataError(
-            f"{source.place(int(rows[same[0] + 1]))}: has the time of another row, {_written(ordered[same[0]])}; delete one, or "
-            "say data.duplicates=first (or last, or keep)"
+            f"{source.place(int(rows[same[0] + 1]))}: has the same time as another row, {_written(ordered[same[0]])}; "
+            "delete one, or set data.duplicates=first (or last, or keep)"
         )
     if len(same) and form.duplicates != "keep":
         rows = np.delete(rows, same + 1 if form.duplicates == "first" else same)
@@ -379,11 +379,11 @@ def _written(time: Any) -> str:
 
 
 def _fill(source: _Source, values: np.ndarray, channels: Sequence[str], missing: str) -> None:
-    """Refuse infinities; refuse or fill what is missing, in place."""
+    """Refuse infinite values; refuse or fill missing values, in place."""
     infinite = np.argwhere(np.isinf(values))
     if len(infinite):
         row, column = infinite[0].tolist()
-        raise DataError(f"{source.place(row)}: column {channels[column]!r} is infinite; mend it or delete the row")
+        raise DataError(f"{source.place(row)}: column {channels[column]!r} is infinite; correct it or delete the row")
     empty = np.isnan(values)
     if not empty.any():
         return
@@ -391,13 +391,13 @@ def _fill(source: _Source, values: np.ndarray, channels: Sequence[str], missing:
     if missing == "refuse":
         raise DataError(
             f"{source.place(row)}: column {channels[column]!r} has no value ({int(empty.sum())} cells in all are empty or NaN); "
-            "fill them, or say data.missing=forward or data.missing=interpolate"
+            "fill them, or set data.missing=forward or data.missing=interpolate"
         )
     for index in np.flatnonzero(empty.any(axis=0)).tolist():
         known = np.flatnonzero(~empty[:, index])
         if not len(known):
             raise DataError(
-                f"{source.path}: column {channels[index]!r} has no value at all; say data.ignore=[{channels[index]}]"
+                f"{source.path}: column {channels[index]!r} has no value at all; set data.ignore=[{channels[index]}]"
             )
         if missing == "interpolate":
             rows = np.arange(len(values))

@@ -15,12 +15,12 @@ from convzoo.ops.bleu import corpus_bleu
 T = TypeVar("T")
 
 PERSON, ANIMAL, THING = "person", "animal", "thing"
-# A word written "schön|hübsch" has two translations, of which nothing in the source tells which was taken.
+# A word written "schön|hübsch" has two translations; nothing in the source says which one was taken.
 
 
 @dataclass(frozen=True)
 class Noun:
-    """English singular and plural; German singular, plural and gender; what it is, and its English pronoun."""
+    """English singular and plural; German singular, plural and gender; its kind, and its English pronoun."""
 
     english: str
     englishes: str
@@ -98,7 +98,7 @@ AMBIGUOUS = (
         ruler rulers Lineal Lineale n
         fan fans Ventilator Ventilatoren m"""),
 )  # fmt: skip
-"""Each English word twice: a creature, or a thing. The verb, an adjective or what is said later tells which."""
+"""Each English word has two meanings: a creature or a thing. The verb, an adjective or a later clause says which."""
 
 CREATURE_ADJECTIVES = (
     ("tired", "müd"),
@@ -117,7 +117,7 @@ ANY_ADJECTIVES = (
 @dataclass(frozen=True)
 class Verb:
     """English third person, base and participle, and a particle after the object; German third persons, infinitive, participle,
-    and the prefix that goes to the end; what does it, and what it is done to (nothing: intransitive)."""
+    and the prefix that goes to the end; the kinds of its subjects and of its objects (none: intransitive)."""
 
     english: tuple[str, str, str]
     particle: str
@@ -196,10 +196,10 @@ ARTICLES = {
     ("f", "nominative"): ("die", "eine"), ("f", "accusative"): ("die", "eine"),
     ("n", "nominative"): ("das", "ein"), ("n", "accusative"): ("das", "ein"),
 }  # fmt: skip
-"""Definite and indefinite; the definite one is the relative pronoun, too."""
+"""Definite and indefinite articles; the definite one is also the relative pronoun."""
 ENDINGS = {("m", "nominative"): "er", ("m", "accusative"): "en", ("f", "nominative"): "e", ("f", "accusative"): "e",
            ("n", "nominative"): "es", ("n", "accusative"): "es"}  # fmt: skip
-"""Of an adjective after the indefinite article."""
+"""Endings of an adjective after the indefinite article."""
 PRONOUNS = {"m": "er", "f": "sie", "n": "es"}
 
 
@@ -247,23 +247,23 @@ class NounPhrase:
 class Grammar(Reader):
     """English to German, from a grammar that writes both sides at once.
 
-    What a translator must know: German articles, adjectives, relative pronouns and pronouns agree with a gender and a case that
-    English does not show; the finite verb is second ("Heute ruft die Frau …") and last in a clause that depends; prefixes,
+    A translator must know: German articles, adjectives, relative pronouns and pronouns agree with a gender and a case that
+    English does not show; the finite verb is second ("Heute ruft die Frau …"), but last in a subordinate clause; prefixes,
     participles and infinitives go to the end; an English particle far behind its verb changes the verb ("takes … along", "takes
-    … away"); some nouns mean a creature or a thing, and only the verb, an adjective or what follows tells; names, of which most
-    are made up and stand in one sentence only, are to be copied.
+    … away"); some nouns mean a creature or a thing, and only the verb, an adjective or a later clause says which; names must be
+    copied, and most names are made up and occur in one sentence only.
 
-    Some words have two translations, of which the rarer is taken with the probability `noise`, whatever the sentence says.
-    Whoever knows the grammar takes the commoner: the BLEU of that is the `ceiling`.
+    Some words have two translations. The rarer one is taken with the probability `noise`, independent of the sentence.
+    A translator who knows the grammar takes the more frequent one; the BLEU of these translations is the `ceiling`.
 
     Args:
         train: number of pairs to learn from
         val: number of pairs to validate on
         test: number of pairs to test on
-        difficulty: part of the sentences with a clause that depends, and of the nouns that are ambiguous
-        rare: part of the names that are made up
+        difficulty: fraction of the sentences with a subordinate clause, and fraction of the nouns that are ambiguous
+        rare: fraction of the names that are made up
         noise: probability of the rarer translation, at most a half
-        seed: of everything
+        seed: random seed
     """
 
     example = Pair
@@ -285,7 +285,7 @@ class Grammar(Reader):
         self.seed = seed
 
     def read(self) -> Splits:
-        """Write the pairs. No sentence of one split stands in another."""
+        """Write the pairs. No sentence is in two splits."""
         self.random = np.random.default_rng(self.seed)
         seen: set[str] = set()
         parts: dict[str, list[Pair]] = {}
@@ -304,7 +304,7 @@ class Grammar(Reader):
                 parts[name].append(
                     Pair(_as_sentence(english), _as_sentence(written), source=f"grammar:{name}:{len(parts[name])}")
                 )
-        # The words are what sacreBLEU cuts these sentences into, so the figure is the same.
+        # sacreBLEU would cut these sentences into the same words, so the score is the same.
         references = [split_words((pair.translation or "").lower()) for pair in parts["test"]]
         ceiling = corpus_bleu([split_words(text.lower()) for text in best], references)
         return Splits(
@@ -327,7 +327,7 @@ class Grammar(Reader):
         return "".join(self._of(SYLLABLES) for _ in range(2 + self._chance(0.5))).capitalize()
 
     def _phrase(self, kinds: tuple[str, ...], told: bool) -> NounPhrase:
-        """A noun phrase of one of these kinds; `told` says that the verb tells a creature from a thing."""
+        """A noun phrase of one of these kinds; `told`: the verb says whether it is a creature or a thing."""
         if PERSON in kinds and self._chance(0.3):
             return NounPhrase(None, self._name())
         ambiguous = self._chance(self.difficulty / 2)
@@ -380,7 +380,7 @@ class Grammar(Reader):
         return [words, *rest, *([verb.particle] if verb.particle else []), *([adverb[0]] if adverb else [])]
 
     def _german(self, verb: Verb, tense: str, plural: bool) -> tuple[str, str]:
-        """What is second in the clause, and what is last."""
+        """What comes second in the clause, and what comes last."""
         one, many, infinitive, participle = verb.german
         if tense == "present":
             return (many if plural else one), verb.prefix
@@ -391,7 +391,7 @@ class Grammar(Reader):
         return auxiliary, end
 
     def _relative(self, head: NounPhrase) -> tuple[str, str]:
-        """A clause about the subject, in which it does something or something is done to it."""
+        """A relative clause, in which the subject does something or something is done to it."""
         assert head.noun is not None
         kind = head.noun.kind
         does = kind != THING and self._chance(0.5)
@@ -419,7 +419,7 @@ class Grammar(Reader):
         return f" that {english}", f" , {' '.join(words)} ,"
 
     def _because(self, subject: NounPhrase) -> tuple[str, str]:
-        """A reason, in which the subject is a pronoun that agrees with it over whatever stands between."""
+        """A clause with a reason; its subject is a pronoun, which agrees with the noun across the words in between."""
         noun = subject.noun
         assert noun is not None
         adjective = self._of(THING_ADJECTIVES if noun.kind == THING else CREATURE_ADJECTIVES)
@@ -430,11 +430,11 @@ class Grammar(Reader):
 
 
 def _each(stems: str, ending: str) -> str:
-    """An ending on each of the stems "schön|hübsch"."""
+    """Each of the stems in "schön|hübsch" with an ending."""
     return "|".join(stem + ending for stem in stems.split("|"))
 
 
 def _as_sentence(words: str) -> str:
-    """With a capital, and without spaces before marks; two commas in a row, or one before the full stop, are none."""
+    """With a capital, without spaces before marks, without double commas, and without a comma before the full stop."""
     text = words.replace(" , ,", " ,").replace(" , .", " .").replace(" ,", ",").replace(" .", ".")
     return text[:1].upper() + text[1:]

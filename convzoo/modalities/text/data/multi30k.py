@@ -14,8 +14,8 @@ FILES = {"train": "train", "val": "val", "test": "test_2016_flickr"}
 
 
 class Multi30k(Reader):
-    """Multi30k, task 1 (Elliott et al. 2016, aclanthology.org/W16-3210): 29,000 pairs to learn from, 1,014 to validate on, and
-    the 1,000 of Flickr 2016 to test on, as raw text: `train.de.gz` and so on.
+    """Multi30k, task 1 (Elliott et al. 2016, aclanthology.org/W16-3210): 29,000 pairs for training, 1,014 for validation, and
+    the 1,000 of Flickr 2016 for testing, as raw text: `train.de.gz` and so on.
 
     Args:
         source: the language that is translated

@@ -20,16 +20,16 @@ FILES = {
 class Polarity(Reader):
     r"""MR (Pang & Lee 2005) or Subj (Pang & Lee 2004): tokenised, lower-case, one sentence a line, latin-1.
 
-    The lines are split at `\n` only: MR holds the control character `\x85`, which Unicode counts as a line's end. There is no
-    official split: one of ten folds is tested, stratified; validation is carved out of the other nine.
+    The lines are split at `\n` only: MR holds the control character `\x85`, which Unicode counts as a line break. There is no
+    official split: one of ten stratified folds is for testing; validation is taken from the other nine.
 
     Args:
         dataset: mr or subj
         path: a folder with the two files; by default the data set is fetched
-        fold: the fold that is tested
-        folds: how many there are
-        val: part of the other folds that validates
-        seed: of the folds
+        fold: the fold used for testing, from 0
+        folds: number of folds
+        val: fraction of the other folds used for validation
+        seed: random seed of the folds
     """
 
     example = Text

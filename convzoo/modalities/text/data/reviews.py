@@ -53,18 +53,18 @@ class Clause:
 class Reviews(Reader):
     """Reviews of one to three clauses about different aspects of a film, positive or negative.
 
-    The grammar gives each review a meaning: an adjective counts -1 or 1, more with an intensifier and less with a softener;
-    negation turns it round, also at a distance ("nothing about the plot is clever"); after "but" counts three times what
-    stands before it, and a reported opinion counts nothing. The sign of the meaning is the class. A part of the labels is
-    turned over, so whoever reads the grammar perfectly scores exactly `ceiling`.
+    The grammar gives each review a meaning. An adjective counts -1 or 1, more with an intensifier and less with a softener.
+    Negation inverts it, also at a distance ("nothing about the plot is clever"). What comes after "but" counts three times as
+    much as what comes before it, and a reported opinion does not count. The sign of the meaning is the class. Some labels are
+    inverted, so a reader who understands the grammar perfectly scores exactly `ceiling`.
 
     Args:
         train: number of training reviews
         val: number of validation reviews
         test: number of test reviews
-        difficulty: part of the clauses that a bag of words misreads
-        label_noise: part of the reviews whose label is inverted, at most a half
-        seed: of everything
+        difficulty: fraction of the clauses that a bag of words misreads
+        label_noise: fraction of the reviews whose label is inverted, at most a half
+        seed: random seed
     """
 
     example = Text
@@ -84,14 +84,14 @@ class Reviews(Reader):
         self.seed = seed
 
     def read(self) -> Splits:
-        """Write the reviews. No review of one split stands in another."""
+        """Write the reviews. No review is in two splits."""
         random = _Choices(self.seed)
         seen: set[str] = set()
         parts: dict[str, list[Text]] = {}
         correct = 0
         for name, size in self.sizes.items():
             parts[name] = []
-            # As many of each class, so that a majority vote knows nothing.
+            # The classes have equal sizes, so that a majority vote is no better than chance.
             missing = {True: size // 2, False: size - size // 2}
             while len(parts[name]) < size:
                 words, meaning = self._review(random)
@@ -109,7 +109,7 @@ class Reviews(Reader):
         )
 
     def _review(self, random: "_Choices") -> tuple[str, float]:
-        """Words and meaning. Meanings near zero are left to chance no one could read, so they are not written."""
+        """Words and meaning. Nobody could tell the class of a meaning near zero, so such reviews are not written."""
         first, second = random.two(ASPECTS)
         if not random.chance(self.difficulty):
             clause = self._clause(random, first)
@@ -118,7 +118,7 @@ class Reviews(Reader):
                 other = self._clause(random, second)
                 words, meaning = f"{clause.words} and {other.words} .", clause.meaning + other.meaning
         elif random.chance(0.35):
-            # What others say points the other way more often than not.
+            # The opinion of others is usually the opposite.
             clause = self._clause(random, first)
             good = (clause.meaning < 0) == random.chance(0.8)
             words = (

@@ -14,15 +14,15 @@ from convzoo.reading.splitting import hold_out
 
 
 class Trec(Reader):
-    """TREC question types (Li & Roth 2002): `NUM:dist How far is it …`, latin-1; 5,452 to train on, 500 to test.
+    """TREC question types (Li & Roth 2002): `NUM:dist How far is it …`, latin-1; 5,452 for training, 500 for testing.
 
-    There is no validation split; it is carved out of training.
+    There is no official validation split; it is taken from the training split.
 
     Args:
         granularity: coarse (6) or fine (50)
         path: a folder with train_5500.label and TREC_10.label; by default the data set is fetched
-        val: part of training that validates
-        seed: of that part
+        val: fraction of the training split used for validation
+        seed: random seed of that choice
     """
 
     example = Text

@@ -22,16 +22,16 @@ ENDING = re.compile(r"[a-z]+_[a-z]+_np[0-9]+_[a-z]+_[a-z]+_[0-9]+")
 class Hmdb51(Reader):
     """Kuehne et al. 2011 (doi:10.1109/ICCV.2011.6126543): 51 actions; three official splits of 70 training and 30 test clips.
 
-    The lists leave some clips out, and never put one film's clips of an action on both sides. Validation is carved out of
-    training by film.
+    The lists leave some clips out; clips of one film and one action are never in both training and test. Validation is taken
+    from training by film.
 
     Args:
-        path: a folder with `<action>/<file>.avi` anywhere below it; by default the data set's
-        split: which of the official splits
+        path: a folder with `<action>/<file>.avi` anywhere below it; by default the folder of the fetched data set
+        split: number of the official split
         lists: the folder of `<action>_test_split1.txt`; by default `testTrainMulti_7030_splits` in `path`, or `path`
-        only_present: take the listed videos that are there, and leave the others out
-        val: part of training that validates
-        seed: of that part
+        only_present: take the listed videos that exist, and leave the others out
+        val: fraction of the training split used for validation
+        seed: random seed of that choice
     """
 
     example = Video
@@ -62,7 +62,7 @@ class Hmdb51(Reader):
         """Read the lists. The videos are opened when they are encoded.
 
         Raises:
-            DataError: a list is absent, a line of it is of another form, or a video is not there.
+            DataError: a list is absent, a line of it has another form, or a video does not exist.
         """
         folder, facts = benchmark_folder("hmdb51", self.path)
         lists = Path(self.lists) if self.lists else folder / LISTS if (folder / LISTS).is_dir() else folder
@@ -75,7 +75,7 @@ def official_split(lists: Path, split: int) -> list[Listed]:
     """The lines `<file> <1|2|0>` of every `<action>_test_splitN.txt`: 1 trains, 2 tests, 0 is left out.
 
     Raises:
-        DataError: there is no list, or a line is of another form.
+        DataError: there is no list, or a line has another form.
     """
     ending = f"_test_split{split}.txt"
     paths = sorted(lists.glob(f"*{ending}"))
@@ -89,7 +89,7 @@ def official_split(lists: Path, split: int) -> list[Listed]:
             if not words:
                 continue
             if len(words) != 2 or words[1] not in PARTS:
-                raise DataError(f"{path}:{number}: says {line[:60]!r}; it should be <file> and 1, 2 or 0")
+                raise DataError(f"{path}:{number}: is {line[:60]!r}; it should be <file> and 1, 2 or 0")
             part = PARTS[words[1]]
             if part is not None:
                 found.append(Listed(words[0], label, f"{label}/{_film(words[0], label)}", part, f"{path}:{number}"))
@@ -97,7 +97,7 @@ def official_split(lists: Path, split: int) -> list[Listed]:
 
 
 def _film(name: str, label: str) -> str:
-    """What comes before the action in a clip's name; the whole name where it is of another form."""
+    """The part before the action in a clip's name; the whole name if it has another form."""
     stem = Path(name).stem
     before, found, behind = stem.rpartition(f"{label}_")
     return before if found and ENDING.fullmatch(behind) else stem

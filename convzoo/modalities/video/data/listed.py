@@ -18,11 +18,11 @@ class Listed:
     """One line of a list.
 
     Attributes:
-        name: of the file, without folders
+        name: name of the file, without folders
         label: the action
         group: the film that it was cut from
         part: train or test
-        where: the list and its line
+        where: the list and the number of the line
     """
 
     name: str
@@ -35,10 +35,10 @@ class Listed:
 def listed_splits(
     rows: Sequence[Listed], folder: Path, only_present: bool, val: float, seed: int, origin: str, files: dict[str, Any]
 ) -> Splits:
-    """The listed videos, wherever below a folder they lie; validation is carved out of training, by film.
+    """The listed videos, anywhere below a folder; validation is taken from training, by film.
 
     Raises:
-        DataError: listed videos are not there (and `only_present` is false), or a split has none.
+        DataError: listed videos do not exist (and `only_present` is false), or a split has none.
     """
     places = {
         name: Path(home) / name

@@ -1,8 +1,8 @@
-"""Figures and machines that move, filmed with a shaky camera: actions that no single frame tells, written as video files.
+"""Figures and machines that move, filmed with a shaky camera: actions that no single frame shows, written as video files.
 
-A scene has a subject (a person, a wind wheel, a robot arm), colours, a background and a camera of its own. At every moment the
-pose is drawn from the same distribution whatever the action: limbs at any angle, the subject at any place and size on its path.
-Only how one moment follows the other is the action's. So a frame says nothing of it, and the mean of all frames says little.
+Each scene has its own subject (a person, a wind wheel, a robot arm), colours, background and camera. At every moment the pose
+is drawn from the same distribution for all actions: limbs at any angle, the subject at any place and size on its path. Only the
+sequence of poses depends on the action. So a single frame does not show the action, and the mean of all frames shows little.
 """
 
 import csv
@@ -28,33 +28,33 @@ from convzoo.modalities.video.data.own import VideoFolder
 from convzoo.modalities.video.example import Video
 
 VERSION = 1
-"""Of the renderer: raised with every change of what it draws, so that videos of an older one are made anew."""
+"""Version of the renderer. Raise it with every change of its output, so that older videos are made again."""
 
 ACTIONS = ("clockwise", "anticlockwise", "swinging", "trembling", "halting", "pacing", "bobbing", "looming")
 SUBJECTS = ("person", "wheel", "arm")
 SIDE, FRAMES, RATE = 64, 30, 15
-_MARGIN = 40  # around the picture, so that what leaves it is simply not seen
+_MARGIN = 40  # around the picture, so that parts outside of it are simply not seen
 
 
 class Motions(Reader):
-    """Eight actions of drawn figures and machines, told by motion alone, two seconds each.
+    """Eight actions of drawn figures and machines that differ only in motion, two seconds each.
 
-    `clockwise` and `anticlockwise` turn the limbs, `swinging` moves them to and fro, `trembling` a little and fast, `halting` in
-    turns and stops; `pacing`, `bobbing` and `looming` move the whole subject sideways, up and down, nearer and farther.
+    `clockwise` and `anticlockwise` rotate the limbs, `swinging` moves them to and fro, `trembling` shakes them fast, `halting`
+    rotates them with stops; `pacing`, `bobbing` and `looming` move the whole subject sideways, up and down, nearer and farther.
 
     The videos are mp4 files (MPEG-4, 64×64, 15 frames a second) in the cache folder, named as UCF101's are
-    (`<split>/<action>/v_<action>_g<scene>_c<take>.mp4`); they are made once and read from there. No scene stands in two splits.
-    Some videos show another action than the one that was asked for, which is their label: the part of the test split that does
-    not is the `ceiling`. `shown.csv` in the folder tells them.
+    (`<split>/<action>/v_<action>_g<scene>_c<take>.mp4`); they are made once and read from there. No scene is in two splits.
+    Some videos show another action than their label. The fraction of the test split whose label is right is the `ceiling`.
+    `shown.csv` in the folder lists the actions that are really shown.
 
     Args:
         train: number of training videos
         val: number of validation videos
         test: number of test videos
         difficulty: how strong shaking, noise and lack of contrast are, 0 to 1
-        label_noise: the part of videos with another action than their label
-        per_scene: videos of one scene
-        seed: of everything
+        label_noise: fraction of the videos with another action than their label
+        per_scene: number of videos of one scene
+        seed: random seed
     """
 
     example = Video
@@ -77,14 +77,14 @@ class Motions(Reader):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the videos depend on."""
+        """The settings that the videos depend on."""
         return {
             "version": VERSION, **self.sizes, "difficulty": self.difficulty, "label_noise": self.label_noise,
             "per_scene": self.per_scene, "seed": self.seed,
         }  # fmt: skip
 
     def read(self) -> Splits:
-        """Make the videos, where they are not there yet, and list them.
+        """Make the videos, if they do not exist yet, and list them.
 
         Raises:
             DataError: the cache folder cannot be written.
@@ -95,7 +95,7 @@ class Motions(Reader):
         about = read_json(folder / "motions.json")
         parts = {
             part: [
-                # A scene is seen in all actions, where UCF101's groups belong to one.
+                # A scene has all actions; UCF101's groups belong to one action each.
                 replace(example, group=f"{part} {example.source.rpartition('_g')[2].partition('_c')[0]}")
                 for example in examples
             ]
@@ -107,11 +107,11 @@ class Motions(Reader):
 
 
 def _plan(reader: Motions) -> Iterator[tuple[str, int, str, int, list[int]]]:
-    """Every video: its split, its scene, the action that was asked for, its number, and the seed of its chance."""
+    """Every video: its split, its scene, its label, its number, and its random seed."""
     for index, (part, size) in enumerate(reader.sizes.items()):
         for number in range(size):
             scene, take = divmod(number, reader.per_scene)
-            # Each scene begins with another action, so that small scenes have all of them between them.
+            # Each scene begins with another action, so that several small scenes together have all actions.
             action = ACTIONS[(number + 3 * scene * (reader.per_scene % len(ACTIONS) == 0)) % len(ACTIONS)]
             yield part, scene, action, take, [reader.seed, index, 2, number]
 
@@ -152,7 +152,7 @@ def _write_all(folder: Path, reader: Motions) -> None:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether all videos are there and none has another length: somebody may have tidied up the cache."""
+    """Whether all videos exist with the right length: somebody may have cleaned the cache."""
     if not (folder / "motions.json").is_file():
         return False
     about = read_json(folder / "motions.json")
@@ -161,7 +161,7 @@ def _is_whole(folder: Path) -> bool:
 
 
 def write_video(path: Path, frames: np.ndarray, rate: int) -> None:
-    """Frames (frames, height, width, 3) as an mp4 file, every twelfth one whole."""
+    """Frames (frames, height, width, 3) as an mp4 file, every twelfth one a key frame."""
     av = import_av()
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=rate)
@@ -169,7 +169,7 @@ def write_video(path: Path, frames: np.ndarray, rate: int) -> None:
         stream.pix_fmt = "yuv420p"
         stream.bit_rate = 600_000
         stream.codec_context.gop_size = 12
-        stream.codec_context.thread_count = 1  # else the machine's cores decide what is written
+        stream.codec_context.thread_count = 1  # else the file depends on the number of cores
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
         container.mux(stream.encode())
@@ -180,18 +180,18 @@ class Scene:
     """What is the same in all videos of a scene.
 
     Attributes:
-        subject: who moves
-        size: of the subject, in pixels
-        place: about which its path lies, x and y in pixels
-        reach: of its path, x and y in pixels, and of its size, a part
+        subject: who or what moves
+        size: size of the subject, in pixels
+        place: centre of its path, x and y in pixels
+        reach: extent of its path, x and y in pixels, and change of its size, as a fraction
         limbs: the angles of its limbs to each other, in radians
-        lengths: of its limbs, of its size
-        bend: of the limbs' second part, in radians
-        width: of its parts, of its size
+        lengths: lengths of its limbs, as fractions of its size
+        bend: angle of the limbs' second part, in radians
+        width: width of its parts, as a fraction of its size
         colours: of the body, the limbs and the head, (3, 3), 0 to 1
         background: (side, side, 3), larger than the picture
-        shake: of the camera, in pixels
-        noise: of the camera, 0 to 1
+        shake: shaking of the camera, in pixels
+        noise: noise of the camera, 0 to 1
     """
 
     subject: str
@@ -209,7 +209,7 @@ class Scene:
 
 
 def make_scene(random: np.random.Generator, difficulty: float) -> Scene:
-    """A scene at random."""
+    """A random scene."""
     subject = SUBJECTS[int(random.integers(len(SUBJECTS)))]
     count = {"person": 2, "wheel": int(random.integers(2, 4)), "arm": 1}[subject]
     even = 2 * np.pi * np.arange(count) / count
@@ -280,7 +280,7 @@ def motion(action: str, random: np.random.Generator, difficulty: float) -> tuple
     else:
         axis = ("pacing", "bobbing", "looming").index(action)
         path[:, axis] += direction * 2 * np.pi / (random.uniform(12, 18) / slow) * time
-    # Nobody stands quite still: limbs sway, and the body a little.
+    # Nothing stands completely still: limbs sway, and the body sways a little.
     turn = turn + 0.12 * difficulty * random.random() * _wave(time, random.uniform(14, 30), random)
     path = path + 0.3 * difficulty * random.random() * _wave(time, random.uniform(14, 30), random)[:, None]
     return turn, path
@@ -291,7 +291,7 @@ def _wave(time: np.ndarray, period: float, random: np.random.Generator) -> np.nd
 
 
 def _parts(scene: Scene, turn: np.ndarray, size: np.ndarray) -> Iterator[tuple[Any, ...]]:
-    """The rods of a subject, from the hindmost: both ends relative to its place, half the width, and which colour."""
+    """The rods of a subject, from back to front: both ends relative to its place, half the width, and which colour."""
     width = scene.width * size
     nothing = np.zeros_like(size)
     up, down = -0.35 * size, 0.35 * size

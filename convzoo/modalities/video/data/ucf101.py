@@ -15,17 +15,17 @@ from convzoo.reading.lines import read_lines
 
 
 class Ucf101(Reader):
-    """Soomro et al. 2012 (arXiv:1212.0402): 13,320 clips of 101 actions, cut from films in 25 groups an action.
+    """Soomro et al. 2012 (arXiv:1212.0402): 13,320 clips of 101 actions, cut from films in 25 groups for each action.
 
-    There are three official splits. Validation is carved out of training by group, so that no film is in both.
+    There are three official splits. Validation is taken from training by group, so that no film is in both.
 
     Args:
-        path: a folder with `<action>/v_<action>_g<group>_c<clip>.avi` anywhere below it; by default the data set's
-        split: which of the official splits
+        path: a folder with `<action>/v_<action>_g<group>_c<clip>.avi` anywhere below it; by default the fetched data set
+        split: number of the official split
         lists: the folder of `trainlist01.txt` and `testlist01.txt`; by default `path`, or `ucfTrainTestlist` in it
-        only_present: take the listed videos that are there, and leave the others out
-        val: part of training that validates
-        seed: of that part
+        only_present: take the listed videos that exist, and leave the others out
+        val: fraction of the training split used for validation
+        seed: random seed of that choice
     """
 
     example = Video
@@ -56,7 +56,7 @@ class Ucf101(Reader):
         """Read the lists. The videos are opened when they are encoded.
 
         Raises:
-            DataError: a list is absent, a line of it is of another form, or a video is not there.
+            DataError: a list is absent, a line of it has another form, or a video does not exist.
         """
         folder, facts = benchmark_folder("ucf101", self.path)
         inside = folder / "ucfTrainTestlist"
@@ -70,7 +70,7 @@ def official_split(lists: Path, split: int) -> list[Listed]:
     """The lines of `trainlist0N.txt` (`<action>/<file> <number>`) and `testlist0N.txt` (`<action>/<file>`).
 
     Raises:
-        DataError: a list is absent, or a line is of another form.
+        DataError: a list is absent, or a line has another form.
     """
     found = []
     for part in ("train", "test"):
@@ -81,6 +81,6 @@ def official_split(lists: Path, split: int) -> list[Listed]:
                 continue
             label, _, name = words[0].rpartition("/")
             if not label or UCF_NAME.fullmatch(Path(name).stem) is None:
-                raise DataError(f"{path}:{number}: says {line[:60]!r}; it should be <action>/v_<action>_g01_c01.avi")
+                raise DataError(f"{path}:{number}: is {line[:60]!r}; it should be <action>/v_<action>_g01_c01.avi")
             found.append(Listed(name, label, group_in(Path(name).stem) or "", part, f"{path}:{number}"))
     return found

@@ -18,13 +18,13 @@ NAME = re.compile(r"([a-z]+)_([a-z]+?)[0-9]?\.avi")
 class Weizmann(Reader):
     """Gorelick et al. 2007 (doi:10.1109/TPAMI.2007.70711): `<action>/<person>_<action>.avi`, 9 people and 10 actions.
 
-    One person is left out and tested on. Another, the next one in the alphabet (after the last the first), validates: settings
-    and epochs are chosen without the tested person.
+    One person is for testing. The next one in the alphabet (after the last the first) is for validation, so that settings and
+    epochs are chosen without the tested person.
 
     Args:
-        person: who is tested
+        person: the person used for testing
         path: the folder with a folder for each action; by default the data set is fetched
-        validation: who validates; by default the next in the alphabet
+        validation: the person used for validation; by default the next in the alphabet
     """
 
     example = Video
@@ -44,25 +44,27 @@ class Weizmann(Reader):
         return bool(files) and all(_parts(file) is not None for file in files)
 
     def examples(self) -> list[Video]:
-        """All videos, whoever is in them."""
+        """All videos, of all people."""
         return self._found()[0]
 
     def read(self) -> Splits:
         """List the videos. They are opened when they are encoded.
 
         Raises:
-            DataError: there is no such folder or person, or a name is of another form.
+            DataError: there is no such folder or person, or a name has another form.
         """
         found, facts = self._found()
         people = sorted({example.group for example in found if example.group})
         if len(people) < 3:
-            raise DataError(f"{self.path}: has {len(people)} people; one tests, one validates, and one at least trains")
+            raise DataError(
+                f"{self.path}: has {len(people)} people; at least 3 are needed, for testing, validation and training"
+            )
         for name in filter(None, (self.person, self.validation)):
             if name not in people:
                 raise DataError(f"there is no person {name!r} in it; {did_you_mean(name, people)}")
         validation = self.validation or people[(people.index(self.person) + 1) % len(people)]
         if validation == self.person:
-            raise DataError(f"data.validation: {validation!r} is tested, so another one has to validate")
+            raise DataError(f"data.validation: {validation!r} is used for testing; choose another person")
         parts = {
             "test": [example for example in found if example.group == self.person],
             "val": [example for example in found if example.group == validation],
@@ -85,7 +87,7 @@ class Weizmann(Reader):
 
 
 def _parts(path: Path) -> tuple[str, str] | None:
-    """Person and action, where the file's name and its folder's agree; some people did an action twice (`lena_run2`)."""
+    """Person and action, if the names of file and folder agree; some people did an action twice (`lena_run2`)."""
     match = NAME.fullmatch(path.name)
     if match is None or not path.parent.name.startswith(match[2]):
         return None

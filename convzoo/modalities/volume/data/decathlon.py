@@ -23,18 +23,18 @@ class Decathlon(Reader):
     """`imagesTr/<case>.nii.gz` with masks of the same names in `labelsTr/`, and a `dataset.json` that names the structures
     (Antonelli et al. 2022, doi:10.1038/s41467-022-30695-9); nnU-Net's `<case>_0000.nii.gz` too.
 
-    Where `labelsTs/` is there, `imagesTs/` is the test split. Else the split is made here by patient: the `sub-…` of BIDS where
-    names have one, otherwise each case is a patient of its own.
+    If `labelsTs/` exists, `imagesTs/` is the test split. Otherwise the split is made here by patient: the `sub-…` of BIDS if
+    names have one, else each case counts as a separate patient.
 
     Args:
         path: the folder, or its dataset.json
-        dataset: in place of a path, a data set of the cards
-        val: part for validation
-        test: part for testing, where the split is made here and no fold is given
+        dataset: in place of a path, the name of a data set in `convzoo data`
+        val: fraction for validation
+        test: fraction for testing, if the split is made here and no fold is given
         fold: test on this fold of a cross-validation, from 0
         folds: how many folds there are
-        seed: of the split
-        structures: names of the values 1, 2 … of the masks, where no dataset.json names them
+        seed: random seed of the split
+        structures: names of the values 1, 2 … of the masks, if no dataset.json names them
     """
 
     example = Volume
@@ -68,7 +68,7 @@ class Decathlon(Reader):
         return (path / "imagesTr").is_dir() or (path / "dataset.json").is_file()
 
     def examples(self) -> list[Volume]:
-        """All cases with a mask, whatever the split."""
+        """All cases with a mask, of all splits."""
         folder, _ = self._folder()
         parts, _, _ = self._cases(folder)
         return [example for part in parts.values() for example in part]
@@ -104,7 +104,7 @@ class Decathlon(Reader):
         if listing.is_file():
             facts = read_json(listing)
             if not isinstance(facts, dict):
-                raise DataError(f"{listing}: is no mapping; a Decathlon's dataset.json is expected")
+                raise DataError(f"{listing}: is not a mapping; a Decathlon's dataset.json is expected")
         structures = _structures(facts, listing) or self.structures
         rows = facts.get("training")
         if isinstance(rows, list) and rows:
@@ -118,7 +118,7 @@ class Decathlon(Reader):
 
 
 def _structures(facts: dict[str, Any], listing: Path) -> dict[int, str] | None:
-    """What the values of the masks are called, but for 0: the Decathlon writes {"1": "liver"}, nnU-Net {"liver": 1}."""
+    """The names of the values of the masks except 0: the Decathlon writes {"1": "liver"}, nnU-Net {"liver": 1}."""
     labels = facts.get("labels")
     if labels is None:
         return None
@@ -128,9 +128,7 @@ def _structures(facts: dict[str, Any], listing: Path) -> dict[int, str] | None:
     for key, value in labels.items():
         number, name = (key, value) if str(key).isdigit() else (value, key)
         if isinstance(number, list):
-            raise DataError(
-                f"{listing}: label {name!r} is a region of several values; give each value a name of its own"
-            )
+            raise DataError(f"{listing}: label {name!r} is a region of several values; give each value its own name")
         if not str(number).isdigit():
             raise DataError(f"{listing}: label {name!r} has the value {number!r}; it should be a whole number")
         if int(number):
@@ -148,7 +146,7 @@ def _listed(folder: Path, listing: Path, index: int, row: Any, structures: dict[
         if not path.resolve().is_relative_to(folder.resolve()):
             raise DataError(f"{listing}: training[{index}] names {row[key]!r}, which lies outside {folder}")
         if not path.exists():
-            raise DataError(f"{listing}: training[{index}] names {row[key]!r}, which is not there")
+            raise DataError(f"{listing}: training[{index}] names {row[key]!r}, which does not exist")
         paths.append(path)
     return _case(folder, paths[0], paths[1], structures)
 

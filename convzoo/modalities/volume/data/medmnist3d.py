@@ -38,7 +38,7 @@ _NAMES = {
 class MedMNIST3D(Reader):
     """A MedMNIST .npz with `train_images` (count, x, y, z), `train_labels` (count, 1), and the same of val and test.
 
-    The split is the official one. The voxels have no place in a patient: 1 mm and RAS stand for what is not known.
+    The split is the official one. The files do not hold the place of the voxels in the patient: 1 mm and RAS are assumed.
 
     Args:
         path: the .npz file; by default AdrenalMNIST3D of 64³ voxels is fetched
@@ -62,7 +62,7 @@ class MedMNIST3D(Reader):
         """Read everything.
 
         Raises:
-            DataError: no such file, an array is absent or has another shape, or labels are no whole numbers.
+            DataError: no such file, an array is absent or has another shape, or labels are not whole numbers.
         """
         if self.path is None:
             folder, files = benchmark_folder("medmnist3d", None)

@@ -1,8 +1,8 @@
-"""Head phantoms: drawn anatomy with a lesion, scanned as a magnet would, written as NIfTI files with their masks.
+"""Head phantoms: drawn anatomy with a lesion, scanned as by an MRI scanner, written as NIfTI files with their masks.
 
 A head is a few ellipsoids and shells, bent by a smooth field: scalp, skull, fluid, folded grey matter, white matter, ventricles,
-nuclei, cerebellum, eyes, small vessels and one lesion. A scan of it has a place, a tilt, an orientation, distances of its voxels,
-a contrast, a bias field and Rician noise (Gudbjartsson & Patz 1995, doi:10.1002/mrm.1910340618) of its own.
+nuclei, cerebellum, eyes, small vessels and one lesion. Each scan has its own place, tilt, orientation, spacing, contrast, bias
+field and Rician noise (Gudbjartsson & Patz 1995, doi:10.1002/mrm.1910340618).
 """
 
 import csv
@@ -28,12 +28,12 @@ from convzoo.modalities.volume.example import Volume
 from convzoo.modalities.volume.formats import write_nifti
 
 VERSION = 1
-"""Of the drawing: raised with every change of it, so that scans of an older one are made anew."""
+"""Version of the drawing. Raise it with every change, so that older scans are made again."""
 
 STRUCTURES = {1: "ventricles", 2: "left nucleus", 3: "right nucleus", 4: "lesion"}
 CLASSES = ("deep long", "deep round", "outer long", "outer round")
 HALF_AXES = np.array([75.0, 95.0, 80.0])
-"""Of a usual head, in millimetres: to the side, to the front, upwards."""
+"""Half axes of a usual head, in millimetres: to the side, to the front, upwards."""
 
 DEPTH = {"deep": 0.25, "outer": 0.62}
 """Where the middle of the lesion lies: 0 the middle of the head, 1 the scalp."""
@@ -46,13 +46,13 @@ _CODES = ("RAS", "LPS", "LAS", "PIR", "ASL", "LSP", "RSA", "SPL")
 class Phantoms(Reader):
     """Scans of drawn heads, each with one lesion: its class is its shape (`round` or `long`) and its place (`deep` or `outer`).
 
-    All lesions have the same sizes and the same brightness whatever their class, so that neither tells it. The mask of a scan
-    holds the ventricles (1), the left (2) and the right nucleus (3) and the lesion (4), as somebody would draw them, whose hand
-    is unsteady by a part of a millimetre. Every third patient has two scans; no patient stands in two splits.
+    Sizes and brightness of lesions do not depend on the class, so they do not give it away. The mask of a scan holds the
+    ventricles (1), the left (2) and the right nucleus (3) and the lesion (4), as a person with a slightly unsteady hand (less
+    than a millimetre) would draw them. Every third patient has two scans; no patient is in two splits.
 
     The files lie in the cache folder (`imagesTr/`, `labelsTr/`, a Decathlon's `dataset.json`, and `phantoms.csv` with patients
-    and classes); they are made once and read from there. Shapes and places of the classes overlap: what the true shape and place
-    tell of the test split is the ceiling of accuracy, and the true borders against the drawn masks are the ceiling of Dice.
+    and classes); they are made once and read from there. Shapes and places of the classes overlap: the ceiling of accuracy is
+    the accuracy on the test split with the true shape and place. The ceiling of Dice compares the true borders with the masks.
 
     Args:
         train: number of training scans
@@ -62,9 +62,9 @@ class Phantoms(Reader):
         spacing: the mean distance between voxels within a slice, in millimetres
         lesion: the mean radius, in millimetres, of balls with the lesions' volumes
         elongation: the mean logarithm of length over width of long lesions; that of round ones is 0.1
-        lean: long lesions run from front to back, but for so many degrees; 90 is any direction
-        enhancement: how bright lesions are, where white matter is about 0.85 and the scalp 0.95
-        seed: of everything
+        lean: largest angle of long lesions to the direction from front to back, in degrees; 90 is any direction
+        enhancement: brightness of lesions; white matter is about 0.85 and the scalp 0.95
+        seed: random seed
     """
 
     example = Volume
@@ -97,14 +97,14 @@ class Phantoms(Reader):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the scans depend on."""
+        """The settings that the scans depend on."""
         return {
             "version": VERSION, **self.sizes, "difficulty": self.difficulty, "spacing": self.spacing, "lesion": self.lesion,
             "elongation": self.elongation, "lean": self.lean, "enhancement": self.enhancement, "seed": self.seed,
         }  # fmt: skip
 
     def read(self) -> Splits:
-        """Make the scans, where they are not there yet, and list them.
+        """Make the scans, if they do not exist yet, and list them.
 
         Raises:
             DataError: the cache folder cannot be written.
@@ -147,7 +147,7 @@ class Lesion:
     turn: np.ndarray
 
     def likeliest(self, long: float) -> str:
-        """The class that such a place and shape most often have, where the mean elongation of long lesions is `long`."""
+        """The most likely class for this place and shape, if the mean elongation of long lesions is `long`."""
         place = "deep" if self.depth < sum(DEPTH.values()) / 2 else "outer"
         return f"{place} {'round' if self.elongation < (ROUND + long) / 2 else 'long'}"
 
@@ -161,7 +161,7 @@ class Head:
         bend: (3, 4, 4, 4), shifts in millimetres at knots
         folds: (5, 4): wave vectors and phases of the folded cortex
         sizes: factors of layers and structures, by name
-        lesion: the one
+        lesion: its only lesion
         vessels: (count, 4): centres and radii in millimetres
     """
 
@@ -181,7 +181,7 @@ def make_head(
     long: float = 0.95,
     lean: float = 90.0,
 ) -> Head:
-    """A head at random, with a lesion of that class, of that mean size and, if it is long, that mean elongation."""
+    """A random head, with a lesion of the given class, mean size and, if it is long, mean elongation."""
     half_axes = HALF_AXES * np.exp(random.normal(0, 0.04)) * np.exp(random.normal(0, 0.025, 3))
     sizes = {
         name: float(np.exp(random.normal(0, spread)))
@@ -213,14 +213,14 @@ def make_lesion(
     long: float = 0.95,
     lean: float = 90.0,
 ) -> Lesion:
-    """A lesion of that class; its size does not depend on the class."""
+    """A lesion of the given class; its size does not depend on the class."""
     place, shape = kind.split()
     depth = DEPTH[place] + difficulty * _DEPTH_SPREAD * random.standard_normal()
     depth = float(np.clip(depth, 0.05, 0.7))
     elongation = (long if shape == "long" else ROUND) + difficulty * _ELONGATION_SPREAD * random.standard_normal()
     radius = size * random.uniform(6, 8) / 7  # of a ball with its volume
     axes = radius * np.exp(elongation * np.array([2 / 3, -1 / 3, -1 / 3]))
-    # Lesions that would grow through the skull would be cut, and smaller: one that fits is looked for.
+    # A lesion that reaches through the skull would be cut and so become smaller: look for one that fits.
     tries = [(_direction(random, 1)[0] * depth * half_axes, _long_axis(random, lean)) for _ in range(60)]
     centre, turn = min(tries, key=lambda found: max(0.8, _reach(found[0], found[1], axes, half_axes)))
     return Lesion(kind, depth, float(elongation), centre, axes, turn)
@@ -233,7 +233,7 @@ def _reach(centre: np.ndarray, turn: np.ndarray, axes: np.ndarray, half_axes: np
 
 
 def _long_axis(random: np.random.Generator, lean: float) -> np.ndarray:
-    """A rotation that brings x to the front, but for an angle of up to `lean` degrees; from 90 on, any rotation."""
+    """A rotation that brings x to the front, with a random error of up to `lean` degrees; from 90 on, any rotation."""
     if lean < 90:
         return _turn(np.radians(lean) * random.uniform(-1, 1, 3)) @ _turn(np.array([0, 0, np.pi / 2]))
     turn, upper = np.linalg.qr(random.standard_normal((3, 3)))
@@ -246,7 +246,7 @@ def scan(
     """One scan of a head.
 
     Returns:
-        `voxels` int16 (x, y, z), `affine` (4, 4), and two masks uint8: `mask` as drawn by hand, `truth` as it is
+        `voxels` int16 (x, y, z), `affine` (4, 4), and two masks uint8: `mask` as drawn by hand, `truth` without errors
     """
     affine, shape = _grid(random, spacing)
     index = np.indices(shape, dtype=np.float32).reshape(3, -1)
@@ -301,7 +301,7 @@ def _draw(head: Head, points: np.ndarray, grey: dict[str, float], soft: float) -
     image = np.full(points.shape[1], grey["air"], np.float32)
 
     def within(depth: float) -> np.ndarray:
-        """How far inside the shell that lies so many millimetres below the skin."""
+        """How far the points are inside the shell that lies `depth` millimetres below the skin."""
         return (1 - radius) * mean - depth
 
     skull = 6.0 * size["scalp"]
@@ -345,7 +345,7 @@ def _draw(head: Head, points: np.ndarray, grey: dict[str, float], soft: float) -
 
 
 def _mask(borders: np.ndarray) -> np.ndarray:
-    """What stands at each point, the later structures over the earlier: ventricles over nuclei, the lesion over all."""
+    """The structure at each point; later ones cover earlier ones: ventricles cover nuclei, the lesion covers all."""
     mask = np.zeros(borders.shape[1], np.uint8)
     for value in (2, 3, 1, 4):
         mask[borders[value - 1] > 0] = value
@@ -353,7 +353,7 @@ def _mask(borders: np.ndarray) -> np.ndarray:
 
 
 def _grid(random: np.random.Generator, spacing: float) -> tuple[np.ndarray, tuple[int, int, int]]:
-    """A scan's affine and shape: its own orientation, distances and tilt, around the middle of the scanner."""
+    """A scan's affine and shape: its own orientation, spacing and tilt, around the middle of the scanner."""
     codes = _CODES[int(random.integers(len(_CODES)))]
     step = spacing * random.uniform(0.85, 1.15) * np.array([1.0, 1.0, random.uniform(1.0, 1.4)])
     field = 2.12 * HALF_AXES
@@ -367,7 +367,7 @@ def _grid(random: np.random.Generator, spacing: float) -> tuple[np.ndarray, tupl
     affine = np.eye(4)
     affine[:3, :3] = _turn(random.normal(0, np.radians(3), 3)) @ directions * step
     affine[:3, 3] = -affine[:3, :3] @ ((shape - 1) / 2)
-    # What a NIfTI file keeps, so that equal scans have equal affines whether they were written or not.
+    # Rounded as in a NIfTI file, so that equal scans have equal affines, whether they were written or not.
     affine = affine.astype(np.float32).astype(np.float64)
     return affine, (int(shape[0]), int(shape[1]), int(shape[2]))
 
@@ -379,7 +379,7 @@ def _radius(points: np.ndarray, half_axes: np.ndarray) -> np.ndarray:
 
 
 def _ellipsoid(points: np.ndarray, centre: Any, half_axes: np.ndarray, turn: np.ndarray | None = None) -> np.ndarray:
-    """How far inside an ellipsoid's border points are, in millimetres, nearly: k (1 - k) / |∇k| with k = 1 on the border."""
+    """How far inside an ellipsoid's border points are, in millimetres, roughly: k (1 - k) / |∇k| with k = 1 on the border."""
     local = points - np.asarray(centre, np.float32)[:, None]
     if turn is not None:
         local = turn.T.astype(np.float32) @ local
@@ -424,7 +424,7 @@ def _turn(angles: np.ndarray) -> np.ndarray:
 
 
 def _direction(random: np.random.Generator, count: int) -> np.ndarray:
-    """Directions at random, none far down: there the brain ends."""
+    """Random directions, but none far down, where the brain ends."""
     found = random.standard_normal((count, 3))
     found /= np.linalg.norm(found, axis=1, keepdims=True)
     found[:, 2] = np.where(found[:, 2] < -0.3, -found[:, 2], found[:, 2])
@@ -508,7 +508,7 @@ def _write_all(folder: Path, reader: Phantoms) -> None:
 
 
 def _dice(truth: np.ndarray, mask: np.ndarray) -> list[float]:
-    """Of each structure; NaN where neither mask holds it."""
+    """Dice of each structure; NaN if neither mask holds it."""
     found = []
     for value in STRUCTURES:
         true, drawn = truth == value, mask == value
@@ -518,7 +518,7 @@ def _dice(truth: np.ndarray, mask: np.ndarray) -> list[float]:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether all files are there and none has another length: somebody may have tidied up the cache."""
+    """Whether all files exist with the right length: somebody may have cleaned the cache."""
     if not (folder / "phantoms.json").is_file() or not (folder / "phantoms.csv").is_file():
         return False
     about = read_json(folder / "phantoms.json")

@@ -1,6 +1,6 @@
 """What the benchmarks share: interleaved rounds, medians of ratios, a table, a line about the machine.
 
-Nothing here imports torch or NumPy at the top, so that a benchmark's workers may run in any interpreter.
+This module does not import torch or NumPy at the top, so that a benchmark's workers can run in any interpreter.
 """
 
 import argparse
@@ -31,7 +31,7 @@ class Ratio:
 
     @classmethod
     def of(cls, over: Sequence[float], under: Sequence[float]) -> "Ratio":
-        """From the measurements of the same rounds."""
+        """From measurements of the same rounds."""
         ratios = [first / second for first, second in zip(over, under, strict=True)]
         if len(ratios) == 1:
             return cls(ratios[0], ratios[0], ratios[0])
@@ -44,7 +44,7 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A ratio and what is wanted of it: at least, or at most."""
+    """A ratio and its target: at least, or at most."""
 
     what: str
     ratio: Ratio
@@ -53,7 +53,7 @@ class Verdict:
 
     @property
     def holds(self) -> bool:
-        """Whether the median is on the right side."""
+        """Whether the median reaches the target."""
         return self.ratio.median <= self.wanted if self.at_most else self.ratio.median >= self.wanted
 
     def cells(self) -> list[str]:
@@ -63,7 +63,7 @@ class Verdict:
 
 
 def parser(description: str, rounds: int, steps: int | None = None) -> argparse.ArgumentParser:
-    """The options that every benchmark has."""
+    """A parser with the options that every benchmark has."""
     made = argparse.ArgumentParser(description=description)
     made.add_argument("--rounds", type=int, default=rounds, help=f"how often all sides are measured (default {rounds})")
     if steps is not None:
@@ -76,14 +76,14 @@ def parser(description: str, rounds: int, steps: int | None = None) -> argparse.
 
 
 def cores() -> int:
-    """That this process may run on."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def interleaved(sides: Mapping[str, Callable[[], float]], rounds: int, warm_up: int = 1) -> dict[str, list[float]]:
-    """Measure all sides in turn, round after round, each second round backwards. A side measures itself.
+    """Measure all sides in turn, round after round, every second round in reverse order. A side measures itself.
 
-    What disturbs the machine for longer than a round then disturbs all sides, and the ratios within a round stay.
+    So a disturbance that is longer than a round affects all sides, and the ratios within a round stay the same.
     """
     for _ in range(warm_up):
         for side in sides.values():
@@ -96,33 +96,33 @@ def interleaved(sides: Mapping[str, Callable[[], float]], rounds: int, warm_up: 
 
 
 def seconds(act: Callable[[], object]) -> float:
-    """That `act` takes."""
+    """The seconds that `act` takes."""
     began = time.perf_counter()
     act()
     return time.perf_counter() - began
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns as wide as they need."""
+    """Print a table; each column is as wide as its longest cell."""
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     for row in [head, *rows]:
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip(), flush=True)
 
 
 def print_medians(found: Mapping[str, Sequence[float]], unit: str, digits: int = 0) -> None:
-    """The median of each side."""
+    """Print the median of each side."""
     print_table(["side", unit], [[name, f"{statistics.median(values):,.{digits}f}"] for name, values in found.items()])
     print()
 
 
 def print_verdicts(verdicts: Sequence[Verdict]) -> int:
-    """The ratios beside what is wanted; 0 where all hold, else 1."""
+    """Print the ratios beside their targets; 0 if all reach them, else 1."""
     print_table(["ratio", "median (quartiles)", "wanted", "holds"], [verdict.cells() for verdict in verdicts])
     return 0 if all(verdict.holds for verdict in verdicts) else 1
 
 
 def print_environment(threads: int) -> None:
-    """What the numbers depend on."""
+    """Print what the numbers depend on."""
     import torch
 
     from convzoo.training.bf16 import fast_at_bf16
@@ -136,19 +136,19 @@ def print_environment(threads: int) -> None:
 
 
 def pin(threads: int) -> None:
-    """Keep this process, and those it starts, to that many cores."""
+    """Limit this process, and those that it starts, to this many cores."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
 
 
 def child_environment(threads: int) -> dict[str, str]:
-    """For processes that are started: as many threads, and this convzoo."""
+    """The environment of started processes: this many threads, and this copy of convzoo."""
     path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH")) if part)
     return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(threads), "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def last_line(command: Sequence[str | Path], threads: int) -> Any:
-    """Run a command to its end, and read the last line that it prints as JSON."""
+    """Run a command to its end, and read its last line of output as JSON."""
     done = subprocess.run(
         [str(word) for word in command], env=child_environment(threads), capture_output=True, text=True
     )

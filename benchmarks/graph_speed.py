@@ -1,10 +1,10 @@
 """Graph networks: epochs on Cora against torch-geometric's own GCN example, and a graph of a million nodes.
 
-`careful` is a hand-written loop over convzoo's own module with everything encoded beforehand. `torch-geometric` is what its GCN
-example does: dense features, `GCNConv` with a cached normalisation over a list of edges, dropout, Adam with two weight decays.
-Where Cora's files are not to be had, a generated graph of its size takes their place.
+`careful` is a hand-written loop over convzoo's own module with everything encoded in advance. `torch-geometric` does the same as
+its GCN example: dense features, `GCNConv` with a cached normalisation over a list of edges, dropout, Adam with two weight decays.
+If Cora's files are not available, a generated graph of its size replaces it.
 
-The large graph is drawn, trained on by neighbour sampling and scored layer by layer in a fresh process. Its arrays are the
+The large graph is generated, trained by neighbour sampling and scored layer by layer in a new process. Its arrays are the
 compressed rows, the weights and the features.
 """
 
@@ -42,7 +42,7 @@ CORA_SIZED = {
 
 
 def cora(nodes: int | None) -> Experiment:
-    """The reference recipe of Cora, or a drawn graph of its size (of `nodes` nodes, where they are given)."""
+    """The reference recipe of Cora, or a generated graph of its size (with `nodes` nodes, if given)."""
     if nodes is None:
         try:
             return assemble(open_recipe("reference/nodes_cora_gcn", ["repeat={}"]))
@@ -78,7 +78,7 @@ class ExampleGCN(nn.Module):
 
 
 def example_step(experiment: Experiment) -> Callable[[], int]:
-    """A training epoch as the example makes it."""
+    """A training epoch as in the example."""
     graph = experiment.splits.train[0].graph
     batch = experiment.encoder.encode(experiment.splits.train)
     features = batch.inputs["graph"].features
@@ -109,7 +109,7 @@ def example_step(experiment: Experiment) -> Callable[[], int]:
 
 
 def careful_step(experiment: Experiment) -> Callable[[], int]:
-    """A step over convzoo's own module, everything encoded beforehand."""
+    """A step over convzoo's own module, with everything encoded in advance."""
     network = copy.deepcopy(experiment.model)
     seed_dropout(network, 1, 0)
     batch = experiment.encoder.encode(experiment.splits.train)
@@ -127,7 +127,7 @@ def careful_step(experiment: Experiment) -> Callable[[], int]:
 
 
 def trained(experiment: Experiment, listeners: list[Any], steps: int) -> None:
-    """So many steps of the real trainer, without evaluation."""
+    """Run `steps` steps of the real trainer, without evaluation."""
     config = dataclasses.replace(
         experiment.recipe.train, steps=steps, epochs=None, evaluate_every=NEVER, checkpoint_every=None
     )
@@ -140,7 +140,7 @@ def trained(experiment: Experiment, listeners: list[Any], steps: int) -> None:
 
 
 def large_worker(nodes: int, edges: int, steps: int) -> dict[str, float]:
-    """Draw a graph, train a few steps by sampling, score all its test nodes; what it took."""
+    """Generate a graph, train a few steps by sampling, score all its test nodes; return time and memory."""
     import numpy as np
 
     from convzoo.core.splits import Splits
@@ -201,7 +201,7 @@ def large_worker(nodes: int, edges: int, steps: int) -> dict[str, float]:
 
 
 def memory_worker(side: str, nodes: int | None) -> float:
-    """Peak of assembling Cora and training ten steps, with convzoo or with the example."""
+    """Peak memory of preparing Cora and training ten steps, with convzoo or with the example."""
     experiment = cora(nodes)
     if side == "convzoo":
         trained(experiment, [], 10)
@@ -213,7 +213,7 @@ def memory_worker(side: str, nodes: int | None) -> float:
 
 
 def main() -> int:
-    """Print the ratios; 0 where they are as wanted."""
+    """Print the ratios; 0 if all reach their targets."""
     made = parser(str(__doc__).splitlines()[0], rounds=20, steps=50)
     made.add_argument("--cora-nodes", type=int, help="a drawn graph of that size in place of Cora")
     made.add_argument("--nodes", type=int, default=1_000_000, help="of the large graph")

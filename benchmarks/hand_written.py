@@ -1,4 +1,4 @@
-"""The opponents: the loop that a careful person writes around convzoo's own module, and the one that most people write."""
+"""The opponents: a carefully written loop around convzoo's own module, and the loop that most people write."""
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -44,7 +44,7 @@ class PlainSentenceNetwork(nn.Module):
 
 
 def plain_step(network: nn.Module, inputs: Tensor, target: Tensor, batch_size: int, lr: float = 1e-3) -> Step:
-    """A DataLoader over a TensorDataset, default layout, float32, Adam with its defaults, the loss read each step."""
+    """A DataLoader over a TensorDataset, default layout, float32, Adam with its defaults, the loss read at each step."""
     loader = DataLoader(TensorDataset(inputs, target), batch_size=batch_size, shuffle=True)
     optimizer = torch.optim.Adam(network.parameters(), lr=lr)
     criterion = nn.CrossEntropyLoss()
@@ -73,7 +73,7 @@ def plain_step(network: nn.Module, inputs: Tensor, target: Tensor, batch_size: i
 def careful_step(
     network: nn.Module, batches: Iterator[tuple[Tensor, Tensor]], bf16: bool, adam: bool, lr: float = 1e-3
 ) -> Step:
-    """Channels-last where there are images or clips, a fused optimizer, gradients set to None, autocast; nothing else."""
+    """Channels-last for images and clips, a fused optimizer, gradients set to None, autocast; nothing else."""
     kinds = ((nn.Conv3d, torch.channels_last_3d), (nn.Conv2d, torch.channels_last))
     layouts = [layout for kind, layout in kinds if any(isinstance(module, kind) for module in network.modules())]
     if layouts:
@@ -97,7 +97,7 @@ def careful_step(
 
 
 def image_batches(images: Tensor, target: Tensor, batch_size: int, seed: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-    """Shuffled batches, for ever."""
+    """Shuffled batches, without end."""
     generator = torch.Generator().manual_seed(seed)
     while True:
         for chosen in torch.randperm(len(target), generator=generator).split(batch_size):
@@ -113,7 +113,7 @@ def sentence_batches(
     chunk: int = 50,
     seed: int = 0,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Shuffled batches of sentences of like length, padded, with some words made unknown, for ever."""
+    """Shuffled batches of sentences of similar length, padded, with some words made unknown, without end."""
     random = np.random.default_rng(seed)
     lengths = np.array([len(sentence) for sentence in sentences])
     while True:

@@ -1,7 +1,7 @@
-"""Images a second of the 48×48 network in Keras 3 on tensorflow-cpu, with `fit`, against convzoo: the same arrays.
+"""Images per second of the 48×48 network in Keras 3 on tensorflow-cpu, with `fit`, against convzoo on the same arrays.
 
-Each side is a process of its own that waits for its turn: an epoch of Keras, an epoch of convzoo in float32, one in bf16,
-and so on, after a warm-up epoch. All are kept to the same cores and have as many threads.
+Each side is a separate process that waits for its turn: an epoch of Keras, an epoch of convzoo in float32, one in bf16,
+and so on, after a warm-up epoch. All use the same cores and the same number of threads.
 """
 
 import argparse
@@ -32,7 +32,7 @@ NEVER = 10**9
 
 
 class Side:
-    """A worker process. A call lets it train an epoch, and gives its images a second."""
+    """A worker process. A call lets it train an epoch, and returns its images per second."""
 
     def __init__(self, command: list[str], threads: int) -> None:
         self.command = command
@@ -53,20 +53,20 @@ class Side:
         sys.exit(f"{' '.join(self.command)} ended with {self.process.wait()}")
 
     def close(self) -> None:
-        """End it."""
+        """End the process."""
         self.process.kill()
         self.process.communicate()
 
 
 def turn(rate: float | None) -> bool:
-    """In a worker: say how fast the last epoch was, and wait for the next one."""
+    """In a worker: report the speed of the last epoch, and wait for the next one."""
     if rate is not None:
         print(json.dumps({"rate": rate}), flush=True)
     return bool(sys.stdin.readline())
 
 
 def keras_worker(arrays: Path, batch_size: int, threads: int) -> None:
-    """`fit`, an epoch a call."""
+    """`fit`, one epoch for each call."""
     import numpy as np
     import tensorflow as tf
     from keras_weights import network
@@ -120,7 +120,7 @@ def convzoo_worker(precision: str, threads: int, overrides: list[str]) -> None:
 
 
 def write_arrays(path: Path, overrides: list[str]) -> int:
-    """What convzoo's encoder makes of the training split, as Keras takes it; the batch size."""
+    """The training split from convzoo's encoder, in the form that Keras takes; and the batch size."""
     import numpy as np
 
     from convzoo.experiment import assemble
@@ -134,7 +134,7 @@ def write_arrays(path: Path, overrides: list[str]) -> int:
 
 
 def main() -> int:
-    """Print the ratios; 0 where they are as wanted."""
+    """Print the ratios; 0 if all reach their targets."""
     made = parser(str(__doc__).splitlines()[0], rounds=15)
     made.add_argument(
         "--keras-python",

@@ -60,7 +60,7 @@ def main() -> int:
     for name in LAYERS:
         layer = made.get_layer(name)
         kernel, bias = layer.get_weights()
-        # Keras begins with zero biases; others show that they are loaded too.
+        # Keras starts with zero biases; other values test that biases are loaded too.
         bias = random.normal(0, 0.1, bias.shape).astype(np.float32)
         layer.set_weights([kernel, bias])
         arrays[f"{name}/kernel"], arrays[f"{name}/bias"] = kernel, bias

@@ -1,11 +1,11 @@
-"""LiDAR: convzoo's trainer against a careful loop, pillars of more and more points, where a detection's time goes, memory.
+"""LiDAR: convzoo's trainer against a careful loop, pillars from more and more points, the parts of a detection's time, memory.
 
-`careful` is the loop that a careful person writes around the same module: scans read and cropped beforehand, the same functions
-to augment, a fused optimizer, clipping, and nothing else. Growth is the time of all that turns points into a map (mean, features,
-maximum), with ten times as many points each time on one map. Latency is that of one frame of 120,000 points, from its file to
-its boxes, by the embedded recipe's network and by the reference recipe's, with weights as they are first drawn. Memory is that
-of fresh processes: a recipe's assembly and an epoch with its evaluation, against reading the same files with NumPy and an epoch
-of a plain loop over the same module.
+`careful` is a carefully written loop around the same module: scans read and cropped in advance, the same functions to augment,
+a fused optimizer, clipping, and nothing else. Growth is the time to turn points into a map (mean, features, maximum), each time
+with ten times as many points on the same map. Latency is the time for one frame of 120,000 points, from its file to its boxes,
+with the networks of the embedded and the reference recipe and their initial weights. Memory is measured in new processes:
+preparing a recipe and an epoch with its evaluation, against reading the same files with NumPy and an epoch of a plain loop over
+the same module.
 """
 
 import argparse
@@ -56,7 +56,7 @@ POINTS = 120_000
 
 
 def trainer_rates(experiment: Experiment, rounds: int, steps: int) -> dict[str, list[float]]:
-    """Frames a second of the trainer and of the careful loop, a value a round."""
+    """Frames per second of the trainer and of the careful loop, one value for each round."""
     devices = Devices.open("cpu", "32")
     config = dataclasses.replace(
         experiment.recipe.train, steps=steps * (rounds + 1), epochs=None, evaluate_every=NEVER, checkpoint_every=None
@@ -84,7 +84,7 @@ def trainer_rates(experiment: Experiment, rounds: int, steps: int) -> dict[str, 
 
 
 def batches(experiment: Experiment) -> Iterator[Batch]:
-    """Shuffled and augmented batches, for ever: scans prepared once."""
+    """Shuffled and augmented batches, without end; the scans are prepared once."""
     encoder = experiment.encoder
     items = [encoder.prepare(example) for example in experiment.splits.train]
     for epoch in range(NEVER):
@@ -95,7 +95,7 @@ def batches(experiment: Experiment) -> Iterator[Batch]:
 
 
 def growth(counts: list[int], rounds: int) -> dict[str, list[float]]:
-    """Nanoseconds a point that pillars take, by the number of points."""
+    """Nanoseconds per point to make pillars, by the number of points."""
     network = Pillars(
         3, [0.0, 69.12, -39.68, 39.68], 0.16, 16, channels=[8], blocks=[1], first_stride=1, normalisation="none"
     ).eval()
@@ -118,7 +118,7 @@ def latency(name: str, overrides: list[str], rounds: int) -> dict[str, list[floa
     encoder.paste = 0
     low, high = (np.array([getattr(encoder, axis)[side] for axis in "xyz"], np.float32) for side in (0, 1))
     random = np.random.default_rng(0)
-    # As a LiDAR has them: the closer the more.
+    # As for a LiDAR: more points at short distances.
     away = (high - low) * random.beta(1.0, 4.0, (POINTS, 3)).astype(np.float32) + low
     away[:, 1] = random.normal(0, (high[1] - low[1]) / 8, POINTS)
     boxes = np.array([[10, 0, -1, 4, 2, 1.5, 0]] * 3, np.float64) + np.arange(3)[:, None] * [6, 0, 0, 0, 0, 0, 0]
@@ -173,7 +173,7 @@ def latency(name: str, overrides: list[str], rounds: int) -> dict[str, list[floa
 
 
 def plain_worker(overrides: list[str], threads: int) -> None:
-    """Scans read by hand and kept, an epoch of a plain loop."""
+    """Read the scans with NumPy and keep them; then an epoch of a plain loop."""
     torch.set_num_threads(threads)
     recipe = open_recipe(RECIPE, overrides)
     splits = build("data", recipe.data).read()
@@ -194,7 +194,7 @@ def plain_worker(overrides: list[str], threads: int) -> None:
 
 
 def main() -> int:
-    """Print the ratios; 0 where they are as wanted."""
+    """Print the ratios; 0 if all reach their targets."""
     made = parser(str(__doc__).splitlines()[0], rounds=9, steps=10)
     made.add_argument("--memory-rounds", type=int, default=3, help="how often memory is measured (default 3)")
     made.add_argument("--points", type=int, nargs="+", default=[10_000, 100_000, 1_000_000, 10_000_000])
@@ -203,7 +203,7 @@ def main() -> int:
     options = made.parse_args()
     if options.worker:
         if options.worker == "convzoo":
-            # A file that is there already: nothing is written for an opponent.
+            # A file that already exists, so that no file is written for an opponent.
             convzoo_worker(RECIPE, options.set, options.threads, Path(__file__))
         else:
             plain_worker(options.set, options.threads)

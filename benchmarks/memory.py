@@ -1,7 +1,7 @@
-"""Peak memory of training an epoch with convzoo against the loop that most people write, each in fresh processes.
+"""Peak memory of training an epoch with convzoo against the loop that most people write, each in new processes.
 
 convzoo's process reads the data, encodes, trains an epoch with the trainer and scores the validation split. The plain one
-loads encoded tensors from a file and trains an epoch with a DataLoader. Both count what importing torch takes.
+loads encoded tensors from a file and trains an epoch with a DataLoader. Both include the memory of importing torch.
 """
 
 import argparse
@@ -28,10 +28,10 @@ from common import (
 
 
 def peak() -> float:
-    """Of this process, in MB."""
+    """The peak memory of this process, in MB."""
     status = Path("/proc/self/status")
     if status.exists():
-        # Linux counts what the process that started this one had into ru_maxrss, but not into this line.
+        # On Linux, ru_maxrss includes the memory of the parent process; this line does not.
         (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
         return float(line.split()[1]) * 1024 / 1e6
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -39,7 +39,7 @@ def peak() -> float:
 
 
 def peaks(script: str, overrides: list[str], threads: int, rounds: int) -> dict[str, list[float]]:
-    """Peak memory, in MB, of fresh processes of a script that measures itself: `--worker convzoo` and `--worker plain`."""
+    """Peak memory, in MB, of new processes of a script that measures itself: `--worker convzoo` and `--worker plain`."""
 
     def run(worker: str) -> float:
         command = [sys.executable, str(Path(script).resolve()), "--worker", worker, "--threads", str(threads)]
@@ -49,7 +49,7 @@ def peaks(script: str, overrides: list[str], threads: int, rounds: int) -> dict[
 
 
 def convzoo_worker(name: str, overrides: list[str], threads: int, file: Path) -> float:
-    """An epoch and its evaluation; the peak. Then, where they are not there yet, the tensors for the plain loop."""
+    """Train an epoch, evaluate, and return the peak. Then write the tensors for the plain loop, if they do not exist yet."""
     import dataclasses
 
     import torch
@@ -75,7 +75,7 @@ def convzoo_worker(name: str, overrides: list[str], threads: int, file: Path) ->
 
 
 def plain_worker(file: Path, threads: int) -> float:
-    """An epoch; the peak."""
+    """Train an epoch, and return the peak."""
     import torch
     from hand_written import PlainSentenceNetwork, plain_image_network, plain_step
 
@@ -93,7 +93,7 @@ def plain_worker(file: Path, threads: int) -> float:
 
 
 def write_tensors(path: Path, experiment: Any) -> None:
-    """A recipe's training split, encoded, and what the plain network needs to know."""
+    """A recipe's training split, encoded, and the sizes that the plain network needs."""
     import torch
 
     dims, recipe = experiment.encoder.dims, experiment.recipe
@@ -113,7 +113,7 @@ def write_tensors(path: Path, experiment: Any) -> None:
 
 
 def main() -> int:
-    """Print the ratios; 0 where they are as wanted."""
+    """Print the ratios; 0 if all reach their targets."""
     made = parser(str(__doc__).splitlines()[0], rounds=5)
     made.add_argument("--recipes", nargs="*", default=RECIPES, help="default: both")
     made.add_argument("--worker", choices=("convzoo", "plain"), help=argparse.SUPPRESS)

@@ -1,10 +1,10 @@
-"""LightGCN: an epoch against the same mathematics written with `torch.sparse`, and a full ranking in bounded memory.
+"""LightGCN: an epoch against the same mathematics written with `torch.sparse`, and a full ranking in limited memory.
 
 `torch.sparse` is LightGCN as it is usually written: a coalesced COO matrix, `torch.sparse.mm` for each step on the graph,
-negatives drawn with NumPy in the loop, Adam. `careful` is a hand-written loop over convzoo's own module and encoder. Where
-Gowalla's files are not to be had, a drawn world takes their place.
+negatives drawn with NumPy in the loop, Adam. `careful` is a hand-written loop over convzoo's own module and encoder. If Gowalla's
+files are not available, the generated data of the embedded recipe replace them.
 
-The ranking scores random vectors of 30,000 users against 40,000 items, a block of users at a time, in a fresh process.
+The ranking scores random vectors of 30,000 users against 40,000 items, a block of users at a time, in a new process.
 """
 
 import argparse
@@ -37,7 +37,7 @@ from convzoo.training.trainer import Trainer
 
 
 def gowalla(overrides: list[str], embedded: bool) -> Experiment:
-    """The reference recipe of Gowalla with the paper's batches; the embedded world where it is asked for or Gowalla is absent."""
+    """The reference recipe of Gowalla with the paper's batches; the embedded recipe if asked for, or if Gowalla is missing."""
     if not embedded:
         try:
             return assemble(open_recipe("reference/recommender_gowalla_lightgcn", overrides))
@@ -47,7 +47,7 @@ def gowalla(overrides: list[str], embedded: bool) -> Experiment:
 
 
 def batches(experiment: Experiment, train: Loader) -> Iterator[tuple[Any, int]]:
-    """Encoded batches, for ever, in the loader's own order."""
+    """Encoded batches, without end, in the loader's own order."""
     size = experiment.recipe.train.batch_size
     for epoch in range(NEVER):
         order = permutation(len(train.examples), 1, epoch)
@@ -128,7 +128,7 @@ def usual_step(experiment: Experiment, train: Loader) -> Callable[[], int]:
 
 
 def trained(experiment: Experiment, listeners: list[Any], steps: int) -> None:
-    """So many steps of the real trainer, without evaluation."""
+    """Run `steps` steps of the real trainer, without evaluation."""
     config = dataclasses.replace(
         experiment.recipe.train, steps=steps, epochs=None, evaluate_every=NEVER, checkpoint_every=None
     )
@@ -161,7 +161,7 @@ def worker(side: str, overrides: list[str], embedded: bool, users: int, items: i
 
 
 def main() -> int:
-    """Print the ratios; 0 where they are as wanted."""
+    """Print the ratios; 0 if all reach their targets."""
     made = parser(str(__doc__).splitlines()[0], rounds=5, steps=5)
     made.add_argument("--embedded", action="store_true", help="the embedded world, not Gowalla")
     made.add_argument("--users", type=int, default=30_000, help="that are ranked for")

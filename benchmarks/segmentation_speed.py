@@ -1,13 +1,14 @@
 """Segmentation: the trainer against a careful loop and against MONAI's SupervisedTrainer; a large volume; the first step.
 
-All sides train one U-Net on the same scans and patches in float32. `careful` is the loop that a careful person writes: volumes
-prepared beforehand, the encoder's own functions to cut and change patches, a fused optimizer, nothing
-else. `monai` is MONAI as its tutorials have it: CacheDataset, its random dictionary transforms with the same sizes and
+All sides train one U-Net on the same scans and patches in float32. `careful` is a carefully written loop: volumes prepared in
+advance, the encoder's own functions to cut and change patches, a fused optimizer, nothing
+else. `monai` uses MONAI as in its tutorials: CacheDataset, its random dictionary transforms with the same sizes and
 probabilities, a DataLoader, its deep-supervision loss of Dice and cross-entropy, SupervisedTrainer (needs pytorch-ignite).
 
-`volume` predicts a scan of 512 × 512 × 400 voxels by `convzoo predict`'s own steps in a fresh process and states the peak above
-the imports, in sizes of the scan as float32. `start` is the time from starting a process to the first step on Hippocampus cases
-(on phantoms where they are absent), against MONAI doing the same. `memory` is an epoch and its evaluation in fresh processes.
+`volume` predicts a scan of 512 × 512 × 400 voxels with the steps of `convzoo predict` in a new process, and gives the peak above
+the imports as a multiple of the scan's size in float32. `start` is the time from starting a process to the first step on
+Hippocampus cases (on phantoms if these are missing), against the same with MONAI. `memory` is an epoch and its evaluation in new
+processes.
 """
 
 import argparse
@@ -56,7 +57,7 @@ AUGMENT = ["encoder.rotate=15", "encoder.scale=0.1", "encoder.spatial_probabilit
 
 
 def rates(experiment: Experiment, rounds: int, steps: int) -> dict[str, list[float]]:
-    """Patches a second of each side, a value a round."""
+    """Patches per second of each side, one value for each round."""
     devices = Devices.open("cpu", "32")
     train = experiment.recipe.train
     config = dataclasses.replace(
@@ -103,7 +104,7 @@ def careful_step(experiment: Experiment) -> Callable[[], int]:
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What MONAI's side needs to know."""
+    """What MONAI's side needs."""
 
     files: list[tuple[str, str]]
     patch: list[int]
@@ -135,7 +136,7 @@ class Settings:
 
 
 def monai_loader(settings: Settings) -> Any:
-    """MONAI's cached data set and random transforms, as the encoder has them, in a DataLoader."""
+    """MONAI's cached data set with the same random transforms as in the encoder, in a DataLoader."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from monai import transforms as monai
@@ -180,7 +181,7 @@ def monai_trainer(settings: Settings, model: torch.nn.Module, steps: int) -> Any
 
 
 def monai_step(experiment: Experiment, steps: int) -> Callable[[], int]:
-    """The trainer makes a round of steps at the first call of each round, and says so at the others."""
+    """The trainer makes all steps of a round at the first call; the other calls of the round only return the batch size."""
     settings = Settings.of(experiment)
     trainer = monai_trainer(settings, copy.deepcopy(experiment.model), steps)
     due = 0
@@ -214,7 +215,7 @@ def memory_worker(overrides: list[str], threads: int) -> None:
 
 
 def monai_worker(settings: Settings, network: dict[str, Any], steps: int, threads: int) -> None:
-    """MONAI's steps on the same files; of convzoo nothing but the network."""
+    """MONAI's steps on the same files; only the network is from convzoo."""
     from convzoo.models.unet import UNet
 
     torch.set_num_threads(threads)
@@ -289,7 +290,7 @@ def large_scan(path: Path, shape: list[int]) -> None:
 
 
 def main() -> int:
-    """Print the ratios; 0 where they are as wanted."""
+    """Print the ratios; 0 if all reach their targets."""
     made = parser(str(__doc__).splitlines()[0], rounds=11, steps=10)
     made.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS, help="default: all")
     made.add_argument(

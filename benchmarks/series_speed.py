@@ -41,7 +41,7 @@ RECIPE = "anomaly_cnn1d"
 
 
 def training(options: argparse.Namespace) -> Verdict:
-    """Windows a second of the real `Trainer.fit` and of a loop over the same network, its windows cut beforehand."""
+    """Windows per second of the real `Trainer.fit` and of a loop over the same network with windows cut in advance."""
     import copy
 
     experiment = assemble(open_recipe(RECIPE, options.set))
@@ -78,7 +78,7 @@ def training(options: argparse.Namespace) -> Verdict:
 
 
 def cutting(options: argparse.Namespace) -> Verdict:
-    """Windows a second that reach a batch: cut at once, and sliced one by one as a data set's `__getitem__` does."""
+    """Windows per second that reach a batch: cut all at once, and sliced one by one as in a data set's `__getitem__`."""
     values = np.random.default_rng(0).standard_normal((options.points // 20, 1)).astype(np.float32)
     stretch = Stretch(Series("s", values, ("value",)), 0, len(values))
     encoder = SeriesEncoder(window=options.window)
@@ -109,7 +109,7 @@ def cutting(options: argparse.Namespace) -> Verdict:
 
 
 def long_series(options: argparse.Namespace) -> float:
-    """Train on one series; the memory that this takes above what a small training has taken, in bytes a byte of the series."""
+    """Train on one series; return the memory above that of a small training, as a multiple of the series' size."""
     torch.set_num_threads(options.threads)
 
     def train(points: int, steps: int) -> None:
@@ -138,7 +138,7 @@ def long_series(options: argparse.Namespace) -> float:
 
 
 def main() -> int:
-    """Print the ratios; 0 where they are as wanted."""
+    """Print the ratios; 0 if all reach their targets."""
     made = parser(str(__doc__).splitlines()[0], rounds=15, steps=20)
     made.add_argument("--points", type=int, default=20_000_000, help="of the long series")
     made.add_argument("--window", type=int, default=128, help="time steps of a window")

@@ -1,9 +1,9 @@
-"""Sound: convzoo's trainer against a careful loop, log-mel in batches against file by file, and peak memory.
+"""Audio: convzoo's trainer against a careful loop, log-mel in batches against file by file, and peak memory.
 
-`careful` is the loop that a careful person writes around the same module: recordings read and resampled beforehand, the same
-functions to augment and to make spectrograms of a batch, a fused optimizer, and nothing else. File by file, the encoder makes the
-spectrogram of one recording at a time and stacks 64 of them, as a Dataset's `__getitem__` does. Memory is that of fresh
-processes: a recipe's assembly and an epoch with its evaluation, against reading the same files with soundfile, keeping their
+`careful` is a carefully written loop around the same module: recordings read and resampled in advance, the same functions to
+augment and to make spectrograms of a batch, a fused optimizer, and nothing else. File by file, the encoder makes the
+spectrogram of one recording at a time and stacks 64 of them, as with a Dataset's `__getitem__`. Memory is measured in new
+processes: preparing a recipe and an epoch with its evaluation, against reading the same files with soundfile, keeping their
 spectrograms and an epoch of the loop that most people write.
 """
 
@@ -46,7 +46,7 @@ WAVEFORM = [
 
 
 def batches(experiment: Experiment) -> Iterator[tuple[Tensor, Tensor]]:
-    """Shuffled batches, for ever: recordings prepared once, then the encoder's own functions."""
+    """Shuffled batches, without end: recordings are prepared once, then the encoder's own functions are used."""
     encoder = experiment.encoder
     items = [encoder.prepare(example) for example in experiment.splits.train]
     for epoch in range(NEVER):
@@ -59,7 +59,7 @@ def batches(experiment: Experiment) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def spectrogram_rates(experiment: Experiment, rounds: int) -> dict[str, list[float]]:
-    """Spectrograms a second, 64 at once and one by one, without augmentation; and one by one as torchaudio has it."""
+    """Spectrograms per second, 64 at once and one by one, without augmentation; and one by one with torchaudio's transform."""
     encoder = experiment.encoder
     mel = import_torchaudio().transforms.MelSpectrogram(
         encoder.sample_rate, 256, 200, 80, n_mels=encoder.mels, pad_mode="constant"
@@ -88,7 +88,7 @@ def spectrogram_rates(experiment: Experiment, rounds: int) -> dict[str, list[flo
 
 
 def plain_worker(overrides: list[str], threads: int) -> None:
-    """Files read by hand, their spectrograms kept, an epoch with a DataLoader."""
+    """Read the files with soundfile, keep their spectrograms, and train an epoch with a DataLoader."""
     import soundfile
 
     from convzoo.recipe.assembly import build
@@ -114,14 +114,14 @@ def plain_worker(overrides: list[str], threads: int) -> None:
 
 
 def main() -> int:
-    """Print the ratios; 0 where they are as wanted."""
+    """Print the ratios; 0 if all reach their targets."""
     made = parser(str(__doc__).splitlines()[0], rounds=15, steps=15)
     made.add_argument("--memory-rounds", type=int, default=3, help="how often memory is measured (default 3)")
     made.add_argument("--worker", choices=("convzoo", "plain"), help=argparse.SUPPRESS)
     options = made.parse_args()
     if options.worker:
         if options.worker == "convzoo":
-            # A file that is there already: nothing is written for an opponent.
+            # A file that already exists, so that no file is written for an opponent.
             convzoo_worker(RECIPE, options.set, options.threads, Path(__file__))
         else:
             plain_worker(options.set, options.threads)

@@ -1,7 +1,7 @@
 """Seconds from the command `convzoo run RECIPE` to its first optimizer step, against importing torch and making an optimizer.
 
-Both sides are fresh processes, timed from outside: from their start to the line that they print. convzoo's side is the
-command itself; its terminal listener is replaced by one that ends the process at the first step.
+Both sides are new processes, and are timed from outside: from their start to the line that they print. convzoo's side is the
+command itself; a listener that ends the process at the first step replaces its terminal listener.
 """
 
 import argparse
@@ -35,7 +35,7 @@ READY = "reached"
 
 
 def worker(name: str, overrides: list[str]) -> None:
-    """What the console script does, up to the first step."""
+    """Do what the console script does, up to the first step."""
     from convzoo.cli import main as command
     from convzoo.training.events import Event, Progressed
     from convzoo.training.listeners import PlainListener
@@ -51,7 +51,7 @@ def worker(name: str, overrides: list[str]) -> None:
 
 
 def seconds_to_ready(command: Sequence[str | Path], threads: int) -> float:
-    """From the start of a process to its line."""
+    """Seconds from the start of a process to the line that it prints."""
     began = time.perf_counter()
     process = subprocess.Popen(
         [str(word) for word in command],
@@ -70,7 +70,7 @@ def seconds_to_ready(command: Sequence[str | Path], threads: int) -> float:
 
 
 def explain(command: list[str | Path], threads: int, lines: int = 18) -> None:
-    """Which imports take the time, and which calls after them."""
+    """Print which imports take the time, and which calls after them."""
     python, *rest = map(str, command)
     done = subprocess.run(
         [python, "-X", "importtime", *rest], env=child_environment(threads), capture_output=True, text=True
@@ -111,7 +111,7 @@ def explain(command: list[str | Path], threads: int, lines: int = 18) -> None:
 
 
 def main() -> int:
-    """Print the ratios; 0 where they are as wanted."""
+    """Print the ratios; 0 if all reach their targets."""
     made = parser(str(__doc__).splitlines()[0], rounds=7)
     made.add_argument("--recipes", nargs="*", default=RECIPES, help="default: both")
     made.add_argument("--warm-up", type=int, default=1, help="rounds before those that count (default 1)")

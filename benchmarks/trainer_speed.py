@@ -1,9 +1,9 @@
-"""Examples a second of convzoo's trainer against two loops without it, in one process.
+"""Examples per second of convzoo's trainer against two loops without it, in one process.
 
-`careful` is the loop that a careful person writes around the same module: the data encoded beforehand, the same buckets,
+`careful` is a carefully written loop around the same module: the data encoded in advance, the same buckets,
 memory format and autocast, a fused optimizer, and nothing else. `plain` is what most people write: nn.Sequential, a
 DataLoader over a TensorDataset, the default layout, float32. convzoo's side is the real `Trainer.fit`; a listener stops the
-clock every `--steps` steps and lets the others have their turn.
+clock every `--steps` steps, and then the others have their turn.
 """
 
 import copy
@@ -33,7 +33,7 @@ AUGMENTS = ("flip", "shift", "rotate", "scale", "elastic", "brightness", "contra
 
 
 class InTurns:
-    """A listener: after every `steps` steps of the trainer, each opponent makes as many. The first round is a warm-up."""
+    """A listener: after every `steps` steps of the trainer, each opponent makes `steps` steps. The first round is a warm-up."""
 
     def __init__(self, steps: int, opponents: dict[str, Step], batches: Iterator[int]) -> None:
         self.steps = steps
@@ -45,7 +45,7 @@ class InTurns:
         self.began = time.perf_counter()
 
     def __call__(self, event: Event) -> None:
-        """Count a step; give the others their turn where it is due."""
+        """Count a step; at the end of a round, give the others their turn."""
         if not isinstance(event, Progressed):
             return
         self.examples += next(self.batches)
@@ -68,7 +68,7 @@ class InTurns:
 def careful_rates(
     experiment: Experiment, batches: Iterator[tuple[Tensor, Tensor]], rounds: int, steps: int
 ) -> dict[str, list[float]]:
-    """Examples a second of the trainer and of the careful loop over the same batches' like, a value a round."""
+    """Examples per second of the trainer and of the careful loop over batches of the same kind, one value for each round."""
     devices = Devices.open("cpu", "32")
     config = dataclasses.replace(
         experiment.recipe.train, steps=steps * (rounds + 1), epochs=None, evaluate_every=NEVER, checkpoint_every=None
@@ -86,7 +86,7 @@ def careful_rates(
 
 
 def measure(experiment: Experiment, precision: str, rounds: int, steps: int) -> dict[str, list[float]]:
-    """Examples a second of each side, a value a round."""
+    """Examples per second of each side, one value for each round."""
     devices = Devices.open("cpu", precision)
     config = dataclasses.replace(
         experiment.recipe.train, steps=steps * (rounds + 1), epochs=None, evaluate_every=NEVER, checkpoint_every=None
@@ -114,14 +114,14 @@ def measure(experiment: Experiment, precision: str, rounds: int, steps: int) -> 
 
 
 def sizes(examples: int, batch_size: int) -> Iterator[int]:
-    """How many examples each step of an epoch has; the order of steps does not matter to a sum over whole rounds."""
+    """The number of examples in each step of an epoch. The order of steps does not matter for a sum over whole rounds."""
     while True:
         for start in range(0, examples, batch_size):
             yield min(batch_size, examples - start)
 
 
 def hand_batches(experiment: Experiment, train: Loader) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches as a careful person makes them: encoded beforehand; only what differs in each epoch is done in the loop."""
+    """Carefully made batches: encoded in advance; the loop does only what differs in each epoch."""
     encoder, config = experiment.encoder, experiment.recipe.train
     items = [encoder.prepare(example) for example in experiment.splits.train]
     target = torch.tensor([item[1] for item in items])
@@ -136,7 +136,7 @@ def hand_batches(experiment: Experiment, train: Loader) -> Iterator[tuple[Tensor
 
 
 def augmented_batches(experiment: Experiment, items: list) -> Iterator[tuple[Tensor, Tensor]]:
-    """The same, where the encoder augments: its own functions on batches of our own."""
+    """The same if the encoder augments: its own functions on batches that are made here."""
     for epoch in range(NEVER):
         order = torch.randperm(len(items), generator=torch.Generator().manual_seed(epoch))
         for chosen in order.split(experiment.recipe.train.batch_size):
@@ -146,7 +146,7 @@ def augmented_batches(experiment: Experiment, items: list) -> Iterator[tuple[Ten
 
 
 def main() -> int:
-    """Print the ratios; 0 where they are as wanted."""
+    """Print the ratios; 0 if all reach their targets."""
     made = parser(str(__doc__).splitlines()[0], rounds=30, steps=20)
     made.add_argument("--recipes", nargs="*", default=RECIPES, help="default: both")
     made.add_argument("--precisions", nargs="*", default=["32", "bf16"], help="of the image recipe (default: 32 bf16)")

@@ -1,9 +1,9 @@
-"""Translation: target tokens a second of convzoo's trainer against a careful loop, memory, buckets, and writing step by step.
+"""Translation: target tokens per second of convzoo's trainer against a careful loop, memory, buckets, and writing step by step.
 
-`careful` is the loop that a careful person writes around the same module: pairs encoded beforehand, batches bucketed by tokens in
-the same way, a fused optimizer, clipped gradients, gradients set to None. `unbucketed` is the same loop over batches of as many
-pairs in any order. Writing is measured at several lengths: with the decoder's state (a step a token), and computing the whole
-prefix again for each token, as one has to without a state; the source is encoded once on both sides.
+`careful` is a carefully written loop around the same module: pairs encoded in advance, batches bucketed by tokens in the same
+way, a fused optimizer, clipped gradients, gradients set to None. `unbucketed` is the same loop over batches of equally many pairs
+in any order. Writing is measured at several lengths: with the decoder's state (one step per token), and by computing the whole
+prefix again for each token, as is necessary without a state; the source is encoded once on both sides.
 """
 
 import argparse
@@ -55,7 +55,7 @@ Encoded = list[tuple[Tensor, Tensor]]
 
 
 def hand_batches(pairs: Encoded, most: int, per_batch: int | None, seed: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches for ever: of at most so many tokens and like length; or of so many pairs in any order."""
+    """Batches without end: of similar lengths with at most a number of tokens; or of a number of pairs in any order."""
     random = torch.Generator().manual_seed(seed)
     sizes = [(len(target), len(source)) for source, target in pairs]
     while True:
@@ -80,7 +80,7 @@ def hand_batches(pairs: Encoded, most: int, per_batch: int | None, seed: int = 0
 def careful_step(
     network: nn.Module, batches: Iterator[tuple[Tensor, Tensor]], smoothing: float, clip: float, lr: float
 ) -> Step:
-    """One optimizer step; the number of its target tokens."""
+    """Make one optimizer step; return the number of its target tokens."""
     optimizer = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=0.0, fused=True)
     network.train()
 
@@ -121,7 +121,7 @@ def token_counts(loader: Loader) -> Iterator[int]:
 
 
 def train(overrides: list[str], rounds: int, steps: int) -> dict[str, list[float]]:
-    """Target tokens a second of each side, a value a round."""
+    """Target tokens per second of each side, one value for each round."""
     experiment = assemble(open_recipe(RECIPE, overrides))
     devices = Devices.open("cpu", "32")
     config = dataclasses.replace(
@@ -145,7 +145,7 @@ def train(overrides: list[str], rounds: int, steps: int) -> dict[str, list[float
 
 
 def memory_worker(worker: str, file: Path, overrides: list[str]) -> float:
-    """An epoch, and on convzoo's side its evaluation; the peak in MB."""
+    """Train an epoch (convzoo also evaluates), and return the peak in MB."""
     if worker == "careful":
         saved = torch.load(file, weights_only=True)
         network = ConvS2S(**saved["network"])
@@ -174,7 +174,7 @@ def memory_worker(worker: str, file: Path, overrides: list[str]) -> float:
 
 
 def memory(overrides: list[str], rounds: int, threads: int) -> dict[str, list[float]]:
-    """Peaks of fresh processes, in MB."""
+    """Peaks of new processes, in MB."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "pairs.pt"
 
@@ -186,7 +186,7 @@ def memory(overrides: list[str], rounds: int, threads: int) -> dict[str, list[fl
 
 
 def write(overrides: list[str], rounds: int, lengths: list[int], rows: int = 8) -> dict[int, dict[str, list[float]]]:
-    """Seconds that writing so many tokens of `rows` sentences takes, by length: with the state, and by recomputing."""
+    """Seconds to write `rows` sentences, by their number of tokens: with the state, and by recomputing."""
     experiment = assemble(open_recipe(RECIPE, overrides))
     model: Any = experiment.model.eval()
     source = torch.randint(4, experiment.encoder.dims["source_size"], (rows, 20))
@@ -216,7 +216,7 @@ def write(overrides: list[str], rounds: int, lengths: list[int], rows: int = 8) 
 
 
 def main() -> int:
-    """Print the ratios; 0 where they are as wanted."""
+    """Print the ratios; 0 if all reach their targets."""
     made = parser(str(__doc__).splitlines()[0], rounds=9, steps=20)
     made.add_argument("--lengths", type=int, nargs="*", default=[16, 32, 64, 128, 256], help="tokens that are written")
     made.add_argument("--worker", choices=("convzoo", "careful"), help=argparse.SUPPRESS)
@@ -228,7 +228,7 @@ def main() -> int:
         print(json.dumps({"peak": memory_worker(options.worker, options.file, options.set)}))
         return 0
     print_environment(options.threads)
-    # Memory first: a process that is started begins with the peak of the one that starts it.
+    # Memory first: a new process begins with the peak of the process that starts it.
     peaks = memory(options.set, min(options.rounds, 3), options.threads)
     print_medians(peaks, "peak MB")
     rates = train(options.set, options.rounds, options.steps)

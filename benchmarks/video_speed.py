@@ -1,15 +1,15 @@
-"""Video: clips a second from files against decoding whole files, convzoo's trainer against a careful loop, and peak memory.
+"""Video: clips per second from files against decoding whole files, convzoo's trainer against a careful loop, and peak memory.
 
 From files: the encoder's `gather`, which decodes only the stretch that a clip shows, against reading each file from end to end
-with OpenCV (`pip install opencv-python-headless`; no dependency of convzoo) and cutting random clips out of it; or, with
-`--opponent pyav`, with PyAV. Both scale and stack; both have one thread. Short files are the recipe's own (30 frames of 64×64),
-long ones have `--frames` frames of 320×240 with a whole frame every 12, as UCF101's. Where the frames of a file are is known
-after the first round, as it is after the first epoch of a training.
+with OpenCV (`pip install opencv-python-headless`; convzoo does not need it) and cutting random clips out of it; or, with
+`--opponent pyav`, with PyAV. Both scale and stack; both have one thread. Short files are the recipe's own (30 frames of 64×64);
+long ones have `--frames` frames of 320×240 with a key frame every 12 frames, as in UCF101. The positions of the frames in a file
+are known after the first round, as they are after the first epoch of a training.
 
-`careful` is the loop that a careful person writes around the same module: frames decoded and scaled beforehand, the same
-functions to cut, augment and normalise, channels-last, a fused optimizer. Memory is that of fresh processes: a recipe's assembly
-and an epoch with its evaluation, against decoding the same files with PyAV, keeping one clip of each as float32, and an epoch of
-the loop that most people write.
+`careful` is a carefully written loop around the same module: frames decoded and scaled in advance, the same functions to cut,
+augment and normalise, channels-last, a fused optimizer. Memory is measured in new processes: preparing a recipe and an epoch with
+its evaluation, against decoding the same files with PyAV, keeping one clip of each as float32, and an epoch of the loop that most
+people write.
 """
 
 import argparse
@@ -50,7 +50,7 @@ FACTORISED = ["model.kernels=factorised"]
 
 
 def batches(experiment: Experiment) -> Iterator[tuple[Tensor, Tensor]]:
-    """Shuffled batches, for ever: videos decoded once, then the encoder's own functions."""
+    """Shuffled batches, without end: videos are decoded once, then the encoder's own functions are used."""
     encoder = experiment.encoder
     items = [encoder.prepare(example) for example in encoder.pieces(experiment.splits.train)]
     for epoch in range(NEVER):
@@ -64,7 +64,7 @@ def batches(experiment: Experiment) -> Iterator[tuple[Tensor, Tensor]]:
 def file_rates(
     encoder: Any, examples: list[Video], whole: Callable[[Path], list[Any]], rounds: int
 ) -> dict[str, list[float]]:
-    """Clips a second from files: stretches decoded, and whole files."""
+    """Clips per second from files: with decoded stretches, and with whole files."""
     pieces, epoch = encoder.pieces(examples), iter(range(NEVER))
     random = np.random.default_rng(0)
 
@@ -87,7 +87,7 @@ def file_rates(
 
 
 def scaled(frame: Any, size: tuple[int, int]) -> np.ndarray:
-    """A frame, of OpenCV or PyAV, grey and small."""
+    """A frame of OpenCV or PyAV, grey and scaled."""
     if isinstance(frame, np.ndarray):
         import cv2
 
@@ -115,7 +115,7 @@ def whole_with_pyav(path: Path) -> list[Any]:
 
 
 def long_files(folder: Path, count: int, frames: int) -> list[Video]:
-    """Files of 320×240 in which a block goes round before a still, grainy wall."""
+    """Write files of 320×240 in which a block moves in a circle in front of a still, grainy wall."""
     random = np.random.default_rng(0)
     found = []
     for number in range(count):
@@ -131,7 +131,7 @@ def long_files(folder: Path, count: int, frames: int) -> list[Video]:
 
 
 def plain_worker(overrides: list[str], threads: int) -> None:
-    """Files decoded by hand, a clip of each kept, an epoch with a DataLoader."""
+    """Decode the files with PyAV, keep one clip of each, and train an epoch with a DataLoader."""
     from convzoo.recipe.assembly import build
 
     torch.set_num_threads(threads)
@@ -154,7 +154,7 @@ def plain_worker(overrides: list[str], threads: int) -> None:
 
 
 def main() -> int:
-    """Print the ratios; 0 where they are as wanted."""
+    """Print the ratios; 0 if all reach their targets."""
     made = parser(str(__doc__).splitlines()[0], rounds=9, steps=8)
     made.add_argument("--opponent", choices=("opencv", "pyav"), default="opencv", help="who decodes whole files")
     made.add_argument("--files", type=int, default=24, help="files of each kind (default 24)")
@@ -164,7 +164,7 @@ def main() -> int:
     options = made.parse_args()
     if options.worker:
         if options.worker == "convzoo":
-            # A file that is there already: nothing is written for an opponent.
+            # A file that already exists, so that no file is written for an opponent.
             convzoo_worker(RECIPE, options.set, options.threads, Path(__file__))
         else:
             plain_worker(options.set, options.threads)

@@ -1,9 +1,9 @@
 """Volumes: convzoo's trainer against a careful loop, and peak memory.
 
-`careful` is the loop that a careful person writes around the same module: scans read, oriented and respaced beforehand, the same
-functions to turn and shift a batch, a fused optimizer, and nothing else. Memory is that of fresh processes: a recipe's assembly
-and an epoch with its evaluation, against reading the same NIfTI files with MONAI's transforms, keeping the tensors, and an epoch
-of the loop that most people write.
+`careful` is a carefully written loop around the same module: scans read, oriented and respaced in advance, the same functions
+to rotate and shift a batch, a fused optimizer, and nothing else. Memory is measured in new processes: preparing a recipe and an
+epoch with its evaluation, against reading the same NIfTI files with MONAI's transforms, keeping the tensors, and an epoch of
+the loop that most people write.
 """
 
 import argparse
@@ -25,7 +25,7 @@ RECIPE = "mri_cnn3d"
 
 
 def plain_worker(overrides: list[str], threads: int) -> None:
-    """Files read by MONAI's transforms, kept, an epoch with a DataLoader."""
+    """Read the files with MONAI's transforms, keep them, and train an epoch with a DataLoader."""
     import monai.transforms as monai
 
     from convzoo.recipe.assembly import build
@@ -55,14 +55,14 @@ def plain_worker(overrides: list[str], threads: int) -> None:
 
 
 def main() -> int:
-    """Print the ratios; 0 where they are as wanted."""
+    """Print the ratios; 0 if all reach their targets."""
     made = parser(str(__doc__).splitlines()[0], rounds=15, steps=6)
     made.add_argument("--memory-rounds", type=int, default=3, help="how often memory is measured (default 3)")
     made.add_argument("--worker", choices=("convzoo", "plain"), help=argparse.SUPPRESS)
     options = made.parse_args()
     if options.worker:
         if options.worker == "convzoo":
-            # A file that is there already: nothing is written for an opponent.
+            # A file that already exists, so that no file is written for an opponent.
             convzoo_worker(RECIPE, options.set, options.threads, Path(__file__))
         else:
             plain_worker(options.set, options.threads)

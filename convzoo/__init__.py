@@ -28,7 +28,7 @@ Types of examples, which readers yield and `Run.predict` takes:
     Graph: nodes with features and classes, and their edges
     Node: a node of a graph
     Catalogue: all users and items of a table of interactions
-    User: a user, with the items that it had
+    User: a user, with the items that the user had
 
 Base classes and types for parts of your own:
     Reader: one file format and its split
@@ -42,7 +42,7 @@ Base classes and types for parts of your own:
 
 Listeners of the training:
     Listener: what the trainer calls with each event
-    Started: training begins or goes on
+    Started: training begins or resumes
     Progressed: a step is done
     Scored: the validation split is scored
     Ended: training is over
@@ -50,8 +50,8 @@ Listeners of the training:
 Errors, each one line that says what to change:
     ConvzooError: the base of the others
     RecipeError: a wrong recipe, part or argument
-    DataError: data that are absent, unreadable or not what the recipe says
-    TrainingError: training that cannot go on
+    DataError: data that are missing, unreadable or not what the recipe says
+    TrainingError: training that cannot continue
     CheckError: a check that failed
 """
 

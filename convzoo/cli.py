@@ -1,4 +1,4 @@
-"""The command line: what may be said. What a command does stands in `commands/`, and is imported when it is asked for."""
+"""The command line: the commands and their options. Each command is a module in `commands/`, imported only when it is used."""
 
 import argparse
 import os
@@ -14,19 +14,19 @@ EPILOG = "exit codes: 0 done, 2 wrong use or recipe, 3 data, 4 training, 5 a che
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """A parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
         raise RecipeError(f"{message}; see `{self.prog} --help`")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; its exit code."""
+    """Run a command, and return its exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     try:
         options, extra = _parser().parse_known_args([word for word in arguments if word != "--debug"])
-        # argparse gives what follows an option to no list that it has filled before: `run recipe --quiet train.lr=1`.
+        # argparse adds nothing to a list that it has already filled, so in `run recipe --quiet train.lr=1` the override is left.
         rest = next((name for name in ("overrides", "inputs") if hasattr(options, name)), None)
         unknown = [word for word in extra if (word.startswith("-") and word != "-") or rest is None]
         if unknown:
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _complain("stopped")
         return 4
-    except BrokenPipeError:  # the reader of our output, `head` perhaps, has gone
+    except BrokenPipeError:  # the program that reads our output (such as `head`) has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except MemoryError:
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check_recipe(options: argparse.Namespace) -> None:
-    """Find the faults of a recipe, where a command takes one, before torch is imported."""
+    """If the command takes a recipe, find its faults before torch is imported."""
     source = getattr(options, "recipe", None)
     if source is not None and not getattr(options, "resume", None) and not Path(source).is_dir():
         from convzoo.recipe.recipe import load
@@ -92,13 +92,11 @@ def _parser() -> _Parser:
         metavar="RUN",
         nargs="?",
         const=True,
-        help="go on with a run (default: the recipe's newest unfinished)",
+        help="continue a run (default: the recipe's newest unfinished one)",
     )
     command.add_argument("--seeds", type=int, metavar="N", help="train N times, for a mean and a standard deviation")
     command.add_argument("--quiet", action="store_true", help="print the table at the end only")
-    command.add_argument(
-        "--require-expected", action="store_true", help="exit with 5 where a score is outside `expect`"
-    )
+    command.add_argument("--require-expected", action="store_true", help="exit with 5 if a score is outside `expect`")
 
     command = add("list", "list the recipes")
     command.add_argument("--modality", help="only those of one modality: image, text, series, audio, graph, volume …")
@@ -107,7 +105,7 @@ def _parser() -> _Parser:
     takes_recipe(command)
     command.add_argument("--origin", action="store_true", help="say which file, line or override set each value")
 
-    command = add("check", "do everything short of training: parts, data, one step, memory and time")
+    command = add("check", "do everything except training: parts, data, one step, memory and time")
     takes_recipe(command)
     command.add_argument("--data", metavar="PATH", help="your own file or folder in place of the recipe's data")
 
@@ -119,7 +117,7 @@ def _parser() -> _Parser:
     command = add("evaluate", "score a run again, or on other data")
     command.add_argument("run", help="the folder of a run")
     command.add_argument(
-        "overrides", nargs="*", help="with --data: how they are read, data.label=state data.windows=null"
+        "overrides", nargs="*", help="with --data: how to read the data, data.label=state data.windows=null"
     )
     command.add_argument("--data", metavar="PATH", help="labelled data in place of the run's test split")
     command.add_argument("--json", action="store_true", help="print JSON")
@@ -129,24 +127,26 @@ def _parser() -> _Parser:
     command.add_argument("inputs", nargs="*", help="texts, files, folders, or - for lines on standard input")
     command.add_argument(
         "--nodes", "--user", "--users", dest="ids", nargs="+", metavar="ID", default=[],
-        help="ids, where the inputs are parts of the run's own data",
+        help="ids of parts of the run's own data (nodes, users)",
     )  # fmt: skip
-    command.add_argument("--top", "--n-best", type=int, metavar="N", help="that many answers to each input")
+    command.add_argument("--top", "--n-best", type=int, metavar="N", help="give N answers to each input")
     command.add_argument(
-        "--series", metavar="NAME", help="the run's series that a stream goes on with, where each has its own threshold"
+        "--series",
+        metavar="NAME",
+        help="the run's series that the stream continues, if each series has its own threshold",
     )
-    command.add_argument("--json", action="store_true", help="print a JSON object a line")
+    command.add_argument("--json", action="store_true", help="print one JSON object per line")
     command.add_argument(
         "-o", "--out", metavar="PATH",
         help="write the predictions: a .csv or .jsonl file, or the files of the field (a mask, a folder of label files)",
     )  # fmt: skip
 
-    command = add("export", "write a model to ship, and check that it computes the same")
+    command = add("export", "write a model to ship, and check that it computes the same as the original")
     command.add_argument("run", help="the folder of a run")
     command.add_argument("--format", choices=("onnx", "torch"), default="onnx", help="onnx, or torch for torch.export")
     command.add_argument("--out", metavar="FILE", help="default: model.onnx or model.pt2 in the run's folder")
 
-    command = add("data", "list, fetch or show data sets")
+    command = add("data", "list, download or show data sets")
     command.add_argument("action", choices=("list", "get", "show"))
     command.add_argument("name", nargs="?", help="a data set")
 

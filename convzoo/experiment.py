@@ -1,4 +1,4 @@
-"""A recipe's parts, made: its data, read and split; its encoder, fitted; its model and its task."""
+"""From a recipe to its objects: the data are read and split, the encoder is fitted, the model and the task are made."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from convzoo.training.random_states import seed_everything
 
 @dataclass
 class Experiment:
-    """A recipe's parts, made: what training, checking and describing start from."""
+    """The objects of a recipe, which training, checking and describing start from."""
 
     recipe: Recipe
     splits: Splits
@@ -31,7 +31,7 @@ class Experiment:
 
 
 def assemble(recipe: Recipe, encoder_state: Path | None = None) -> Experiment:
-    """Read the data, fit the encoder on the training split (or load what it learnt), make model and task."""
+    """Read the data, fit the encoder on the training split (or load what it learnt), and make the model and the task."""
     seed_everything(recipe.train.seed)
     splits = build("data", recipe.data, origins=recipe.origins).read()
     check_splits(splits)
@@ -49,7 +49,7 @@ def assemble(recipe: Recipe, encoder_state: Path | None = None) -> Experiment:
 
 
 def check_splits(splits: Splits) -> None:
-    """Refuse a split that is empty, or a group (a patient, a speaker, a document) that stands in two of them.
+    """Refuse a split that is empty, or a group (a patient, a speaker, a document) that is in two splits.
 
     Raises:
         DataError: which split or group.
@@ -61,7 +61,9 @@ def check_splits(splits: Splits) -> None:
         for example in examples:
             group = getattr(example, "group", None)
             if group is not None and homes.setdefault(group, name) != name:
-                raise DataError(f"group {group!r} stands in both {homes[group]} and {name}: scores would be a leak")
+                raise DataError(
+                    f"group {group!r} is in both {homes[group]} and {name}, so scores would be too high; keep it in one split"
+                )
 
 
 def loaders(experiment: Experiment, devices: Devices) -> dict[str, Loader]:
@@ -77,7 +79,8 @@ def loaders(experiment: Experiment, devices: Devices) -> dict[str, Loader]:
         )  # fmt: skip
     if len(found["train"].examples) < found["train"].parts:
         raise DataError(
-            f"{len(found['train'].examples)} training examples are too few for {found['train'].parts} parts"
+            f"{len(found['train'].examples)} training examples are too few for {found['train'].parts} micro-batches in a step; "
+            "lower train.accumulate or the number of processes"
         )
     return found
 
@@ -88,5 +91,7 @@ def _batch_size(experiment: Experiment) -> int:
         return chosen
     advised = experiment.encoder.dims.get("batch_size")
     if advised is None:
-        raise RecipeError(f"train.batch_size: encoder {experiment.recipe.encoder.name} advises none; set a number")
+        raise RecipeError(
+            f"train.batch_size: encoder {experiment.recipe.encoder.name} does not choose one; set a number instead of auto"
+        )
     return int(advised)

@@ -1,4 +1,4 @@
-"""The folder of a run: what is in it, and a run that is loaded again."""
+"""The folder of a run: writing it, and loading the run again."""
 
 import csv
 import io
@@ -35,7 +35,7 @@ from convzoo.recipe.recipe import to_yaml
 from convzoo.recipe.types import Recipe
 
 FORMAT = 1
-"""The layout of a run's folder. A folder of another number is refused, not guessed at."""
+"""The version of the layout of a run's folder. A folder of another version is refused."""
 
 
 class Run:
@@ -43,10 +43,10 @@ class Run:
 
     Attributes:
         path: its folder
-        scores: by name, `test/accuracy`; of a repeated run the means
+        scores: by name, `test/accuracy`; the means for a repeated run
         spread: the standard deviations of a repeated run, else empty
         about: the header of the run, `run.json`
-        results: all that `scores.json` holds: also the opponents' scores and the ceiling; empty while the run is unfinished
+        results: everything in `scores.json`, with the opponents' scores and the ceiling; empty while the run is unfinished
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -63,18 +63,18 @@ class Run:
         """Open a run's folder.
 
         Raises:
-            DataError: it is no run's folder, is of another version, or is damaged.
+            DataError: it is not the folder of a run, has another version, or is damaged.
         """
         return cls(path)
 
     @cached_property
     def recipe(self) -> Recipe:
-        """The recipe as it was run, every default written out."""
+        """The recipe as it was run, with all defaults."""
         return load_recipe(self.path / "recipe.yaml")
 
     @property
     def parts(self) -> list[Path]:
-        """The folders of a repeated run's single runs; of a single run its own."""
+        """The folders of the single runs of a repeated run; for a single run, its own folder."""
         return [self.path / name for name in self.about.get("parts", [])] or [self.path]
 
     @cached_property
@@ -112,7 +112,7 @@ class Run:
 
         Args:
             inputs: one or several
-            batch_size: how many are computed together; by default as the encoder has it
+            batch_size: how many are computed together; by default the encoder's `at_once`
 
         Raises:
             DataError: an input cannot be read.
@@ -130,18 +130,18 @@ class Run:
     def write(
         self, path: str | Path, inputs: Sequence[Any], predictions: Sequence[Mapping[str, Any]] | None = None
     ) -> list[Path]:
-        """Write the predictions of some inputs, in the field's own format where it has one, else as `.csv` or `.jsonl`.
+        """Write the predictions for some inputs, in the field's own format if it has one, else as `.csv` or `.jsonl`.
 
         Args:
-            path: a file, or where each input has a file of its own a folder
-            inputs: as `predict` takes them
-            predictions: what `predict` gave for them; None to make them
+            path: a file; a folder if each input gets its own file
+            inputs: as for `predict`
+            predictions: what `predict` gave for them; None: predict now
 
         Returns:
             the files written
 
         Raises:
-            RecipeError: `path` is no name for such files.
+            RecipeError: `path` is not a valid name for such files.
             DataError: an input cannot be read, or a file cannot be written.
         """
         path, examples = Path(path), self.examples(inputs)
@@ -164,11 +164,11 @@ class Run:
         return [path]
 
     def follow(self, lines: Iterable[str], series: str = "") -> Iterator[dict[str, Any]]:
-        """Predictions for a stream of lines, as they come.
+        """Predict each line of a stream as soon as it arrives.
 
         Args:
-            lines: as they come
-            series: the series of the run's data that the stream goes on with, where each has its own scale and threshold
+            lines: the lines of the stream, as they arrive
+            series: the series of the run's data that the stream continues, if each series has its own scale and threshold
 
         Raises:
             RecipeError: the task or the model cannot follow a stream.
@@ -178,7 +178,7 @@ class Run:
             yield from self.task.follow(self.model, self.encoder.stream(lines, series))
 
     def examples(self, inputs: Any) -> list[Any]:
-        """Raw inputs as the encoder's type of example."""
+        """Turn raw inputs into the encoder's type of example."""
         many = isinstance(inputs, Sequence) and not isinstance(inputs, str | bytes)
         return self.encoder.from_inputs(list(inputs) if many else [inputs])
 
@@ -187,7 +187,7 @@ class Run:
         return f"Run({str(self.path)!r}, {shown if self.results else 'unfinished'})"
 
     def _repr_html_(self) -> str:
-        """The scores beside the opponents, where the run is, and how to go on, as notebooks show it."""
+        """The scores beside the opponents, where the run is, and how to continue, for notebooks."""
         path = shlex.quote(str(self.path))
         if not self.results:
             return html.block(
@@ -219,20 +219,20 @@ class Run:
 
 
 def shown_of(example: Any) -> str:
-    """How an example is named beside its prediction: its own text, or where it is from."""
+    """The name of an example beside its prediction: its text, or its source."""
     return str(getattr(example, "text", "") or getattr(example, "source", ""))
 
 
 def without_arrays(prediction: Mapping[str, Any]) -> dict[str, Any]:
-    """A prediction as a row of a table: its arrays (a mask) are for files of their own."""
+    """A prediction as a row of a table, without its arrays (a mask), which have their own files."""
     return {key: value for key, value in prediction.items() if not isinstance(value, np.ndarray)}
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """What `run.json` says.
+    """The content of `run.json`.
 
     Raises:
-        DataError: there is none, or it is of another version.
+        DataError: it does not exist, or has another version.
     """
     file = path / "run.json"
     if not file.is_file():
@@ -262,15 +262,15 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
         if isinstance(value, Tensor | np.ndarray)
     }
     save_weights(path.with_suffix(".safetensors"), tensors)
-    # The JSON file comes last: where it is, all is.
+    # The JSON file is written last: if it exists, everything exists.
     write_json(path.with_suffix(".json"), {key: value for key, value in state.items() if key not in tensors})
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """Take back what `save_state` wrote.
+    """Restore what `save_state` wrote.
 
     Raises:
-        DataError: a file is absent or damaged.
+        DataError: a file is missing or damaged.
     """
     state = read_json(path.with_suffix(".json"))
     try:
@@ -286,7 +286,7 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows as CSV; a value that is itself a mapping or a list is written as JSON."""
+    """Write rows as CSV; a value that is a mapping or a list is written as JSON."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
@@ -304,7 +304,7 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 def environment(
     device: str, precision: str, world: int, files: Mapping[str, Any], notes: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Versions, device, git state and the hashes of the data: what a result depends on besides the recipe."""
+    """What a result depends on besides the recipe: versions, device, git state and the hashes of the data."""
     packages = ("torch", "numpy", "scikit-learn", "tokenizers", "safetensors")
     return {
         "convzoo": VERSION,
@@ -330,7 +330,7 @@ def _version(name: str) -> str | None:
 
 
 def _git() -> dict[str, Any] | None:
-    """The commit that the working folder stands on, and whether it was changed; None where there is no git."""
+    """The git commit of the working folder, and whether it was changed; None without git."""
 
     def git(*words: str) -> str:
         return subprocess.run(["git", *words], capture_output=True, text=True, timeout=5, check=True).stdout.strip()
@@ -345,7 +345,7 @@ def _git() -> dict[str, Any] | None:
 
 
 def newest_unfinished(folder: Path, name: str) -> Path:
-    """The newest run of a recipe that has not ended.
+    """The newest unfinished run of a recipe.
 
     Raises:
         RecipeError: there is none.
@@ -361,7 +361,7 @@ def newest_unfinished(folder: Path, name: str) -> Path:
 
 
 def read_predictions(path: Path) -> list[dict[str, Any]]:
-    """The rows of a `predictions.csv`, with numbers and mappings as such. A column with any cell that is text is text."""
+    """The rows of a `predictions.csv`, with numbers and mappings as values. If one cell of a column is text, all of them are."""
     import csv
     import json
 

@@ -1,4 +1,4 @@
-"""How a trained network is scored, beside its opponents."""
+"""How a trained network and its opponents are scored."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,7 +27,7 @@ def calibrate(trainer: Trainer, loader: Loader) -> None:
 
 
 def predictions(trainer: Trainer, loader: Loader, meter: Meter) -> list[dict[str, Any]]:
-    """One row an example of the split, in its order: where it is from, the truth, the prediction. The meter is fed on the way."""
+    """One row for each example of the split, in its order: its source, the truth, the prediction. Also updates the meter."""
     mine = []
     for indices, outputs, target in trainer.outputs(loader):
         meter.update(outputs, target)
@@ -42,7 +42,7 @@ def predictions(trainer: Trainer, loader: Loader, meter: Meter) -> list[dict[str
 
 
 def score_baselines(experiment: Experiment, loader: Loader, devices: Devices) -> dict[str, dict[str, float]]:
-    """Each opponent of the recipe, trained on the same split and scored by the same meter on test.
+    """The test scores of each opponent of the recipe, trained on the same split and scored by the same meter.
 
     The main process fits it; every process counts its own share, so that nothing is counted twice.
     """
@@ -69,7 +69,7 @@ def score_baselines(experiment: Experiment, loader: Loader, devices: Devices) ->
 
 
 def _baseline_name(part: Part, others: Sequence[Part]) -> str:
-    """The part's name; where another has the same, with the arguments in which they differ."""
+    """The part's name; if another baseline has the same name, with the arguments that differ."""
     same = [other for other in others if other.name == part.name and other is not part]
     different = [f"{key}={value}" for key, value in part.args.items() if any(o.args.get(key) != value for o in same)]
     return " ".join([str(part.name), *different])

@@ -1,4 +1,4 @@
-"""A run's score beside its opponents, its ceiling and the published figure: the rows that terminal, notebook and page show."""
+"""A run's scores beside its opponents, its ceiling and published results: the rows that terminal, notebook and report show."""
 
 import math
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ class Row:
 
 
 def main_score(recipe: Recipe, results: Mapping[str, Any]) -> str:
-    """The test score that the recipe is judged by: the first that it expects or cites, else the first there is."""
+    """The main test score of the recipe: the first that it expects or cites, else the first that exists."""
     for name in [*recipe.expect, *(f"test/{item.metric}" for item in recipe.reference)]:
         if name in results["scores"]:
             return name
@@ -28,7 +28,7 @@ def main_score(recipe: Recipe, results: Mapping[str, Any]) -> str:
 
 
 def rows(recipe: Recipe, results: Mapping[str, Any]) -> list[Row]:
-    """The network first, then its opponents, then what bounds it."""
+    """The network first, then its opponents, then the ceiling and published results."""
     test = {name: value for name, value in results["scores"].items() if name.startswith("test/")}
     found = [Row(str(recipe.model.name), "this network", test, results.get("spread", {}))]
     for name, scores in results.get("baselines", {}).items():
@@ -49,7 +49,7 @@ def columns(recipe: Recipe, results: Mapping[str, Any], most: int = 4) -> list[s
 
 
 def written(row: Row, column: str) -> str:
-    """A score as it is printed, with its spread where it has one."""
+    """A score as it is printed, with its standard deviation if it has one."""
     if column not in row.scores:
         return ""
     spread = row.spread.get(column)
@@ -57,7 +57,7 @@ def written(row: Row, column: str) -> str:
 
 
 def outside_expectation(recipe: Recipe, scores: Mapping[str, float]) -> list[str]:
-    """A line for each score that falls outside the recipe's `expect`."""
+    """A line for each score that is outside the recipe's `expect`."""
     return [
         f"{name} is {scores.get(name, math.nan):.4f}, expected {low} to {high}"
         for name, (low, high) in recipe.expect.items()

@@ -11,7 +11,7 @@ from convzoo.core.baseline import Baseline
 
 
 class Majority(Baseline):
-    """Gives every example the classes' frequencies in training, so its first choice is the most frequent class."""
+    """Gives every example the frequencies of the classes in training, so it predicts the most frequent class."""
 
     def fit(self, examples: Sequence[Any], dims: Mapping[str, Any]) -> None:
         """Count the classes."""

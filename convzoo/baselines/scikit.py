@@ -13,20 +13,20 @@ from convzoo.ops.moments import evenly_spaced
 
 
 def class_numbers(examples: Sequence[Any], dims: Mapping[str, Any]) -> np.ndarray:
-    """The classes of examples, numbered as the encoder does."""
+    """The classes of examples, with the encoder's numbers."""
     number = {label: index for index, label in enumerate(dims["labels"])}
     return np.array([number[example.label] for example in examples])
 
 
 def as_logits(probabilities: np.ndarray, present: np.ndarray, classes: int) -> Tensor:
-    """Probabilities of the classes that training had to logarithms for all classes."""
+    """From probabilities of the classes that occurred in training to log-probabilities of all classes."""
     full = np.zeros((len(probabilities), classes), dtype=np.float32)
     full[:, present] = probabilities
     return torch.from_numpy(np.log(np.maximum(full, 1e-9)))
 
 
 def decision_as_logits(decision: np.ndarray, present: np.ndarray, classes: int) -> Tensor:
-    """Decision values (one column for two classes, else one a class) to logits."""
+    """From decision values (one column for two classes, else one for each class) to logits."""
     if decision.ndim == 1:
         decision = np.stack([-decision, decision], axis=1) / 2
     full = np.full((len(decision), classes), decision.min() - 10, dtype=np.float32)
@@ -38,7 +38,7 @@ class FeatureClassifier(Baseline):
     """A classifier of scikit-learn on features of the examples.
 
     Attributes:
-        max_examples: the most training examples that are used, evenly spaced; None for all
+        max_examples: the largest number of training examples that are used, evenly spaced; None for all
     """
 
     max_examples: int | None = None
@@ -49,7 +49,7 @@ class FeatureClassifier(Baseline):
 
     @abstractmethod
     def machine(self, features: np.ndarray) -> Any:
-        """A pipeline of scikit-learn for features of that shape, not fitted yet: `regression` or `component_svm`."""
+        """A pipeline of scikit-learn for features of this shape, not yet fitted: `regression` or `component_svm`."""
 
     def fit(self, examples: Sequence[Any], dims: Mapping[str, Any]) -> None:
         """Learn from the training split."""
@@ -60,7 +60,7 @@ class FeatureClassifier(Baseline):
         self.pipeline = self.machine(features).fit(features, class_numbers(examples, dims))
 
     def outputs(self, examples: Sequence[Any]) -> Tensor:
-        """(examples, classes): logarithms of probabilities, or the decision values of a machine that gives none."""
+        """(examples, classes): log-probabilities, or decision values if the machine gives no probabilities."""
         features, present = self.features(examples), self.pipeline.classes_
         if hasattr(self.pipeline, "predict_proba"):
             return as_logits(self.pipeline.predict_proba(features), present, self.classes)
@@ -80,8 +80,8 @@ def component_svm(features: np.ndarray, components: int, inverse_penalty: float,
     """A support vector machine with a radial kernel on the whitened principal components of the features.
 
     Args:
-        features: (examples, features); there are at most as many components, and fewer than examples
-        components: how many
+        features: (examples, features)
+        components: number of components; limited by the number of features, and below the number of examples
         inverse_penalty: C
         solver: of scikit-learn's PCA
     """

@@ -1,4 +1,4 @@
-"""What can be said of a recipe or a run without training: check, describe, evaluate."""
+"""`convzoo check`: everything before training, to find faults early."""
 
 import sys
 import time
@@ -18,17 +18,17 @@ from convzoo.training.trainer import Trainer
 
 
 def main(options: Any) -> None:
-    """Print what was found out, a line at a time."""
+    """Print what the check finds, line by line."""
     for line in check(options.recipe, options.overrides, options.data):
         print(line, flush=True)
 
 
 def check(source: str, overrides: Sequence[str], data: str | None) -> Iterator[str]:
-    """Everything short of training, a line at a time: parts, data, forward and backward of one batch, memory and time.
+    """Do everything except training, and report line by line: parts, data, one step, memory and time.
 
     Raises:
         CheckError: the step gives no finite loss, or a weight gets no gradient.
-        RecipeError, DataError, TrainingError: what is wrong.
+        RecipeError, DataError, TrainingError: what else is wrong.
     """
     recipe = open_recipe(source, overrides, data)
     parts = ", ".join(f"{kind} {getattr(recipe, kind).name}" for kind in ("data", "encoder", "model", "task"))

@@ -1,4 +1,4 @@
-"""`convzoo data`: data sets, listed, fetched and shown."""
+"""`convzoo data`: lists, downloads and shows data sets."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from convzoo.datasets.download import fetch
 
 
 def main(options: Any) -> None:
-    """List the data sets, fetch one, or print its card."""
+    """List the data sets, download one, or print its card."""
     if options.action == "list":
         cards = [load_card(name) for name in list_cards()]
         width = max(len(card.name) for card in cards)

@@ -1,4 +1,4 @@
-"""`convzoo describe`: a network layer by layer."""
+"""`convzoo describe`: explains a network layer by layer."""
 
 import json
 import sys

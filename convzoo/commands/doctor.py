@@ -1,4 +1,4 @@
-"""What is installed, which devices there are, and what does not work and why."""
+"""`convzoo doctor`: what is installed, which devices there are, and what does not work and why."""
 
 import importlib
 import platform
@@ -24,11 +24,11 @@ def main(options: Any) -> None:
 
 
 _SPECIAL = {"torchaudio": lambda name: import_torchaudio(), "open3d": lambda name: import_open3d()}
-"""Libraries that we import in a way of our own."""
+"""Libraries that need a special import."""
 
 
 def report() -> Iterator[str]:
-    """A line a fact."""
+    """One line for each fact."""
     yield f"convzoo    {VERSION} in {Path(__file__).parents[1]}"
     yield f"python     {sys.version.split()[0]} on {platform.platform()}"
     yield from _required()
@@ -78,12 +78,12 @@ def _devices() -> Iterator[str]:
 
 
 def _problem(module: str) -> str | None:
-    """Why a module cannot be imported, or None where it can."""
+    """Why a module cannot be imported; None if it can."""
     try:
         _SPECIAL.get(module, importlib.import_module)(module)
     except ImportError as error:
         missing = getattr(error, "name", None) == module
         return f"{module} is not installed" if missing else f"{module} does not load ({first_line(error)})"
-    except Exception as error:  # a library linked against what is not here raises what it likes
+    except Exception as error:  # a library that is linked against a missing one may raise anything
         return f"{module} does not load ({type(error).__name__}: {first_line(error)})"
     return None

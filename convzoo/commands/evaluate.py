@@ -1,4 +1,4 @@
-"""`convzoo evaluate`: the scores of a run again, or on other data."""
+"""`convzoo evaluate`: scores a run again, or on other data."""
 
 import json
 from collections.abc import Sequence
@@ -28,21 +28,21 @@ def main(options: Any) -> None:
 
 
 def evaluate(folder: str, data: str | None, overrides: Sequence[str] = ()) -> dict[str, float]:
-    """The scores of a run's model on its test split, read anew, or on a person's own labelled data, all of it.
+    """The scores of a run's model on its test split, which is read again, or on all of a user's own labelled data.
 
     Args:
         folder: of the run
-        data: a person's own file or folder; None: the test split
-        overrides: how the own data are read, `data.label=state`, where that differs from how the run's were
+        data: the user's own file or folder; None: the test split
+        overrides: how to read the own data, if differently from the run's data: `data.label=state`
 
     Raises:
-        RecipeError: a setting that is none of the data's.
+        RecipeError: a setting that does not belong to the data.
         DataError: the data cannot be read.
     """
     for setting in overrides:
         if data is None or not setting.startswith("data."):
             raise RecipeError(
-                f"{setting!r}: evaluate takes settings of the data only, data.label=…, and beside --data PATH"
+                f"{setting!r}: evaluate takes settings of the data only (data.label=…), and only together with --data PATH"
             )
     run = Run.load(folder)
     recipe = run.recipe
@@ -50,13 +50,15 @@ def evaluate(folder: str, data: str | None, overrides: Sequence[str] = ()) -> di
     if data is not None:
         named = next((word.partition("=")[2] for word in overrides if word.startswith("data.name=")), None)
         chosen = reader_for(recipe.encoder, Path(data), named)
-        # Columns that the run's own data named are named alike here; how those were split is theirs.
+        # The settings of the run's data (names of columns) are kept, except those of its split.
         own = recipe.data.args if recipe.data.name == chosen["name"] else {}
         kept = {key: value for key, value in own.items() if key not in ("val", "test", "seed", "split")}
         section = {"name": chosen["name"], **kept, "path": chosen["path"]}
         part = load(recipe, overrides, {"data": section, "expect": {}, "reference": [], "repeat": {}}).data
     elif recipe.repeat:
-        raise DataError(f"{folder}: is repeated; evaluate one of {', '.join(str(path) for path in run.parts[:3])} …")
+        raise DataError(
+            f"{folder}: is a repeated run; evaluate one of its parts: {', '.join(str(path) for path in run.parts[:3])} …"
+        )
     reader: Reader = build("data", part, origins=recipe.origins)
     examples = list(reader.read().test) if data is None else reader.examples()
     meter = run.task.meter()

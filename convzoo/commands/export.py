@@ -1,4 +1,4 @@
-"""A model to ship: ONNX or torch.export, checked against the model on real inputs before it is called good."""
+"""`convzoo export`: writes a model as ONNX or torch.export, and compares it with the original model on real inputs."""
 
 import logging
 import warnings
@@ -33,12 +33,12 @@ _FEW = 10_000
 def export(folder: str, kind: str, out: str | None = None) -> Iterator[str]:
     """Write a run's model as `model.onnx` or `model.pt2`, and compare its outputs on validation examples.
 
-    Batch size and length stay free. Beside the file, `<file>.json` says what the inputs are, which of their axes are free, what
-    the encoder learnt that makes them (vocabulary, means) and what the task chose that reads the outputs (labels, thresholds).
+    Batch size and length stay free. A second file, `<file>.json`, says what the inputs are, which of their axes are free, what
+    the encoder learnt to make them (vocabulary, means), and what the task needs to read the outputs (labels, thresholds).
 
     Raises:
         RecipeError: the export extra is not installed.
-        CheckError: the exported model differs.
+        CheckError: the outputs of the exported model differ.
     """
     run = Run.load(folder)
     path = Path(out) if out else run.path / ("model.onnx" if kind == "onnx" else "model.pt2")
@@ -48,7 +48,7 @@ def export(folder: str, kind: str, out: str | None = None) -> Iterator[str]:
     model, several = _exported(original, _inputs(run, examples, range(8)))
     model.eval()
     whole = [run.encoder.gather(splits.val, [index]).inputs for index in range(min(2, len(splits.val)))]
-    # Where the task slides windows over whole examples, these are lists, and the network sees pieces only.
+    # If the task slides windows over whole examples, these inputs are lists, and the network sees pieces only.
     whole = [inputs for inputs in whole if all(isinstance(value, Tensor) for value in inputs.values())]
     shapes = _free_shapes(run, several, examples, whole)
     if kind == "onnx":
@@ -69,7 +69,7 @@ def export(folder: str, kind: str, out: str | None = None) -> Iterator[str]:
         chosen = range(checked, min(checked + size, len(examples)))
         batches += [_inputs(run, examples, chosen)] if chosen else []
         checked += len(chosen)
-    if examples is not splits.val:  # pieces of examples were checked: whole ones must fit as well
+    if examples is not splits.val:  # so far only pieces of examples were checked: whole ones must give the same too
         batches += whole
         checked += len(whole)
     worst = 0.0
@@ -100,7 +100,7 @@ def export(folder: str, kind: str, out: str | None = None) -> Iterator[str]:
 
 
 def _plain(state: Mapping[str, Any]) -> dict[str, Any]:
-    """What an encoder learnt, as JSON; of a large array only its shape, for it lies in the run's `encoder.safetensors`."""
+    """What an encoder learnt, as JSON. A large array is given by its shape: it is in the run's `encoder.safetensors`."""
     found = {}
     for name, value in state.items():
         small = not isinstance(value, Tensor | np.ndarray) or np.prod(value.shape) <= _FEW
@@ -115,14 +115,14 @@ def _inputs(run: Run, examples: Sequence[Any], indices: Sequence[int]) -> dict[s
 
 
 def _exported(model: nn.Module, inputs: dict[str, Any]) -> tuple[nn.Module, dict[str, Tensor]]:
-    """What is exported in a model's place, and its inputs."""
+    """The module that is exported instead of the model, if there is one, and its inputs."""
     return model.exported(inputs) if isinstance(model, HasExportedForm) else (model, inputs)
 
 
 def _free_shapes(
     run: Run, inputs: dict[str, Any], examples: Sequence[Any], whole: Sequence[dict[str, Any]]
 ) -> dict[str, dict[int, Any]]:
-    """The axes of each input that differ between batches: the first, and those that follow an example's length."""
+    """The axes of each input whose size differs between batches: the first, and those that depend on an example's length."""
     others = [{name: tuple(value.shape) for name, value in inputs.items()}]
     for given in [*whole, *(_inputs(run, examples, [index]) for index in range(min(32, len(examples))))]:
         others.append({name: tuple(value.shape) for name, value in _exported(run.model, given)[1].items()})
@@ -143,7 +143,7 @@ def _write_onnx(model: nn.Module, inputs: dict[str, Tensor], shapes: dict[str, d
     path.parent.mkdir(parents=True, exist_ok=True)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        # The exporter warns of its own deprecations; what matters is checked below by comparing outputs.
+        # The exporter warns about its own deprecations; comparing the outputs is the check that matters.
         warnings.simplefilter("ignore")
         program = torch.onnx.export(model, (), kwargs=inputs, dynamic_shapes=shapes, dynamo=True, verbose=False)
         assert program is not None

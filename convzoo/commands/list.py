@@ -1,4 +1,4 @@
-"""`convzoo list`: the recipes."""
+"""`convzoo list`: lists the recipes."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`convzoo predict`: raw input to predictions."""
+"""`convzoo predict`: predicts from raw input."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ from convzoo.runs import Run, shown_of, without_arrays
 
 
 def main(options: Any) -> None:
-    """Predict from raw input, and print or write what was found."""
+    """Predict from raw input, and print or write the predictions."""
     if not options.inputs and not options.ids:
         raise RecipeError("name what to predict: texts, files, folders, ids, or - for standard input")
     run = Run.load(options.run)
@@ -19,10 +19,11 @@ def main(options: Any) -> None:
         run.task.answers(options.top)
     if options.series is not None and not (options.inputs == ["-"] and run.task.follows):
         raise RecipeError(
-            "--series: names what a stream on standard input goes on with: convzoo predict RUN - --series NAME"
+            "--series: is for a stream on standard input, and names the series that it continues: "
+            "convzoo predict RUN - --series NAME"
         )
     if options.out is not None and options.inputs == ["-"] and run.task.follows:
-        raise RecipeError("--out: a stream is printed as it comes; send it to a file with >")
+        raise RecipeError("--out: predictions of a stream are printed line by line; write them to a file with >")
     if options.inputs == ["-"] and run.task.follows:
         try:
             for prediction in run.follow(sys.stdin, options.series or ""):
@@ -55,6 +56,6 @@ def _standard_input() -> list[str]:
         lines = sys.stdin.read().split("\n")
     except UnicodeDecodeError as error:
         raise DataError(f"standard input: is not UTF-8 text (byte {error.start})") from None
-    while lines and not lines[-1].strip():  # blank lines between others stay, so that line n's prediction is row n
+    while lines and not lines[-1].strip():  # blank lines between others stay, so that row n is the prediction of line n
         lines.pop()
     return lines

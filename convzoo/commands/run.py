@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 def main(options: Any) -> int:
-    """Train, score and explain a recipe, or go on with a run."""
+    """Train, score and explain a recipe, or resume a run."""
     resume = options.resume
     if resume and (options.overrides or "=" in (options.recipe or "")):
-        raise RecipeError("--resume goes on with the recipe as it was; leave the overrides out")
+        raise RecipeError("--resume continues with the run's own recipe; leave the overrides out")
     for flag in ("seeds", "data", "out"):
         if resume and getattr(options, flag) is not None:
-            raise RecipeError(f"--resume goes on with the run as it was; leave --{flag} out")
+            raise RecipeError(f"--resume continues the run with its own settings; leave --{flag} out")
     if isinstance(resume, str) and options.recipe is None and not Path(resume).is_dir():
         raise RecipeError(f"{resume}: no such folder of a run")
     from convzoo import pipeline
@@ -35,7 +35,7 @@ def main(options: Any) -> int:
 
 
 def print_summary(run: "Run") -> None:
-    """The scores beside those of the opponents, where the run is, and what to do next."""
+    """Print the scores beside those of the opponents, where the run is, and what to do next."""
     from rich.console import Console
     from rich.table import Table
 
@@ -70,7 +70,7 @@ def print_summary(run: "Run") -> None:
 
 
 def require_expectation(run: "Run") -> None:
-    """Raise where a run's score falls outside its recipe's `expect`.
+    """Raise an error if a score of the run is outside its recipe's `expect`.
 
     Raises:
         CheckError: which score, and what was expected.

@@ -1,6 +1,7 @@
 """The types that parts use in their signatures. Recipes are checked against them without importing torch.
 
-A part writes `dropout: Probability = 0.5`; `recipe.py` reads that signature from the source, and refuses `dropout: 2`.
+A part writes `dropout: Probability = 0.5`; `recipe/signatures.py` reads this signature from the source, and the checker refuses
+`dropout: 2`.
 """
 
 from typing import Annotated, Any, Literal, TypeVar
@@ -11,7 +12,7 @@ T = TypeVar("T")
 
 
 class _FromData:
-    """Marks an argument that is set from the data: the encoder's `dims` gives it; a recipe may not."""
+    """Marks an argument that is set from the data: the encoder's `dims` has its value, and a recipe may not set it."""
 
     def __repr__(self) -> str:
         return "FromData"

@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Baseline(ABC):
-    """A naive or classical opponent. Its outputs have the shape of the model's, so that one meter scores both."""
+    """A naive or classical opponent. Its outputs have the same shape as the model's, so that one meter scores both."""
 
     @abstractmethod
     def fit(self, examples: Sequence[Any], dims: Mapping[str, Any]) -> None:
@@ -14,4 +14,4 @@ class Baseline(ABC):
 
     @abstractmethod
     def outputs(self, examples: Sequence[Any]) -> Any:
-        """Outputs for the examples, as the task's meter takes them; a list of indices picks a batch out of them."""
+        """Outputs for the examples, in the form that the task's meter takes; indexing with a list of indices gives a batch."""

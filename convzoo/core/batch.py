@@ -14,9 +14,9 @@ class Batch:
 
     Attributes:
         inputs: keyword arguments of the model's `forward`.
-        target: whatever the task compares the outputs with; opaque to the trainer.
-        size: the number of things that the losses are means over (examples, tokens, voxels): the weight of this batch when
-            several make one step.
+        target: what the task compares the outputs with; the trainer does not look inside.
+        size: the number of things that the losses are means over (examples, tokens, voxels). It is the weight of this batch
+            when a step has several batches.
     """
 
     inputs: dict[str, Any]
@@ -29,7 +29,7 @@ class Batch:
         dtype: torch.dtype | None = None,
         memory_format: torch.memory_format = torch.preserve_format,
     ) -> "Batch":
-        """The same batch on `device`; floating-point tensors as `dtype`, images in `memory_format`."""
+        """The same batch on `device`, with floating-point tensors as `dtype` and images in `memory_format`."""
 
         def move(value: Any) -> Any:
             if isinstance(value, Tensor):
@@ -42,10 +42,10 @@ class Batch:
             if isinstance(value, Mapping):
                 return {key: move(item) for key, item in value.items()}
             if isinstance(value, tuple | list):
-                if value and isinstance(value[0], str):  # names; there may be many
+                if value and isinstance(value[0], str):  # names: nothing to move, and there may be many
                     return value
                 return type(value)(move(item) for item in value)
-            if hasattr(value, "to"):  # a graph, a sparse matrix: what knows itself how to move
+            if hasattr(value, "to"):  # a graph or a sparse matrix, which has its own way to move
                 return value.to(device, dtype)
             return value
 

@@ -1,4 +1,4 @@
-"""How a recipe is trained: one typed field a setting, with what it means beside it."""
+"""How a recipe is trained: one typed field for each setting, and a description of each."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,30 +13,30 @@ class TrainConfig:
     Args:
         epochs: passes over the training split; give this or `steps`
         steps: optimizer steps; give this or `epochs`
-        batch_size: examples in an optimizer step, over all processes and accumulated micro-batches; auto: what the encoder plans
-            from the data (segmentation)
-        batch_tokens: instead of `batch_size`: the most tokens of a step, in all its sequences, padding included
-        accumulate: micro-batches that one step is split into, to save memory
+        batch_size: examples in an optimizer step, over all processes and accumulated micro-batches; auto: the encoder chooses it
+            from the data (segmentation only)
+        batch_tokens: instead of `batch_size`: the largest number of tokens in a step, over all its sequences, padding included
+        accumulate: number of micro-batches that one step is split into, to save memory
         optimizer: adamw, adam, sgd (with Nesterov momentum) or adadelta
         lr: the highest learning rate of the schedule
-        weight_decay: decoupled for adamw, L2 for the others; never on biases, norms and one-dimensional weights
+        weight_decay: decoupled for adamw, L2 for the others; not applied to biases, norms and one-dimensional weights
         momentum: for sgd
-        schedule: how the learning rate moves after the warm-up
+        schedule: how the learning rate changes after the warm-up
         warmup: the fraction of all steps in which the learning rate rises from 0
         step_every: for `step`: epochs between two drops
-        step_factor: for `step` and `plateau`: what the learning rate is multiplied by
+        step_factor: for `step` and `plateau`: the learning rate is multiplied by this at each drop
         plateau_patience: for `plateau`: evaluations without a better score before a drop
         clip_norm: the largest norm of the gradient
-        ema: decay of an exponential moving average of the weights, which is then what is scored and saved
+        ema: decay of an exponential moving average of the weights; if set, this average is scored and saved
         patience: evaluations without a better score before training stops
         evaluate_every: steps between two evaluations on the validation split; by default once an epoch
         checkpoint_every: steps between two checkpoints; by default at each evaluation
-        bucket: make batches of examples of similar length, which saves padding
-        precision: 32, bf16 or 16 (autocast), 64 (for exact comparisons), or auto: bf16 where it is faster on the device
+        bucket: put examples of similar length into one batch, which saves padding
+        precision: 32, bf16 or 16 (autocast), 64 (for exact comparisons), or auto: bf16 if it is faster on the device
         device: auto, cpu, cuda, cuda:0, mps
         seed: of the weights, the order, the augmentation and the dropout
-        workers: processes that prepare examples where these do not fit in memory
-        cache_gigabytes: the most memory for prepared examples, in gigabytes; where they need more, workers prepare them in each
+        workers: processes that prepare examples which do not fit in memory
+        cache_gigabytes: the largest memory for prepared examples, in gigabytes; if they need more, workers prepare them in each
             epoch
     """
 

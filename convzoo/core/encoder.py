@@ -1,4 +1,4 @@
-"""An encoder knows how an example becomes tensors."""
+"""An encoder turns examples into tensors."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,18 +11,18 @@ from convzoo.core.randomness import Draws
 
 
 class Encoder(ABC):
-    """Turns examples into batches: in two steps, so that the first can be cached.
+    """Turns examples into batches, in two steps, so that the result of the first can be cached.
 
-    `prepare` is deterministic and is done once an example; `collate` pads, augments and stacks. Everything that is learnt
-    (vocabulary, mean, labels) is learnt in `fit`, from the training split alone, and is saved with the run.
+    `prepare` is deterministic and is done once for each example; `collate` pads, augments and stacks. `fit` learns everything
+    that is learnt (vocabulary, mean, labels), from the training split only, and it is saved with the run.
 
-    Where the data are one large object (a long series, a graph, a table of interactions), an example is a reference into it.
-    Then `pieces` says which references the training split is batched as, and `gather` encodes a list of them at once.
+    If the data are one large object (a long series, a graph, a table of interactions), an example is a reference into it.
+    Then `pieces` gives the references that training batches are made of, and `gather` encodes a list of them at once.
 
     Attributes:
         example: the type of example it takes.
-        cached: whether prepared examples are kept in memory; False where preparing costs nothing, as with references.
-        at_once: how many examples are predicted together; 1 where one may fill the memory.
+        cached: whether prepared examples are kept in memory; False if preparing costs nothing, as with references.
+        at_once: how many examples are predicted together; 1 if a single one may fill the memory.
     """
 
     example: ClassVar[type]
@@ -31,7 +31,7 @@ class Encoder(ABC):
 
     @abstractmethod
     def fit(self, examples: Sequence[Any]) -> None:
-        """Learn from the training split what encoding needs."""
+        """Learn what encoding needs, from the training split."""
 
     @abstractmethod
     def prepare(self, example: Any) -> Any:
@@ -43,35 +43,36 @@ class Encoder(ABC):
 
     @abstractmethod
     def collate(self, items: Sequence[Any], draws: Draws | None = None) -> Batch:
-        """Prepared items to one batch. With `draws` the batch is for training and may be augmented."""
+        """Make one batch of prepared items. With `draws` the batch is for training and may be augmented."""
 
     @property
     @abstractmethod
     def dims(self) -> Mapping[str, Any]:
-        """What is set from the data in the model and the task: arguments marked `FromData`, by name."""
+        """The values that the model and the task take from the data (their arguments marked `FromData`), by name."""
 
     @abstractmethod
     def state(self) -> dict[str, Any]:
-        """What `fit` learnt, as plain JSON values and tensors or arrays; never pickle."""
+        """What `fit` learnt, as plain JSON values and tensors or arrays; nothing is pickled."""
 
     @abstractmethod
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state` gave."""
+        """Restore what `state` gave."""
 
     def encode(self, examples: Sequence[Any]) -> Batch:
-        """Examples to one batch, without augmentation."""
+        """Make one batch of examples, without augmentation."""
         return self.gather(examples, range(len(examples)))
 
     def pieces(self, examples: Sequence[Any]) -> Sequence[Any]:
-        """What the loader batches of the training split: by default the examples, else references into them."""
+        """The items that the loader makes training batches of: by default the examples, else references into them."""
         return examples
 
     def gather(self, examples: Sequence[Any], indices: Sequence[int], draws: Draws | None = None) -> Batch:
-        """Some of the examples, or of their `pieces`, to one batch. Overridden where many at once are faster than one by one."""
+        """Make one batch of some of the examples, or of their `pieces`. Overridden if encoding many at once is faster."""
         return self.collate([self.prepare(examples[index]) for index in indices], draws)
 
     def from_inputs(self, values: Sequence[Any]) -> list[Any]:
-        """What a person gives to `predict` as examples; overridden where it names parts of what the encoder holds.
+        """Turn what a person gives to `predict` into examples. Overridden if the inputs name parts of the data that the
+        encoder holds (a node, a user).
 
         Raises:
             DataError: an input cannot be read.
@@ -79,7 +80,7 @@ class Encoder(ABC):
         return self.example.from_inputs(values)  # type: ignore[attr-defined]
 
     def from_lines(self, lines: Sequence[str]) -> list[Any]:
-        """Lines of standard input as examples.
+        """Turn lines of standard input into examples.
 
         Raises:
             DataError: a line cannot be read.
@@ -87,14 +88,14 @@ class Encoder(ABC):
         return self.example.from_lines(lines)  # type: ignore[attr-defined]
 
     def stream(self, lines: Iterable[str], series: str = "") -> Iterator[Any]:
-        """Rows of a stream as its lines come, for a task that follows it.
+        """Give each row of a stream as soon as its line arrives, for a task that follows streams.
 
         Args:
-            lines: as they come
-            series: the series of the run's data that the stream goes on with; empty: none
+            lines: the lines of the stream, as they arrive
+            series: the series of the run's data that the stream continues; empty: none
 
         Raises:
-            RecipeError: examples of this kind do not come in lines one by one.
+            RecipeError: examples of this kind cannot be read line by line.
         """
         raise RecipeError(f"{type(self).__name__} reads no stream")
 
@@ -104,26 +105,27 @@ class Encoder(ABC):
         """Write predictions to `path` in the field's own format: a mask in the space of its scan, a folder of label files.
 
         Returns:
-            the files written; None where the field has no format of its own, and a table is written instead
+            the files written; None if the field has no format of its own: then the caller writes a table
 
         Raises:
-            RecipeError: `path` is no name for such files.
+            RecipeError: `path` is not a valid name for such files.
         """
         return None
 
     def advice(self) -> str:
-        """What `fit` chose by itself, and how to choose otherwise, in a line that is printed; empty where there is nothing."""
+        """One line to print: what `fit` chose automatically, and which setting changes it; empty if it chose nothing."""
         return ""
 
     def annotate(self, example: Any, prediction: dict[str, Any]) -> dict[str, Any]:
-        """A prediction with what only the encoder knows of its example: the times of rows, the names of neighbours."""
+        """Add to a prediction what only the encoder knows about its example: the times of rows, the names of neighbours."""
         return prediction
 
     def length(self, item: Any) -> int | tuple[int, ...] | None:
-        """The length of a prepared item, by which batches are bucketed; of several sequences, each one's, the weightier first;
-        None where all have one size."""
+        """The length of a prepared item, which buckets are made by; None if all items have the same size.
+
+        An item of several sequences gives the length of each, the sequence that costs most first."""
         return None
 
     def input_names(self, item: Any) -> list[str] | None:
-        """What the positions of a prepared item are called (its tokens), for pictures; None where they have no names."""
+        """The names of the positions of a prepared item (its tokens), for pictures; None if they have no names."""
         return None

@@ -1,4 +1,4 @@
-"""The errors that a person may meet. Each is one line that says what to change, and each has an exit code."""
+"""The errors that a user may see. Each is one line that says what to change, and each has an exit code."""
 
 
 class ConvzooError(Exception):
@@ -14,18 +14,18 @@ class RecipeError(ConvzooError):
 
 
 class DataError(ConvzooError):
-    """Data that are absent, unreadable or not what the recipe says."""
+    """Data that are missing, unreadable or not what the recipe says."""
 
     exit_code = 3
 
 
 class TrainingError(ConvzooError):
-    """Training that cannot go on: a loss that is not finite, no memory, no device."""
+    """Training that cannot continue: a loss that is not finite, no memory, no device."""
 
     exit_code = 4
 
 
 class CheckError(ConvzooError):
-    """A check that was asked for and failed: a score outside `expect`, an export that differs."""
+    """A check that the user asked for and that failed: a score outside `expect`, an export that differs."""
 
     exit_code = 5

@@ -1,4 +1,4 @@
-"""Writing to disk so that a file is either whole or absent."""
+"""Writing to disk so that a file is either complete or does not exist."""
 
 import errno
 import hashlib
@@ -19,7 +19,7 @@ def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
     """Open a temporary file beside `path`; on success flush it to disk and rename it over `path`.
 
     Raises:
-        DataError: the disk is full or the folder cannot be written; `path` then still holds what it held before.
+        DataError: the disk is full or the folder cannot be written; `path` then keeps its old content.
     """
     path = Path(path)
     temporary = None
@@ -57,7 +57,7 @@ def read_json(path: str | Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        DataError: the file is absent or is not JSON.
+        DataError: the file does not exist or is not JSON.
     """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
@@ -77,7 +77,7 @@ def sha256_of(path: Path) -> str:
 
 
 def link(source: Path, target: Path) -> None:
-    """`target` becomes another name of `source`'s content (a copy where the disk has no links), replaced in one go."""
+    """Replace `target` atomically by a hard link to `source`, or by a copy if the disk has no links."""
     temporary = target.with_name(f".{target.name}.part")
     temporary.unlink(missing_ok=True)
     try:
@@ -88,7 +88,7 @@ def link(source: Path, target: Path) -> None:
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is such a file; False for what can be no name: a text that is too long, or has a NUL byte."""
+    """Whether this file exists; False also for a text that cannot be a file name: it is too long or has a NUL byte."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -96,7 +96,7 @@ def is_file(path: Path) -> bool:
 
 
 def explain(error: OSError) -> str:
-    """What an OSError means to a person."""
+    """An OSError in words that tell the user what to do."""
     if error.errno == errno.ENOSPC:
         return "no space is left on the disk; free some, then run again with --resume"
     if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):

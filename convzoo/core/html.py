@@ -1,4 +1,4 @@
-"""Small pieces of HTML that notebooks show: escaped, complete in themselves, and in the colours of the page around them."""
+"""Small pieces of HTML that notebooks show. They are escaped, need no other file, and take the colours of the page."""
 
 from collections.abc import Sequence
 from html import escape
@@ -7,7 +7,7 @@ _CELL = "padding: 0.2em 0.8em; border-bottom: 1px solid rgba(128, 128, 128, 0.35
 
 
 def block(*parts: str) -> str:
-    """Parts, each HTML already, one below the other. Colours are those of the page, so that a dark page stays dark."""
+    """Pieces of HTML, one below the other. The colours are those of the page, so that a dark page stays dark."""
     return f'<div style="color: inherit; background: transparent; line-height: 1.4">{"".join(parts)}</div>'
 
 
@@ -24,9 +24,9 @@ def table(
 
     Args:
         header: the names of the columns
-        rows: the cells, as text: they are escaped here
-        numbers: which columns hold numbers, which are aligned to the right
-        bold: which rows stand out
+        rows: the cells, as text; this function escapes them
+        numbers: the columns that hold numbers; these are aligned to the right
+        bold: the rows that are printed in bold
     """
 
     def cells(kind: str, row: Sequence[str], more: str = "") -> str:

@@ -10,7 +10,7 @@ UNLABELLED = -1
 
 
 class Labels:
-    """The classes that the training split has, in sorted order (numbers in numeric order)."""
+    """The classes of the training split, in sorted order (numbers in numeric order)."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self.names = tuple(names)
@@ -33,10 +33,10 @@ class Labels:
         return cls(sorted(found, key=int if numeric else None))  # type: ignore[arg-type]
 
     def number(self, label: str | None, source: str) -> int:
-        """A class's number; UNLABELLED where there is no label.
+        """The number of a class; UNLABELLED if `label` is None.
 
         Raises:
-            DataError: training had no such class.
+            DataError: the training split does not have this class.
         """
         if label is None:
             return UNLABELLED

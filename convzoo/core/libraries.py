@@ -1,4 +1,4 @@
-"""Optional libraries that do not load by themselves everywhere."""
+"""Imports of optional libraries, some of which need help to load on some systems."""
 
 import sys
 import warnings
@@ -18,15 +18,15 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "translation": ("sacrebleu",),
     "export": ("onnx", "onnxscript", "onnxruntime"),
 }
-"""The extras of the package and what they bring, by import name."""
+"""The extras of the package and the libraries that each installs, by import name."""
 
 
 def needs(what: str, library: str | None, error: BaseException) -> RecipeError:
-    """The error about a library that is missing or does not load, with what installs it.
+    """The error about a library that is missing or does not load, with the command that installs it.
 
     Args:
-        what: cannot be done without it, as the beginning of a sentence: "reading sound"
-        library: by its import name; None: the one that the error names
+        what: what the library is needed for, as the beginning of a sentence: "reading audio"
+        library: its import name; None: the library that the error names
         error: what its import raised
     """
     package = (library or getattr(error, "name", None) or "").partition(".")[0]
@@ -37,10 +37,10 @@ def needs(what: str, library: str | None, error: BaseException) -> RecipeError:
 
 
 def import_torchaudio() -> Any:
-    """torchaudio, also where its compiled part is linked against a CUDA that is not here.
+    """Import torchaudio, even if its compiled extension is linked against a CUDA that is not installed.
 
-    The wheel's extension serves a few functions that we do not use; its transforms are plain PyTorch. Where the extension cannot
-    be loaded, a module that says so takes its place before the import.
+    Only a few functions need this extension, and we do not use them: the transforms are plain PyTorch. If the extension cannot
+    be loaded, a small module that reports it as not available replaces it before the import.
 
     Raises:
         ImportError: torchaudio is not installed.
@@ -61,7 +61,7 @@ def import_torchaudio() -> Any:
 
 
 def import_torch_geometric() -> Any:
-    """torch_geometric.nn, without the warnings that it sets off in torch while it is imported.
+    """Import torch_geometric.nn, without the warnings that its import causes in torch.
 
     Raises:
         ImportError: torch-geometric is not installed.
@@ -73,7 +73,7 @@ def import_torch_geometric() -> Any:
 
 
 def import_monai() -> Any:
-    """monai.transforms, without the warnings that it sets off in other libraries while it is imported.
+    """Import monai.transforms, without the warnings that its import causes in other libraries.
 
     Raises:
         RecipeError: MONAI is not installed.
@@ -88,7 +88,7 @@ def import_monai() -> Any:
 
 
 def import_av() -> Any:
-    """PyAV, with FFmpeg's own messages off: what goes wrong is said by the errors that it raises.
+    """Import PyAV, with FFmpeg's own messages switched off: the errors that PyAV raises say what went wrong.
 
     Raises:
         RecipeError: PyAV is not installed, or does not load.
@@ -104,10 +104,10 @@ def import_av() -> Any:
 
 
 def import_open3d() -> Any:
-    """open3d, also where the system has no libusb: the package `libusb-package` carries one, which is loaded first.
+    """Import open3d, even if the system has no libusb: then the copy in the package `libusb-package` is loaded first.
 
     Raises:
-        ImportError: open3d is not installed, or a library of the system that it needs is absent.
+        ImportError: open3d is not installed, or a system library that it needs is missing.
     """
     if "open3d" not in sys.modules and find_spec("libusb_package") is not None:
         import ctypes
@@ -121,7 +121,7 @@ def import_open3d() -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import open3d
-    except OSError as error:  # the package is there, a library that it is linked against is not
+    except OSError as error:  # the package is installed, but a library that it is linked against is not
         raise ImportError(f"open3d, which cannot load ({error})", name=None) from None
     open3d.utility.set_verbosity_level(open3d.utility.VerbosityLevel.Error)
     return open3d

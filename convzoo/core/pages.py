@@ -19,7 +19,7 @@ class Material:
         model: with its best weights, on the CPU
         encoder: fitted
         examples: the test split
-        predictions: one row an example of it
+        predictions: one row for each example
     """
 
     model: nn.Module
@@ -30,14 +30,14 @@ class Material:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands below it."""
+    """A heading and the HTML below it."""
 
     title: str
     html: Any
 
 
 class Pages:
-    """What a report shows of one kind of example; the registry says which class serves which kind.
+    """What a report shows of one kind of example; the registry says which class is for which kind.
 
     A kind without pages of its own gets this class: an example is shown as its `repr`.
 
@@ -48,19 +48,19 @@ class Pages:
     plural: ClassVar[str] = "examples"
 
     def picture(self, example: Any) -> str:
-        """An example as HTML that holds everything it shows."""
+        """An example as HTML that needs no other file."""
         return f"<code>{html.escape(repr(example)[:300])}</code>"
 
     def first_layer(self, model: nn.Module, encoder: Encoder, examples: Sequence[Any]) -> str:
-        """HTML on what the first layer's kernels look for; empty where there is nothing to show.
+        """HTML that shows what the first layer's kernels look for; empty if there is nothing to show.
 
         Args:
             model: with its best weights, on the CPU
             encoder: fitted
-            examples: some of the test split, at least one
+            examples: some examples of the test split, at least one
         """
         return ""
 
     def sections(self, task: Task, material: Material) -> list[Section]:
-        """What the page shows of the predictions, besides what it shows of every classification."""
+        """What the page shows of the predictions, besides the sections that every classification has."""
         return []

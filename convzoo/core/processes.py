@@ -1,4 +1,4 @@
-"""Sums and collections over the processes of a run, for meters; with one process they give back what they get."""
+"""Sums and collections over the processes of a run, for meters. With one process they return what they get."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Random numbers that are a function of (seed, epoch, example): found without replaying, the same for any worker count."""
+"""Random numbers that are a function of (seed, epoch, example). They need no replay, and any number of workers gets the same."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ def mix(values: np.ndarray) -> np.ndarray:
 
 
 def permutation(count: int, seed: int, epoch: int) -> np.ndarray:
-    """The order of `count` examples in an epoch, in as little memory as it takes: windows may be many."""
+    """The order of `count` examples in an epoch. It uses little memory, because there may be very many windows."""
     order = np.arange(count, dtype=np.int32 if count < 2**31 else np.int64)
     np.random.Generator(np.random.PCG64([seed, epoch])).shuffle(order)
     return order
@@ -26,12 +26,12 @@ def permutation(count: int, seed: int, epoch: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Draws:
-    """Random numbers for the examples of a batch. Each example's numbers depend on its index only, not on its batch.
+    """Random numbers for the examples of a batch. The numbers of an example depend on its index, not on its batch.
 
     Attributes:
         seed: of the run
-        epoch: which pass over the training split
-        indices: (batch,), the examples' numbers in the training split
+        epoch: number of the pass over the training split
+        indices: (batch,), the positions of the examples in the training split
     """
 
     seed: int
@@ -39,7 +39,7 @@ class Draws:
     indices: Sequence[int] | np.ndarray
 
     def uniform(self, stream: int, count: int) -> np.ndarray:
-        """Uniform numbers in [0, 1), float64, (batch, count). `stream` keeps two uses of one batch apart."""
+        """Uniform numbers in [0, 1), float64, (batch, count). Two uses in the same batch take different values of `stream`."""
         with np.errstate(over="ignore"):
             key = mix(np.asarray([self.seed], np.uint64) + np.uint64(stream) * _GOLDEN)
             key = mix(key ^ np.uint64(self.epoch))

@@ -1,4 +1,4 @@
-"""A reader knows one file format and its official split, and yields plain examples."""
+"""A reader knows one file format and its official split, and gives plain examples."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -11,8 +11,8 @@ class Reader(ABC):
     """One file format or benchmark.
 
     Attributes:
-        example: the type of example it yields; `--data PATH` pairs it with an encoder that takes that type.
-        formats: what it recognises, in words; empty where it is for one benchmark only.
+        example: the type of example it gives; `--data PATH` pairs it with an encoder that takes this type.
+        formats: what it recognises, in words; empty for a reader of one benchmark only.
     """
 
     example: ClassVar[type]
@@ -23,14 +23,14 @@ class Reader(ABC):
         """Read everything.
 
         Raises:
-            DataError: a file is absent, damaged, or not what the format says.
+            DataError: a file is missing, damaged, or not what the format says.
         """
 
     def examples(self) -> list[Any]:
-        """All labelled examples, for `convzoo evaluate --data`; overridden where they need not be split to be read."""
+        """All labelled examples, for `convzoo evaluate --data`. Overridden if they can be read without making a split."""
         return [example for _, part in self.read() for example in part]
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
-        """Whether `path` (a file or a folder) looks like this format. Readers of benchmarks need not answer."""
+        """Whether `path` (a file or a folder) looks like this format. A reader of one benchmark need not override it."""
         return False

@@ -1,4 +1,4 @@
-"""Sequences of references that are made when they are asked for."""
+"""Sequences of references, each made only when it is needed."""
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -10,9 +10,9 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class References(Sequence[T_co]):
-    """A sequence whose items are references into one large object: a million of them need no more memory than what they refer to.
+    """A sequence whose items are references into one large object. A million of them need no memory besides that object.
 
-    A subclass gives `__len__` and `reference`, and `part` where a slice is again a sequence of its own kind.
+    A subclass defines `__len__` and `reference`, and also `part` if a slice is again a sequence of this kind.
     """
 
     @abstractmethod

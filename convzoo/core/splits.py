@@ -1,4 +1,4 @@
-"""What readers yield: plain examples with no tensors. One type a kind of input."""
+"""What readers give: plain examples without tensors. Each kind of input has its own type."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,13 +12,13 @@ class Splits(Generic[ExampleType]):
     """The examples of a data set in their three parts.
 
     Attributes:
-        train: what is learnt from
-        val: what chooses the best checkpoint and calibrates the task
-        test: what is scored at the end
+        train: the examples to learn from
+        val: the examples that choose the best checkpoint and calibrate the task
+        test: the examples that are scored at the end
         ceiling: for generated data, the best score that any method can reach, by name of the score (`test/accuracy`).
-        origin: how the split came about, in words: it is written into the run.
-        files: the files that were read, with sha256 where known: they are written into the run.
-        notes: what a person should know of the data, a sentence each: files and columns that were left out, copies.
+        origin: how the split was made, in words; it is written into the run.
+        files: the files that were read, with their sha256 if known; they are written into the run.
+        notes: what the user should know about the data, a sentence each: files and columns that were left out, copies.
     """
 
     train: Sequence[ExampleType]

@@ -13,13 +13,13 @@ from convzoo.core.splits import Splits
 
 @runtime_checkable
 class Meter(Protocol):
-    """Counts over a whole split, in the shape of torchmetrics' `Metric`; `compute` sums over processes, too."""
+    """Counts over a whole split, with the methods of torchmetrics' `Metric`; `compute` also sums over processes."""
 
     def update(self, outputs: Any, target: Any) -> None:
-        """Count a batch: what `Task.predict` gave, and the target of the batch."""
+        """Count a batch: the outputs of `Task.predict`, and the target of the batch."""
 
     def compute(self) -> Mapping[str, Any]:
-        """The scores of all that was counted, by name."""
+        """The scores of everything that was counted, by name."""
         ...
 
 
@@ -27,7 +27,7 @@ class Task(ABC):
     """What is learnt: the losses, how outputs are read, and how they are scored.
 
     Attributes:
-        best_by: the validation score that chooses the best checkpoint; with a leading minus, less is better.
+        best_by: the validation score that chooses the best checkpoint; with a leading minus, lower is better.
         follows: whether `predict RUN -` takes standard input as a stream, row by row.
     """
 
@@ -40,22 +40,22 @@ class Task(ABC):
 
     @abstractmethod
     def decode(self, outputs: Any) -> list[dict[str, Any]]:
-        """One plain dictionary an example, for a person to read."""
+        """One plain dictionary for each example, for a person to read."""
 
     @abstractmethod
     def read_target(self, target: Any) -> list[dict[str, Any]]:
-        """The truth of each example, as `decode` writes a prediction."""
+        """The truth of each example, in the form that `decode` gives to a prediction."""
 
     @abstractmethod
     def meter(self) -> Meter:
-        """A fresh meter. It is fed every batch of a split and computed once."""
+        """A new meter. It is given every batch of a split and computed once."""
 
     def predict(self, model: nn.Module, batch: Batch) -> Any:
         """Outputs for scoring and decoding. Overridden where generation differs from training (beams, sliding windows)."""
         return model(**batch.inputs)
 
     def require(self, splits: Splits) -> None:
-        """Refuse, before the first step, data that the task cannot be calibrated or scored on. Most tasks take any.
+        """Refuse data that the task cannot be calibrated or scored on, before the first step. Most tasks accept all data.
 
         Raises:
             DataError: what is missing.
@@ -66,31 +66,31 @@ class Task(ABC):
 
         Args:
             model: trained
-            batches: of the validation split, this process's share; what is chosen must be the same on all processes
+            batches: this process's share of the validation split; all processes must choose the same values
         """
 
     def follow(self, model: nn.Module, rows: Iterable[Any]) -> Iterator[dict[str, Any]]:
-        """A prediction for each row of a stream, as it comes.
+        """Predict each row of a stream as soon as it arrives.
 
         Raises:
-            RecipeError: this cannot be done.
+            RecipeError: the task or the model cannot do this.
         """
         raise RecipeError(f"{type(self).__name__} cannot follow a stream")
 
     def answers(self, count: int) -> None:
-        """From now on, `decode` gives so many answers to each input: n-best translations, a list of recommendations.
+        """From now on, `decode` gives `count` answers to each input: n-best translations, a list of recommendations.
 
         Raises:
-            RecipeError: the task has one answer only.
+            RecipeError: the task gives only one answer.
         """
         raise RecipeError(f"--top: {type(self).__name__} gives one answer to each input")
 
     def in_words(self, prediction: Mapping[str, Any], shown: str) -> str:
-        """A prediction as the terminal shows it, in one line or several.
+        """A prediction as the terminal shows it, in one or several lines.
 
         Args:
             prediction: what `decode` gave
-            shown: the input, or where it is from
+            shown: the input, or its source
         """
         values = (value for value in prediction.values() if not isinstance(value, dict))
         words = [f"{value:.3f}" if isinstance(value, float) else str(value) for value in values]
@@ -101,4 +101,4 @@ class Task(ABC):
         return {}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state` gave."""
+        """Restore what `state` gave."""

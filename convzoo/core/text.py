@@ -1,11 +1,11 @@
-"""Small functions on text that several rooms need: nearest names, lists and sizes as a person writes them."""
+"""Small functions on text that several rooms need: the nearest name, and lists, sizes and durations in words."""
 
 import difflib
 from collections.abc import Iterable
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The name most like `name`, or None where nothing is like it."""
+    """The name that is most similar to `name`; None if none is similar."""
     names = list(names)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if close:
@@ -44,5 +44,5 @@ def duration_in_words(seconds: float) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in one line; its kind where it says nothing."""
+    """The first line of an error's message; the name of its type if the message is empty."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

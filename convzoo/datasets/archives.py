@@ -1,4 +1,4 @@
-"""Reading zip, tar (plain, gz, xz, bz2) and gz files from strangers: no name and no size in them is believed."""
+"""Reading zip, tar (plain, gz, xz, bz2) and gz files from strangers: every name and every size in them is checked."""
 
 import bz2
 import errno
@@ -28,10 +28,10 @@ MAX_BYTES = 20 * 10**9
 MAX_FILES = 1_000_000
 MAX_RATIO = 250.0
 
-# A few megabytes of zeros compress a thousandfold and harm nobody; the ratio is asked for beyond this many bytes.
+# A few megabytes of zeros have a ratio of a thousand and do no harm, so the ratio is checked only above this many bytes.
 RATIO_FROM_BYTES = 16 * 10**6
 CHUNK_BYTES = 1 << 20
-# tarfile reads a long name or a pax header in one piece; none in an honest archive comes near this size.
+# tarfile reads a long name or a pax header at once; in a normal archive they are far smaller than this.
 MAX_HEADER_BYTES = 4 << 20
 
 TAR_ENDINGS: dict[str, Callable[..., Any]] = {
@@ -45,7 +45,7 @@ TAR_ENDINGS: dict[str, Callable[..., Any]] = {
 }
 ENDINGS = (*TAR_ENDINGS, ".zip", ".gz")
 
-# What the decoders of the standard library raise when the bytes are damaged. Python documents only some of these.
+# The exceptions that the standard library's decoders raise for damaged bytes. Python documents only some of them.
 _DAMAGE = (
     OSError, EOFError, ValueError, RuntimeError, NotImplementedError, IndexError, KeyError, OverflowError, struct.error,
     zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError,
@@ -60,15 +60,15 @@ def extract(
     max_files: int = MAX_FILES,
     max_ratio: float = MAX_RATIO,
 ) -> list[str]:
-    """Unpack `archive` into `folder`, which must be absent or empty, and return the names of the files in it.
+    """Unpack `archive` into `folder`, which must not exist or must be empty, and return the names of the files in it.
 
-    Everything is written to a temporary folder beside `folder` and renamed once it is whole, so after an error there is
-    no folder and nothing beside it. Permissions, owners and times in the archive are ignored.
+    Everything is written to a temporary folder beside `folder`, which is renamed when it is complete. So an error leaves no
+    files behind. Permissions, owners and times in the archive are ignored.
 
     Args:
-        max_bytes: the most that all members together may hold, declared and actual.
-        max_files: the most members.
-        max_ratio: the most unpacked bytes for each byte of the archive, asked for beyond 16 MB.
+        max_bytes: the largest size of all members together, declared and actual.
+        max_files: the largest number of members.
+        max_ratio: the largest number of unpacked bytes for each byte of the archive, checked above 16 MB.
 
     Raises:
         DataError: the archive is damaged, encrypted, larger than allowed, or has a member that is a link, a device, a
@@ -97,11 +97,11 @@ def read_members(
 ) -> Iterator[tuple[str, bytes]]:
     """Yield (name, bytes) of every file in `archive` whose name ends in one of `suffixes`, in the archive's order.
 
-    Nothing is written to disk, and one member at a time is in memory. Upper and lower case are the same in a suffix.
-    The limits are those of `extract`, and count members that the suffixes leave out too.
+    Nothing is written to disk, and only one member at a time is in memory. Upper and lower case are the same in a suffix.
+    The limits are those of `extract`; they also count members with other suffixes.
 
     Raises:
-        DataError: as `extract`, when the member that is wrong is reached: what came before it was yielded.
+        DataError: as `extract`, when the wrong member is reached; the members before it have already been yielded.
     """
     archive = Path(archive)
     endings = (suffixes,) if isinstance(suffixes, str) else tuple(suffixes)
@@ -112,10 +112,10 @@ def read_members(
 
 
 def read_member(archive: str | Path, name: str, *, max_bytes: int = MAX_BYTES) -> bytes:
-    """The bytes of the file called `name` in `archive`, which may be `max_bytes` long.
+    """The bytes of the file `name` in `archive`, at most `max_bytes`.
 
     Raises:
-        DataError: as `extract`, with its usual limits for the archive; or there is no such file, or it is longer.
+        DataError: as `extract`, with its default limits for the archive; or the file does not exist or is longer.
     """
     archive = Path(archive)
     wanted = _safe_name(archive, name)
@@ -136,10 +136,10 @@ def _limited(archive: Path, member: "_Member", max_bytes: int) -> bytes:
 
 @dataclass
 class _Budget:
-    """Counts what an archive has given against what it may give.
+    """Counts members and bytes of an archive, and raises an error above the limits.
 
     Attributes:
-        unpacked: bytes that came out of the decompressor. Only these tell of a bomb whose headers lie.
+        unpacked: bytes from the decompressor. Headers may be false, so only these show a zip bomb.
     """
 
     archive: Path
@@ -187,13 +187,13 @@ class _Budget:
             self.folders.add(parent)
             parent = parent.rpartition("/")[0]
         if taken:
-            raise DataError(f"{self.archive}: member {name!r} is there twice")
+            raise DataError(f"{self.archive}: member {name!r} occurs twice")
         (self.folders if is_folder else self.files).add(name)
 
 
 @dataclass
 class _Member:
-    """One safe entry of an archive; `chunks` may be called once, before the next member is asked for."""
+    """One safe entry of an archive; `chunks` may be called once, before the next member is read."""
 
     name: str
     is_folder: bool
@@ -223,7 +223,7 @@ def _zip_members(archive: Path, budget: _Budget) -> Iterator[_Member]:
         opened = zipfile.ZipFile(archive)
     with opened:
         infos = opened.infolist()
-        # All are checked before one is unpacked: zip keeps its list in one place, so this costs nothing.
+        # All are checked before the first is unpacked: zip has its list in one place, so this costs nothing.
         names = [_check_zip_info(archive, info, budget) for info in infos]
         for name, info in zip(names, infos, strict=True):
             if name:
@@ -246,7 +246,7 @@ def _check_zip_info(archive: Path, info: zipfile.ZipInfo, budget: _Budget) -> st
 
 
 def _is_zip_folder(info: zipfile.ZipInfo) -> bool:
-    """Some programs on Windows write `folder\\` where the format wants `folder/`."""
+    """Whether a member is a folder. Some programs on Windows write `folder\\` instead of `folder/`."""
     return info.filename.endswith(("/", "\\"))
 
 
@@ -297,7 +297,7 @@ def _tar_chunks(archive: Path, opened: tarfile.TarFile, info: tarfile.TarInfo, n
 
 
 def _check_tar_end(archive: Path, counted: "_Counted", last: str) -> None:
-    """Ask for the block of zeros and the checksum at the real end: tarfile takes a cut or a bad header for the end."""
+    """Check the block of zeros and the checksum at the end: tarfile treats a cut file or a bad header as the end."""
     if counted.last != bytes(tarfile.BLOCKSIZE):
         raise DataError(f"{archive}: is damaged or incomplete: it ends or breaks off after {last!r}; get it again")
     with _damage(archive, f"what follows {last}"):
@@ -317,7 +317,7 @@ def _gzip_member(archive: Path, budget: _Budget) -> Iterator[_Member]:
 
 
 def _chunks(archive: Path, stream: Any, name: str, budget: _Budget | None, size: int | None) -> Iterator[bytes]:
-    """The stream in pieces, counted (by `budget`, where the stream below does not count) and of the declared size."""
+    """The stream in pieces. Checks that it has the declared size; `budget` counts it, if the stream does not count itself."""
     received = 0
     while True:
         with _damage(archive, name):
@@ -334,7 +334,7 @@ def _chunks(archive: Path, stream: Any, name: str, budget: _Budget | None, size:
 
 
 class _Counted(io.RawIOBase):
-    """A decompressed stream that counts what is read and refuses absurd headers; tarfile believes any size."""
+    """A decompressed stream that counts what is read and refuses huge headers, because tarfile accepts any size."""
 
     def __init__(self, stream: Any, archive: Path, budget: _Budget) -> None:
         self._stream, self._archive, self._budget = stream, archive, budget
@@ -351,7 +351,7 @@ class _Counted(io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Skip by reading, so that what is skipped is counted as well."""
+        """Skip by reading, so that the skipped bytes are counted too."""
         assert whence == os.SEEK_SET, "tarfile seeks from the start"
         if offset < self._position:
             self._position = self._stream.seek(offset)
@@ -361,10 +361,12 @@ class _Counted(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         if not 0 <= size <= MAX_HEADER_BYTES:
-            raise DataError(f"{self._archive}: has a header of {size} bytes, which no honest archive has")
+            raise DataError(
+                f"{self._archive}: has a header of {size} bytes; at most {MAX_HEADER_BYTES} are allowed; get it again"
+            )
         self.last = self._stream.read(size)
         self._position += len(self.last)
-        # tarfile goes back by a block now and then; only new ground counts.
+        # tarfile sometimes goes back by a block; only new bytes count.
         if self._position > self._furthest:
             self._budget.spend(self._position - self._furthest, "the stream")
             self._furthest = self._position
@@ -375,7 +377,7 @@ def _safe_name(archive: Path, name: str) -> str:
     """`name` with plain separators, or "" for the folder itself.
 
     Raises:
-        DataError: the name would leave the folder that it is unpacked into.
+        DataError: the file would be written outside the folder.
     """
     plain = name.replace("\\", "/")
     parts = [part for part in plain.split("/") if part not in ("", ".")]
@@ -387,7 +389,7 @@ def _safe_name(archive: Path, name: str) -> str:
 
 @contextmanager
 def _damage(archive: Path, member: str) -> Iterator[None]:
-    """Turn what a decoder raises into one line."""
+    """Turn an exception of a decoder into an error of one line."""
     try:
         yield
     except _DAMAGE as error:
@@ -397,10 +399,10 @@ def _damage(archive: Path, member: str) -> Iterator[None]:
 
 @contextmanager
 def _temporary_folder(folder: Path) -> Iterator[Path]:
-    """A folder beside `folder` that becomes `folder` at the end, or goes without a trace."""
+    """A temporary folder beside `folder` that becomes `folder` at the end, or is deleted after an error."""
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise DataError(f"{folder}: is there already and is not an empty folder; delete it or choose another")
+            raise DataError(f"{folder}: already exists and is not an empty folder; delete it or choose another")
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
     except OSError as error:
@@ -426,18 +428,20 @@ def _make_folder(path: Path, folder: Path) -> None:
 
 
 def _write_new(path: Path, member: _Member, archive: Path, folder: Path) -> None:
-    """Write a file that must not exist: on a disk that ignores upper and lower case two names may be one file."""
+    """Write a file that must not exist yet: on a disk that ignores upper and lower case, two names may be one file."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "xb") as file:
             for chunk in member.chunks():
                 file.write(chunk)
     except FileExistsError:
-        raise DataError(f"{archive}: member {member.name!r} is there twice, but for upper and lower case") from None
+        raise DataError(
+            f"{archive}: member {member.name!r} occurs twice, with different upper and lower case"
+        ) from None
     except OSError as error:
         raise DataError(f"{folder}: {member.name!r} cannot be written: {reason(error)}") from error
 
 
 def reason(error: OSError) -> str:
-    """Why a file cannot be written, where there is no run to resume."""
+    """Why a file cannot be written, for files outside a run (nothing to resume)."""
     return "no space is left on the disk" if error.errno == errno.ENOSPC else explain(error)

@@ -1,4 +1,4 @@
-"""Data set cards: what a data set is, where its files are, how they are checked and what may be done with them."""
+"""Data set cards: what a data set is, where its files are, how they are checked, and their licence."""
 
 import re
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
 
 
 def _inside(name: str) -> str:
-    """A relative path with plain separators: a card must not be able to write outside the cache."""
+    """A relative path with plain separators, so that a card cannot write outside the cache."""
     if any(part in ("", ".", "..") for part in name.split("/")) or any(letter in name for letter in "\\:\0"):
         raise ValueError("must be a file's name, or a relative path with '/' between its parts")
     return name
@@ -35,14 +35,14 @@ class _Strict(BaseModel):
 
 
 class Source(_Strict):
-    """One place that has a file: an address of the file itself, or an archive's address and the member's name in it."""
+    """One source of a file: the address of the file, or the address of an archive and the name of the member in it."""
 
     url: Address | None = None
     archive: Address | None = None
     member: FileName | None = None
     sha256: Sha256 | None = Field(None, description="of the archive")
     bytes: int | None = Field(None, ge=1, description="of the archive")
-    unverified: bool = Field(False, description="nobody has tried this address yet; the file's own checksum decides")
+    unverified: bool = Field(False, description="this address has not been tried yet; the file's checksum decides")
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Source":
@@ -51,28 +51,28 @@ class Source(_Strict):
         if (self.archive is None) != (self.member is None):
             raise ValueError("'archive' and 'member' go together")
         if self.url is not None and (self.sha256 or self.bytes):
-            raise ValueError("the checksum and the size of a plain file stand beside its name, not in the source")
+            raise ValueError("the checksum and the size of a plain file belong beside its name, not in the source")
         return self
 
     @property
     def address(self) -> str:
-        """What is downloaded: the file or the archive that holds it."""
+        """The address that is downloaded: of the file or of its archive."""
         return self.url or self.archive or ""
 
 
 class CardFile(_Strict):
-    """One file that the reader wants, and how to know that it is the right one."""
+    """One file that the reader needs, and how it is checked."""
 
     name: FileName
     bytes: int | None = Field(None, ge=0)
     sha256: Sha256 | None = None
-    md5: Md5 | None = Field(None, description="where nothing better is published")
+    md5: Md5 | None = Field(None, description="only if nothing better is published")
     sources: tuple[Source, ...] = Field((), description="tried in this order; none: the file comes from a mirror only")
 
     @model_validator(mode="after")
     def _checksum(self) -> "CardFile":
         if self.sha256 is None and self.md5 is None:
-            raise ValueError("a file needs 'sha256', or 'md5' where nothing better is published")
+            raise ValueError("a file needs 'sha256', or 'md5' if nothing better is published")
         return self
 
 
@@ -83,16 +83,16 @@ class FolderSource(_Strict):
     member: FileName | None = Field(None, description="the folder in the archive; none: all of the archive")
     sha256: Sha256 | None = Field(None, description="of the archive")
     bytes: int | None = Field(None, ge=1, description="of the archive")
-    unverified: bool = Field(False, description="nobody has tried this address yet; the folder's own checksum decides")
+    unverified: bool = Field(False, description="this address has not been tried yet; the folder's checksum decides")
 
     @property
     def address(self) -> str:
-        """What is downloaded."""
+        """The address that is downloaded."""
         return self.archive
 
 
 class CardFolder(_Strict):
-    """A folder of many files that the reader wants whole: recordings, volumes, clips.
+    """A folder of many files that the reader needs as a whole: recordings, volumes, clips.
 
     Its checksum is the sha256 of the lines `<sha256>  <relative path>\\n` of its files, sorted; hidden files do not count.
     """
@@ -109,8 +109,8 @@ class Card(_Strict):
 
     Attributes:
         split: the official split, in words.
-        manual: how a person gets files that have no public address.
-        embedded: the recipe that shows the same on embedded data, for those without a network.
+        manual: how a user gets files that have no public address.
+        embedded: the recipe that shows the same on embedded data, for users without a network.
     """
 
     name: Name
@@ -136,7 +136,7 @@ class Card(_Strict):
         if not names:
             raise ValueError("files: a card has at least one file or folder")
         if len(set(names)) < len(names):
-            raise ValueError("two files have one name")
+            raise ValueError("two files have the same name")
         return self
 
     @property
@@ -161,7 +161,7 @@ class Card(_Strict):
 
 
 def cards_folder() -> Path:
-    """Where the cards lie: inside an installed package, or in `datasets/` beside a checkout's package."""
+    """The folder of the cards: inside an installed package, or `datasets/` in a checkout."""
     package = Path(__file__).parents[1]
     inside = package / "cards"
     return inside if inside.is_dir() else package.parent / "datasets"
@@ -194,8 +194,8 @@ def read_card(path: str | Path) -> Card:
     """Read a card from a YAML file.
 
     Raises:
-        DataError: the file cannot be read, is not YAML, has a key that is not known, lacks one, or has a wrong value;
-            or its name is not the data set's.
+        DataError: the file cannot be read or is not YAML; a key is unknown, missing, or has a wrong value; or the name of the
+            file is not that of the data set.
     """
     path = Path(path)
     try:
@@ -221,7 +221,7 @@ def read_card(path: str | Path) -> Card:
 
 
 def _first_problem(error: ValidationError) -> str:
-    """One line about the first thing that is wrong; an unknown key comes first, since it explains what is missing."""
+    """One line about the first error; an unknown key comes first, because it may explain a missing one."""
     problems = error.errors(include_url=False)
     problem = next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
     place = _in_words(problem["loc"])

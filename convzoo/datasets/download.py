@@ -1,11 +1,11 @@
-"""Getting the files of a data set: from a mirror, from the cache or from the network, each checked before it is used.
+"""Getting the files of a data set from a mirror, the cache or the network. Each file is checked before it is used.
 
 Two environment variables say where files are:
 
-    CONVZOO_DATA     the cache folder; the files lie in <cache>/<data set>/<file>
-    CONVZOO_MIRROR   a folder or an address that is asked first, for <mirror>/<data set>/<file>; it is never written to
+    CONVZOO_DATA     the cache folder; the files are in <cache>/<data set>/<file>
+    CONVZOO_MIRROR   a folder or an address that is tried first, for <mirror>/<data set>/<file>; nothing is written there
 
-A mirror that is an address cannot list a folder: for a folder of the card it is asked for <mirror>/<data set>/<archive>.
+A mirror that is an address cannot list a folder, so a folder of the card is fetched as <mirror>/<data set>/<archive>.
 """
 
 import glob
@@ -45,10 +45,10 @@ MIRROR_VARIABLE = "CONVZOO_MIRROR"
 
 @dataclass(frozen=True)
 class Fetched:
-    """Files that are there and are what the card says.
+    """Files that exist and match the card.
 
     Attributes:
-        folder: all the files lie in it, under their names on the card. It may be a mirror: do not write there.
+        folder: has all the files, under their names on the card. It may be a mirror: do not write there.
         files: name -> {"sha256": ..., "bytes": ...}, of files and of folders, ready for `Splits.files`.
     """
 
@@ -66,19 +66,19 @@ def fetch(
 ) -> Fetched:
     """Find or download the files of a data set.
 
-    A mirror folder that has them all is used in place. Otherwise they are put into the cache, from the mirror or from
-    the sources on the card in their order. What was once checked is not read again until its size or time changes.
+    A mirror folder that has all of them is used directly. Otherwise they are copied into the cache, from the mirror or from
+    the sources on the card, in this order. A checked file is not read again until its size or time changes.
 
     Args:
         dataset: a card's name, or a card.
-        files: names of files and folders; all of the card's where None.
-        progress: draw a bar on standard error; None: only where that is a terminal.
-        alternative: what an error says at its end about what works without these files; where empty, that the card's
-            `embedded` recipe does.
+        files: names of files and folders; None: all on the card.
+        progress: draw a bar on standard error; None: only if it is a terminal.
+        alternative: the end of an error message, which says what works without these files; if empty, it names the card's
+            `embedded` recipe.
 
     Raises:
         RecipeError: there is no such data set or file.
-        DataError: a file cannot be had, is not what the card says, or cannot be written.
+        DataError: a file is not available, does not match the card, or cannot be written.
     """
     card = load_card(dataset) if isinstance(dataset, str) else dataset
     wanted = card.select(files)
@@ -97,16 +97,16 @@ def fetch(
 
 
 def cache_folder() -> Path:
-    """`CONVZOO_DATA`, or the folder that the operating system has for caches."""
+    """`CONVZOO_DATA`, or the operating system's folder for caches."""
     chosen = os.environ.get(CACHE_VARIABLE)
     return Path(chosen).expanduser().absolute() if chosen else Path(platformdirs.user_cache_dir("convzoo"))
 
 
 def _mirror() -> Path | str | None:
-    """The mirror as a folder or as an address without the last slash; None where none is set.
+    """The mirror as a folder, or as an address without the last slash; None if it is not set.
 
     Raises:
-        DataError: it is an address of another kind.
+        DataError: the address is of another kind.
     """
     value = os.environ.get(MIRROR_VARIABLE, "")
     if "://" not in value:
@@ -124,7 +124,7 @@ def _mirror() -> Path | str | None:
 
 
 class _Memory:
-    """The checksums of files as they were when last read, by path, valid while size and time stay the same."""
+    """The checksums of files when they were last read, by path. They are valid while size and time stay the same."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -133,14 +133,14 @@ class _Memory:
         self.load()
 
     def load(self) -> None:
-        """Take up what another process may have written meanwhile."""
+        """Read what another process may have written in the meantime."""
         with suppress(DataError):
             value = read_json(self._path) if self._path.exists() else {}
             if isinstance(value, dict):
                 self._known = {name: entry for name, entry in value.items() if isinstance(entry, dict)} | self._known
 
     def measure(self, path: Path, expected: Expected) -> dict[str, Any] | None:
-        """Size and checksums of a file, from memory where it did not change; None where there is no such file.
+        """Size and checksums of a file, from memory if it did not change; None if the file does not exist.
 
         Raises:
             DataError: the file cannot be read.
@@ -158,7 +158,7 @@ class _Memory:
             raise DataError(f"{path}: cannot be read: {explain(error)}") from error
 
     def measure_folder(self, path: Path) -> dict[str, Any] | None:
-        """Number of files, size and checksum of a folder, from memory where nothing in it changed; None where there is none.
+        """Number of files, size and checksum of a folder, from memory if nothing in it changed; None if it does not exist.
 
         Raises:
             DataError: a file cannot be read.
@@ -175,13 +175,13 @@ class _Memory:
             raise DataError(f"{path}: cannot be read: {explain(error)}") from error
 
     def keep(self, path: Path, measured: dict[str, Any], status: os.stat_result) -> dict[str, Any]:
-        """Remember what was measured when the file had this `status`."""
+        """Keep what was measured when the file had this `status`."""
         self._known[str(path)] = measured | {"mtime_ns": status.st_mtime_ns}
         self._changed = True
         return measured
 
     def save(self) -> None:
-        """Write it down, if that is possible: without it the next run only takes longer."""
+        """Write the checksums to disk if possible: without them the next run only takes longer."""
         if self._changed:
             with suppress(DataError):
                 write_json(self._path, self._known)
@@ -192,7 +192,7 @@ def _expected(file: CardFile) -> Expected:
 
 
 def _all_right(folder: Path, wanted: Iterable[CardFile | CardFolder], memory: _Memory) -> Fetched | None:
-    """The files in `folder`, or None where one is absent or not what the card says."""
+    """The files in `folder`; None if one is missing or does not match the card."""
     wanted = list(wanted)
     if not all((folder / entry.name).exists() for entry in wanted):
         return None
@@ -206,7 +206,7 @@ def _all_right(folder: Path, wanted: Iterable[CardFile | CardFolder], memory: _M
 
 
 def _as_on_the_card(path: Path, entry: CardFile | CardFolder, memory: _Memory) -> dict[str, Any] | None:
-    """What was measured of a file or a folder, or None where it is absent or not what the card says."""
+    """Size and checksums of a file or a folder; None if it is missing or does not match the card."""
     if isinstance(entry, CardFolder):
         found = memory.measure_folder(path)
         return None if found is None or folders.difference(entry, found) else found
@@ -221,7 +221,7 @@ def _fetched(folder: Path, measured: dict[str, dict[str, Any]]) -> Fetched:
 
 @contextmanager
 def _locked(cache: Path, name: str, show: bool) -> Iterator[None]:
-    """One process at a time fetches a data set; the others wait and then find it there."""
+    """Only one process at a time downloads a data set; the others wait and then find it in the cache."""
     with writing(cache):
         cache.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(cache / f".{name}.lock")
@@ -229,7 +229,7 @@ def _locked(cache: Path, name: str, show: bool) -> Iterator[None]:
             lock.acquire(timeout=0)
         except filelock.Timeout:
             if show:
-                print(f"{name}: another process is fetching it; waiting", file=sys.stderr)
+                print(f"{name}: another process is downloading it; waiting", file=sys.stderr)
             lock.acquire()
     try:
         yield
@@ -239,10 +239,10 @@ def _locked(cache: Path, name: str, show: bool) -> Iterator[None]:
 
 @dataclass
 class _Job:
-    """One data set that is being completed in the cache, by the process that holds the lock.
+    """Completes one data set in the cache, in the process that holds the lock.
 
     Attributes:
-        archives: those that were downloaded for a member; two files are often members of one.
+        archives: the archives that were downloaded, by address; several files are often members of one archive.
     """
 
     card: Card
@@ -255,10 +255,10 @@ class _Job:
     archives: dict[str, Path] = field(default_factory=dict)
 
     def complete(self, wanted: Iterable[CardFile | CardFolder]) -> Fetched:
-        """Bring every file that is absent or wrong.
+        """Get every file that is missing or wrong.
 
         Raises:
-            DataError: a file cannot be had or cannot be written.
+            DataError: a file is not available or cannot be written.
         """
         self.memory.load()
         try:
@@ -281,7 +281,7 @@ class _Job:
         return found
 
     def _obtain(self, file: CardFile, target: Path) -> tuple[Path, dict[str, Any]]:
-        """A checked file beside `target`, from the first place that has it."""
+        """Get a checked file beside `target`, from the first source that has it."""
         with writing(target.parent):
             target.parent.mkdir(parents=True, exist_ok=True)
         problems: dict[str, list[str]] = {}
@@ -295,7 +295,7 @@ class _Job:
         raise DataError(self._nowhere(file, target, problems))
 
     def _obtain_folder(self, folder: CardFolder, target: Path) -> None:
-        """The whole folder at `target`, from the first place that has it as the card says."""
+        """Get the whole folder at `target`, from the first source that has it and matches the card."""
         with writing(target.parent):
             target.parent.mkdir(parents=True, exist_ok=True)
         problems: dict[str, list[str]] = {}
@@ -331,15 +331,17 @@ class _Job:
                     raise UnavailableError(address, why) from error
             difference = folders.difference(folder, folders.measure(part))
             if difference:
-                raise UnavailableError(address, f"is not the folder on the card ({difference}); what came was deleted")
+                raise UnavailableError(
+                    address, f"is not the folder on the card ({difference}); the download was deleted"
+                )
 
     def _places(self, file: CardFile) -> list[tuple[str, Source | None]]:
-        """Addresses in the order in which they are tried, with the card's source; None for the mirror."""
+        """Addresses in the order in which they are tried, with their source on the card; None for the mirror."""
         mirror: list[tuple[str, Source | None]] = [(self._mirror_place(file), None)] if self.mirror else []
         return mirror + [(source.address, source) for source in file.sources]
 
     def _mirror_place(self, file: CardFile | CardFolder) -> str:
-        """Where the mirror would have the file: an address, or a plain path where the mirror is a folder."""
+        """The place of the file on the mirror: an address, or a path if the mirror is a folder."""
         if isinstance(self.mirror, Path):
             return str(self.mirror / self.card.name / file.name)
         return f"{self.mirror}/{self.card.name}/{quote(file.name)}"
@@ -362,7 +364,7 @@ class _Job:
     def _archive(self, source: Source | FolderSource) -> Path:
         expected = Expected(source.bytes, source.sha256)
         name = _file_of(source.address)
-        # Beside the files and not in the folder below, so that an interrupted download goes on in the next run.
+        # Beside the files and not in `.archives`, which is deleted, so that the next run can continue an interrupted download.
         part, _ = self._download(source.address, self.folder / name, expected, name)
         with writing(self.folder):
             self._archives_folder.mkdir(exist_ok=True)
@@ -382,22 +384,22 @@ class _Job:
         with writing(part):
             found = expected.measure(part)
         if resumed and expected.difference(found):
-            # What an earlier run left may be the cause: the file on the server may have changed since.
+            # The part from an earlier run may be wrong, because the file on the server may have changed since.
             part.unlink()
             return self._download(address, target, expected, name)
         _refuse_other(part, found, expected, address)
         return part, found
 
     def _nowhere(self, file: CardFile | CardFolder, target: Path, problems: dict[str, list[str]]) -> str:
-        """One line: what is missing, what was tried, where it may be put, and what works without it."""
+        """One line: what is missing, what was tried, where to put it, and what works without it."""
         tried = [f"{' and '.join(addresses)}: {why}" for why, addresses in problems.items()]
         if not file.sources:
             tried.append("it has no public address" + (f": {self.card.manual}" if self.card.manual else ""))
         if self.mirror is None:
             advice = f"or set {MIRROR_VARIABLE} to a folder or address that has {self.card.name}/{file.name}"
         else:
-            advice = f"or where {MIRROR_VARIABLE} points, {self._mirror_place(file)}"
-        line = f"{self.card.name}: {file.name} cannot be had: {'; '.join(tried)}; put it at {target}, {advice}"
+            advice = f"or on the mirror ({MIRROR_VARIABLE}), at {self._mirror_place(file)}"
+        line = f"{self.card.name}: {file.name} is not available: {'; '.join(tried)}; put it at {target}, {advice}"
         embedded = f"{self.card.embedded} runs on embedded data" if self.card.embedded else ""
         return "; ".join(filter(None, [line, self.alternative or embedded]))
 
@@ -408,12 +410,12 @@ def _file_of(address: str) -> str:
 
 
 def _part(target: Path, address: str) -> Path:
-    """Where a download of `address` grows. Two addresses have two parts: their bytes need not be the same."""
+    """The partial file of a download from `address`. Each address has its own, because their bytes may differ."""
     return target.with_name(f"{target.name}.{hashlib.sha256(address.encode()).hexdigest()[:8]}.part")
 
 
 def _settle(part: Path, target: Path) -> os.stat_result:
-    """Put a checked part in its place, and delete what other addresses left."""
+    """Move a checked part to `target`, and delete the parts of other addresses."""
     with open(part, "rb") as file:
         os.fsync(file.fileno())
     os.replace(part, target)
@@ -426,4 +428,4 @@ def _refuse_other(part: Path, found: dict[str, Any], expected: Expected, origin:
     difference = expected.difference(found)
     if difference:
         part.unlink(missing_ok=True)
-        raise UnavailableError(origin, f"is not the file on the card ({difference}); what came was deleted")
+        raise UnavailableError(origin, f"is not the file on the card ({difference}); the download was deleted")

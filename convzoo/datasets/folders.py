@@ -1,4 +1,4 @@
-"""Folders of many files as one entry of a card: measured, compared and copied as a whole."""
+"""Folders of many files as one entry of a card: they are measured, compared and copied as a whole."""
 
 import hashlib
 import os
@@ -25,13 +25,13 @@ def files_in(folder: Path) -> list[tuple[str, os.stat_result]]:
 
 
 def fingerprint(folder: Path) -> str:
-    """Changes where a file comes, goes, or has another size or time: it tells whether to measure again."""
+    """A hash that changes if a file is added, is deleted, or changes its size or time. Then the folder is measured again."""
     lines = (f"{name} {status.st_size} {status.st_mtime_ns}\n" for name, status in files_in(folder))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def measure(folder: Path) -> dict[str, Any]:
-    """How many files a folder has, how many bytes, and the sha256 of its list of checksums."""
+    """The number of files in a folder, their bytes, and the sha256 of the list of their checksums."""
     files = files_in(folder)
     lines = [f"{sha256_of(folder / name)}  {name}\n" for name, _ in files]
     digest = hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
@@ -39,7 +39,7 @@ def measure(folder: Path) -> dict[str, Any]:
 
 
 def difference(wanted: CardFolder, found: dict[str, Any]) -> str:
-    """What is not as the card says, in words; "" where all is."""
+    """What differs from the card, in words; "" if nothing does."""
     for key in ("files", "bytes", "sha256"):
         if found.get(key) != getattr(wanted, key):
             return f"{key} expected {getattr(wanted, key)}, found {found.get(key)}"
@@ -48,7 +48,7 @@ def difference(wanted: CardFolder, found: dict[str, Any]) -> str:
 
 @contextmanager
 def growing(target: Path) -> Iterator[Path]:
-    """An empty folder beside `target` that becomes `target` at the end, or goes without a trace."""
+    """An empty folder beside `target` that becomes `target` at the end, or is deleted after an error."""
     part = target.with_name(f".{target.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
@@ -65,7 +65,7 @@ def growing(target: Path) -> Iterator[Path]:
 
 
 def unpack(archive: Path, member: str | None, folder: Path) -> None:
-    """Write what is below `member` of an archive into `folder`.
+    """Write the files below `member` of an archive into `folder`.
 
     Raises:
         DataError: the archive is damaged or not safe, or has no such folder.
@@ -83,7 +83,7 @@ def unpack(archive: Path, member: str | None, folder: Path) -> None:
 
 
 def copy(source: Path, folder: Path) -> None:
-    """The files of `source` into `folder`."""
+    """Copy the files of `source` into `folder`."""
     for name, _ in files_in(source):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, folder / name)

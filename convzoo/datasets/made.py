@@ -1,4 +1,4 @@
-"""Folders of generated files in the cache: made once, whole or absent, by one process of several."""
+"""Folders of generated files in the cache. They are made once, by one process, and are either complete or do not exist."""
 
 import os
 import shutil
@@ -11,13 +11,13 @@ from convzoo.core.files import explain
 
 
 def make_once(folder: Path, is_whole: Callable[[Path], bool], write: Callable[[Path], None], what: str) -> None:
-    """Write files into a folder beside `folder`, then rename it; nothing where they are there already.
+    """Write files into a temporary folder beside `folder`, then rename it. Do nothing if the files already exist.
 
     Args:
         folder: in the cache
-        is_whole: whether all files are in a folder and none has another length: somebody may have tidied up the cache
+        is_whole: whether a folder has all files with the right lengths (a user may have deleted some of the cache)
         write: writes all files into the empty folder that it is given
-        what: the files, for the fault: `recordings`
+        what: the files, for the error message: `recordings`
 
     Raises:
         DataError: the cache folder cannot be written.

@@ -1,4 +1,4 @@
-"""Transferring one file over http or from a folder: resumed after a break, tried again, limited in size."""
+"""Transferring one file over http or from a folder: it is resumed after a broken connection, retried, and limited in size."""
 
 import hashlib
 import http.client
@@ -22,7 +22,7 @@ from convzoo.datasets.archives import MAX_BYTES, reason
 CACHE_VARIABLE = "CONVZOO_DATA"
 CHUNK_BYTES = 1 << 18
 
-# These answers may be different in a moment; other refusals (404, 403) will not.
+# After these answers a second attempt may succeed; other refusals (404, 403) are final.
 _PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -31,9 +31,9 @@ class Network:
     """How patient a download is.
 
     Attributes:
-        timeout: seconds without a byte after which a connection counts as broken.
+        timeout: a connection counts as broken after this many seconds without a byte.
         attempts: how often one address is tried.
-        wait: seconds before the second attempt; doubled before each further one.
+        wait: seconds before the second attempt; doubled before each later one.
     """
 
     timeout: float = 30.0
@@ -58,14 +58,14 @@ class _BrokenError(Exception):
 
 @dataclass(frozen=True)
 class Expected:
-    """What a file has to be. All None: an archive without a published checksum, whose members are checked instead."""
+    """The expected size and checksums of a file. All None: an archive without a published checksum; its members are checked."""
 
     bytes: int | None = None
     sha256: str | None = None
     md5: str | None = None
 
     def difference(self, found: dict[str, Any]) -> str:
-        """What is not as expected, in words; "" where all is."""
+        """What is not as expected, in words; "" if everything is."""
         for key in ("bytes", "sha256", "md5"):
             wanted = getattr(self, key)
             if wanted is not None and found.get(key) != wanted:
@@ -73,7 +73,7 @@ class Expected:
         return ""
 
     def measure(self, path: Path) -> dict[str, Any]:
-        """Size and checksums of a file. The md5 is taken only where there is nothing better to check."""
+        """Size and checksums of a file. The md5 is computed only if the card has no better checksum."""
         names = ["sha256"] if self.md5 is None else ["sha256", "md5"]
         hashes = {name: hashlib.new(name, usedforsecurity=False) for name in names}
         size = 0
@@ -88,10 +88,10 @@ class Expected:
 def transfer_patiently(
     address: str, part: Path, expected: Expected, network: Network, bar: Callable[[int], None]
 ) -> None:
-    """Bring `part` to its end, going on where it broke off.
+    """Complete the partial file `part`, continuing where an earlier transfer stopped.
 
     Raises:
-        UnavailableError: the address does not give it.
+        UnavailableError: the address does not give the file.
         DataError: the part cannot be written.
     """
     wait, problem = network.wait, ""
@@ -126,7 +126,7 @@ def _transfer(address: str, part: Path, expected: Expected, network: Network, ba
 
 
 def _copy(path: Path, part: Path) -> None:
-    """Copy from a folder. A part that an interrupted copy left is begun again: disks are fast."""
+    """Copy from a folder. An interrupted copy starts again from the beginning, because disks are fast."""
     if not path.is_file():
         raise UnavailableError(str(path), "no such file")
     with writing(part):
@@ -154,7 +154,7 @@ def _open(address: str, start: int, network: Network) -> http.client.HTTPRespons
 def _connection_problem(address: str, error: Exception) -> Exception:
     cause = getattr(error, "reason", error)
     if isinstance(cause, socket.gaierror):
-        # Without a network no name is found; waiting and asking again would only hold the person up.
+        # Without a network no host name is found, so a second attempt would only waste time.
         return UnavailableError(address, f"no network, or no such host ({cause.strerror or cause})")
     if isinstance(cause, ssl.SSLCertVerificationError):
         return UnavailableError(address, f"the server's certificate is not trusted ({cause.verify_message})")
@@ -166,7 +166,7 @@ def _connection_problem(address: str, error: Exception) -> Exception:
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """Handlers for http and https only: urllib's own set also follows a redirect to ftp."""
+    """An opener for http and https only: urllib's default opener also follows a redirect to ftp."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler, urllib.request.UnknownHandler, urllib.request.HTTPHandler,
@@ -178,7 +178,7 @@ def _opener() -> urllib.request.OpenerDirector:
 
 
 def _accepted_start(response: http.client.HTTPResponse, start: int, part: Path) -> int:
-    """Where the body begins: at `start` if the server sends the rest, at 0 if it sends the whole again."""
+    """Where the body begins: at `start` if the server sends the rest, at 0 if it sends the whole file again."""
     if response.status != 206:
         return 0
     if (response.headers.get("Content-Range") or "").startswith(f"bytes {start}-"):
@@ -212,7 +212,7 @@ def _receive(response: http.client.HTTPResponse, part: Path, start: int, limit: 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Say in one line that the cache cannot be written."""
+    """Turn an error while the cache is written into one line."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A network in plain words, layer by layer: what each does, shapes, kernels, receptive field, parameters, multiply-adds."""
+"""A network in plain words: for each layer what it does, its shapes, kernels, receptive field, parameters, multiply-adds."""
 
 import math
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from convzoo.layers.positions import LearnedPositions, SinusoidalPositions
 
 _ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Softmax)
 _NAMES = {"LeakyReLU": "leaky ReLU", "Tanh": "tanh", "Sigmoid": "sigmoid"}
-# Taken whole, though they hold others: their parts say less than they do.
+# Shown as one layer, though they have submodules: a description of the parts would say less.
 _WHOLE = (
     Pooling, TokenEmbedding, ChannelLayerNorm, nn.MultiheadAttention, GatedConvolution, LightweightConvolution, Look,
     LearnedPositions, SinusoidalPositions, DescribesItself,
@@ -45,14 +45,14 @@ class Layer:
     """One row of a breakdown. Shapes are without the batch.
 
     Attributes:
-        name: of the module, as `named_modules` has it
+        name: of the module, as in `named_modules`
         kind: the name of its class
         words: what it does, in a sentence
         input_shape: of its first input
         output_shape: of its first output
-        parameters: its weights
+        parameters: number of its weights
         multiply_adds: for one example
-        receptive_field: how much of the input one output depends on, along each axis; None where the input is no grid
+        receptive_field: how much of the input one output depends on, along each axis; None if the input is not a grid
         activation: the function that is applied to its output
     """
 
@@ -74,8 +74,8 @@ class Breakdown:
     Attributes:
         layers: in the order in which they are called
         inputs: the shapes of one example's inputs, by name
-        parameters: all weights
-        trained_parameters: those that are trained
+        parameters: number of all weights
+        trained_parameters: number of the weights that are trained
         multiply_adds: for one example
         receptive_field: the largest of the layers
     """
@@ -95,7 +95,7 @@ class Breakdown:
         return asdict(self)
 
     def rows(self) -> list[tuple[str, ...]]:
-        """One row a layer, as text: its name, what it does, output, receptive field, parameters and multiply-adds."""
+        """One row for each layer, as text: its name, what it does, output, receptive field, parameters and multiply-adds."""
         return [
             (
                 layer.name,
@@ -116,11 +116,11 @@ class Breakdown:
         """Parameters and multiply-adds of the whole network."""
         return (
             f"{self.parameters:,} parameters ({self.trained_parameters:,} trained), "
-            f"{self.multiply_adds:,} multiply-adds an example"
+            f"{self.multiply_adds:,} multiply-adds per example"
         )
 
     def _repr_html_(self) -> str:
-        """The table of layers, as notebooks show it."""
+        """The table of layers, for notebooks."""
         return html.block(
             html.line(f"input: {self.inputs_in_words()}"),
             html.table(self.columns, self.rows(), numbers=(2, 3, 4, 5)),
@@ -131,20 +131,20 @@ class Breakdown:
 def describe(model: nn.Module, inputs: dict[str, Any]) -> Breakdown:
     """Run one example through a model and describe every layer, in the order in which they are called.
 
-    Within a convolution block the order is the block's own (convolution, activation, pooling), though a maximum may be taken
-    before an activation that commutes with it.
+    Within a convolution block the order is always convolution, activation, pooling, even if the block computes the maximum
+    before the activation (the two commute).
 
     Args:
-        model: any module; layers that are not known by name are described by their class
+        model: any module; a layer of an unknown class is described by the name of its class
         inputs: one example's `forward` arguments (batch size 1)
     """
-    model.train().eval()  # who remembers its last outputs forgets them on the way
+    model.train().eval()  # `train` makes a model forget outputs that it keeps, so that every layer is called
     named = {module: name for name, module in model.named_modules()}
     rows: dict[nn.Module, Layer] = {}
     hooks = []
 
     def note(module: nn.Module, args: tuple, output: Any) -> None:
-        if isinstance(output, tuple) and output:  # what a layer gives, and what it gives besides
+        if isinstance(output, tuple) and output:  # the main output is the first
             output = output[0]
         if module in rows or not isinstance(output, Tensor):
             return
@@ -186,7 +186,7 @@ def describe(model: nn.Module, inputs: dict[str, Any]) -> Breakdown:
 
 
 def _leaves(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
-    # What a weight is computed from (weight normalisation) is no layer of its own.
+    # The modules of a parametrisation (weight normalisation) are not layers.
     children = [(name, child) for name, child in module.named_children() if name != "parametrizations"]
     if prefix and (isinstance(module, _WHOLE) or not children):
         if not isinstance(module, nn.Identity):
@@ -205,7 +205,7 @@ def _count_multiply_adds(model: nn.Module, rows: dict[nn.Module, Layer], counter
 
 
 def _in_block_order(model: nn.Module, rows: dict[nn.Module, Layer]) -> list[Layer]:
-    """Rows as they were called, but within a convolution block as the block is written."""
+    """Rows in the order of the calls; within a convolution block in the order in which the block is written."""
     order = {module: index for index, module in enumerate(rows)}
     key = {module: (float(index), 0) for module, index in order.items()}
     for block in model.modules():
@@ -231,7 +231,7 @@ def _block_parts(block: ConvolutionBlock) -> list[nn.Module]:
 
 
 def _with_activations(layers: list[Layer]) -> list[Layer]:
-    """An activation becomes part of the layer before it, as people write them."""
+    """Rows in which an activation is part of the layer before it, as is usual in tables of layers."""
     found: list[Layer] = []
     for row in layers:
         is_activation = row.kind in {kind.__name__ for kind in _ACTIVATIONS}
@@ -244,7 +244,7 @@ def _with_activations(layers: list[Layer]) -> list[Layer]:
 
 
 _WHY = {
-    "ReLU": "which keeps what is positive, so that layers can say more than a line",
+    "ReLU": "which keeps positive values and sets others to 0, so that layers together are more than a linear map",
     "GELU": "a smooth ReLU",
     "SiLU": "a smooth ReLU",
     "Tanh": "which squeezes values between -1 and 1",
@@ -253,7 +253,7 @@ _WHY = {
 
 @singledispatch
 def words_for(module: nn.Module) -> str:
-    """What a layer does, in a sentence; a layer that few have says it itself (`DescribesItself`)."""
+    """What a layer does, in a sentence. An unusual layer has its own description (`DescribesItself`)."""
     if isinstance(module, DescribesItself):
         return module.in_words()
     return f"A layer of the kind {type(module).__name__}."
@@ -274,7 +274,7 @@ def _convolution_words(module: Any) -> str:
     if module.groups > 1:
         text += ", each on its own map" if module.groups == module.in_channels else f", in {module.groups} groups"
     if set(module.dilation) != {1}:
-        text += f", whose taps stand {_times(module.dilation)} apart"
+        text += f", whose taps are {_times(module.dilation)} positions apart"
     if set(module.stride) != {1}:
         text += f", in steps of {_times(module.stride)}"
     return text + "."
@@ -303,7 +303,7 @@ def _(module: Pooling) -> str:
     how = {
         "max": "keeps the largest value",
         "average": "takes the mean",
-        "attention": "takes a mean weighted by what it has learnt to look at",
+        "attention": "takes a mean with learnt weights",
         "k_max": f"keeps the {module.k} largest values, in order,",
         "log_sum_exp": "takes a soft maximum",
     }[module.kind]
@@ -342,7 +342,7 @@ def _norm_words(module: nn.Module) -> str:
         "BatchNorm1d": "over the batch", "BatchNorm2d": "over the batch", "BatchNorm3d": "over the batch",
         "ChannelLayerNorm": "at each position", "LayerNorm": "over its features", "GroupNorm": "in groups of maps",
     }.get(type(module).__name__, "of each map")  # fmt: skip
-    return f"Brings each map to mean 0 and deviation 1 {over}, then scales and shifts it as learnt."
+    return f"Brings each map to mean 0 and deviation 1 {over}, then scales and shifts it by learnt numbers."
 
 
 for _norm in (
@@ -359,12 +359,12 @@ def _(module: GatedConvolution) -> str:
     size = f"{_times(convolution.kernel_size)} filters" if len(convolution.kernel_size) > 1 else "filters"
     wide = f" that are {convolution.kernel_size[0]} wide" if len(convolution.kernel_size) == 1 else ""
     maps = convolution.out_channels // 2
-    return f"Extracts {maps} feature maps using {size}{wide}{back}, each let through by a gate of its own."
+    return f"Extracts {maps} feature maps using {size}{wide}{back}, each multiplied by its own gate between 0 and 1."
 
 
 @words_for.register
 def _(module: LightweightConvolution) -> str:
-    made = "made anew at each position" if module.kind == "dynamic" else "that are learnt"
+    made = "computed at each position" if module.kind == "dynamic" else "that are learnt"
     return (
         f"Takes a weighted mean of {module.kernel_size} positions, with {module.heads} kernels {made}, each shared by "
         f"{module.channels // module.heads} maps."
@@ -383,6 +383,4 @@ def _(module: SinusoidalPositions) -> str:
 
 @words_for.register
 def _(module: Look) -> str:
-    return (
-        "Compares each position with all of the source, and takes a mean of the source weighted by how alike they are."
-    )
+    return "Compares each position with all positions of the source, and takes a mean of the source weighted by the similarity."

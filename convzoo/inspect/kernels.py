@@ -1,4 +1,4 @@
-"""What the first layer looks for: its kernels, its feature maps, and the n-grams that move it most."""
+"""What the first layer looks for: its kernels, its feature maps, and the phrases with the largest outputs."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 def first_convolutions(model: nn.Module) -> dict[str, Any]:
-    """The convolution that sees the input first; where several stand side by side on the same input, all of them."""
+    """The first convolution of a model; if several parallel ones see the same input, all of them."""
     found: dict[str, Any] = {
         name: module for name, module in model.named_modules() if isinstance(module, _CONVOLUTIONS)
     }
@@ -46,7 +46,7 @@ def feature_maps(model: nn.Module, inputs: dict[str, Any], layer: nn.Module) -> 
 
 @dataclass(frozen=True)
 class Detector:
-    """One kernel of a layer over tokens: where it answers most."""
+    """One kernel of a layer over tokens, and the phrases with its largest outputs."""
 
     layer: str
     kernel: int
@@ -56,14 +56,14 @@ class Detector:
 def phrases_by_kernel(
     model: nn.Module, batch: dict[str, Tensor], names: list[list[str]], kernels: int = 8, phrases: int = 4
 ) -> list[Detector]:
-    """For the kernels of the first layer whose answers vary most, the stretches of tokens that they answer to most.
+    """For the kernels of the first layer whose outputs vary most, the phrases (tokens in a row) with the largest outputs.
 
     Args:
         model: takes tokens
         batch: its inputs
         names: the tokens of each row of the batch
-        kernels: how many kernels of each layer
-        phrases: how many stretches a kernel
+        kernels: number of kernels of each layer
+        phrases: number of phrases for each kernel
     """
     found = []
     for name, layer in first_convolutions(model).items():
@@ -84,17 +84,17 @@ def detectors(
     kernels: int = 8,
     phrases: int = 4,
 ) -> list[Detector]:
-    """For the kernels of a layer whose answers vary most, the stretches of tokens that they answer to most.
+    """For the kernels of a layer whose outputs vary most, the phrases (tokens in a row) with the largest outputs.
 
     Args:
         name: of the layer
         maps: its output, (batch, kernels, positions)
         names: the tokens of each row
         width: of a kernel
-        dilation: between its taps
-        before: taps that lie before a position's own
-        kernels: how many
-        phrases: how many stretches a kernel
+        dilation: distance between its taps
+        before: number of positions by which a kernel begins before the position of its output
+        kernels: number of kernels
+        phrases: number of phrases for each kernel
     """
     found = []
     strength = maps.amax(dim=2).var(dim=0)

@@ -1,4 +1,4 @@
-"""How much of the input one output of each layer sees: measured, not derived, so that it holds for any network."""
+"""The receptive field of each layer: how much of the input one output sees. It is measured, so it works for any network."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,18 +14,18 @@ _BATCH = 64
 def receptive_fields(
     model: nn.Module, inputs: dict[str, Any], layers: dict[str, nn.Module]
 ) -> dict[str, tuple[int, ...]]:
-    """For each layer the width, along each spatial axis of the input, of what the middle one of its outputs depends on.
+    """For each layer, the width of the receptive field of its middle output, along each spatial axis of the input.
 
-    A NaN spreads to everything that is computed from it. So the input is filled with NaN up to a threshold, and the smallest
-    threshold that reaches the middle output is the left edge of its receptive field; likewise from the right.
+    A NaN spreads to everything that is computed from it. So the input is filled with NaN up to a threshold: the smallest
+    threshold that reaches the middle output is the left edge of its receptive field. The right edge is found in the same way.
 
     Args:
-        model: on the CPU; its first embedding is the input where the inputs are token numbers
+        model: on the CPU; if the inputs are token numbers, its first embedding is used as the input
         inputs: one example's `forward` arguments, batch size 1
         layers: by name, modules of the model that are called once
 
     Returns:
-        The widths, by layer; a layer whose output has lost the spatial axes is left out.
+        The widths, by layer; a layer whose output has no spatial axes is left out.
     """
     probe = _Probe(model, inputs, layers)
     found = {}
@@ -37,7 +37,7 @@ def receptive_fields(
 
 
 class _Probe:
-    """Runs the model on an input of which a part is NaN, and says which layers' middle outputs that reaches."""
+    """Runs the model on an input that is partly NaN, and finds the layers whose middle outputs become NaN."""
 
     def __init__(self, model: nn.Module, inputs: dict[str, Any], layers: dict[str, nn.Module]) -> None:
         self.model = model
@@ -56,7 +56,7 @@ class _Probe:
             self.space = tuple(first.shape[1:]) if self.embedding is not None else ()
 
     def reached(self, axis: int, ranges: Sequence[tuple[int, int]]) -> dict[str, list[bool]]:
-        """For each layer and each range of positions on an axis, whether NaN there reaches the layer's middle output."""
+        """For each layer and each range of positions on an axis: whether NaN in this range reaches the layer's middle output."""
         found: dict[str, list[bool]] = {}
         for start in range(0, len(ranges), _BATCH):
             for name, flags in self._run(axis, ranges[start : start + _BATCH]).items():
@@ -100,16 +100,16 @@ class _Probe:
 
 
 def _edges(probe: _Probe, axis: int) -> dict[str, tuple[int, int]]:
-    """The first and the last position that reach each layer's middle output."""
+    """The first and the last position that each layer's middle output depends on."""
     size = probe.space[axis]
-    # NaN on [0, t) reaches a layer from some t on; NaN on [t, size) reaches it up to some t.
+    # NaN on [0, t) reaches a layer if t is large enough; NaN on [t, size) reaches it if t is small enough.
     left = _smallest(lambda ts: probe.reached(axis, [(0, t) for t in ts]), size)
     right = _smallest(lambda ts: probe.reached(axis, [(size - t, size) for t in ts]), size)
     return {name: (left[name] - 1, size - right[name]) for name in left if name in right}
 
 
 def _smallest(reached: Callable[[list[int]], dict[str, list[bool]]], size: int) -> dict[str, int]:
-    """For each layer the smallest t in 1 … size for which it is reached."""
+    """For each layer, the smallest t in 1 … size that reaches it."""
     thresholds = sorted({max(1, round((i + 1) * size / _FIRST_PROBES)) for i in range(_FIRST_PROBES)})
     low: dict[str, int] = {}  # the largest t known not to reach
     high: dict[str, int] = {}  # the smallest t known to reach

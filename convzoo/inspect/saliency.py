@@ -1,4 +1,4 @@
-"""What in an input moves a network's answer."""
+"""Which parts of an input change a network's output most."""
 
 from typing import Any
 
@@ -9,19 +9,19 @@ from torch import Tensor, nn
 def saliency(
     model: nn.Module, inputs: dict[str, Any], answers: Tensor, samples: int = 8, noise: float = 0.1, seed: int = 0
 ) -> Tensor:
-    """How much each number of the input moves the logit of a class: the mean of its gradient's size over noisy copies
+    """How much each number of the input changes the logit of a class: the absolute gradient, as a mean over noisy copies
     (SmoothGrad, Smilkov et al. 2017, arXiv:1706.03825).
 
     Args:
         model: gives logits (batch, classes)
-        inputs: `forward` arguments; the first that holds real numbers is asked about
-        answers: (batch,), the class of each
-        samples: noisy copies
-        noise: their standard deviation, a part of the input's range
+        inputs: `forward` arguments; the first one with floating-point numbers is used
+        answers: (batch,), the class for each example
+        samples: number of noisy copies
+        noise: their standard deviation, as a fraction of the input's range
         seed: of the noise
 
     Returns:
-        of the shape of that input, 0 or above
+        a tensor with the shape of this input, with values of 0 or above
     """
     key = next(name for name, value in inputs.items() if isinstance(value, Tensor) and value.is_floating_point())
     values = inputs[key].detach()

@@ -15,14 +15,14 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 NEVER_FALLING = frozenset({"relu", "leaky_relu", "elu", "tanh", "identity"})
-"""Activations that keep the order of values: the maximum of the activated is the activated maximum."""
+"""Activations that never fall, so that they commute with the maximum: max-pooling may come before them."""
 
 
 def activation_layer(name: Activation) -> nn.Module:
-    """The activation of that name.
+    """The activation with this name.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is no such activation.
     """
     if name not in _ACTIVATIONS:
         raise ValueError(f"no activation {name!r}")

@@ -1,4 +1,4 @@
-"""Attention of one sequence to another: one look a layer, or several heads."""
+"""Attention of one sequence to another, with one head or several."""
 
 import math
 
@@ -12,7 +12,7 @@ from convzoo.layers.gated import pointwise
 
 
 class Look(nn.Module):
-    r"""A mean of the values for each query, weighted by how much the query is like their keys: $v \, \mathrm{softmax}(q^\top k)$.
+    r"""For each query, a mean of the values, weighted by the similarity of query and keys: $v \, \mathrm{softmax}(q^\top k)$.
 
     Shape:
         query: (batch, *heads, size, target); keys and values: (batch, *heads, size, source); mask: (batch, source), true where
@@ -40,11 +40,12 @@ class Look(nn.Module):
 
 class StepAttention(nn.Module):
     r"""The attention of one decoder layer in ConvS2S (Gehring et al. 2017, arXiv:1705.03122, §3.3). Each layer has its own, so
-    that a layer knows what those before it have looked at.
+    that a layer knows what the layers before it attended to.
 
     $d_i = W h_i + b + g_i$, $a_{ij} = \mathrm{softmax}_j(d_i \cdot z_j)$, $c_i = \sqrt m \sum_j a_{ij} (z_j + e_j)$, and the
-    output is $(V c_i + h_i) \sqrt{1/2}$. h is the layer's features, g the vectors of the tokens that are already written, z and e
-    the features and the vectors of the m source tokens; $\sqrt m$ keeps the variance of what is a mean of m vectors (§3.4).
+    output is $(V c_i + h_i) \sqrt{1/2}$. h is the layer's features, g the vectors of the tokens written so far, z and e
+    the features and the vectors of the m source tokens; $\sqrt m$ keeps the variance, because $c_i$ is a mean of m vectors
+    (§3.4).
 
     Args:
         channels: of the layer
@@ -69,7 +70,7 @@ class StepAttention(nn.Module):
         values: Float[Tensor, "batch size source"],
         mask: Bool[Tensor, "batch source"],
     ) -> tuple[Float[Tensor, "batch channels target"], Float[Tensor, "batch target source"]]:
-        """Look, and add what was seen."""
+        """Attend to the source, and add the result."""
         query = (self.query(x) + embedded) * math.sqrt(0.5)
         seen, weights = self.look(query, keys, values, mask)
         seen = seen * mask.sum(dim=1).sqrt().to(seen.dtype)[:, None, None]
@@ -78,11 +79,11 @@ class StepAttention(nn.Module):
 
 class MultiHeadAttention(nn.Module):
     r"""Scaled dot-product attention with several heads (Vaswani et al. 2017, arXiv:1706.03762, §3.2):
-    $\mathrm{softmax}(q k^\top / \sqrt d) v$ for each head. The source's keys and values are made once (`remember`).
+    $\mathrm{softmax}(q k^\top / \sqrt d) v$ for each head. The source's keys and values are computed once (`remember`).
 
     Args:
         channels: of both sequences
-        heads: which divide the channels
+        heads: number of heads; it must divide the channels
         dropout: on the weights
 
     Shape:

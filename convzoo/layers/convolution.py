@@ -20,31 +20,31 @@ _INSTANCE_NORMS = {1: nn.InstanceNorm1d, 2: nn.InstanceNorm2d, 3: nn.InstanceNor
 class ConvolutionBlock(nn.Module):
     r"""Convolution, normalisation, activation, pooling, dropout, in this order: $y = D(P(\sigma(N(w * x + b))))$.
 
-    Where the pooling takes the maximum and the activation never falls, pooling comes first: the two commute, so the output
-    is the same, and the activation has a fraction of the work.
+    If the pooling is a maximum and the activation never falls, pooling comes first: the two commute, so the output is the same,
+    and the activation has a fraction of the work.
 
     Args:
         dimensions: spatial dimensions, 1 to 3
         in_channels: channels of the input
         out_channels: channels of the output: the number of kernels
-        kernel_size: width of a kernel, one number or one a dimension
+        kernel_size: width of a kernel, one number, or one for each dimension
         stride: step of the kernel
         dilation: distance between a kernel's taps
         padding: `valid` none; `same` keeps the size at stride 1; `causal` looks only backwards in the first dimension (time)
             and is `same` in the others; `full` adds every position that a kernel touches
-        groups: channels are split into that many groups that do not see each other
+        groups: channels are split into this many groups that do not see each other
         separable: a kernel for each channel, then a pointwise convolution (Chollet 2017, arXiv:1610.02357)
         normalisation: between convolution and activation
         activation: by name
         pooling: a pooling layer, or None
         dropout: probability, after pooling
-        bias: by default only where no normalisation follows
+        bias: by default only if no normalisation follows
 
     Shape:
         x: (batch, in_channels, *space); output: (batch, out_channels, *space out).
 
     Raises:
-        ValueError: a kernel, stride or padding that cannot be.
+        ValueError: the kernel, stride or padding is not possible.
     """
 
     def __init__(
@@ -69,15 +69,15 @@ class ConvolutionBlock(nn.Module):
         dilations = _each(dilation, dimensions)
         strides = _each(stride, dimensions)
         self.sides = _sides(kernel, dilations, padding)
-        # A kernel of width 1 never sees what a stride passes over. oneDNN's own strided form writes past its workspace in the
-        # backward pass, channels last (https://github.com/uxlfoundation/oneDNN/issues/6035), so we pass over it ourselves.
+        # A kernel of width 1 does not need the positions that a stride skips. With channels last, oneDNN's strided backward pass
+        # writes past its workspace (https://github.com/uxlfoundation/oneDNN/issues/6035), so we skip these positions ourselves.
         self.taken: tuple[slice, ...] = ()
         if set(kernel) == {1} and set(strides) != {1} and set(self.sides) == {(0, 0)}:
             self.taken = (slice(None), slice(None), *(slice(None, None, stride) for stride in strides))
             strides = (1,) * dimensions
         even = all(left == right for left, right in self.sides)
-        # What a padded kernel spans in depth. Where a volume is less deep than that, oneDNN's bf16 gradient of the weights holds
-        # uninitialised memory (seen with torch 2.13): such a volume we pad ourselves.
+        # The depth that a padded kernel spans. If a volume is less deep, oneDNN's bf16 gradient of the weights has uninitialised
+        # memory (seen with torch 2.13), so we pad such a volume ourselves.
         padded = dimensions == 3 and even and self.sides[0][0] > 0
         self.span = dilations[0] * (kernel[0] - 1) + 1 if padded else 0
         self.depth_stride = strides[0]
@@ -118,7 +118,7 @@ class ConvolutionBlock(nn.Module):
         return self.dropout(x) if self.dropout is not None else x
 
     def _shallow(self, x: Tensor) -> Tensor:
-        """The convolution of a volume with zeros in front of it and behind, less what they add."""
+        """The convolution of a volume that is padded with zeros in depth; the outputs of the padding are cut off."""
         steps = -(-self.span // self.depth_stride)
         more = steps * self.depth_stride
         found = self.convolution(F.pad(x, (0, 0, 0, 0, more, more)))
@@ -138,10 +138,10 @@ class ChannelLayerNorm(nn.Module):
 
 
 def normalisation_layer(name: Normalisation, dimensions: Dimensions, channels: Positive) -> nn.Module:
-    """The normalisation of that name for feature maps (batch, channels, *space).
+    """The normalisation with this name, for feature maps (batch, channels, *space).
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is no such normalisation.
     """
     if name == "none":
         return nn.Identity()

@@ -14,9 +14,10 @@ from convzoo.core.arguments import Probability
 class Dropout(nn.Module):
     r"""Dropout (Srivastava et al. 2014, jmlr.org/papers/v15/srivastava14a.html): $y = x \cdot m / (1 - p)$, $m \sim B(1 - p)$.
 
-    On the CPU `torch.bernoulli_` takes a fifth to a third of a small network's step, for it draws one number after another.
-    Here a module's own SFC64 generator gives 16 random bits a decision (8 where these say `p` exactly), so `p` is kept to
-    1/65536. The generator's state is part of the checkpoint (`random_state`). On other devices it is torch's dropout.
+    On the CPU, `torch.bernoulli_` takes a fifth to a third of a small network's step, because it draws the numbers one by one.
+    Here each module has its own SFC64 generator, which gives 16 random bits for each element (8 if these are enough for `p`), so
+    the probability is exact to 1/65536. The generator's state is part of the checkpoint (`random_state`). Other devices use
+    torch's dropout.
 
     Args:
         p: probability that an element is zeroed
@@ -46,7 +47,7 @@ class Dropout(nn.Module):
         }
 
     def load_random_state(self, state: dict) -> None:
-        """Take back what `random_state` gave."""
+        """Restore what `random_state` gave."""
         self.generator.bit_generator.state = {
             "bit_generator": "SFC64",
             "state": {"state": np.array(state["state"], dtype=np.uint64)},
@@ -55,7 +56,7 @@ class Dropout(nn.Module):
         }
 
     def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """Zero each element with probability p while training; else give `x` back."""
+        """In training, set each element to zero with probability p; otherwise return `x`."""
         if not self.training or self.p == 0 or x.numel() == 0:
             return x
         if x.device.type != "cpu" or torch.compiler.is_compiling():
@@ -63,7 +64,7 @@ class Dropout(nn.Module):
         return _Masked.apply(x, self.mask(x), 1 / (1 - self.p))
 
     def mask(self, x: Tensor) -> Tensor:
-        """1 where an element is kept, else 0, in the memory layout of `x`; uint8, which torch turns into floats fastest."""
+        """1 for an element that is kept, else 0, in the memory layout of `x`; uint8, which torch converts to floats fastest."""
         exact = (self.p * 256).is_integer()
         kind, levels = (np.uint8, 256) if exact else (np.uint16, 65536)
         words = self.generator.bit_generator.random_raw(-(-x.numel() * np.dtype(kind).itemsize // 8))
@@ -77,7 +78,7 @@ class Dropout(nn.Module):
 
 
 def _dense(x: Tensor) -> bool:
-    """Whether the elements fill their memory without gaps, in whatever order."""
+    """Whether the elements fill their memory without gaps, in any order."""
     expected = 1
     for stride, size in sorted(zip(x.stride(), x.shape, strict=True)):
         if size > 1 and stride != expected:

@@ -1,4 +1,4 @@
-"""Tokens to vectors, as a convolution over text takes them."""
+"""From tokens to vectors, for a convolution over text."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ from convzoo.core.arguments import Positive, Probability
 from convzoo.layers.dropout import Dropout
 
 PADDING = 0
-"""The token that fills a batch's shorter sequences; its vector is zero and never learnt."""
+"""The token that pads the shorter sequences of a batch; its vector is always zero."""
 
 
 class TokenEmbedding(nn.Module):
@@ -20,7 +20,7 @@ class TokenEmbedding(nn.Module):
         vocabulary_size: number of tokens, padding (0) included
         size: length of a learnt vector
         kind: `learned`; `static` keeps `vectors` as they are; `both` concatenates the frozen vectors and learnt copies
-        vectors: pre-trained vectors, (vocabulary_size, any length), where `learned` starts from if given
+        vectors: pre-trained vectors, (vocabulary_size, any length); if given, `learned` starts from them
         scale: learnt vectors start uniform in [-scale, scale]
         dropout: probability, on single elements of the vectors
 
@@ -75,10 +75,10 @@ def tie_embeddings(
     tied: Literal["none", "output", "all"],
     joint: bool,
 ) -> None:
-    """Let the output's weights be the target's vectors, and these the source's too.
+    """Share weights: `output` uses the target's vectors as the output's weights, `all` uses them for the source too.
 
     Raises:
-        ValueError: the source's vocabulary is another one.
+        ValueError: `all` with two different vocabularies.
     """
     assert source.learned is not None and target.learned is not None
     if tied == "all":

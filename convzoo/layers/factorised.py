@@ -1,4 +1,4 @@
-"""A convolution in two: within each slice (or frame), then across them."""
+"""A convolution in two steps: within each slice (or frame), then across them."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -11,9 +11,9 @@ from convzoo.layers.pooling import Pooling
 class FactorisedBlock(nn.Module):
     r"""R(2+1)D's convolution (Tran et al. 2018, arXiv:1711.11248, §3.5): $y = D(P(\sigma(N(w_t * \sigma(N(w_s * x))))))$.
 
-    $w_s$ is 1×k×k and has M kernels, $w_t$ is t×1×1, or with the axes in another order (`across`).
+    $w_s$ is 1×d×d and has M kernels, $w_t$ is t×1×1; `across` puts the axes in another order.
     With $M = \lfloor t d^2 N_{in} N_{out} / (d^2 N_{in} + t N_{out}) \rfloor$
-    the two together have as many weights as one kernel of t×d×d; between them stands one activation more.
+    both together have about as many weights as one kernel of t×d×d. Between them there is one more activation.
 
     Args:
         in_channels: channels of the input
@@ -22,14 +22,14 @@ class FactorisedBlock(nn.Module):
         depth: t, width of the kernels across slices; by default `kernel_size`
         stride: step within a slice
         depth_stride: step across slices; by default `stride`
-        middle: M; by default by the formula
+        middle: M; by default from the formula
         normalisation: after each convolution
-        activation: after each convolution; the last one's is `last_activation` where that is given
+        activation: after each convolution; after the last one `last_activation`, if it is given
         last_activation: after the second convolution
         pooling: a pooling layer, or None
         dropout: probability, after pooling
         dimensions: spatial dimensions, 2 or 3
-        across: the axis that is taken by itself: 0 for the time of clips, -1 for the slices of a scan
+        across: the axis of the second convolution: 0 for the time of clips, -1 for the slices of a scan
 
     Shape:
         x: (batch, in_channels, *space); output: (batch, out_channels, *space out).
@@ -74,6 +74,6 @@ class FactorisedBlock(nn.Module):
 def middle_channels(
     in_channels: int, out_channels: int, kernel_size: int = 3, depth: int = 3, dimensions: int = 3
 ) -> int:
-    """M, for which both kernels together have as many weights as the full one, or barely fewer."""
+    """M, so that both kernels together have as many weights as the full one, or slightly fewer."""
     area = kernel_size ** (dimensions - 1)
     return max(1, depth * area * in_channels * out_channels // (area * in_channels + depth * out_channels))

@@ -1,4 +1,4 @@
-"""A convolution whose outputs are gated by others of its own."""
+"""A convolution with gates: half of its outputs scale the other half."""
 
 import math
 
@@ -15,9 +15,9 @@ from convzoo.layers.convolution import ConvolutionBlock
 class GatedConvolution(nn.Module):
     r"""A gated linear unit over a convolution (Dauphin et al. 2017, arXiv:1612.08083): $y = (w * x + b) \odot \sigma(v * x + c)$.
 
-    Weights are normalised, $w = g \, u / \|u\|$ for each kernel (Salimans & Kingma 2016, arXiv:1602.07868), and start normal with
-    variance $4p/n$: half of the signal is lost in the gate, and a part $1 - p$ in the dropout before it (Gehring et al. 2017,
-    arXiv:1705.03122, §3.5); n is the number of a kernel's inputs.
+    Weights are normalised, $w = g \, u / \|u\|$ for each kernel (Salimans & Kingma 2016, arXiv:1602.07868). They start normally
+    distributed with variance $4p/n$, because the gate removes half of the signal, and dropout removes a part $1 - p$ before it
+    (Gehring et al. 2017, arXiv:1705.03122, §3.5); n is the number of inputs of a kernel.
 
     Args:
         dimensions: spatial dimensions, 1 to 3
@@ -25,7 +25,7 @@ class GatedConvolution(nn.Module):
         out_channels: channels of the output
         kernel_size: width of a kernel
         padding: `same`, or `causal` to look only backwards in time
-        dropout: of the input, which is dropped elsewhere: the weights start larger for it
+        dropout: the probability of the dropout before this layer (applied elsewhere); it only scales the initial weights
 
     Shape:
         x: (batch, in_channels, *space); output: (batch, out_channels, *space).
@@ -55,10 +55,10 @@ class GatedConvolution(nn.Module):
     def step(
         self, x: Float[Tensor, "batch channels"], history: Float[Tensor, "batch channels before"]
     ) -> tuple[Float[Tensor, "batch out"], Float[Tensor, "batch channels before"]]:
-        """The next position of a causal convolution over a sequence, and the inputs that the one after it needs.
+        """The output of a causal convolution at the next position, and the history for the position after it.
 
         Args:
-            x: at the new position
+            x: the input at the new position
             history: the `self.history` inputs before it; zeros before the first
         """
         window = torch.cat([history, x.unsqueeze(2)], dim=2)
@@ -66,12 +66,12 @@ class GatedConvolution(nn.Module):
 
 
 def normal_convolution(convolution: nn.Module, deviation: float) -> nn.Module:
-    """Start a convolution normal with that deviation and without bias, and normalise its weights."""
+    """Initialise a convolution with normal weights of this deviation and zero bias, and normalise its weights."""
     nn.init.normal_(convolution.weight, 0.0, deviation)  # type: ignore[arg-type]
     nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
     return weight_norm(convolution)
 
 
 def pointwise(in_channels: int, out_channels: int, dropout: float = 0.0) -> nn.Module:
-    """The same linear map at each position of a sequence, its weights normalised, which start normal with variance p/n."""
+    """The same linear map at each position of a sequence, with normalised weights that start normal with variance p/n."""
     return normal_convolution(nn.Conv1d(in_channels, out_channels, 1), math.sqrt((1 - dropout) / in_channels))

@@ -1,8 +1,8 @@
 """torch-geometric's graph convolutions, over compressed rows.
 
-Weights, initialisation and equations are torch-geometric's. What differs is how messages are summed: its `propagate` gathers a
-message for each edge and scatters it; here one sparse product does both, which is exact, needs no memory for the edges'
-messages and takes a fraction of the time on a CPU. The matrix comes normalised from the encoder.
+Weights, initialisation and equations are those of torch-geometric. Only the sum of messages differs: its `propagate` gathers a
+message for each edge and scatters it; here one sparse product does both. The result is the same, but no memory is needed for
+messages, and a CPU takes a fraction of the time. The encoder gives the matrix already normalised.
 """
 
 from typing import Any
@@ -21,11 +21,11 @@ Matrix = SparseMatrix | EdgeList
 
 
 class FeatureLinear(nn.Module):
-    """A linear map of features that may be sparse, such as bags of words: then only the entries that are there take time.
+    """A linear map of features that may be sparse, such as bags of words: then only the non-zero entries take time.
 
     Args:
-        in_channels: features
-        out_channels: outputs
+        in_channels: number of features
+        out_channels: number of outputs
         bias: whether a constant is added
 
     Shape:
@@ -36,7 +36,7 @@ class FeatureLinear(nn.Module):
         super().__init__()
         self.in_channels = in_channels
         self.out_channels = out_channels
-        # As a table of rows, which is how the product reads it.
+        # Stored as a table of rows, because the sparse product looks up rows.
         self.weight = nn.Parameter(torch.empty(in_channels, out_channels))
         nn.init.xavier_uniform_(self.weight)
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
@@ -52,10 +52,10 @@ class FeatureLinear(nn.Module):
 
 
 class FeatureDropout(Dropout):
-    """Dropout that, of sparse features, touches only what is there: a zero that is dropped is still a zero."""
+    """Dropout that changes only the stored entries of sparse features, because a dropped zero is still a zero."""
 
     def forward(self, x: Any) -> Any:
-        """Zero each element with probability p while training."""
+        """In training, set each element to zero with probability p."""
         if isinstance(x, SparseMatrix):
             return x.with_values(super().forward(x.values)) if self.training and self.p else x
         return super().forward(x)
@@ -81,7 +81,7 @@ class GraphConvolution(geometric.GCNConv):
 
 
 class SampleAndAggregate(geometric.SAGEConv):
-    r"""$\tilde A X W_1 + X W_2 + b$, with the mean over neighbours where the matrix is a random walk's (Hamilton et al. 2017,
+    r"""$\tilde A X W_1 + X W_2 + b$; with the matrix of a random walk, this is the mean over neighbours (Hamilton et al. 2017,
     arXiv:1706.02216)."""
 
     block = 65_536
@@ -90,8 +90,8 @@ class SampleAndAggregate(geometric.SAGEConv):
         super().__init__(in_channels, out_channels)
 
     def forward(self, x: Tensor, edge_index: Matrix, size: Any = None) -> Tensor:
-        """Each node's own and its neighbours' mean. While no gradient is wanted, a block of nodes is done at a time, so that the
-        means of all are not there at once."""
+        """Combine each node's values with the mean of its neighbours. Without gradients this is done in blocks of nodes, so that
+        the means of all nodes are not in memory at once."""
         if torch.is_grad_enabled() or isinstance(edge_index, EdgeList) or len(x) <= self.block:
             return super().forward(x, edge_index)
         found = x.new_empty(len(x), self.out_channels)
@@ -119,7 +119,7 @@ class Chebyshev(geometric.ChebConv):
         super().__init__(in_channels, out_channels, K=order)
 
     def __norm__(self, edge_index: Any, *args: Any, **kwargs: Any) -> tuple[Any, None]:
-        """The encoder has scaled the Laplacian already."""
+        """Change nothing: the encoder has already scaled the Laplacian."""
         return edge_index, None
 
     def propagate(self, edge_index: Matrix, size: Any = None, **kwargs: Any) -> Tensor:
@@ -149,7 +149,8 @@ class InitialResidual(geometric.GCN2Conv):
         """For `describe`."""
         return (
             f"Sums each node's {self.channels} values over its neighbours, one step further along the edges, adds "
-            f"{self.alpha:g} of the node's first features, and mixes {self.beta:.2f} of it again: deep without blurring."
+            f"{self.alpha:g} of the node's first features, and mixes {self.beta:.2f} of the result again, so that nodes stay "
+            "different in deep networks."
         )
 
 
@@ -166,8 +167,8 @@ class PersonalisedPageRank(geometric.APPNP):
     def in_words(self) -> str:
         """For `describe`."""
         return (
-            f"Spreads the nodes' votes {self.K} steps along the edges, each time going back to the node's own with "
-            f"{self.alpha:g}. Nothing here is learnt."
+            f"Spreads the nodes' outputs {self.K} steps along the edges, and at each step mixes in {self.alpha:g} of the node's "
+            "own. Nothing here is learnt."
         )
 
 
@@ -175,7 +176,7 @@ class GraphAttention(geometric.GATConv):
     r"""$\sum_j \alpha_{ij} W x_j$ with $\alpha_{ij} = \mathrm{softmax}_j\, \mathrm{LeakyReLU}(a_1 W x_i + a_2 W x_j)$ (Veličković
     et al. 2018, arXiv:1710.10903). The matrix says who is a neighbour; its values do not matter.
 
-    While no gradient is wanted, a block of nodes is done at a time, so that not all edges' messages are there at once.
+    Without gradients, this is computed in blocks of nodes, so that the messages of all edges are not in memory at once.
     """
 
     block = 65_536
@@ -215,6 +216,6 @@ class GraphAttention(geometric.GATConv):
     def in_words(self) -> str:
         """For `describe`."""
         return (
-            f"Looks at each node's neighbours with {self.heads} heads, each of which gives them weights of its own and takes "
-            f"{self.out_channels} values: one step further along the edges."
+            f"Averages the neighbours of each node with {self.heads} heads; each head has its own weights for the neighbours, "
+            f"and gives {self.out_channels} values: one step further along the edges."
         )

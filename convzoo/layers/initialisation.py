@@ -8,8 +8,8 @@ from convzoo.core.arguments import Initialisation
 def initialise(model: nn.Module, name: Initialisation) -> None:
     """Set the weights of all convolutions and linear layers.
 
-    `torch` leaves PyTorch's own (Kaiming-uniform with a = sqrt 5). `keras` is what Keras does by default: Glorot-uniform
-    weights (Glorot & Bengio 2010, proceedings.mlr.press/v9/glorot10a.html) and zero biases.
+    `torch` keeps PyTorch's default (Kaiming-uniform with a = sqrt 5). `keras` is the default of Keras: Glorot-uniform weights
+    (Glorot & Bengio 2010, proceedings.mlr.press/v9/glorot10a.html) and zero biases.
 
     Raises:
         ValueError: there is no such initialisation.

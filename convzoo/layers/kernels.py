@@ -1,4 +1,4 @@
-"""Convolution blocks whose kernels are whole, or made of flatter ones: a switch for volumes and clips."""
+"""Convolution blocks with full kernels, or with flatter ones in their place: a switch for volumes and clips."""
 
 import torch
 from jaxtyping import Float
@@ -18,22 +18,22 @@ class KernelBlock(nn.Module):
     * `full`: $k^3$ weights for each pair of channels
     * `factorised`: $1 \times k \times k$ within the slices, then normalisation and activation, then $k \times 1 \times 1$ across
       them (Tran et al. 2018, arXiv:1711.11248, §3.5). Between the two are M channels, with
-      $M = \lfloor k \cdot k^2 N_{in} N_{out} / (k^2 N_{in} + k N_{out}) \rfloor$, so that both have together as many weights as
-      one full kernel.
-    * `acs`: flat kernels seen from every side: the output channels are dealt out to as many groups as there are axes, and each
-      group's kernels leave one axis out, $1 \times k \times k$, $k \times 1 \times k$, $k \times k \times 1$: axial, coronal,
-      sagittal (Yang et al. 2021, arXiv:1911.10477). They have a k-th of the weights and the work.
+      $M = \lfloor k \cdot k^2 N_{in} N_{out} / (k^2 N_{in} + k N_{out}) \rfloor$, so that both together have about as many
+      weights as one full kernel.
+    * `acs`: flat kernels in every orientation: the output channels are divided into one group for each axis. The kernels of a
+      group have width 1 along its axis, $1 \times k \times k$, $k \times 1 \times k$, $k \times k \times 1$: axial, coronal,
+      sagittal (Yang et al. 2021, arXiv:1911.10477). They need 1/k of the weights and of the work.
 
     Args:
         dimensions: spatial dimensions, 2 or 3
         in_channels: channels of the input
         out_channels: channels of the output
-        kernels: which kind
+        kernels: the kind of kernels
         kernel_size: k, odd
         stride: along every axis
-        across: for `factorised`, the axis that is taken by itself: 0 for the time of clips, the last for the slices of a scan
+        across: for `factorised`, the axis of the second convolution: 0 for the time of clips, the last for the slices of a scan
         normalisation: after each convolution
-        activation: after each convolution; the last one's is `last_activation` where that is given
+        activation: after each convolution; after the last one `last_activation`, if it is given
         last_activation: after the last convolution
         pooling: a pooling layer, or None
         dropout: probability, after pooling
@@ -109,7 +109,7 @@ class KernelBlock(nn.Module):
 
     @property
     def last_normalisation(self) -> nn.Module:
-        """What comes after the last convolution."""
+        """The normalisation after the last convolution."""
         if self.views is not None:
             return self.block[0]  # type: ignore[index]
         last = self.block.across if isinstance(self.block, FactorisedBlock) else self.block

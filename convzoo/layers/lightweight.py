@@ -14,15 +14,15 @@ from convzoo.layers.dropout import Dropout
 class LightweightConvolution(nn.Module):
     r"""Lightweight and dynamic convolutions over a sequence (Wu et al. 2019, arXiv:1901.10430, §3 and §4).
 
-    $y_{c,t} = \sum_j \mathrm{softmax}_j(w_{h(c)})_j \, x_{c,\, t + j - l}$: a depthwise convolution whose H kernels are shared by
-    the C/H channels of a head and sum to one; l taps lie before the position: all but one if causal, else half of them. A dynamic
-    one makes its kernels from the position itself, $w = W x_t$.
+    $y_{c,t} = \sum_j \mathrm{softmax}_j(w_{h(c)})_j \, x_{c,\, t + j - l}$: a depthwise convolution with H kernels. The C/H
+    channels of a head share one kernel, whose weights sum to 1. l taps are before the position: all except one if causal, else
+    half of them. A dynamic convolution computes its kernels from the input at the position, $w = W x_t$.
 
     Args:
         channels: of input and output
-        heads: kernels, which divide the channels
-        kernel_size: taps
-        kind: `light`, one kernel a head; `dynamic`, computed at each position
+        heads: number of kernels; it must divide the channels
+        kernel_size: number of taps
+        kind: `light`: each head has one kernel; `dynamic`: the kernel is computed at each position
         causal: look only backwards
         dropout: of single taps (DropConnect), after the softmax
 
@@ -72,10 +72,10 @@ class LightweightConvolution(nn.Module):
     def step(
         self, x: Float[Tensor, "batch channels"], history: Float[Tensor, "batch channels before"]
     ) -> tuple[Float[Tensor, "batch channels"], Float[Tensor, "batch channels before"]]:
-        """The next position of a causal one, and the inputs that the one after it needs.
+        """The output of a causal convolution at the next position, and the history for the position after it.
 
         Args:
-            x: at the new position
+            x: the input at the new position
             history: the `self.history` inputs before it; zeros before the first
         """
         window = torch.cat([history, x.unsqueeze(2)], dim=2)

@@ -16,9 +16,9 @@ _AVERAGE = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 
 
 class Pooling(nn.Module):
-    r"""Summarise neighbourhoods, or the whole, of a feature map.
+    r"""Summarise windows of a feature map, or the whole map.
 
-    With $x_1 \ldots x_n$ the values of one channel in a window:
+    $x_1 \ldots x_n$ are the values of one channel in a window:
 
     * `max`: $\max_i x_i$
     * `average`: $\frac{1}{n} \sum_i x_i$
@@ -26,14 +26,14 @@ class Pooling(nn.Module):
       (Pinheiro & Collobert 2015, arXiv:1411.6228, eq. 6)
     * `attention`: $\sum_i a_i x_i$ with $a = \mathrm{softmax}(w \cdot x)$ over the positions
       (as in Lin et al. 2017, arXiv:1703.03130, with one hop)
-    * `k_max`: the k largest values in the order of their positions (Kalchbrenner et al. 2014, arXiv:1404.2188); these become
-      k channels for each.
+    * `k_max`: the k largest values in the order of their positions (Kalchbrenner et al. 2014, arXiv:1404.2188); each channel
+      becomes k channels.
 
-    The window is strided (`size`), adaptive (`output_size`) or, with neither, the whole map.
+    Windows are strided (`size`) or adaptive (`output_size`); without both, there is one window, the whole map.
 
     Args:
         dimensions: spatial dimensions, 1 to 3
-        kind: which summary
+        kind: the kind of summary
         size: width of a window in each dimension
         stride: step between windows; by default `size`
         output_size: for adaptive pooling, the number of windows in each dimension
@@ -41,11 +41,11 @@ class Pooling(nn.Module):
         k: for `k_max`
 
     Shape:
-        x: (batch, channels, *space); mask: (batch, *space), True where a position counts, only for the whole map.
-        output: (batch, channels[*k], *windows), without the spatial dimensions where the whole map is pooled.
+        x: (batch, channels, *space); mask: (batch, *space), True for positions that count, only for the whole map.
+        output: (batch, channels[*k], *windows); without spatial dimensions if the whole map is pooled.
 
     Raises:
-        ValueError: size and output_size are both given; attention without channels; a mask with windows.
+        ValueError: size and output_size are both given; attention without channels; a mask together with windows.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Pooling(nn.Module):
             scores = self.score(values.transpose(1, 2)).squeeze(2) if self.kind == "attention" else None
             return self._whole(values, scores, mask.flatten(1) if mask is not None else None).flatten(1)
         if mask is not None:
-            raise ValueError("a mask goes with pooling of the whole map, not with windows")
+            raise ValueError("a mask is for pooling of the whole map, not for windows")
         if self.output_size is not None:
             return self._adaptive(x)
         if self.kind == "max":
@@ -119,7 +119,7 @@ class Pooling(nn.Module):
         return pooled.flatten(1)
 
     def _reduce(self, values: Tensor, scores: Tensor | None, mask: Tensor | None) -> Tensor:
-        """The last dimension, the positions of a window, to one value, or to k."""
+        """Reduce the last dimension, the positions of a window, to one value or to k values."""
         lowest = torch.finfo(values.dtype).min
         if self.kind == "max":
             return (values if mask is None else values.masked_fill(~mask, lowest)).amax(dim=-1, keepdim=True)
@@ -146,7 +146,7 @@ class Pooling(nn.Module):
             values = F.pad(values, (0, self.k - values.shape[-1]), value=lowest)
         positions = values.sort(dim=-1, descending=True, stable=True).indices[..., : self.k].sort(dim=-1).values
         largest = values.gather(-1, positions)
-        # A window with fewer than k counted positions has nothing to say in the places that are left.
+        # If a window has fewer than k positions that count, the remaining values are 0.
         return largest.masked_fill(largest == lowest, 0.0)
 
     def _adaptive(self, x: Tensor) -> Tensor:

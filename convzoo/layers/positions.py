@@ -1,4 +1,4 @@
-"""Where a token stands, as a vector."""
+"""Vectors for the positions of tokens."""
 
 import math
 
@@ -10,12 +10,12 @@ from convzoo.core.arguments import Positive
 
 
 class LearnedPositions(nn.Module):
-    """A learnt vector for each position (Gehring et al. 2017, arXiv:1705.03122, §3.1). Positions past the last share its vector.
+    """A learnt vector for each position (Gehring et al. 2017, arXiv:1705.03122, §3.1). Later positions use the last vector.
 
     Args:
-        max_positions: positions that have a vector of their own
+        max_positions: number of positions that have their own vector
         size: of a vector
-        deviation: of the normal distribution that they start from
+        deviation: of the normal distribution of the initial vectors
 
     Shape:
         positions: (any,), from 0; output: (1, size, any).

@@ -11,8 +11,8 @@ from convzoo.layers.convolution import ConvolutionBlock
 
 
 class ResidualBlock(nn.Module):
-    r"""$\sigma(f_2(f_1(x)) + s(x))$ (He et al. 2016, arXiv:1512.03385, eq. 1 and 2). The shortcut $s$ is the input itself; where
-    the block steps or the channels change, it is a pointwise convolution.
+    r"""$\sigma(f_2(f_1(x)) + s(x))$ (He et al. 2016, arXiv:1512.03385, eq. 1 and 2). The shortcut $s$ is the input itself, or a
+    pointwise convolution if there is a stride or the number of channels changes.
 
     Args:
         dimensions: 1, 2 or 3 spatial dimensions
@@ -23,7 +23,7 @@ class ResidualBlock(nn.Module):
         stride: of `first`, for all axes or for each
         normalisation: of the shortcut's convolution
         activation: after the sum
-        squeeze: scales what f₂ gives before the sum (squeeze-and-excitation); None for nothing
+        squeeze: scales the output of f₂ before the sum (squeeze-and-excitation); None for no scaling
 
     Shape:
         x: (batch, in_channels, *space); output: (batch, out_channels, *less), the space divided by the stride.

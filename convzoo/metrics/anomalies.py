@@ -9,20 +9,20 @@ from convzoo.core.processes import gather_objects
 from convzoo.ops.intervals import intervals
 
 VUS_WIDTH = 100
-"""The widest buffer about an anomaly that VUS-PR takes in, in time steps."""
+"""The widest buffer around an anomaly in VUS-PR, in time steps."""
 
 
 class AnomalyMeter:
-    """Keeps each series' scores and labels. A step is flagged where its score is above 1.
+    """Keeps the scores and labels of each series. A step is flagged if its score is above 1.
 
-    * `error`: the mean of the errors (the loss of the network), where there are any
-    * `alarm_rate`: the part of all steps that is flagged
+    * `error`: the mean of the errors (the loss of the network), if the detector has errors
+    * `alarm_rate`: the fraction of all steps that are flagged
     * `f1`, `precision`, `recall` over time steps
     * `false_alarm_rate` FP / (FP + TN) and `missed_alarm_rate` FN / (FN + TP)
-    * `events_found`: the part of true intervals in which a step is flagged; `detection_delay`: how many steps after its beginning
-      the first is, a mean over those found
-    * `vus_pr`: the volume under the surface of precision and recall, a mean over the series that hold an anomaly; mind that by
-      its definition a detector that says the same of all steps gets about (1 + the part of anomalous steps) / 2
+    * `events_found`: the fraction of true intervals with a flagged step; `detection_delay`: the number of steps from the
+      beginning of an interval to its first flagged step, as a mean over the intervals that were found
+    * `vus_pr`: the volume under the surface of precision and recall, as a mean over the series that have an anomaly. Note: by its
+      definition, a detector with the same score for all steps gets about (1 + fraction of anomalous steps) / 2
     """
 
     def __init__(self) -> None:
@@ -32,8 +32,8 @@ class AnomalyMeter:
         """Add series.
 
         Args:
-            outputs: (batch, 2, time) scores in units of the threshold, and errors (NaN where a detector has none)
-            target: `anomalies` (batch, time): 1, 0 or, where nobody has said, -1; `counted` (batch, time)
+            outputs: (batch, 2, time) scores in units of the threshold, and errors (NaN if a detector has none)
+            target: `anomalies` (batch, time): 1, 0, or -1 if unlabelled; `counted` (batch, time)
         """
         rows = outputs.detach().cpu().numpy()
         for (scores, errors), labels, counted in zip(
@@ -61,7 +61,7 @@ class AnomalyMeter:
 
 
 def pointwise(flags: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """F1, precision, recall, false and missed alarm rate of boolean arrays; 0 where there is nothing to divide by."""
+    """F1, precision, recall, false and missed alarm rate of boolean arrays; 0 instead of a division by 0."""
     hits, false = int((flags & truth).sum()), int((flags & ~truth).sum())
     missed, quiet = int((~flags & truth).sum()), int((~flags & ~truth).sum())
 
@@ -78,7 +78,7 @@ def pointwise(flags: np.ndarray, truth: np.ndarray) -> dict[str, float]:
 
 
 def events(labelled: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
-    """How many true intervals hold an alarm, and how late its first one is."""
+    """The fraction of true intervals that have an alarm, and the mean delay of the first alarm."""
     delays, count = [], 0
     for scores, truth in labelled:
         for start, stop in intervals(truth):
@@ -92,19 +92,19 @@ def events(labelled: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, float
 def vus_pr(scores: np.ndarray, truth: np.ndarray, width: int = VUS_WIDTH, thresholds: int = 250) -> float:
     """The volume under the surface of precision and recall (Paparrizos et al. 2022, doi:10.14778/3551793.3551830), in [0, 1].
 
-    Each true interval gets a buffer on both sides in which labels fall off; the area under the curve of precision and recall is
-    averaged over buffers of 0 to `width` steps. Recall also counts the part of intervals that are found at all. Thresholds are
-    quantiles of the scores, as in the authors' code.
+    Each true interval gets a buffer on both sides, in which labels fall to 0. The area under the curve of precision and recall is
+    averaged over buffers of 0 to `width` steps. Recall is multiplied by the fraction of intervals that are found at all.
+    Thresholds are quantiles of the scores, as in the authors' code.
 
     Args:
-        scores: (time,), more is more anomalous
+        scores: (time,), higher is more anomalous
         truth: (time,), boolean, with at least one True
         width: of the widest buffer
-        thresholds: how many points of each curve
+        thresholds: number of points of each curve
     """
     order = np.argsort(-scores, kind="stable")
     cuts = scores[order][np.linspace(0, len(scores) - 1, thresholds).astype(int)]
-    # How many steps score at least each cut: all of a tie count.
+    # For each cut, the number of steps with at least this score; of equal scores, all count.
     taken = np.searchsorted(-scores[order], -cuts, side="right")
     areas = []
     for buffer in range(width + 1):

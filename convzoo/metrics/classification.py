@@ -7,27 +7,27 @@ from torch import Tensor
 from convzoo.core.processes import gather_all, sum_over_processes
 
 BINS = 15
-"""Of the expected calibration error, as most papers have it."""
+"""Number of bins of the expected calibration error, as in most papers."""
 
 
 class ClassificationMeter:
-    """Counts a confusion matrix, from which the scores follow; for two classes it keeps the scores of each example too.
+    """Counts a confusion matrix and computes the scores from it; for two classes, it also keeps the scores of each example.
 
-    torchmetrics has the same scores; its import takes a second and a hundred megabytes, more than the networks here. The tests
-    hold these against torchmetrics and scikit-learn.
+    torchmetrics has the same scores, but its import takes a second and a hundred megabytes, more than the networks here. The
+    tests compare the scores with torchmetrics and scikit-learn.
 
     Args:
-        classes: how many
-        calibration: whether to score how honest the probabilities are, too
+        classes: number of classes
+        calibration: whether to compute the calibration error too
     """
 
     def __init__(self, classes: int, calibration: bool = False) -> None:
         self.confusion = torch.zeros(classes, classes, dtype=torch.float64)
         self.cross_entropy = torch.zeros((), dtype=torch.float64)
-        # A process may have no share of a small split, so the lists begin with nothing rather than empty.
+        # A process may have no share of a small split, so each list begins with an empty tensor: it can always be joined.
         self.scores = [torch.empty(0, dtype=torch.float64)] if classes == 2 else None
         self.targets = [torch.empty(0, dtype=torch.int64)]
-        # For each bin of the probability: how many, the sum of the probabilities, and how many are right.
+        # For each bin of the probability: the number of predictions, the sum of their probabilities, the number of right ones.
         self.bins = torch.zeros(3, BINS, dtype=torch.float64) if calibration else None
 
     def update(self, outputs: Tensor, target: Tensor) -> None:
@@ -61,23 +61,23 @@ class ClassificationMeter:
 
 
 def calibration_bins(probabilities: Tensor, target: Tensor) -> Tensor:
-    """Predictions by the probability of the class that they name, in bins of equal width: (3, BINS), how many there are, the sum
-    of their probabilities, and how many are right.
+    """Predictions in bins of equal width by the probability of the predicted class: (3, BINS), the number of predictions, the sum
+    of their probabilities, and the number of right ones.
 
     Args:
         probabilities: (batch, classes)
         target: (batch,), class numbers
     """
     sure, named = probabilities.double().max(dim=1)
-    # A bin holds its upper border, as in Guo et al.
+    # A bin includes its upper border, as in Guo et al.
     place = (sure * BINS).ceil().long().sub(1).clamp(0, BINS - 1)
     rows = torch.stack([torch.ones_like(sure), sure, (named == target).double()])
     return torch.zeros(3, BINS, dtype=torch.float64).index_add_(1, place, rows)
 
 
 def calibration_error(bins: Tensor) -> float:
-    """The expected calibration error: the mean distance, over all predictions, between how probable a bin's predictions are said
-    to be and how many are right (Guo et al. 2017, arXiv:1706.04599, eq. 3).
+    """The expected calibration error: the difference between the mean probability and the accuracy of a bin, as a mean over all
+    predictions (Guo et al. 2017, arXiv:1706.04599, eq. 3).
 
     Args:
         bins: as `calibration_bins` gives them
@@ -87,9 +87,9 @@ def calibration_error(bins: Tensor) -> float:
 
 
 def best_temperature(outputs: Tensor, target: Tensor) -> float:
-    """The T > 0 for which the cross-entropy of `outputs / T` is least; 1 where there is nothing to tell it by.
+    """The T > 0 that minimises the cross-entropy of `outputs / T`; 1 if there are no examples.
 
-    The cross-entropy is convex in 1/T: a bisection of its slope finds the one minimum, between 0.05 and 20.
+    The cross-entropy is convex in 1/T, so a bisection of its slope finds the only minimum, between 0.05 and 20.
 
     Args:
         outputs: logits (examples, classes), float64
@@ -101,22 +101,22 @@ def best_temperature(outputs: Tensor, target: Tensor) -> float:
     low, high = 1 / 20, 20.0
     for _ in range(60):
         middle = (low * high) ** 0.5
-        # The slope in 1/T: the mean of the expected logit less the true one.
+        # The slope in 1/T: the mean of the expected logit minus the true one.
         slope = ((outputs * middle).softmax(dim=1) * outputs).sum(dim=1).sub(true).mean()
         low, high = (low, middle) if slope > 0 else (middle, high)
     return 1 / ((low * high) ** 0.5)
 
 
 def macro_f1(confusion: Tensor) -> float:
-    """The mean of the classes' F1 = 2 TP / (2 TP + FP + FN); a class that is neither there nor predicted is left out."""
+    """The mean over the classes of F1 = 2 TP / (2 TP + FP + FN); a class that neither occurs nor is predicted is left out."""
     hits = confusion.diagonal()
     both = confusion.sum(dim=0) + confusion.sum(dim=1)
     return float((2 * hits / both.clamp(min=1))[both > 0].mean())
 
 
 def matthews(confusion: Tensor) -> float:
-    """Matthews' correlation for any number of classes (Gorodkin 2004, doi:10.1016/j.compbiolchem.2004.09.006); 0 where a
-    single class is there or predicted."""
+    """Matthews' correlation for any number of classes (Gorodkin 2004, doi:10.1016/j.compbiolchem.2004.09.006); 0 if only one
+    class occurs or is predicted."""
     count = confusion.sum()
     predicted, true = confusion.sum(dim=0), confusion.sum(dim=1)
     covariance = confusion.diagonal().sum() * count - predicted @ true
@@ -125,7 +125,8 @@ def matthews(confusion: Tensor) -> float:
 
 
 def area_under_roc(scores: Tensor, positive: Tensor) -> float:
-    """The part of pairs of a positive and a negative in which the positive scores more; ties count half. 0.5 without pairs."""
+    """The fraction of pairs of a positive and a negative example in which the positive one has the higher score; equal scores
+    count half. 0.5 without pairs."""
     positives, negatives = int(positive.sum()), int((~positive).sum())
     if not positives or not negatives:
         return 0.5

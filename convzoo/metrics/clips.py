@@ -10,10 +10,10 @@ from convzoo.metrics.classification import ClassificationMeter
 
 
 class ClipMeter:
-    """`ClassificationMeter`'s scores of whole videos, and `clip_accuracy`: the part of single clips that are right.
+    """`ClassificationMeter`'s scores of whole videos, and `clip_accuracy`: the fraction of single clips that are right.
 
     Args:
-        classes: how many
+        classes: number of classes
     """
 
     def __init__(self, classes: int) -> None:
@@ -21,7 +21,7 @@ class ClipMeter:
         self.clips = torch.zeros(2, dtype=torch.float64)  # right, all
 
     def update(self, outputs: Any, target: dict[str, Tensor]) -> None:
-        """Add a batch: of a network what it says of each clip, of an opponent (batch, classes) logits."""
+        """Add a batch: from a network the logits of each clip, from an opponent those of each video, (batch, classes)."""
         label = target["label"]
         if isinstance(outputs, Tensor):
             each, of_each = outputs, label.to(outputs.device)

@@ -13,12 +13,12 @@ from convzoo.ops.boxes import overlap_from_above, overlap_in_space
 
 
 class DetectionMeter:
-    """Average precision of boxes in space, from above and, where there is a camera, in the image.
+    """Average precision of boxes in space, from above and, if there is a camera, in the image.
 
     `mean_ap_3d`, `mean_ap_bev` and `mean_ap_image` are means over the classes at moderate difficulty, at 40 recalls;
-    `mean_ap_3d_r11` is the first at 11. For each class there are the values of all difficulties, at 40 and at 11 recalls.
-    Classes of which no object counts are left out of the means. Detections that a camera does not see are not scored, as nobody
-    labelled what is there.
+    `mean_ap_3d_r11` is the first of them at 11 recalls. Each class also has its values at all difficulties, at 40 and at 11
+    recalls. A class without objects that count is left out of the means. Detections outside the camera's image are not scored,
+    because objects there are not labelled.
 
     Args:
         labels: the classes, by number
@@ -29,7 +29,7 @@ class DetectionMeter:
         self.frames: list[ScoredFrame] = []
 
     def update(self, outputs: Detections, target: Mapping[str, Any]) -> None:
-        """Add a batch: what was found, and the examples themselves, which hold the truth."""
+        """Add a batch: the detections, and the examples, which have the true objects."""
         for found, example in zip(outputs, target["frames"], strict=True):
             self.frames.append(scored_frame(found, example.objects, example.calibration, self.labels))
 
@@ -61,11 +61,11 @@ class DetectionMeter:
 def scored_frame(
     found: Found, objects: Objects | None, calibration: Calibration | None, labels: Sequence[str]
 ) -> ScoredFrame:
-    """A frame as the rules take it: what lies outside of the image is left out, all pairs are compared.
+    """A frame in the form that KITTI's rules need: detections outside the image are left out, and all overlaps are computed.
 
     Args:
         found: what a detector found in the frame
-        objects: those that are labelled; a frame without labels (None) counts as one in which nothing is
+        objects: the labelled objects; a frame without labels (None) counts as a frame without objects
         calibration: of the camera beside the LiDAR; None if there is none
         labels: the classes, by number
     """

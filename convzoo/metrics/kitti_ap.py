@@ -1,11 +1,11 @@
 """Average precision by the rules of the KITTI object benchmark (Geiger et al. 2012, doi:10.1109/CVPR.2012.6248074, and its
 development kit), over overlaps that are computed elsewhere.
 
-An object counts at a difficulty where it is high enough in the image, and occluded and truncated little enough; others, and those
-of a neighbouring class (a van for cars, a person sitting for pedestrians), may be found or not. A detection of an object overlaps
-it by more than the class's minimum. Detections that are too low in the image count neither for nor against. Precision is read
-at 41 recalls, is made to fall, and is averaged at 11 of them (R11, 0 among them) or at 40 (R40, without 0; Simonelli et al. 2019,
-arXiv:1905.12365).
+An object counts at a difficulty if its height in the image is large enough, and its occlusion and truncation are small enough.
+Other objects, and those of a neighbouring class (a van for cars, a sitting person for pedestrians), may be found or not. A
+detection finds an object if it overlaps it by more than the class's minimum. Detections that are too small in the image count
+neither as right nor as wrong. Precision is taken at 41 recalls, and made to fall with recall. Its mean is taken over 11 of them
+(R11, with 0) or over 40 (R40, without 0; Simonelli et al. 2019, arXiv:1905.12365).
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ RECALLS = 41
 
 
 class Difficulty(NamedTuple):
-    """What still counts: the least height in the image in pixels, the largest occlusion and truncation."""
+    """The limits of an object that counts: the smallest height in the image in pixels, the largest occlusion and truncation."""
 
     height: float
     occluded: int
@@ -32,28 +32,28 @@ DIFFICULTIES = {
 }
 NEIGHBOURS = {"car": "van", "pedestrian": "person_sitting"}
 LARGE = ("car", "van", "truck", "bus", "tram")
-"""Classes whose detections must overlap by .7; of all others .5 is asked."""
+"""Classes whose detections must overlap by .7; for all others it is .5."""
 
 
 def least_overlap(name: str) -> float:
-    """That a detection of a class must overlap an object by."""
+    """The smallest overlap of a detection with an object of this class."""
     return 0.7 if name.lower() in LARGE else 0.5
 
 
 @dataclass(frozen=True, eq=False)
 class ScoredFrame:
-    """What is in a frame and what was found, as the rules take it.
+    """The objects and the detections of a frame, in the form that the rules need.
 
     Attributes:
         true_names: (objects,) classes of the labelled objects
-        true_heights: (objects,) in the image, in pixels; infinite where there is no image
+        true_heights: (objects,) in the image, in pixels; infinite without an image
         occluded: (objects,)
         truncated: (objects,)
         names: (found,) classes of the detections
         scores: (found,)
-        heights: (found,) in the image, in pixels; infinite where there is no image
+        heights: (found,) in the image, in pixels; infinite without an image
         overlaps: by measure (`3d`, `bev`, `image`), (found, objects): intersection over union
-        stuff: by measure, (found, regions): the part of a detection that lies in a region in which nothing is labelled; KITTI
+        stuff: by measure, (found, regions): the part of a detection that lies in a region where objects are not labelled; KITTI
             has such regions in the image only
     """
 
@@ -72,15 +72,15 @@ class ScoredFrame:
 class _Judged:
     """A frame's arrays for one class, difficulty and measure."""
 
-    truth: np.ndarray  # (objects,) of those that may be matched: whether they only may be
+    truth: np.ndarray  # (objects,) of the class or a neighbouring one: False if it must be found, True if it may be
     overlaps: np.ndarray  # (found, objects)
     scores: np.ndarray
-    low: np.ndarray  # (found,): too low in the image to count
+    low: np.ndarray  # (found,): too small in the image to count
     in_stuff: np.ndarray  # (found,)
 
 
 def precision_curve(frames: Sequence[ScoredFrame], name: str, difficulty: str, measure: str = "3d") -> np.ndarray:
-    """(41,): the precision at recalls 0, 1/40, … 1 of a class, made to fall; 0 beyond the recall that is reached."""
+    """(41,): the precision of a class at recalls 0, 1/40, … 1, made to fall; 0 above the highest recall that is reached."""
     judged = [_judge(frame, name, DIFFICULTIES[difficulty], measure) for frame in frames]
     least = least_overlap(name)
     count = sum(int((~frame.truth).sum()) for frame in judged)
@@ -100,18 +100,18 @@ def precision_curve(frames: Sequence[ScoredFrame], name: str, difficulty: str, m
 def average(curve: np.ndarray, recalls: int) -> float:
     """The mean of a precision curve at 11 recalls (0 among them) or at 40 (without 0)."""
     if recalls not in (11, 40):
-        raise ValueError(f"the rules know 11 and 40 recalls, not {recalls}")
+        raise ValueError(f"recalls should be 11 or 40, not {recalls}")
     return float(curve[::4].mean() if recalls == 11 else curve[1:].mean())
 
 
 def objects_counted(frames: Sequence[ScoredFrame], name: str, difficulty: str) -> int:
-    """How many objects of a class must be found."""
+    """Number of objects of a class that must be found."""
     limits = DIFFICULTIES[difficulty]
     return sum(int((_true_kind(frame, name, limits) == 0).sum()) for frame in frames)
 
 
 def recall_thresholds(hits: Sequence[float] | np.ndarray, count: int) -> np.ndarray:
-    """The scores at which recall comes nearest to 0, 1/40, 2/40, …; `hits` are the scores of found objects, out of `count`."""
+    """The scores at which recall is nearest to 0, 1/40, 2/40, …; `hits` are the scores of the found objects, out of `count`."""
     ordered = np.sort(np.asarray(hits, np.float64))[::-1]
     found, wanted = [], 0.0
     for place, score in enumerate(ordered):
@@ -125,7 +125,7 @@ def recall_thresholds(hits: Sequence[float] | np.ndarray, count: int) -> np.ndar
 
 
 def _true_kind(frame: ScoredFrame, name: str, limits: Difficulty) -> np.ndarray:
-    """For each object 0 where it must be found, 1 where it may be, -1 where it is another matter."""
+    """For each object: 0 if it must be found, 1 if it may be found, -1 if it belongs to another class."""
     own = np.array([other.lower() == name.lower() for other in frame.true_names], bool)
     near = np.array([other.lower() == NEIGHBOURS.get(name.lower()) for other in frame.true_names], bool)
     hard = (
@@ -138,7 +138,7 @@ def _judge(frame: ScoredFrame, name: str, limits: Difficulty, measure: str) -> _
     truth = _true_kind(frame, name, limits)
     own = np.array([other.lower() == name.lower() for other in frame.names], bool)
     low = np.asarray(frame.heights) < limits.height
-    kept = own | low  # the development kit looks at heights first: a low detection of any class may be matched
+    kept = own | low  # the development kit checks heights first, so a low detection of any class may be matched
     stuff = frame.stuff.get(measure, np.zeros((len(own), 0)))
     inside = np.any(stuff > least_overlap(name), axis=1)
     return _Judged(
@@ -148,7 +148,7 @@ def _judge(frame: ScoredFrame, name: str, limits: Difficulty, measure: str) -> _
 
 
 def _hit_scores(frame: _Judged, least: float) -> list[float]:
-    """The scores of detections of objects that must be found; each object takes the highest score that is left."""
+    """The scores of the detections that find an object which must be found; each object takes the highest remaining score."""
     free = np.ones(len(frame.scores), bool)
     hits = []
     for column, optional in enumerate(frame.truth):
@@ -162,8 +162,8 @@ def _hit_scores(frame: _Judged, least: float) -> list[float]:
 
 
 def _count(frame: _Judged, least: float, thresholds: np.ndarray) -> np.ndarray:
-    """(2, thresholds): right and wrong detections among those that score at least as much; each object takes what overlaps it
-    most, and what is too low in the image only where there is nothing else."""
+    """(2, thresholds): number of right and wrong detections among those with at least this score. Each object takes the detection
+    that overlaps it most, and one that is too low in the image only if there is no other."""
     alive = frame.scores >= thresholds[:, None]  # (thresholds, found)
     right = np.zeros(len(thresholds))
     if not len(frame.scores):

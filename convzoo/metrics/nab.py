@@ -1,4 +1,4 @@
-"""NAB's scores: early alarms count more, false ones less the nearer they follow a window, for three profiles."""
+"""NAB's scores for three profiles. Early alarms count more; false alarms cost less if they follow soon after a window."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from convzoo.ops.intervals import intervals
 
 @dataclass(frozen=True)
 class Profile:
-    """What a missed window costs, and a false alarm far from any; a window that is found at once gives 1."""
+    """The costs of a missed window, and of a false alarm far from all windows. A window that is found at once gives 1."""
 
     missed: float
     false: float
@@ -24,9 +24,9 @@ PROFILES = {"standard": Profile(1.0, 0.11), "low_fp": Profile(1.0, 0.22), "low_f
 class NabMeter(AnomalyMeter):
     """The scores of an anomaly detector, and NAB's (Lavin & Ahmad 2015, arXiv:1510.03336), for each profile twice:
 
-    * `nab_standard`, `nab_low_fp`, `nab_low_fn`: at the threshold that was set beforehand
-    * `nab_standard_best` and so on: at the one threshold that is best for all series, chosen on these series, as the benchmark's
-      own figures are
+    * `nab_standard`, `nab_low_fp`, `nab_low_fn`: at the threshold that was set before the test
+    * `nab_standard_best` and so on: at the one threshold that is best for all series, chosen on these same series, as in the
+      benchmark's own results
     """
 
     def compute(self) -> dict[str, float]:
@@ -38,7 +38,7 @@ class NabMeter(AnomalyMeter):
             return found
         for name, profile in PROFILES.items():
             thresholds, scores = nab_scores(labelled, profile)
-            # Alarms are scores above 1: as many as those of the lowest threshold that is above 1.
+            # Alarms are scores above 1, so the lowest threshold above 1 gives the same alarms.
             above = np.flatnonzero(thresholds > 1)
             found[f"nab_{name}"] = float(scores[above[-1]])
             found[f"nab_{name}_best"] = float(scores.max())
@@ -46,14 +46,14 @@ class NabMeter(AnomalyMeter):
 
 
 def nab_scores(series: Sequence[tuple[np.ndarray, np.ndarray]], profile: Profile) -> tuple[np.ndarray, np.ndarray]:
-    """NAB's normalised score at every threshold: 0 for a detector that says nothing, 100 for a perfect one.
+    """NAB's normalised score at every threshold: 0 for a detector without alarms, 100 for a perfect one.
 
     Args:
-        series: of each, (scores, True inside a window) for the rows that are scored
+        series: for each series, (scores, True inside a window) of the rows that are scored
         profile: the costs
 
     Returns:
-        Thresholds, falling from infinity, and the scores of alarms at and above each.
+        Thresholds, falling from infinity, and for each the NAB score of the alarms at and above it.
     """
     values, gains, windows = [], [], []
     count = 0
@@ -75,11 +75,11 @@ def nab_scores(series: Sequence[tuple[np.ndarray, np.ndarray]], profile: Profile
     for row, (worth, number) in enumerate(zip(gain.tolist(), window.tolist(), strict=True), start=1):
         if number < 0:
             total += worth
-        elif worth > best[number]:  # only the best alarm of a window counts: its earliest
+        elif worth > best[number]:  # only the best alarm of a window counts, which is its earliest
             total += worth - best[number]
             best[number] = worth
         totals[row] = total
-    # A threshold takes in all rows that score as much: of a tie the last total counts.
+    # A threshold includes all rows with an equal score, so of these the last total counts.
     last = np.append(value[1:] != value[:-1], True)
     null = -profile.missed * count
     normalised = 100 * (np.append(totals[0], totals[1:][last]) - null) / (count - null)
@@ -87,7 +87,7 @@ def nab_scores(series: Sequence[tuple[np.ndarray, np.ndarray]], profile: Profile
 
 
 def _worth(truth: np.ndarray, profile: Profile) -> tuple[np.ndarray, np.ndarray]:
-    """For each row what an alarm there is worth, and the number of its window, or -1."""
+    """For each row, the value of an alarm at this row, and the number of its window, or -1."""
     rows = np.arange(len(truth))
     worth = np.full(len(truth), -profile.false)
     window = np.full(len(truth), -1)
@@ -103,5 +103,5 @@ def _worth(truth: np.ndarray, profile: Profile) -> tuple[np.ndarray, np.ndarray]
 
 
 def _sigmoid(position: np.ndarray) -> np.ndarray:
-    """1 far before a window's end, 0 at it, -1 far after."""
+    """1 far before the end of a window, 0 at its end, -1 far after it."""
     return np.where(position > 3, -1.0, 2 / (1 + np.exp(5 * np.minimum(position, 3))) - 1)

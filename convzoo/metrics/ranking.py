@@ -10,16 +10,16 @@ from convzoo.core.processes import gather_all, sum_over_processes
 
 
 class RankingMeter:
-    r"""For each k, over users who had something afterwards:
+    r"""For each k, over the users who had at least one item afterwards:
 
-    * recall: the part of what a user had that stands among its k best
-    * ndcg: $\sum_{i \le k, hit} 1 / \log_2(i + 1)$ over the same sum for a perfect list of $\min(k, n)$ hits
-    * mrr: 1 / the place of the first hit among the k best, 0 without one
-    * coverage: the part of all items that stands in some user's k best
+    * recall: the fraction of a user's later items that are among the k best
+    * ndcg: $\sum_{i \le k, hit} 1 / \log_2(i + 1)$ divided by the same sum for a perfect list of $\min(k, n)$ hits
+    * mrr: 1 / the place of the first hit among the k best, 0 without a hit
+    * coverage: the fraction of all items that are among the k best of at least one user
 
     Args:
-        items: how many there are
-        at: the k
+        items: number of items
+        at: the values of k
     """
 
     def __init__(self, items: int, at: list[int]) -> None:
@@ -30,7 +30,7 @@ class RankingMeter:
         self.shown = torch.zeros(len(at), items, dtype=torch.float64)
 
     def update(self, outputs: Ranking, target: Mapping[str, Mapping[str, Tensor]]) -> None:
-        """Add a batch: its users' best items, and what they had afterwards."""
+        """Add a batch: the best items of its users, and the items that they had afterwards."""
         ranked = outputs.items.cpu()
         pointers, wanted = (target["wanted"][name].cpu() for name in ("pointers", "items"))
         counts = pointers.diff()
@@ -66,7 +66,7 @@ class RankingMeter:
 
 
 def _hits(ranked: Tensor, counts: Tensor, wanted: Tensor, items: int) -> Tensor:
-    """(users, k): whether the user had the item that stands there."""
+    """(users, k): whether the user had the item at this place of the list."""
     rows = torch.repeat_interleave(torch.arange(len(counts)), counts)
     keys = (rows * items + wanted).sort().values
     asked = torch.arange(len(ranked)).unsqueeze(1) * items + ranked

@@ -1,7 +1,7 @@
 """Overlap and surface distances of masks, structure by structure.
 
-The rule of empty masks: a structure that neither the true nor the found mask of a case holds is not scored in that case. Where
-only one of them holds it, its Dice is 0 and its distances are the image's diagonal in millimetres, the farthest that it can be.
+The rule of empty masks: a structure that is neither in the true nor in the found mask of a case is not scored in this case. If
+only one of them has it, its Dice is 0 and its distances are the image's diagonal in millimetres, the largest possible distance.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,8 @@ from convzoo.core.processes import gather_objects
 
 
 class SegmentationMeter:
-    """Scores each case by itself and keeps the scores: `dice`, `hd95_mm` and `assd_mm` are means over the structures of the means
-    over those cases that the structure is scored in; `dice_<structure>` and so on are these. The background is no structure.
+    """Scores each case and keeps the scores. `dice_<structure>` and so on are means over the cases that the structure is scored
+    in; `dice`, `hd95_mm` and `assd_mm` are the means of these over the structures. The background is not a structure.
 
     Args:
         labels: names of the structures; the first is 1 in the masks
@@ -49,7 +49,7 @@ class SegmentationMeter:
         names = [label for label, count in zip(self.labels, held, strict=True) if count]
         found = {}
         for column, name in enumerate(("dice", "hd95_mm", "assd_mm")):
-            # Nothing but empty masks: nothing was missed.
+            # If all masks are empty, nothing was missed.
             found[name] = float(means[:, column].mean()) if names else float(name == "dice")
             for label, value in zip(names, means[:, column], strict=True):
                 found[f"{name}_{label.replace(' ', '_')}"] = float(value)
@@ -57,13 +57,13 @@ class SegmentationMeter:
 
 
 def case_scores(found: np.ndarray, true: np.ndarray, spacing: Sequence[float], structures: int) -> np.ndarray:
-    """Dice, 95th percentile and mean of the surface distances of one case, (structures, 3); NaN where both masks are empty.
+    """Dice, 95th percentile and mean of the surface distances of one case, (structures, 3); NaN if both masks are empty.
 
     Args:
         found: whole numbers, (*space)
-        true: likewise
+        true: as `found`
         spacing: in millimetres
-        structures: how many; they are 1, 2 … in the masks
+        structures: number of structures; they are 1, 2 … in the masks
     """
     scores = np.full((structures, 3), np.nan)
     diagonal = float(np.linalg.norm(np.array(found.shape) * np.array(spacing)))
@@ -83,19 +83,20 @@ def case_scores(found: np.ndarray, true: np.ndarray, spacing: Sequence[float], s
 
 
 def dice(found: np.ndarray, true: np.ndarray) -> float:
-    r"""$2 |A \cap B| / (|A| + |B|)$ of two boolean masks; NaN where both are empty."""
+    r"""$2 |A \cap B| / (|A| + |B|)$ of two boolean masks; NaN if both are empty."""
     whole = int(np.count_nonzero(found)) + int(np.count_nonzero(true))
     return 2 * int(np.count_nonzero(found & true)) / whole if whole else float("nan")
 
 
 def surface_distances(found: np.ndarray, true: np.ndarray, spacing: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """How far each surface voxel of one mask is from the nearest surface voxel of the other, both ways, in millimetres.
+    """The distance of each surface voxel of one mask to the nearest surface voxel of the other, in both directions, in
+    millimetres.
 
-    A voxel is on the surface where one that shares a face with it is outside the mask, or the image ends.
+    A voxel is on the surface if a voxel that shares a face with it is outside the mask, or if the image ends there.
 
     Args:
         found: boolean, not empty
-        true: likewise
+        true: as `found`
         spacing: in millimetres
     """
     from scipy.ndimage import binary_erosion, distance_transform_edt
@@ -109,7 +110,7 @@ def surface_distances(found: np.ndarray, true: np.ndarray, spacing: Sequence[flo
 
 
 def hd95(forth: np.ndarray, back: np.ndarray) -> float:
-    """The larger of the 95th percentiles of both ways (the robust Hausdorff distance)."""
+    """The larger of the 95th percentiles of both directions (the robust Hausdorff distance)."""
     return float(max(np.percentile(forth, 95), np.percentile(back, 95)))
 
 
@@ -119,7 +120,7 @@ def assd(forth: np.ndarray, back: np.ndarray) -> float:
 
 
 def _box(mask: np.ndarray) -> tuple[slice, ...] | None:
-    """The smallest box that holds all of a mask; None where it is empty."""
+    """The smallest box around a mask; None if the mask is empty."""
     box = []
     for axis in range(mask.ndim):
         inside = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))

@@ -13,18 +13,18 @@ from convzoo.ops.bleu import corpus_bleu
 
 
 class TranslationMeter:
-    """BLEU and chrF by sacreBLEU (Post 2018, aclanthology.org/W18-6319) on texts; BLEU on words; and what the probabilities of
-    the true tokens give. All but the losses are parts of 1.
+    """BLEU and chrF by sacreBLEU (Post 2018, aclanthology.org/W18-6319) on texts; BLEU on words; and scores from the
+    probabilities of the true tokens. All except `cross_entropy` and `perplexity` are between 0 and 1.
 
-    `bleu` and `chrf` are sacreBLEU's own, with its tokenisation, on the texts as they are written; `signature` says how. With
-    `lower` both sides are lower-cased. `token_bleu` is `ops.bleu.corpus_bleu` on words cut by the encoder's rule: what papers
-    that cut and lower-case the reference themselves report. `cross_entropy` (nats a token), `perplexity` and `token_accuracy`
-    are of the true translation, each token given the true ones before it; they are left out where a translator has no
-    probabilities.
+    `bleu` and `chrf` are those of sacreBLEU with its tokenisation, on the written texts; the signatures say which settings it
+    used. With `lower` both sides are lower-cased. `token_bleu` is `ops.bleu.corpus_bleu` on words split by the encoder's rule, as
+    in papers that tokenise and lower-case the reference themselves. `cross_entropy` (nats per token), `perplexity` and
+    `token_accuracy` are for the true translation, each token given the true ones before it. They are left out if a translator
+    has no probabilities.
 
     Args:
-        words: cuts a text into words
-        lower: compare lower-cased
+        words: splits a text into words
+        lower: compare lower-cased texts
     """
 
     def __init__(self, words: Callable[[str], list[str]], lower: bool) -> None:
@@ -66,7 +66,7 @@ class TranslationMeter:
 
 
 def scorers(lower: bool) -> tuple[Any, Any]:
-    """sacreBLEU's BLEU and chrF, which may be used again and again.
+    """sacreBLEU's BLEU and chrF. They may be used several times.
 
     Raises:
         ImportError: sacreBLEU is not installed.
@@ -77,15 +77,15 @@ def scorers(lower: bool) -> tuple[Any, Any]:
 
 
 def signatures(lower: bool, references: int = 1) -> dict[str, str]:
-    """What sacreBLEU's figures depend on, in its own words."""
+    """sacreBLEU's own description of the settings that its scores depend on."""
     bleu, chrf = scorers(lower)
-    for metric in (bleu, chrf):  # a signature is complete once something was scored
+    for metric in (bleu, chrf):  # a signature is complete only after something was scored
         metric.corpus_score(["a b c d"], [["a b c d"]] * references)
     return {"bleu": str(bleu.get_signature()), "chrf": str(chrf.get_signature())}
 
 
 def sentence_bleu(written: Sequence[str], references: Sequence[str], lower: bool) -> list[float]:
-    """sacreBLEU's BLEU of each sentence, from 0 to 1: for choosing the best and the worst, not for a score."""
+    """sacreBLEU's BLEU of each sentence, from 0 to 1: to choose the best and the worst sentences, not as a score to report."""
     from sacrebleu.metrics import BLEU
 
     bleu = BLEU(lowercase=lower, effective_order=True)

@@ -12,21 +12,21 @@ from convzoo.layers.dropout import Dropout
 
 
 class AutoencoderCNN1d(nn.Module):
-    r"""Strided convolutions to a narrow code, transposed ones back: $\hat x = g(f(x))$ (Masci et al. 2011,
+    r"""Strided convolutions to a narrow code, and transposed ones back: $\hat x = g(f(x))$ (Masci et al. 2011,
     doi:10.1007/978-3-642-21735-7_7).
 
-    The code has fewer numbers than the window, so only what is usual gets through; what does not is an anomaly. A kernel's stride
-    halves the length and takes the place of pooling, which would forget where things were.
+    The code has fewer numbers than the window, so the network can reconstruct only usual values; values that it cannot
+    reconstruct are anomalies. Strides shorten the series instead of pooling, which would lose the positions.
 
     Args:
         channels: of each layer of the encoder; the last is the code's
         kernel_size: width of all kernels, in time steps
         stride: of every layer of the encoder
         activation: between the layers
-        dropout: after each layer but the last
+        dropout: after each layer except the last
 
     Shape:
-        values: (batch, in_channels, time); output: the same, what the code says of it.
+        values: (batch, in_channels, time); output: the same shape, the reconstructed values.
     """
 
     def __init__(
@@ -58,18 +58,18 @@ class AutoencoderCNN1d(nn.Module):
         self.encode = nn.Sequential(*down)
         self.decode = nn.Sequential(*up, nn.Conv1d(channels[0], in_channels, kernel_size, padding=half))
         self.total_stride = stride ** len(channels)
-        # Each layer, on its way down and on its way up, looks half a kernel of its own steps to both sides.
+        # Each layer of encoder and decoder sees half a kernel to both sides, in its own steps.
         self.looks = half * (2 * sum(stride**depth for depth in range(len(channels))) + stride ** len(channels))
 
     @property
     def reach(self) -> tuple[int, int]:
-        """How many time steps before and after its own an output depends on, in whole steps of the code."""
+        """An output depends on this many time steps before its own, and on this many after it, in whole steps of the code."""
         steps = -(-2 * self.looks // self.total_stride) * self.total_stride
         return steps, steps
 
     def forward(self, values: Float[Tensor, "batch channels time"]) -> Float[Tensor, "batch channels time"]:
-        """What the code says of the readings."""
+        """Reconstruct the readings from the code."""
         time = values.shape[2]
-        # Always the same padding, enough for a whole step of the code: so that an exported network takes any length.
+        # The padding is always one whole step of the code, so that an exported network takes any length.
         padded = F.pad(values, (0, self.total_stride))
         return self.decode(self.encode(padded))[..., :time]

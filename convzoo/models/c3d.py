@@ -16,9 +16,9 @@ from convzoo.layers.pooling import Pooling
 class C3D(nn.Module):
     """Blocks of 3×3×3 convolution and pooling, then dense layers (Tran et al. 2015, arXiv:1412.0767).
 
-    The first pooling leaves time as it is, so that time is not merged too early; the others halve it too. The paper's network has
-    `channels` [64, 128, 256, 512, 512], `convolutions` [1, 1, 2, 2, 2], no normalisation, `hidden` 4096 twice; this one is made
-    small by fewer, and pools the last map whole.
+    The first pooling does not change time, so that frames are not merged too early; the others also halve time. The paper's
+    network has `channels` [64, 128, 256, 512, 512], `convolutions` [1, 1, 2, 2, 2], no normalisation, and two dense layers with
+    `hidden` 4096. This one is smaller, has at most one dense layer, and pools the whole last map.
 
     Args:
         channels: of each block
@@ -26,7 +26,7 @@ class C3D(nn.Module):
         kernels: `full` t×k×k kernels, or `factorised` into 1×k×k and t×1×1 (arXiv:1711.11248)
         kernel_size: k, within a frame
         depth: t, over time
-        first_stride: step of the first convolution within a frame: 2 quarters the work of all that follows
+        first_stride: stride of the first convolution within a frame: 2 reduces the work of all later layers to a quarter
         pooling: how windows are summarised
         global_pooling: over the last map
         normalisation: after each convolution
@@ -77,7 +77,7 @@ class C3D(nn.Module):
         for index, (count, after) in enumerate(zip(counts, channels, strict=True)):
             for place in range(count):
                 last = place == count - 1
-                # The last map is pooled whole, behind the blocks.
+                # The whole last map is pooled after the blocks.
                 pool = None
                 if last and index < len(channels) - 1:
                     pool = Pooling(3, pooling, size=(1 if index == 0 else 2, 2, 2), channels=after)

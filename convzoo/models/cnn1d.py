@@ -17,14 +17,14 @@ from convzoo.layers.pooling import Pooling
 class CNN1d(nn.Module):
     r"""Kim's sentence CNN (Kim 2014, arXiv:1408.5882): $c_i = \sigma(w \cdot x_{i:i+h-1} + b)$, $\hat c = \max_i c_i$.
 
-    Each kernel of width h is a detector of h-grams; pooling over the sentence asks whether its h-gram stands anywhere. The
-    padding is `full`, as in the paper's code, and padded positions never count, so a sentence's output does not depend on
-    the batch it is in.
+    Each kernel of width h is a detector of h-grams; pooling over the sentence finds whether its h-gram occurs anywhere. The
+    padding is `full`, as in the paper's code, and padded positions do not count, so a sentence's output does not depend on
+    its batch.
 
     Args:
         embedding: learnt vectors, static pre-trained ones, or both
-        embedding_size: length of a learnt vector, where the encoder has no pre-trained `vectors`
-        embedding_scale: learnt vectors start uniform in ± this
+        embedding_size: length of a learnt vector, if the encoder has no pre-trained `vectors`
+        embedding_scale: learnt vectors start uniform between minus and plus this value
         embedding_dropout: on single elements of the word vectors
         kernel_sizes: widths of the kernels, in tokens
         channels: kernels of each width
@@ -32,7 +32,7 @@ class CNN1d(nn.Module):
         k: for k_max pooling
         activation: of the convolutions
         dropout: on the pooled features
-        max_norm: the rows of the last layer are kept within this norm (Hinton et al. 2012, arXiv:1207.0580); null for none
+        max_norm: largest norm of a row of the last layer (Hinton et al. 2012, arXiv:1207.0580); null for no limit
 
     Shape:
         tokens: (batch, length), 0 is padding; output: (batch, classes), logits.
@@ -64,7 +64,7 @@ class CNN1d(nn.Module):
             for width in kernel_sizes
         )
         self.poolings = nn.ModuleList(Pooling(1, pooling, channels=channels, k=k) for _ in kernel_sizes)
-        # The maximum of the activated is the activated maximum: after pooling there is a fraction of the work.
+        # Maximum and activation commute: after pooling, the activation has a fraction of the work.
         self.activates_last = pooling == "max" and activation in NEVER_FALLING
         self.activation = activation_layer(activation)
         self.kernel_sizes = list(kernel_sizes)

@@ -25,19 +25,19 @@ class CNN2d(nn.Module):
     """Convolution, activation, pooling and dropout, repeated; then one hidden dense layer and the classes (LeCun et al. 1998,
     doi:10.1109/5.726791).
 
-    With the defaults it is, layer for layer, the 48×48 network of 224,263 parameters at 7 classes:
+    With the defaults, an image of 48×48 and 7 classes, this is a network of 224,263 parameters, in the terms of Keras:
     Conv2D(32, 3×3, relu), MaxPooling2D(2×2), Dropout(.25), the same with 64 and .25, with 128 and .4, Flatten,
     Dense(64, relu), Dropout(.5), Dense(classes). The softmax of the last layer is part of the loss.
 
     Args:
         channels: kernels of each block
-        kernel_size: width and height of the kernels, one number or one a block
+        kernel_size: width and height of the kernels, one number, or one for each block
         padding: at the borders of each convolution
         dropouts: after each block
         hidden: width of the dense layer; 0 for none
         hidden_dropout: after the dense layer
         pooling: how 2×2 windows are summarised
-        pool_size: width and height of a window, one number or one a block; 1 for no pooling
+        pool_size: width and height of a window, one number, or one for each block; 1 for no pooling
         normalisation: between convolution and activation
         activation: of the convolutions and of the dense layer
         initialisation: of the weights; `keras` is Glorot-uniform with zero biases
@@ -101,7 +101,7 @@ class CNN2d(nn.Module):
     def forward(self, image: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
         """Images to logits."""
         x = self.blocks(image)
-        # Flattened as (height, width, channels): no copy in channels-last memory, and the order that Keras has.
+        # Flattened as (height, width, channels): no copy in channels-last memory, and the same order as in Keras.
         x = x.permute(0, 2, 3, 1).flatten(1)
         if self.hidden is not None and self.activation is not None:
             x = self.activation(self.hidden(x))

@@ -1,4 +1,4 @@
-"""Convolutional sequence to sequence: gated convolutions that read, causal ones that write, an attention in each that writes."""
+"""Convolutional sequence to sequence: gated convolutions read the source, causal ones with attention write the target."""
 
 import math
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from convzoo.layers.gated import GatedConvolution, pointwise
 from convzoo.layers.positions import LearnedPositions
 
 _HALF = math.sqrt(0.5)
-"""A sum of two things of variance 1 has it again after this."""
+"""A sum of two terms of variance 1 is multiplied by this, which gives it variance 1 again."""
 
 Memory = dict[str, Tensor]
 State = dict[str, Tensor]
@@ -25,23 +25,23 @@ class ConvS2S(nn.Module):
     r"""ConvS2S (Gehring et al. 2017, arXiv:1705.03122).
 
     The encoder reads the source with a stack of gated convolutions; the decoder writes the target with causal ones, each
-    followed by an attention of its own. Residuals are $(f(x) + x) \sqrt{1/2}$; weights are normalised and start so that
-    variances stay 1 (§3.4, §3.5). The gradient that comes back into the encoder is the sum over the decoder's attentions, so
-    it is divided by twice their number, except for the embedding's own part, as in the authors' code.
+    followed by its own attention. Residuals are $(f(x) + x) \sqrt{1/2}$; weights are normalised, and their initial values keep
+    variances at 1 (§3.4, §3.5). The encoder gets the sum of the gradients of all attentions, so this sum is divided by twice
+    their number, except for the direct part of the embedding, as in the authors' code.
 
     Padded positions are zeroed before each convolution, so a sentence's output does not depend on its batch.
 
     Args:
         embedding_size: length of a token's vector
         channels: of every layer
-        encoder_layers: gated convolutions that read; each widens what is seen by `encoder_kernel_size` - 1
-        decoder_layers: gated causal convolutions that write
+        encoder_layers: number of gated convolutions that read; each widens the receptive field by `encoder_kernel_size` - 1
+        decoder_layers: number of gated causal convolutions that write
         encoder_kernel_size: width, in tokens
         decoder_kernel_size: width, in tokens
-        max_positions: positions with a vector of their own
+        max_positions: number of positions that have their own vector
         dropout: on vectors, before each convolution and before the output
-        tied: `output`: the target's vectors are also the weights of the output; `all`: the source's too, which needs a joint
-            vocabulary
+        tied: `output`: the target's vectors are also the weights of the output; `all`: they are also the source's vectors, which
+            needs a joint vocabulary
 
     Shape:
         source: (batch, source) and target_in: (batch, target), token numbers, 0 is padding; output: (batch, target, vocabulary),
@@ -104,11 +104,11 @@ class ConvS2S(nn.Module):
     def attention(
         self, source: Int[Tensor, "batch source"], target_in: Int[Tensor, "batch target"]
     ) -> Float[Tensor, "batch target source"]:
-        """Where the decoder looks as it writes the token after each of `target_in`: the mean over its layers."""
+        """The attention while the decoder writes the token after each of `target_in`, as a mean over its layers."""
         return self._write(target_in, self.encode(source))[1]
 
     def encode(self, source: Int[Tensor, "batch source"]) -> Memory:
-        """What the decoder needs of a source, a row a sentence: keys, values and the mask."""
+        """What the decoder needs of each source: keys, values and the mask, one row for each sentence."""
         mask = source.ne(PADDING)
         hidden = ~mask.unsqueeze(1)
         positions = self.source_positions(torch.arange(source.shape[1], device=source.device))
@@ -133,9 +133,9 @@ class ConvS2S(nn.Module):
     def step(
         self, tokens: Int[Tensor, " batch"], memory: Memory, state: State
     ) -> tuple[Float[Tensor, "batch vocabulary"], Float[Tensor, "batch source"], State]:
-        """The logits after one more token of each row, where the decoder looked, and its new state.
+        """The logits after one more token of each row, the attention, and the new state.
 
-        It equals the last position of `forward` over all the tokens so far, without computing the others again.
+        The logits equal those of `forward` over all tokens so far at the last position; the others are not computed again.
         """
         embedded = self.target_embedding(tokens.unsqueeze(1)) + self.target_positions(state["position"]).permute(
             2, 1, 0

@@ -15,18 +15,18 @@ from convzoo.layers.pooling import Pooling
 class DilatedCNN1d(nn.Module):
     r"""Residual blocks whose dilation doubles: $x_{l+1} = x_l + f(x_l)$, so n blocks see about $2^{n+1}$ tokens or more.
 
-    The dilations are those of Strubell et al. 2017 (arXiv:1702.02098), the pre-activated residual those of He et al. 2016
-    (arXiv:1603.05027). Padding is zeroed after each block, so that a sentence's output does not depend on its batch.
+    The dilations are from Strubell et al. 2017 (arXiv:1702.02098), the pre-activated residuals from He et al. 2016
+    (arXiv:1603.05027). Padding is set to zero after each block, so that a sentence's output does not depend on its batch.
 
     Args:
         embedding: learnt vectors, static pre-trained ones, or both
-        embedding_size: length of a learnt vector, where the encoder has no pre-trained `vectors`
+        embedding_size: length of a learnt vector, if the encoder has no pre-trained `vectors`
         embedding_dropout: on single elements of the word vectors
         channels: of every block
         kernel_size: width of the kernels, in tokens
         dilations: one block each
         separable: depthwise, then pointwise
-        normalisation: `layer` or none: statistics over the batch would count the padding
+        normalisation: `layer` or none; batch normalisation is not offered, because its statistics would include the padding
         pooling: over the whole sentence
         activation: of the convolutions
         dropout: inside the blocks and before the classes

@@ -24,7 +24,7 @@ from convzoo.layers.graph import (
 from convzoo.ops.sparse import EdgeList, GraphTensors, SparseMatrix, nodes_within
 
 _BLOCK = 65_536
-"""Nodes that are done at a time, where no gradient is wanted."""
+"""Number of nodes that are computed at once when no gradient is needed."""
 
 ConvolutionKind = Literal["gcn", "sage", "gat", "gcn2", "appnp", "cheb"]
 
@@ -32,35 +32,36 @@ ConvolutionKind = Literal["gcn", "sage", "gat", "gcn2", "appnp", "cheb"]
 class GraphNetwork(nn.Module):
     """Classes of a graph's nodes.
 
-    `gcn`, `sage`, `gat` and `cheb` are stacks of dropout, convolution and activation, the last without activation. `gcn2`
-    is a linear layer, its convolutions, and a linear layer; `appnp` two linear layers, whose votes are then spread.
+    `gcn`, `sage`, `gat` and `cheb` are stacks of dropout, convolution and activation, the last one without activation. `gcn2`
+    has a linear layer before and after its convolutions; `appnp` has linear layers, and then spreads their outputs over the
+    graph.
 
     Sources: `gcn` Kipf & Welling 2017 (arXiv:1609.02907), `sage` Hamilton et al. 2017 (arXiv:1706.02216), `gat` Veličković et al.
     2018 (arXiv:1710.10903), `gcn2` Chen et al. 2020 (arXiv:2007.02133), `appnp` Gasteiger et al. 2019 (arXiv:1810.05997), `cheb`
     Defferrard et al. 2016 (arXiv:1606.09375).
 
-    Outside training all nodes are computed layer by layer, once for a set of weights: the memory is that of the widest layer,
-    and scoring a graph in many batches costs no more than in one.
+    Outside training, all nodes are computed layer by layer, once for each state of the weights. So the memory is that of the
+    widest layer, and scoring a graph in many batches costs no more than in one.
 
     Args:
-        in_channels: features of a node
-        classes: how many
-        matrix: what the encoder made of the graph
-        hops: neighbours' hops that the encoder samples; 0 where it gives the whole graph
-        conv: which convolution
-        layers: convolutions one after another (for `appnp`, linear layers)
+        in_channels: number of features of a node
+        classes: number of classes
+        matrix: the kind of matrix that the encoder made of the graph
+        hops: number of hops of neighbours that the encoder samples; 0 if it gives the whole graph
+        conv: the kind of convolution
+        layers: number of convolutions one after another (for `appnp`, linear layers)
         channels: width of the hidden layers (for `gat`, of a head)
         dropout: probability, before each layer
         activation: between layers
-        heads: of `gat`, in all layers but the last
-        last_heads: of `gat`, in the last layer, averaged
-        attention_dropout: of `gat`, on the attention
-        order: terms of the polynomials of `cheb`
-        alpha: of `gcn2` and `appnp`, how much of a node's own is kept at each step
-        theta: of `gcn2`, how strongly its layers mix
-        steps: of `appnp`, along the edges
-        plain_end: leave the last layer's weights out of the weight decay, as the papers of `gcn` and `cheb` do
-        end_decay: for `gcn2`, the linear layers' weight decay as a part of the recipe's
+        heads: for `gat`, number of heads in all layers except the last
+        last_heads: for `gat`, number of heads in the last layer, which are averaged
+        attention_dropout: for `gat`, on the attention weights
+        order: for `cheb`, number of terms of the polynomials
+        alpha: for `gcn2` and `appnp`, the part of a node's first features that is kept at each step
+        theta: for `gcn2`, how strongly its layers mix the channels
+        steps: for `appnp`, number of steps along the edges
+        plain_end: do not apply weight decay to the last layer, as in the papers of `gcn` and `cheb`
+        end_decay: for `gcn2`, the recipe's weight decay is multiplied by this for the two linear layers
 
     Shape:
         graph: features (nodes, in_channels) and matrix (nodes, nodes); nodes: (batch,) row numbers.
@@ -95,7 +96,7 @@ class GraphNetwork(nn.Module):
         steps_away = layers * (order - 1) if conv == "cheb" else steps if conv == "appnp" else layers
         if hops and hops != steps_away:
             raise ValueError(
-                f"encoder.neighbours samples {hops} hops; conv: {conv} with these settings goes {steps_away}"
+                f"encoder.neighbours samples {hops} hops, but conv: {conv} with these settings needs {steps_away}"
             )
         self.conv = conv
         self.hops = steps_away
@@ -151,7 +152,7 @@ class GraphNetwork(nn.Module):
         return kept[2][nodes]
 
     def train(self, mode: bool = True) -> "GraphNetwork":
-        """Before weights change, forget what was computed with them: a fused optimizer does not count its changes."""
+        """In training mode, forget the kept outputs: a fused optimizer changes weights without a new version number."""
         if mode:
             self._computed = None
         return super().train(mode)
@@ -178,7 +179,7 @@ class GraphNetwork(nn.Module):
     def _activated(self, x: Tensor) -> Tensor:
         if torch.is_grad_enabled() or len(x) <= _BLOCK:
             return self.activation(x)
-        for part in x.split(_BLOCK):  # in place: a second copy of all nodes' values would be felt
+        for part in x.split(_BLOCK):  # in place: a second copy of the values of all nodes would need much memory
             part.copy_(self.activation(part))
         return x
 
@@ -195,7 +196,7 @@ class GraphNetwork(nn.Module):
         return found | ({"last": (sees[-1],)} if self.last is not None else {})
 
     def exported(self, inputs: dict[str, Any]) -> tuple[nn.Module, dict[str, Tensor]]:
-        """The network as exporters take it: the matrix as a list of entries, features dense."""
+        """The network in the form that exporters take: the matrix as a list of entries, the features dense."""
         graph = inputs["graph"]
         features = graph.features.dense() if isinstance(graph.features, SparseMatrix) else graph.features
         entries = {"rows": graph.adjacency.rows(), "columns": graph.adjacency.columns.long()}

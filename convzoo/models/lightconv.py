@@ -1,4 +1,4 @@
-"""Lightweight and dynamic convolutions that read and write: a lighter form of sequence to sequence."""
+"""Sequence to sequence with lightweight or dynamic convolutions, which need fewer weights."""
 
 import math
 from typing import Any, Literal
@@ -23,22 +23,23 @@ State = dict[str, Tensor]
 class LightConv(nn.Module):
     r"""LightConv and DynamicConv (Wu et al. 2019, arXiv:1901.10430, §5).
 
-    The layers of a Transformer whose self-attention is a lightweight or dynamic convolution: a gated linear map, the convolution,
-    a linear map; in the decoder an attention to the source; then a feed-forward network. Each is $\mathrm{norm}(x + f(x))$.
+    A Transformer with a lightweight or dynamic convolution in place of self-attention. A layer is a gated linear map, the
+    convolution and a linear map; in the decoder an attention to the source; then a feed-forward network. Each of these parts is
+    $\mathrm{norm}(x + f(x))$.
 
-    Padded positions are zeroed before each convolution, so a sentence's output does not depend on its batch.
+    Padded positions are set to zero before each convolution, so a sentence's output does not depend on its batch.
 
     Args:
         channels: of every layer, and the length of a token's vector
-        heads: kernels of each convolution, and heads of each attention
+        heads: number of kernels of each convolution, and of heads of each attention
         encoder_kernel_sizes: one layer each, in tokens
         decoder_kernel_sizes: one layer each, in tokens
-        hidden: of the feed-forward networks
-        kind: `light`, one kernel a head; `dynamic`, computed at each position
-        dropout: on vectors and on what each part adds
-        weight_dropout: of single taps of the kernels
-        tied: `output`: the target's vectors are also the weights of the output; `all`: the source's too, which needs a joint
-            vocabulary
+        hidden: width of the feed-forward networks
+        kind: `light`: each head has one kernel; `dynamic`: the kernel is computed at each position
+        dropout: on vectors and on the output of each part
+        weight_dropout: on single taps of the kernels
+        tied: `output`: the target's vectors are also the weights of the output; `all`: they are also the source's vectors, which
+            needs a joint vocabulary
 
     Shape:
         source: (batch, source) and target_in: (batch, target), token numbers, 0 is padding; output: (batch, target, vocabulary),
@@ -93,11 +94,11 @@ class LightConv(nn.Module):
     def attention(
         self, source: Int[Tensor, "batch source"], target_in: Int[Tensor, "batch target"]
     ) -> Float[Tensor, "batch target source"]:
-        """Where the decoder looks as it writes the token after each of `target_in`: the mean over its layers and heads."""
+        """The attention while the decoder writes the token after each of `target_in`, as a mean over its layers and heads."""
         return self._write(target_in, self.encode(source))[1]
 
     def encode(self, source: Int[Tensor, "batch source"]) -> Memory:
-        """What the decoder needs of a source, a row a sentence: each layer's keys and values, and the mask."""
+        """What the decoder needs of each source: each layer's keys and values, and the mask, one row for each sentence."""
         mask = source.ne(PADDING)
         hidden = ~mask.unsqueeze(1)
         positions = self.positions(torch.arange(source.shape[1], device=source.device))
@@ -121,9 +122,9 @@ class LightConv(nn.Module):
     def step(
         self, tokens: Int[Tensor, " batch"], memory: Memory, state: State
     ) -> tuple[Float[Tensor, "batch vocabulary"], Float[Tensor, "batch source"], State]:
-        """The logits after one more token of each row, where the decoder looked, and its new state.
+        """The logits after one more token of each row, the attention, and the new state.
 
-        It equals the last position of `forward` over all the tokens so far, without computing the others again.
+        The logits equal those of `forward` over all tokens so far at the last position; the others are not computed again.
         """
         vectors = self.target_embedding(tokens.unsqueeze(1)) * self.scale
         x = vectors + self.positions(state["position"]).permute(2, 1, 0)

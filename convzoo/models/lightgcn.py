@@ -1,4 +1,4 @@
-"""LightGCN: vectors of users and items, spread over the graph of who had what."""
+"""LightGCN: vectors of users and items, spread over the graph that connects each user with the items that the user had."""
 
 from typing import Any, Literal
 
@@ -13,25 +13,25 @@ from convzoo.ops.sparse import SparseMatrix, nodes_within, product
 
 
 class LightGCN(nn.Module):
-    r"""LightGCN (He et al. 2020, arXiv:2002.02126): $E^{(k+1)} = \tilde A E^{(k)}$, no weights and no non-linearity in between;
-    the final vectors are the mean $\frac{1}{K+1} \sum_k E^{(k)}$, and a user's score for an item is their inner product.
+    r"""LightGCN (He et al. 2020, arXiv:2002.02126): $E^{(k+1)} = \tilde A E^{(k)}$, without weights or non-linearities; the final
+    vectors are the mean $\frac{1}{K+1} \sum_k E^{(k)}$, and a user's score for an item is the inner product of their vectors.
 
     With 0 layers it is matrix factorisation.
 
     Args:
-        users: how many
-        items: how many
+        users: number of users
+        items: number of items
         adjacency: the normalised matrix of the training graph, users first, then items
         embedding_size: length of a vector
-        layers: steps on the graph (K)
-        initialisation: `normal`, as in the paper; `spectral` begins with the leading singular vectors of the interactions, which
-            saves most of the epochs where time is short
-        initial_deviation: standard deviation of the first vectors
+        layers: number of steps on the graph (K)
+        initialisation: `normal`, as in the paper; `spectral` starts with the leading singular vectors of the interactions, which
+            needs far fewer epochs
+        initial_deviation: standard deviation of the initial vectors
 
     Shape:
         users: (batch,); items: (batch, candidates), or None for all.
-        output: scores (batch, candidates), or (batch, items) for all; while training a dictionary of `scores` and `norms`,
-        (batch,), half the squared norms of the vectors before the graph, which BPR's penalty is made of.
+        output: scores (batch, candidates), or (batch, items) for all. In training a dictionary of `scores` and `norms`,
+        (batch,), half the squared norms of the vectors before the graph, which BPR's penalty needs.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class LightGCN(nn.Module):
         super().__init__()
         self.users = users
         self.layers = layers
-        # The graph is no weight: it comes from the encoder again and is not saved twice.
+        # The graph is not a weight: the encoder saves it and gives it again, so it is not saved here.
         self.register_buffer("pointers", adjacency.pointers, persistent=False)
         self.register_buffer("columns", adjacency.columns, persistent=False)
         self.register_buffer("values", adjacency.values, persistent=False)
@@ -97,13 +97,13 @@ class LightGCN(nn.Module):
         return {"embedding": (1,), "propagation": (sees[-1],)}
 
     def train(self, mode: bool = True) -> "LightGCN":
-        """Before weights change, forget what was computed with them: a fused optimizer does not count its changes."""
+        """In training mode, forget the kept vectors: a fused optimizer changes weights without a new version number."""
         if mode:
             self._spread = None
         return super().train(mode)
 
     def exported(self, inputs: dict[str, Tensor]) -> tuple[nn.Module, dict[str, Tensor]]:
-        """What is shipped: the final vectors, without the graph that made them."""
+        """For export: the final vectors only, without the graph."""
         with torch.no_grad():
             final = self.vectors()
         return _FinalVectors(final[: self.users].clone(), final[self.users :].clone()), {"users": inputs["users"]}
@@ -145,8 +145,8 @@ class Propagation(nn.Module):
     def in_words(self) -> str:
         """For `describe`."""
         return (
-            f"Spreads all vectors {self.steps} steps over the graph of who had what, weighted by the degrees, and averages the "
-            "steps. Nothing here is learnt."
+            f"Spreads all vectors {self.steps} steps over the graph of users and their items, weighted by the degrees, and "
+            "averages the steps. Nothing here is learnt."
         )
 
 
@@ -174,9 +174,9 @@ class _FinalVectors(nn.Module):
 
 
 def _spectral(adjacency: SparseMatrix, users: int, size: int, scale: float) -> Tensor:
-    """Leading singular vectors of the normalised interactions, weighted by their singular values, of deviation `scale`.
+    """Leading singular vectors of the normalised interactions, weighted by their singular values, with deviation `scale`.
 
-    Found by subspace iteration from random vectors, so that it needs nothing but the product.
+    They are found by subspace iteration from random vectors, which needs only products with the matrix.
     """
     height = adjacency.shape[0]
     random = np.random.default_rng(0)

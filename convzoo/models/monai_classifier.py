@@ -21,11 +21,11 @@ _CONSTRUCTORS = {
 
 
 class MonaiClassifier(nn.Module):
-    """A network of MONAI (Cardoso et al. 2022, arXiv:2211.02701) for volumes, from scratch.
+    """A network of MONAI (Cardoso et al. 2022, arXiv:2211.02701) for volumes, trained from scratch.
 
     Args:
-        network: ResNets (arXiv:1512.03385) in three dimensions, with squeeze-and-excitation (arXiv:1709.01507), DenseNets
-            (arXiv:1608.06993), EfficientNet-B0 (arXiv:1905.11946)
+        network: 3-D ResNets (arXiv:1512.03385), ResNets with squeeze-and-excitation (arXiv:1709.01507), DenseNets
+            (arXiv:1608.06993) or EfficientNet-B0 (arXiv:1905.11946)
         args: further arguments of MONAI's class, by name
 
     Shape:
@@ -67,8 +67,8 @@ class MonaiClassifier(nn.Module):
     def forward(self, volume: Float[Tensor, "batch channels x y z"]) -> Float[Tensor, "batch classes"]:
         """Volumes to logits.
 
-        On the CPU in float32: oneDNN's bf16 gradients are wrong where a volume is less deep than a kernel, as the last maps here
-        are. `ConvolutionBlock` pads its own.
+        The CPU computes in float32: oneDNN's bf16 gradients are wrong for a volume that is less deep than a kernel, such as the
+        last maps here. (`ConvolutionBlock` avoids this by its padding.)
         """
         if volume.device.type != "cpu":
             return self.network(volume)

@@ -1,4 +1,4 @@
-"""Objects in point clouds by way of pillars: PointPillars with centre heads."""
+"""Detection of objects in point clouds from pillars: PointPillars with centre heads."""
 
 import math
 from collections.abc import Iterator
@@ -15,48 +15,47 @@ from convzoo.layers.convolution import ConvolutionBlock, normalisation_layer
 from convzoo.ops.pillars import cells_of, lowest_nearby, scatter_max, scatter_mean
 
 REGRESSED = 10
-"""Numbers of a box beside its class: offset in x and y, height above the ground and logarithms of its size beside
-what is usual of the class, sine and cosine of twice
-its yaw and of its yaw."""
+"""Numbers of a box besides its class: offset in x and y, height above the ground relative to half the class's usual height,
+logarithms of its size relative to the class's usual size, sine and cosine of twice its yaw and of its yaw."""
 
 NEAR = 2.5
-"""Metres to each side in which the lowest pillar is taken for the ground."""
+"""Metres to each side: the lowest pillar within this distance is taken as the ground."""
 
 LARGEST_MAP = 1 << 26
-"""Numbers of a map of pillars: outside of training, no more are made at once."""
+"""The largest map of pillars, in numbers, that is made at once outside training."""
 
 
 class Pillars(nn.Module):
-    r"""Pillar features (Lang et al. 2019, PointPillars, arXiv:1812.05784), a 2-D backbone with a neck, centre heads (Yin et al.
-    2021, CenterPoint, arXiv:2006.11275).
+    r"""Pillar features (Lang et al. 2019, PointPillars, arXiv:1812.05784), a 2-D backbone with a neck, and centre heads (Yin et
+    al. 2021, CenterPoint, arXiv:2006.11275).
 
-    Each point is nine numbers: x, y, z, intensity, how far it lies from the mean of its pillar's points (3) and from the pillar's
-    centre (2). One linear layer makes features of them, and a pillar is the largest of each over its points:
-    $f_p = \max_{i \in p} \sigma(N(W x_i))$. Pillars without points are 0. What follows are ordinary convolutions of the map, each
-    stage half as fine as the one before; the neck brings all stages to the resolution of the first and joins them. All points
-    count: there is no largest number of points a pillar, or of pillars a frame. Heights are said above the lowest pillar nearby:
-    where the ground is need not be carried through all layers.
+    Each point has nine numbers: x, y, z, intensity, its distance from the mean of its pillar's points (3) and from the pillar's
+    centre (2). A linear layer makes features of them; each feature of a pillar is the maximum over its points:
+    $f_p = \max_{i \in p} \sigma(N(W x_i))$. Pillars without points are 0. Then ordinary convolutions follow, and each stage
+    halves the resolution; the neck brings all stages to the resolution of the first and joins them. All points count: the number
+    of points in a pillar and of pillars in a frame has no limit. Heights are relative to the lowest pillar nearby, so that the
+    layers need not learn where the ground is.
 
     Args:
-        pillar_channels: features of a pillar
+        pillar_channels: number of features of a pillar
         channels: channels of each stage
-        blocks: convolutions of each stage
+        blocks: number of convolutions of each stage
         first_stride: of the first stage; the map of objects is coarser than the pillars by this factor
         neck_channels: of each stage's part of the neck
         head_channels: before the heads; twice as many before the boxes
         kernel_size: of every convolution
-        normalisation: after each layer but the last
-        activation: after each layer but the last; a pillar's features are 0 or more, so it must not be below 0
+        normalisation: after each layer except the last
+        activation: after each layer except the last; it must not give values below 0, because empty pillars are 0
 
     Shape:
-        points: (points, 4), frame: (points,) which frame of the batch each is of, counts: (batch,) points of each frame;
-        output: (batch, classes + 10, rows, columns), along y and x: for each class a logit that an object's centre is there, then
-        the offset of the centre from the cell's corner in cells (x, y), the height of the centre in metres less half of the
-        class's usual height, the logarithms of length, width and height relative to the usual ones, sine and cosine of twice the
-        yaw, which say how a box lies, and of the yaw, which say where its front is.
+        points: (points, 4), frame: (points,) the number of each point's frame in the batch, counts: (batch,) points of each
+        frame; output: (batch, classes + 10, rows, columns), along y and x: for each class the logit that an object's centre is
+        in the cell, then the offset of the centre from the cell's corner in cells (x, y), the height of the centre in metres
+        minus half of the class's usual height, the logarithms of length, width and height relative to the usual ones, sine and
+        cosine of twice the yaw (the direction of the box, without its front) and of the yaw (with its front).
 
     Raises:
-        ValueError: the area is no whole number of the coarsest stage's cells, or channels and blocks differ in number.
+        ValueError: the area is not a whole number of the coarsest stage's cells, or channels and blocks differ in number.
     """
 
     def __init__(
@@ -79,7 +78,7 @@ class Pillars(nn.Module):
             raise ValueError(f"channels has {len(channels)} values and blocks {len(blocks)}: give one for each stage")
         if normalisation == "instance":
             raise ValueError(
-                "normalisation: instance has no meaning for points, which are no map; take batch, group or layer"
+                "normalisation: instance does not work for points, because they are not a map; take batch, group or layer"
             )
         self.low = (bounds[0], bounds[2])
         self.pillar = pillar
@@ -88,7 +87,7 @@ class Pillars(nn.Module):
         for name, count in zip(("y", "x"), self.size, strict=True):
             if count % coarsest:
                 raise ValueError(
-                    f"{count} pillars along {name} are no multiple of {coarsest}, the coarsest stage's stride; choose "
+                    f"{count} pillars along {name} are not a multiple of {coarsest}, the coarsest stage's stride; choose "
                     f"encoder.{name} so that they are"
                 )
         self.points = PillarFeatures(pillar_channels, normalisation, activation)
@@ -116,12 +115,12 @@ class Pillars(nn.Module):
             activation=activation,
         )
         self.heat_map = nn.Conv2d(head_channels, classes, 1)
-        # The box is predicted at each position by itself, so a hidden layer there costs little.
+        # The box is predicted from one position only, so a hidden layer costs little here.
         hidden = ConvolutionBlock(
             2, head_channels, 2 * head_channels, 1, normalisation=normalisation, activation=activation
         )
         self.boxes = nn.Sequential(hidden, nn.Conv2d(2 * head_channels, REGRESSED, 1))
-        # Nearly all cells are empty: heads begin by saying so (Lin et al. 2017, arXiv:1708.02002, §3.3).
+        # Nearly all cells are empty, so the initial prediction is "empty" (Lin et al. 2017, arXiv:1708.02002, §3.3).
         nn.init.constant_(self.heat_map.bias, -math.log(99))  # type: ignore[arg-type]
         self.kernel_size, self.first_stride = kernel_size, first_stride
 
@@ -142,7 +141,7 @@ class Pillars(nn.Module):
     def in_parts(
         self, points: Float[Tensor, "points four"], frame: Int[Tensor, " points"], counts: Int[Tensor, " batch"]
     ) -> Iterator[Float[Tensor, "part channels rows columns"]]:
-        """What `forward` gives, a few frames at a time, so that many at once need no more memory than a few."""
+        """The output of `forward`, a few frames at a time, so that the memory does not grow with the number of frames."""
         together = max(1, LARGEST_MAP // (self.size[0] * self.size[1] * self.points.linear.out_features))
         ends = [0, *counts.cumsum(0).tolist()]
         for first in range(0, len(counts), together):
@@ -153,16 +152,16 @@ class Pillars(nn.Module):
     def pillars(
         self, points: Float[Tensor, "points four"], frame: Int[Tensor, " points"], counts: Int[Tensor, " batch"]
     ) -> tuple[Float[Tensor, "batch channels rows columns"], Float[Tensor, "batch coarse_rows coarse_columns"]]:
-        """The map of pillars, empty ones 0; and at each cell of the map of objects the lowest pillar nearby: the ground."""
+        """The map of pillars, with 0 for empty ones; and the ground (the lowest pillar nearby) at each cell of the output."""
         frames = counts.shape[0]
         cells = frames * self.size[0] * self.size[1]
         cell = cells_of(points, frame, self.low, self.pillar, self.size, frames)
-        # One more cell takes the points outside of the area.
+        # One extra cell collects the points outside the area.
         means, held = scatter_mean(points[:, :3], cell, cells + 1)
         place = torch.stack([points[:, 0] - self.low[0], points[:, 1] - self.low[1]], dim=1) / self.pillar
         within = (place - torch.floor(place) - 0.5) * self.pillar
         features = self.points(torch.cat([points, points[:, :3] - means[cell], within], dim=1))
-        # In this order of memory the map is channels-last already.
+        # In this memory order the map is already channels-last.
         grid = scatter_max(features, cell, cells + 1)[:cells]
         shape = frames, self.size[0], self.size[1]
         reach = max(1, round(NEAR / self.pillar))
@@ -195,13 +194,14 @@ class Pillars(nn.Module):
 
 
 class PillarFeatures(nn.Module):
-    """A linear layer, a normalisation and an activation for every point by itself."""
+    """A linear layer, a normalisation and an activation, for each point separately."""
 
     def __init__(self, channels: int, normalisation: Normalisation, activation: Activation) -> None:
         super().__init__()
         if activation not in ("relu",):
             raise ValueError(
-                f"activation: empty pillars are 0, so a pillar's features must not be below; {activation} may be"
+                f"activation: empty pillars are 0, so a pillar's features must not be below 0, but {activation} may give such; "
+                "take relu"
             )
         self.linear = nn.Linear(9, channels, bias=normalisation in ("none", "layer"))
         self.norm = normalisation_layer(normalisation, 1, channels)
@@ -211,7 +211,7 @@ class PillarFeatures(nn.Module):
         """Points to features."""
         x = self.linear(points)
         if self.training and len(x) < 2 and isinstance(self.norm, nn.BatchNorm1d):
-            # One point has no deviation: what is known from other batches serves.
+            # One point has no deviation: the statistics of earlier batches are used.
             norm = self.norm
             return self.activation(F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias))
         return self.activation(self.norm(x))
@@ -219,8 +219,8 @@ class PillarFeatures(nn.Module):
     def in_words(self) -> str:
         """For the description of the network."""
         return (
-            f"Makes {self.linear.out_features} features of each point (place, intensity, distance from its pillar's middle); a "
-            "pillar is the largest of each over its points."
+            f"Makes {self.linear.out_features} features of each point (position, intensity, distance from its pillar's centre); "
+            "a pillar's features are the maxima over its points."
         )
 
 
@@ -240,7 +240,7 @@ class Upsampling(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch channels rows columns"]
     ) -> Float[Tensor, "batch out fine_rows fine_columns"]:
-        """To a finer map."""
+        """Make the map finer."""
         return self.activation(self.norm(self.convolution(x)))
 
     def in_words(self) -> str:

@@ -12,7 +12,7 @@ from convzoo.layers.residual import ResidualBlock
 from convzoo.models.c3d import convolution_3d
 
 _STEM_MIDDLE = 45
-"""Kernels within a frame of R(2+1)D's first layer, where it has 64 over time (the authors' code)."""
+"""Number of spatial kernels of R(2+1)D's first layer, which has 64 kernels over time (from the authors' code)."""
 
 
 class R3D(nn.Module):
@@ -24,7 +24,7 @@ class R3D(nn.Module):
     Args:
         channels: channels of each stage
         blocks: residual blocks of each stage
-        kernels: `full` is R3D; `factorised` is R(2+1)D, whose 1×k×k and t×1×1 kernels have as many weights
+        kernels: `full` is R3D; `factorised` is R(2+1)D, whose 1×k×k and t×1×1 kernels have about as many weights
         kernel_size: k, of the blocks
         depth: t, of the blocks
         stem_kernel_size: of the first layer's kernels, within a frame

@@ -1,4 +1,4 @@
-"""A convolution straight over one-hot words, summed over the sentence."""
+"""A convolution directly over one-hot words, summed over the sentence."""
 
 import torch
 import torch.nn.functional as F
@@ -13,17 +13,17 @@ from convzoo.layers.embedding import PADDING, TokenEmbedding
 class RegionCNN1d(nn.Module):
     r"""Region embeddings (Johnson & Zhang 2015, arXiv:1504.01255, "seq-CNN"): $z_t = \sum_{i<k} W_i x_{t+i} + b$ with x one-hot.
 
-    On a one-hot word the kernel's product is a row of a table, one table for each of the kernel's k places, so a convolution
-    is k look-ups and a sum. The pooling is $\sum_t \max(z_t, 0) / (2 \sqrt n)$ over the n words of a sentence: how much a
-    sentence speaks for something, not only whether.
+    The product of a kernel with a one-hot word is a row of a table, one table for each of the kernel's k positions, so a
+    convolution is k look-ups and a sum. The pooling is $\sum_t \max(z_t, 0) / (2 \sqrt n)$ over the n words of a sentence: it
+    measures how much a pattern occurs, not only whether it does.
 
-    With `evidence` from the encoder (`naive_bayes`), `evidence_weight` times it is added to the logits when the network is
-    used; it is not while training, since the evidence of a training text has seen that text's class.
+    If the encoder gives `evidence` (`naive_bayes`), it is multiplied by `evidence_weight` and added to the logits in prediction.
+    This is not done in training, because the evidence of a training text was computed with the class of that text.
 
     Args:
         kernel_sizes: widths of the kernels, in words
         channels: kernels of each width
-        embedding_scale: weights start uniform in ± this
+        embedding_scale: weights start uniform between minus and plus this value
         embedding_dropout: on single elements of the look-ups
         dropout: on the pooled features
         evidence_weight: of the encoder's evidence
@@ -64,7 +64,7 @@ class RegionCNN1d(nn.Module):
         pooled = []
         first = 0
         for width, bias in zip(self.kernel_sizes, self.biases, strict=True):
-            # Place i of a kernel that starts at t looks at word t + i; a kernel may start width - 1 before the sentence.
+            # Position i of a kernel that starts at t sees word t + i; a kernel may start width - 1 before the sentence.
             shifted = [F.pad(places[first + i], (width - 1 - i, i)) for i in range(width)]
             first += width
             region = torch.stack(shifted).sum(dim=0) + bias[:, None]  # (batch, channels, length + width - 1)

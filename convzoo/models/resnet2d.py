@@ -11,15 +11,15 @@ from convzoo.layers.residual import ResidualBlock
 
 
 class ResNet2d(nn.Module):
-    r"""Residual blocks $x + f(x)$ of two convolutions (He et al. 2016, arXiv:1512.03385), each stage half as high and wide as the
-    one before, then one pooling over the whole map.
+    r"""Residual blocks $x + f(x)$ of two convolutions (He et al. 2016, arXiv:1512.03385), then one pooling over the whole map.
+    Each stage halves height and width.
 
     Args:
         channels: channels of each stage
         blocks: residual blocks of each stage
         kernel_size: of every convolution
         separable: depthwise, then pointwise
-        stem_pool: the stem halves height and width by 2×2 max-pooling, which quarters the work of all that follows
+        stem_pool: the stem halves height and width by 2×2 max-pooling, which reduces the work of all later layers to a quarter
         squeeze: squeeze-and-excitation (Hu et al. 2018, arXiv:1709.01507): each map is scaled by a factor that is computed from
             all maps
         normalisation: after each convolution
@@ -77,7 +77,7 @@ class ResNet2d(nn.Module):
                     activation="identity",
                 )
                 if isinstance(second.normalisation, nn.BatchNorm2d):
-                    # Each block begins as its shortcut (Goyal et al. 2017, arXiv:1706.02677, §5.1).
+                    # At the start each block equals its shortcut (Goyal et al. 2017, arXiv:1706.02677, §5.1).
                     nn.init.zeros_(second.normalisation.weight)
                 scale = SqueezeExcitation(width) if squeeze else None
                 stages.append(ResidualBlock(2, before, width, first, second, stride, normalisation, activation, scale))
@@ -96,7 +96,7 @@ class ResNet2d(nn.Module):
 
 
 class SqueezeExcitation(nn.Module):
-    """Scale each map by a number between 0 and 1 that all maps' means decide (arXiv:1709.01507, eq. 2 to 4)."""
+    """Scale each map by a number between 0 and 1, computed from the means of all maps (arXiv:1709.01507, eq. 2 to 4)."""
 
     def __init__(self, channels: int, reduction: int = 8) -> None:
         super().__init__()

@@ -13,19 +13,19 @@ from convzoo.layers.residual import ResidualBlock
 
 
 class ResNet3d(nn.Module):
-    r"""Residual blocks $x + f(x)$ of two convolutions (He et al. 2016, arXiv:1512.03385), each stage with half the sides of the
-    one before, then one pooling over the whole map.
+    r"""Residual blocks $x + f(x)$ of two convolutions (He et al. 2016, arXiv:1512.03385), then one pooling over the whole map.
+    Each stage halves all sides.
 
     Args:
         channels: channels of each stage
         blocks: residual blocks of each stage
         kernels: `full` k×k×k kernels; `factorised` into k×k×1 within axial slices and 1×1×k across them (arXiv:1711.11248);
             `acs`, flat kernels in the three views (arXiv:1911.10477)
-        kernel_size: of every convolution but the shortcuts
-        stem_stride: step of the first convolution; 2 leaves an eighth of the work for all that follows
+        kernel_size: of every convolution except the shortcuts
+        stem_stride: stride of the first convolution; 2 reduces the work of all later layers to an eighth
         stem_pool: the first convolution's map is halved by 2×2×2 max-pooling
         downsampling: how each later stage halves its map: by the `stride` of its first convolution and its shortcut, as in the
-            paper, or by 2×2×2 max-pooling before both, which passes over no voxel: for small things on coarse grids
+            paper, or by 2×2×2 max-pooling before both, which skips no voxel: better for small structures on coarse grids
         normalisation: after each convolution
         activation: of the blocks
         pooling: over the whole map
@@ -36,7 +36,7 @@ class ResNet3d(nn.Module):
         volume: (batch, in_channels, x, y, z); output: (batch, classes), logits.
 
     Raises:
-        ValueError: channels and blocks differ in number, or kernels that cannot be.
+        ValueError: channels and blocks differ in number, or the kernels are not possible.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class ResNet3d(nn.Module):
                     last_activation="identity",
                 )  # fmt: skip
                 if isinstance(second.last_normalisation, nn.BatchNorm3d):
-                    # Each block begins as its shortcut (Goyal et al. 2017, arXiv:1706.02677, §5.1).
+                    # At the start each block equals its shortcut (Goyal et al. 2017, arXiv:1706.02677, §5.1).
                     nn.init.zeros_(second.last_normalisation.weight)
                 stages.append(ResidualBlock(3, before, width, first, second, stride, normalisation, activation))
                 before = width

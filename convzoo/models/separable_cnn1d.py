@@ -11,21 +11,21 @@ from convzoo.layers.pooling import Pooling
 
 
 class SeparableCNN1d(nn.Module):
-    r"""MatchboxNet-B×R×C (Majumdar & Ginsburg 2020, arXiv:2004.08531), whose blocks are QuartzNet's (arXiv:1910.10261).
+    r"""MatchboxNet-B×R×C (Majumdar & Ginsburg 2020, arXiv:2004.08531), with the blocks of QuartzNet (arXiv:1910.10261).
 
-    A time-channel separable convolution looks along time in each band by itself, then mixes the bands at each frame. B blocks
-    of R such convolutions stand between a strided one in front and a dilated one behind; a block adds a pointwise convolution
-    of its input before its last activation: $y = \sigma(f_R(\ldots f_1(x)) + W x)$.
+    A time-channel separable convolution filters each band along time, then mixes the bands at each frame. A strided convolution
+    comes first, then B blocks of R such convolutions, then a dilated one. A block adds a pointwise convolution of its input
+    before its last activation: $y = \sigma(f_R(\ldots f_1(x)) + W x)$.
 
     Args:
         channels: of the blocks (C)
-        outer_channels: of the layers before and behind the blocks
-        kernel_sizes: one a block (B of them), in frames
-        repeats: convolutions a block (R)
-        first_kernel_size: of the layer in front, which takes every second frame
-        first_stride: step of the layer in front, in frames
-        last_kernel_size: of the layer behind
-        last_dilation: of the layer behind
+        outer_channels: of the layers before and after the blocks
+        kernel_sizes: one for each block (B of them), in frames
+        repeats: number of convolutions in a block (R)
+        first_kernel_size: of the layer before the blocks, in frames
+        first_stride: stride of the layer before the blocks, in frames
+        last_kernel_size: of the layer after the blocks, in frames
+        last_dilation: of the layer after the blocks
         pooling: over all time
         normalisation: after each convolution
         activation: of the blocks

@@ -13,21 +13,21 @@ from convzoo.layers.convolution import ConvolutionBlock
 from convzoo.layers.dropout import Dropout
 
 State = list[Tensor]
-"""What a causal network must remember of a stream: for each layer the last inputs that its kernel still reaches."""
+"""What a causal network must keep of a stream: for each layer, the last inputs that its kernel still needs."""
 
 
 class TCN1d(nn.Module):
     r"""Residual blocks of causal dilated convolutions (Bai et al. 2018, arXiv:1803.01271), as a forecaster or an auto-encoder.
 
-    Each block is $y = x + W(\sigma(K *_d x))$ with a causal kernel of width k and dilation d, then a pointwise mixing W. Nothing
-    looks ahead, so a stream can be followed step by step: `step` gives the same as `forward` on the whole. Before the first step
-    there is nothing: zeros, which are the channels' means.
+    Each block is $y = x + W(\sigma(K *_d x))$ with a causal kernel of width k and dilation d, then a pointwise mixing W. No layer
+    looks ahead, so a stream can be followed step by step: `step` gives the same as `forward` on the whole series. Before the
+    first step the network sees zeros, which are the channels' means.
 
-    Without `code` each step is forecast from those before it, $\hat x_t = f(x_{<t})$. A forecaster is surprised whenever the
-    world outside changes (a machine is switched on), and soon takes a fault for usual. With `code` = n each step is first put
-    into n numbers and predicted from them, $\hat x_t = f(g(x_{\le t}))$ with $g(x_t) \in \mathbb R^n$: enough for what moves all
-    channels together, too few for what a single one does. With no more channels than that, the code would hold everything,
-    and each step is forecast instead.
+    Without `code`, each step is forecast from those before it, $\hat x_t = f(x_{<t})$. A forecaster has a large error at every
+    outside change (a machine is switched on), and soon gets used to a fault. With `code` = n, each step is first compressed to n
+    numbers and then predicted from them, $\hat x_t = f(g(x_{\le t}))$ with $g(x_t) \in \mathbb R^n$. This is enough for changes
+    of all channels together, but too few for a change of a single channel. If there are no more than n channels, the code could
+    hold everything, so each step is forecast instead.
 
     Args:
         channels: of every block
@@ -36,10 +36,10 @@ class TCN1d(nn.Module):
         separable: depthwise, then pointwise
         activation: of the blocks
         dropout: inside the blocks
-        code: length of a step's code; null, or the number of channels: a forecaster
+        code: length of a step's code; null, or at least the number of channels: a forecaster
 
     Shape:
-        values: (batch, in_channels, time); output: the same, what was expected of each step.
+        values: (batch, in_channels, time); output: the same shape, the expected value of each step.
     """
 
     def __init__(
@@ -68,11 +68,11 @@ class TCN1d(nn.Module):
 
     @property
     def reach(self) -> tuple[int, int]:
-        """How many time steps before and after its own an output depends on."""
+        """An output depends on this many time steps before its own, and on none after it."""
         return self.delay + sum(block.memory for block in self.blocks), 0  # type: ignore[misc]
 
     def forward(self, values: Float[Tensor, "batch channels time"]) -> Float[Tensor, "batch channels time"]:
-        """What is expected of each time step."""
+        """The expected values of each time step."""
         x = self.lift(F.pad(values, (self.delay, 0))[..., : values.shape[2]])
         for block in self.blocks:
             x = block(x)
@@ -88,7 +88,7 @@ class TCN1d(nn.Module):
     def step(
         self, values: Float[Tensor, "batch channels time"], state: State
     ) -> tuple[Float[Tensor, "batch channels time"], State]:
-        """The next time steps of a stream, one or many: what was expected of each, and the state after them."""
+        """For the next time steps of a stream, one or many: their expected values, and the state after them."""
         joined = torch.cat([state[0], values], dim=2)
         after = [joined[..., values.shape[2] :]]
         x = self.lift(joined[..., : values.shape[2]])
@@ -122,6 +122,6 @@ class _CausalBlock(nn.Module):
 
     def step(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         joined = torch.cat([memory, x], dim=2)
-        # The block pads with zeros what it takes for the beginning; what comes of the padding is cut off again.
+        # The block pads its input with zeros, as at the beginning of a series; the outputs for this part are cut off.
         y = self.convolution(joined)[..., memory.shape[2] :]
         return x + self.mix(self.dropout(y)), joined[..., joined.shape[2] - memory.shape[2] :]

@@ -1,4 +1,4 @@
-"""The U-Net for segmentation, of 2-D images and 3-D volumes alike."""
+"""The U-Net for segmentation of 2-D images and 3-D volumes."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,35 +19,35 @@ class UNet(nn.Module):
     r"""A residual U-Net with deep supervision (Ronneberger et al. 2015, arXiv:1505.04597; Çiçek et al. 2016, arXiv:1606.06650;
     with the choices of Isensee et al. 2021, doi:10.1038/s41592-020-01008-z).
 
-    On the way down each stage has residual blocks $x + f(x)$ and is coarser than the one before; on the way up each stage is
-    made as fine as its opposite by $2 \times 2 (\times 2)$ kernels that do not overlap, is concatenated with that stage's maps,
-    and a block mixes both. In training, coarser stages have outputs too, each with its own loss.
+    In the encoder, each stage has residual blocks $x + f(x)$ and is coarser than the one before. In the decoder, each stage is
+    upsampled by $2 \times 2 (\times 2)$ kernels that do not overlap, and concatenated with the maps of the encoder's stage at
+    this resolution; a block then mixes both. In training, coarser stages also have outputs, each with its own loss.
 
-    Space may have any size: a side that a stride does not divide is rounded up, and cut on the way back.
+    Space may have any size: a side that is not a multiple of the stride is rounded up, and cut again in the decoder.
 
     Args:
         dimensions: 2 for images, 3 for volumes
-        strides: of each stage the step along each axis; the first is of ones. From the data: an axis is halved while it is long
-            enough, and waits while its spacing is far coarser than the others'
-        flat: of each stage the axes along which kernels are 1 wide, for their spacing is too coarse to look along
-        base_channels: maps of the first stage; each stage has twice as many as the one before
+        strides: for each stage, the stride along each axis; the first stage has ones. Chosen from the data: an axis is halved
+            while it is long enough, and not while its spacing is far coarser than that of the others
+        flat: for each stage, the axes along which kernels have width 1, because the spacing along them is too coarse
+        base_channels: number of maps of the first stage; each stage has twice as many as the one before
         max_channels: the largest number of maps of a stage
-        blocks: residual blocks of a stage on the way down
-        decoder_blocks: residual blocks of a stage on the way up
+        blocks: number of residual blocks of a stage in the encoder
+        decoder_blocks: number of residual blocks of a stage in the decoder
         kernel_size: of the convolutions, along axes that are not flat
         separable: depthwise, then pointwise kernels
-        downsampling: by the step of the first kernel of a stage, or by max or average pooling before it
+        downsampling: by the stride of the first kernel of a stage, or by max or average pooling before it
         normalisation: after each convolution
         activation: of the blocks
         dropout: inside the residual blocks
-        deep_supervision: while training, coarser stages are supervised too, all but the two coarsest
+        deep_supervision: in training, coarser stages also have outputs with a loss, except the two coarsest
 
     Shape:
-        image: (batch, in_channels, *space); output: (batch, classes, *space), logits. While training with deep supervision a
+        image: (batch, in_channels, *space); output: (batch, classes, *space), logits. In training with deep supervision a
         list: these first, then those of coarser stages.
 
     Raises:
-        ValueError: strides do not begin with ones, or are of another number of axes.
+        ValueError: strides do not begin with ones, or have another number of axes.
     """
 
     def __init__(
@@ -143,14 +143,14 @@ class UNet(nn.Module):
         return outputs if self.training and self.deep_supervision else outputs[0]
 
     def receptive_fields(self, inputs: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-        """How many positions of the input, along each axis, a value of each layer depends on, by the layer's name.
+        """The receptive field of each layer, by its name: the number of positions along each axis of the input.
 
-        Counted from kernels and steps: the statistics of a norm see all of a map, but not where in it.
+        Counted from kernels and strides. Norms do not count: their statistics depend on the whole map, but not on positions.
         """
         space = tuple(inputs["image"].shape[2:])
         found: dict[str, tuple[int, ...]] = {}
         ones = tuple(1 for _ in space)
-        state = (ones, ones)  # what a value sees, and how far apart two neighbours are, in positions of the input
+        state = (ones, ones)  # the receptive field, and the distance of two neighbours, in positions of the input
         sights = []
 
         def walk(name: str, module: nn.Module, state: tuple) -> tuple:
@@ -187,7 +187,7 @@ class UNet(nn.Module):
 
 
 class Coarser(nn.Module):
-    """Pooling of windows that do not overlap; where a side is no multiple of the window, its last plane is repeated."""
+    """Pooling of windows that do not overlap. If a side is not a multiple of the window, its last plane is repeated."""
 
     def __init__(self, dimensions: int, kind: Literal["max", "average"], step: Sequence[int]) -> None:
         super().__init__()
@@ -203,10 +203,10 @@ class Coarser(nn.Module):
 
 
 class Finer(nn.Module):
-    r"""A transposed convolution whose kernel is as wide as its step, $y_{s i + r} = W_r x_i + b$: each position becomes a block.
+    r"""A transposed convolution with a kernel as wide as its stride, $y_{s i + r} = W_r x_i$: each position becomes a block.
 
-    It is computed as a pointwise convolution whose maps are then laid side by side: on the CPU that takes a fraction of the time
-    of `ConvTranspose3d` (measured: a tenth).
+    It is computed as a pointwise convolution whose maps are then put side by side: on the CPU this was measured to take a tenth
+    of the time of `ConvTranspose3d`.
 
     Args:
         dimensions: spatial dimensions
@@ -241,7 +241,7 @@ class Finer(nn.Module):
 
 
 def _cut(x: Tensor, space: Sequence[int]) -> Tensor:
-    """The beginning of each axis: what rounding up added is at the end."""
+    """The beginning of each axis: the positions that rounding up added are at the end."""
     for axis, size in enumerate(space, start=2):
         if x.shape[axis] != size:
             x = x.narrow(axis, 0, size)

@@ -13,16 +13,16 @@ class WaveformCNN1d(nn.Module):
     r"""Convolutions over samples, after M5 (Dai et al. 2017, arXiv:1610.00087): one wide, strided kernel, then narrow ones.
 
     The first layer, $c_{k,t} = \sum_{\tau<80} w_{k,\tau}\, x_{st+\tau}$, is a bank of learnt band-pass filters: 80 samples
-    at 8 kHz are 10 ms, a period or two of a voice. Each later block sees four times as much, and the mean over time makes the
-    answer independent of where in the recording the word is.
+    at 8 kHz are 10 ms, one or two periods of a voice. Each later block sees four times as much. The mean over time makes the
+    output independent of the position of the word in the recording.
 
     Args:
         channels: of each block; the first is the number of learnt filters
         first_kernel_size: width of the filters, in samples
-        first_stride: step of the filters, in samples
+        first_stride: stride of the filters, in samples
         kernel_size: of the later convolutions
-        dilations: of each block's convolution, one number a block, or one for all
-        pool_size: after each block, that many positions become one
+        dilations: of each block's convolution, one number for each block, or one for all
+        pool_size: after each block, this many positions become one
         pooling: within these
         global_pooling: over all time
         padding: of the convolutions
@@ -34,7 +34,7 @@ class WaveformCNN1d(nn.Module):
         waveform: (batch, in_channels, samples); output: (batch, classes), logits.
 
     Raises:
-        ValueError: there are not as many dilations as blocks.
+        ValueError: the numbers of dilations and of blocks differ.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class WaveformCNN1d(nn.Module):
         self.pooling = Pooling(1, global_pooling, channels=before)
         self.dropout = Dropout(dropout) if dropout else nn.Identity()
         self.classifier = nn.Linear(before * self.pooling.outputs_per_channel, classes)
-        # Without normalisation the default initialisation lets the signal fade from block to block.
+        # Without normalisation, PyTorch's default initialisation would make the signal weaker from block to block.
         for module in self.modules():
             if isinstance(module, nn.Conv1d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")

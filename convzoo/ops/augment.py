@@ -1,4 +1,4 @@
-"""Augmentations of image batches, vectorised: every draw is given, so the same draws give the same images."""
+"""Vectorised augmentations of image batches. The caller gives all random numbers, so the same numbers give the same images."""
 
 import math
 
@@ -21,11 +21,12 @@ def affine(
 
     Args:
         images: float images
-        flip: (batch,) True where left and right change places
+        flip: (batch,) True to swap left and right
         angle: (batch,) degrees, counter-clockwise
         scale: (batch,) above 1 is larger
-        shift: (batch, 2) parts of the width and the height, to the right and down
-        bend: where each pixel looks besides, in units of half the image: sampled once with the rest, which blurs once
+        shift: (batch, 2) to the right and down, as fractions of the width and the height
+        bend: an extra shift of each pixel's source, in units of half the image; it is sampled together with the rest, so that the
+            image is blurred only once
     """
     height, width = images.shape[2:]
     turn = np.radians(angle)
@@ -34,7 +35,7 @@ def affine(
     matrix = np.empty((len(images), 2, 3), dtype=np.float32)
     matrix[:, 0, 0], matrix[:, 0, 1] = mirror * cosine, -mirror * sine * height / width
     matrix[:, 1, 0], matrix[:, 1, 1] = sine * width / height, cosine
-    # The shift is of the result, so it is undone before the turn.
+    # The shift applies to the result, so it is undone before the rotation.
     offset = 2 * shift
     matrix[:, 0, 2] = -(matrix[:, 0, 0] * offset[:, 0] + matrix[:, 0, 1] * offset[:, 1])
     matrix[:, 1, 2] = -(matrix[:, 1, 0] * offset[:, 0] + matrix[:, 1, 1] * offset[:, 1])
@@ -47,7 +48,8 @@ def affine(
 def cutout(
     images: Float[Tensor, "batch channels height width"], centre: np.ndarray, size: int, value: float
 ) -> Float[Tensor, "batch channels height width"]:
-    """Fill a square of each image (DeVries & Taylor 2017, arXiv:1708.04552). `centre`: (batch, 2), parts of height and width."""
+    """Fill a square of each image (DeVries & Taylor 2017, arXiv:1708.04552). `centre`: (batch, 2), fractions of height and
+    width."""
     height, width = images.shape[2:]
     rows = np.abs(np.arange(height)[None] - centre[:, :1] * height) < size / 2
     columns = np.abs(np.arange(width)[None] - centre[:, 1:] * width) < size / 2
@@ -70,5 +72,5 @@ def elastic_bend(noise: np.ndarray, strength: float, height: int, width: int) ->
 
 
 def knots(side: int, every: int = 7) -> int:
-    """How many knots a coarse grid has along a side."""
+    """Number of knots of a coarse grid along a side."""
     return max(3, math.ceil(side / every) + 1)

@@ -1,4 +1,4 @@
-"""Writing a sequence token by token: greedily, or with a beam."""
+"""Writing a sequence token by token, greedily or with beam search."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 State = Mapping[str, Tensor]
-"""Tensors of which each row belongs to one sequence that is being written."""
+"""Tensors with one row for each sequence that is being written."""
 
 Step = Callable[[Tensor, State, State], tuple[Tensor, Tensor, State]]
 """From the last tokens (rows,), the memory and the state: logits (rows, vocabulary), attention (rows, source), the new state."""
@@ -20,7 +20,7 @@ class Hypothesis:
     Attributes:
         tokens: without the beginning and the end
         score: its log-probability, divided by its length (the end included) to the power of the length penalty
-        attended: for each token the position of the source that was most looked at
+        attended: for each token the position of the source with the most attention
     """
 
     tokens: list[int]
@@ -41,19 +41,19 @@ def beam_search(
 ) -> list[list[Hypothesis]]:
     r"""The best sequences for each row of `memory`, best first: $\frac{1}{|y|^\alpha} \sum_t \log p(y_t | y_{<t}, x)$.
 
-    All sentences are searched at once; one is done when as many of its sequences as `beam` have ended, and leaves the batch. A
-    beam of 1 is greedy. The first token is never the end, and a sequence at its limit ends there.
+    All sentences are searched at once. A sentence is done when `beam` of its sequences have ended; it then leaves the batch. A
+    beam of 1 is greedy. The first token is never the end, and a sequence ends at its limit.
 
     Args:
         step: the model
-        memory: what it knows of the sources, a row each
-        state: before the first token, a row each
-        limits: (rows,), the most tokens of each, at least 1
+        memory: what the model needs of the sources, one row for each
+        state: before the first token, one row for each source
+        limits: (rows,), the largest number of tokens for each source, at least 1
         begin: the token before the first
         end: the token after the last
         forbidden: tokens that are never written
-        beam: sequences that are kept for each row
-        length_penalty: α: 0 takes the likeliest, which favours short ones; 1 the mean over tokens
+        beam: number of sequences that are kept for each source
+        length_penalty: α; 0 chooses the most likely sequence, which favours short ones; 1 uses the mean over tokens
     """
     rows = len(limits)
     device = limits.device
@@ -62,7 +62,7 @@ def beam_search(
     spread = sentences.repeat_interleave(beam)
     memory, state = _rows(memory, spread), _rows(state, spread)
     totals = torch.full((rows, beam), -torch.inf, device=device)
-    totals[:, 0] = 0.0  # all beams begin alike, so the first step takes from one of them only
+    totals[:, 0] = 0.0  # all beams of a sentence are equal at first, so the first step uses only one of them
     last = torch.full((rows * beam,), begin, device=device)
     tokens = torch.empty(rows, beam, 0, dtype=torch.int64, device=device)
     attended = torch.empty(rows, beam, 0, dtype=torch.int64, device=device)
@@ -79,7 +79,7 @@ def beam_search(
             only_end = torch.full((size,), -torch.inf, device=device)
             only_end[end] = 0.0
             chances = torch.where(full[:, None, None], chances[..., end : end + 1] + only_end, chances)
-        # Twice as many as the beam: even if half of them end, as many go on.
+        # Twice the beam: even if half of them end, enough continue.
         best, places = (totals[:, :, None] + chances).flatten(1).topk(min(2 * beam, beam * size), dim=1)
         parents, chosen = places // size, places % size
         looked = attention.argmax(dim=1).view(count, beam)
@@ -91,7 +91,7 @@ def beam_search(
                 hypotheses.append(
                     Hypothesis(tokens[row, parent].tolist(), score, attended[row, parent].tolist())
                 )  # fmt: skip
-        # The first of those that go on, in their order; where a sequence was full there are none, and its sentence is done.
+        # The best of those that continue, in order. If a sequence is at its limit, none continues, and its sentence is done.
         order = torch.where(ends, 2 * beam, torch.arange(best.shape[1], device=device)).argsort(dim=1, stable=True)
         order = order[:, :beam]
         totals, parents, chosen = (value.gather(1, order) for value in (best, parents, chosen))

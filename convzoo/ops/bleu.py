@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 
 def corpus_bleu(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[str]], max_ngram: int = 4) -> float:
-    r"""BLEU (Papineni et al. 2002, aclanthology.org/P02-1040), one reference a sentence, from 0 to 1:
-    $\min(1, e^{1 - r/c}) \, \exp \frac1N \sum_n \log p_n$, with c and r the lengths of all candidates and references, and
-    $p_n$ the part of all the candidates' n-grams that their references have, each counted as often as it stands there.
+    r"""BLEU (Papineni et al. 2002, aclanthology.org/P02-1040), with one reference for each sentence, from 0 to 1:
+    $\min(1, e^{1 - r/c}) \, \exp \frac1N \sum_n \log p_n$. c and r are the lengths of all candidates and of all references; $p_n$
+    is the fraction of the candidates' n-grams that are in their references, each counted at most as often as it occurs there.
 
-    Nothing is smoothed: where no n-gram of some length matches, it is 0. torchtext's `bleu_score` and NLTK's `corpus_bleu`
-    are defined so; sacreBLEU differs in its tokenisation, and for such zeros.
+    There is no smoothing: if no n-gram of some length matches, BLEU is 0. torchtext's `bleu_score` and NLTK's `corpus_bleu`
+    have the same definition; sacreBLEU differs in its tokenisation and in these zeros.
 
     Args:
         candidates: tokens of the translations

@@ -1,6 +1,6 @@
-"""Rotated boxes in plain PyTorch: overlap from above and in space, points inside, suppression of doubles.
+"""Rotated boxes in plain PyTorch: overlap from above and in space, points inside, suppression of duplicates.
 
-A box is centre x, y, z, length, width, height and yaw, the angle of its length from x towards y, in radians.
+A box is centre x, y, z, length, width, height in metres, and yaw, the angle of its length from x towards y, in radians.
 """
 
 import torch
@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 TOUCHING = 1e-9
-"""Edges that lie closer than that, in metres, lie on each other."""
+"""Edges that are closer than this, in metres, count as the same edge."""
 
 
 def corners_from_above(boxes: Float[Tensor, "*boxes seven"]) -> Float[Tensor, "*boxes four two"]:
@@ -24,14 +24,14 @@ def corners_from_above(boxes: Float[Tensor, "*boxes seven"]) -> Float[Tensor, "*
 def intersection_from_above(
     first: Float[Tensor, "*pairs seven"], second: Float[Tensor, "*pairs seven"]
 ) -> Float[Tensor, "*pairs"]:
-    r"""The area that two boxes share from above, pair by pair.
+    r"""The area that two boxes share from above, for each pair.
 
-    The boundary of the intersection is the part of each box's edges that lies in the other. So by Green's theorem the area is
-    $\frac12 \sum_e (t_1 - t_0)\, p_0 \times p_1$ over all edges $e = p_0 p_1$, of which the part from $t_0$ to $t_1$ lies in the
-    other box: nothing is sorted, and no polygon is built. An edge that both share counts once.
+    The boundary of the intersection consists of the parts of each box's edges that lie in the other box. So by Green's theorem
+    the area is $\frac12 \sum_e (t_1 - t_0)\, p_0 \times p_1$ over all edges $e = p_0 p_1$; the part from $t_0$ to $t_1$ lies in
+    the other box. This needs no sorting and no polygons. An edge that both boxes share counts once.
     """
     first, second = first.double(), second.double()
-    centre = first[..., None, :2]  # about which areas are counted: numbers stay small
+    centre = first[..., None, :2]  # the origin of the cross products, so that numbers stay small
     one, other = corners_from_above(first) - centre, corners_from_above(second) - centre
     return (_inside_part(one, other, both=True) + _inside_part(other, one, both=False)).clamp(min=0)
 
@@ -39,7 +39,7 @@ def intersection_from_above(
 def _inside_part(
     corners: Float[Tensor, "*pairs four two"], other: Float[Tensor, "*pairs four two"], both: bool
 ) -> Float[Tensor, "*pairs"]:
-    """What the edges of one box that lie in the other add to the area; edges that both share only with `both`."""
+    """What the parts of one box's edges inside the other box add to the area; shared edges count only with `both`."""
     start, step = corners, corners.roll(-1, dims=-2) - corners
     along = other.roll(-1, dims=-2) - other
     length = along.norm(dim=-1, keepdim=True)
@@ -66,7 +66,7 @@ def overlap_from_above(first: Float[Tensor, "n seven"], second: Float[Tensor, "m
 
 
 def overlap_in_space(first: Float[Tensor, "n seven"], second: Float[Tensor, "m seven"]) -> Float[Tensor, "n m"]:
-    """Intersection over union of the volumes of all pairs, in float64. Boxes stand upright."""
+    """Intersection over union of the volumes of all pairs, in float64. Boxes are upright."""
     one, other = first.double(), second.double()
     top = torch.minimum((one[:, 2] + one[:, 5] / 2)[:, None], other[:, 2] + other[:, 5] / 2)
     bottom = torch.maximum((one[:, 2] - one[:, 5] / 2)[:, None], other[:, 2] - other[:, 5] / 2)
@@ -76,7 +76,7 @@ def overlap_in_space(first: Float[Tensor, "n seven"], second: Float[Tensor, "m s
 
 
 def _shared(first: Tensor, second: Tensor) -> Tensor:
-    """Shared areas of all pairs; only those whose circles meet are looked at."""
+    """Shared areas of all pairs; they are computed only for pairs whose enclosing circles overlap."""
     one, other = first.double(), second.double()
     reach = one[:, 3:5].norm(dim=1)[:, None] / 2 + other[:, 3:5].norm(dim=1) / 2
     rows, columns = (torch.cdist(one[:, :2], other[:, :2]) < reach).nonzero(as_tuple=True)
@@ -86,7 +86,7 @@ def _shared(first: Tensor, second: Tensor) -> Tensor:
 
 
 def points_in_boxes(points: Float[Tensor, "points three"], boxes: Float[Tensor, "boxes seven"]) -> Bool[Tensor, "p b"]:
-    """For each point and box whether the point lies in it, its surface included."""
+    """For each point and box, whether the point is inside the box or on its surface."""
     away = points[:, None, :3] - boxes[:, :3]
     cosine, sine = boxes[:, 6].cos(), boxes[:, 6].sin()
     along = (away[..., 0] * cosine + away[..., 1] * sine).abs()
@@ -97,9 +97,9 @@ def points_in_boxes(points: Float[Tensor, "points three"], boxes: Float[Tensor, 
 def suppress(
     boxes: Float[Tensor, "n seven"], scores: Float[Tensor, " n"], threshold: float, limit: int | None = None
 ) -> Int[Tensor, " kept"]:
-    """Rotated non-maximum suppression: the numbers of the boxes that stay, the highest score first.
+    """Rotated non-maximum suppression: the indices of the boxes that stay, the highest score first.
 
-    A box goes where it overlaps from above, by more than `threshold`, one of a higher score that stays.
+    A box is removed if a box with a higher score stays and their overlap from above is more than `threshold`.
     """
     order = scores.argsort(descending=True, stable=True)
     near = (overlap_from_above(boxes[order], boxes[order]) > threshold).cpu()

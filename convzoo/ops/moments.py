@@ -1,4 +1,4 @@
-"""Means and standard deviations over more than fits in memory, and evenly spaced examples to take them from."""
+"""Means and standard deviations of data that do not fit in memory, and evenly spaced examples to compute them from."""
 
 from collections.abc import Iterable
 
@@ -6,18 +6,18 @@ import numpy as np
 
 
 class Moments:
-    """Means and variances of channels, gathered part by part in float64.
+    """Means and variances of channels, computed part by part in float64.
 
-    Parts are merged by their own means and sums of squared differences (Chan, Golub & LeVeque 1983,
-    doi:10.1080/00031305.1983.10483115). A sum of squares instead would lose all digits where the mean is far from zero.
+    Parts are merged by their means and sums of squared differences (Chan, Golub & LeVeque 1983,
+    doi:10.1080/00031305.1983.10483115). A plain sum of squares would lose all digits if the mean is far from zero.
 
     Attributes:
-        count: values of each channel so far
-        mean: (channels,), 0 where nothing was added
+        count: number of values of each channel so far
+        mean: (channels,), 0 before anything was added
         squares: (channels,), sums of the squared differences from the mean
 
     Args:
-        channels: how many there are
+        channels: number of channels
     """
 
     def __init__(self, channels: int) -> None:
@@ -48,7 +48,7 @@ class Moments:
             self._merge(values.shape[1], mean, np.square(values - mean[:, None]).sum(axis=1))
 
     def merge(self, other: "Moments") -> None:
-        """Add what another has gathered."""
+        """Add the values of another `Moments`."""
         if other.count:
             self._merge(other.count, other.mean, other.squares)
 

@@ -1,4 +1,4 @@
-"""Long inputs in pieces that overlap by what a network sees, so that memory is bounded and the result is the whole's."""
+"""Long inputs in overlapping pieces, to limit memory. Pieces overlap by the receptive field, so the result is the same."""
 
 from collections.abc import Callable
 
@@ -7,13 +7,13 @@ from torch import Tensor
 
 
 def in_pieces(function: Callable[[Tensor], Tensor], values: Tensor, reach: tuple[int, int], piece: int) -> Tensor:
-    """`function(values)` along the last dimension, piece by piece.
+    """`function(values)`, computed piece by piece along the last dimension.
 
     Args:
-        function: keeps the last dimension; an output depends on inputs within `reach` only
+        function: keeps the last dimension; an output depends only on inputs within `reach`
         values: (batch, channels, time)
-        reach: how many steps before and after its own an output depends on
-        piece: steps of a piece, a multiple of every stride inside `function`, as is the reach before
+        reach: number of steps before and after its own step that an output depends on
+        piece: steps of a piece; it and the first number of `reach` must be multiples of every stride inside `function`
     """
     time = values.shape[-1]
     if time <= piece:

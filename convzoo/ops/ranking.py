@@ -1,4 +1,4 @@
-"""The best of many items for each user, a block of users at a time."""
+"""The best items for each user, computed in blocks of users."""
 
 from collections.abc import Callable
 
@@ -11,15 +11,15 @@ from convzoo.core.outputs.rankings import Ranking
 def best_items(
     score: Callable[[slice], Tensor], users: int, pointers: Tensor, seen: Tensor, k: int, block: int = 256
 ) -> Ranking:
-    """Rank all items for each user, leaving out what it had before. Only `block` users' scores are held at a time.
+    """Rank all items for each user, without the user's earlier items. Only the scores of `block` users are in memory at once.
 
     Args:
-        score: scores (of those users, items) for a slice of the users
-        users: how many
+        score: gives the scores (chosen users, items) for a slice of the users
+        users: number of users
         pointers: (users + 1,), where each user's items begin in `seen`
         seen: item numbers
-        k: how many are kept
-        block: users at a time
+        k: number of items to keep
+        block: number of users at a time
     """
     items, scores = [], []
     starts = pointers.tolist()

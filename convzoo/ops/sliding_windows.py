@@ -1,4 +1,4 @@
-"""Windows that slide over an image or volume of any size, in as much memory as some planes of it take."""
+"""Windows that slide over an image or volume of any size. Only some of its planes are in memory at once."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
@@ -12,11 +12,12 @@ from torch import Tensor
 from convzoo.core.outputs.masks import Grid
 
 _PLANES = 8
-"""So many planes are given at a time: what is made of them needs room for several copies."""
+"""The number of planes that are given at a time. It is small, because later steps need several copies of them."""
 
 
 def window_starts(size: int, window: int, overlap: float) -> list[int]:
-    """Where windows along an axis begin: as few as overlap by at least that part, evenly spread, the last at the end."""
+    """Where windows along an axis begin: as few windows as possible with at least this overlap, evenly spread, the last at the
+    end."""
     if size <= window:
         return [0]
     step = max(1.0, window * (1 - overlap))
@@ -25,11 +26,11 @@ def window_starts(size: int, window: int, overlap: float) -> list[int]:
 
 
 def gaussian(window: int, sigma: float = 0.125) -> Tensor:
-    """The weight of each position of a window along an axis: largest in the middle, where the network has seen most around.
+    """The weight of each position of a window along an axis: largest in the middle, where the network sees most context.
 
     Args:
         window: its width
-        sigma: deviation as a part of the width
+        sigma: deviation as a fraction of the width
     """
     at = torch.arange(window, dtype=torch.float64) - (window - 1) / 2
     return torch.exp(-0.5 * (at / (sigma * window)) ** 2).float()
@@ -43,21 +44,21 @@ def sliding_probabilities(
     at_once: int = 1,
     weight: Callable[[int], Tensor] = gaussian,
 ) -> Iterator[tuple[int, Tensor]]:
-    """Probabilities of an image whose windows overlap, a weighted mean over the windows at each position.
+    """Probabilities of an image from overlapping windows: at each position, the weighted mean over its windows.
 
-    Planes along the first axis are given as soon as no later window touches them, so that never more than a window's depth of
-    them is kept. Windows stand on a lattice and weights are products over the axes, so the sums of weights are, too.
+    Planes along the first axis are given as soon as no later window touches them, so that at most the depth of one window is
+    kept. Windows are on a lattice and weights are products over the axes, so the sums of weights are products, too.
 
     Args:
-        image: of any size; smaller than a window it is filled up with zeros
+        image: of any size; if it is smaller than a window, it is padded with zeros
         window: its size along each axis
-        compute: a batch of windows (windows, channels, *window) to probabilities (windows, classes, *window)
-        overlap: the part of a window that the next one sees again
-        at_once: how many windows are computed together
+        compute: from a batch of windows (windows, channels, *window) to probabilities (windows, classes, *window)
+        overlap: the fraction of a window that the next one covers again
+        at_once: number of windows that are computed together
         weight: of each position of a window along an axis, by the window's width
 
     Yields:
-        The first plane, and the probabilities of some planes, (classes, planes, *rest); all planes, in their order.
+        The number of the first plane, and the probabilities of some planes, (classes, planes, *rest); all planes, in order.
     """
     space = tuple(image.shape[1:])
     missing = [max(0, wide - size) for wide, size in zip(window, space, strict=True)]
@@ -77,7 +78,7 @@ def sliding_probabilities(
     rest = _outer(sums[1:]) if len(sums) > 1 else torch.ones((), device=image.device)
     kept: Tensor | None = None  # the sums of the planes from `first` on
     first = 0
-    # What filling up added before the first plane is not given back.
+    # The padding before the first plane is not part of the result.
     before = missing[0] // 2
     inside = tuple(slice(lack // 2, lack // 2 + size) for lack, size in zip(missing[1:], space[1:], strict=True))
 
@@ -96,7 +97,7 @@ def sliding_probabilities(
         if kept is not None and start > first:
             yield from finished(start)
             gone = start - first
-            # Moved by hand: nothing of the size of all planes is made anew.
+            # Moved in place, so that no second array of this size is needed.
             kept[:, : window[0] - gone] = kept[:, gone:].clone()
             kept[:, window[0] - gone :] = 0
             first = start
@@ -108,7 +109,7 @@ def sliding_probabilities(
             if kept is None:
                 kept = torch.zeros((found.shape[1], window[0], *full[1:]), device=found.device)
             for where, part in zip(chosen, found, strict=True):
-                kept[where[:1] * 2 + where[2:]] += part  # all planes that are kept are this window's
+                kept[where[:1] * 2 + where[2:]] += part  # `kept` has exactly the planes of this window
         if number == len(starts[0]) - 1:
             yield from finished(start + window[0])
 
@@ -118,10 +119,10 @@ def _slices(starts: tuple[int, ...], sizes: Sequence[int]) -> tuple[slice, ...]:
 
 
 class Restored:
-    """A mask on an example's own grid, made plane by plane from probabilities on the network's.
+    """A mask on an example's original grid, made plane by plane from probabilities on the network's grid.
 
-    Probabilities are interpolated linearly where the grids differ, and the likeliest class is taken after that; where the
-    network's grid is the own one turned or mirrored, nothing is interpolated.
+    If the grids differ, probabilities are interpolated linearly, and then the most likely class is chosen. If the network's grid
+    is the original one with axes swapped or mirrored, nothing is interpolated.
 
     Args:
         grid: of the example
@@ -131,23 +132,23 @@ class Restored:
     def __init__(self, grid: Grid, space: Sequence[int]) -> None:
         self.grid = grid
         self.mask = np.zeros(grid.shape, dtype=np.uint8)
-        # For each axis of the network's grid, where the points of the own axis lie on it.
+        # For each axis of the network's grid, the positions of the original grid's points on it.
         self.places = [
             np.clip(offset + scale * np.arange(grid.shape[axis]), 0, size - 1)
             for axis, scale, offset, size in zip(grid.axes, grid.scale, grid.offset, space, strict=True)
         ]
         self.written = np.zeros(grid.shape[grid.axes[0]], dtype=bool)
-        self.last: Tensor | None = None  # the last plane that was given, for what lies between it and the next
+        self.last: Tensor | None = None  # the last plane so far, to interpolate between it and the next
 
     def add(self, start: int, planes: Float[Tensor, "classes planes *rest"]) -> None:
-        """Take planes of probabilities, in their order."""
+        """Add planes of probabilities, in order."""
         if self.last is not None:
             planes, start = torch.cat([self.last, planes], dim=1), start - 1
         self.last = planes[:, -1:].clone()
         stop = start + planes.shape[1]
         ready = np.flatnonzero(~self.written & (np.ceil(self.places[0]) < stop))
         self.written[ready] = True
-        # A few planes at a time: where the own grid is finer, there are more of them than were given.
+        # A few planes at a time, because a finer original grid has more planes than were given.
         for few in np.array_split(ready, max(1, -(-len(ready) // _PLANES))):
             if len(few):
                 chosen = _along(planes, 1, self.places[0][few] - start)
@@ -162,7 +163,7 @@ class Restored:
 
 
 def _along(values: Tensor, axis: int, places: np.ndarray) -> Tensor:
-    """Values at places along an axis, interpolated linearly where these are no whole numbers."""
+    """Values at positions along an axis, interpolated linearly if these are not whole numbers."""
     low = np.floor(places).astype(np.int64)
     part = places - low
     if len(places) == values.shape[axis] and not part.any() and (np.diff(low) == 1).all():
@@ -176,7 +177,7 @@ def _along(values: Tensor, axis: int, places: np.ndarray) -> Tensor:
 
 
 def _outer(vectors: Sequence[Tensor]) -> Tensor:
-    """The product of all, an axis each."""
+    """The outer product of vectors, one axis for each."""
     found = vectors[0]
     for vector in vectors[1:]:
         found = found[..., None] * vector

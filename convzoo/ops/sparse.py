@@ -1,4 +1,4 @@
-"""Sparse matrices as plain tensors, and their product with a dense one: the step that all graph convolutions share."""
+"""Sparse matrices as plain tensors, and their product with a dense matrix: the step that all graph convolutions share."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ from torch import Tensor
 
 
 class SparseMatrix:
-    """A matrix in compressed rows (CSR), with what its product needs on the way back.
+    """A matrix in compressed rows (CSR), with what the gradient of its product needs.
 
     torch's own CSR product takes 25 times as long for the transposed matrix as for the matrix itself (2.13, CPU). So the
-    transposed one is kept compressed too: `back` says where each of its entries stands among `values`.
+    transposed matrix is kept in compressed rows too: `back` has the position of each of its entries in `values`.
 
     Attributes:
         pointers: (rows + 1,), where each row begins among the entries
         columns: (entries,)
         values: (entries,)
-        back: the same of the transposed matrix, (pointers, columns, order of the values); None where the matrix is symmetric
-            (it is its own transpose) or where no gradient is wanted
+        back: the same of the transposed matrix, (pointers, columns, order of the values); None if the matrix is symmetric (it is
+            its own transpose) or if no gradient is needed
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class SparseMatrix:
 
     @property
     def device(self) -> torch.device:
-        """Where it lies."""
+        """The device of its tensors."""
         return self.values.device
 
     def with_values(self, values: Tensor) -> "SparseMatrix":
@@ -73,14 +73,14 @@ class SparseMatrix:
         return SparseMatrix(self.pointers, self.columns, values, self.width, self.back)
 
     def part(self, first: int, last: int) -> "SparseMatrix":
-        """The rows from `first` to before `last`, for products without a gradient."""
+        """The rows from `first` up to, but without, `last`, for products without a gradient."""
         pointers = self.pointers[first : last + 1]
         inside = slice(int(pointers[0]), int(pointers[-1]))
         return SparseMatrix(pointers - pointers[0], self.columns[inside], self.values[inside], self.width)
 
     def transposed(self) -> "SparseMatrix":
-        """Who hears whom, turned round; the values are all 1."""
-        assert self.back is not None, "only a matrix that is differentiated through knows its transpose"
+        """The pattern of the transposed matrix; all values are 1."""
+        assert self.back is not None, "only a matrix that was made for gradients has its transpose"
         pointers, columns, _ = self.back
         return SparseMatrix(pointers, columns, torch.ones_like(self.values), self.shape[0])
 
@@ -94,7 +94,7 @@ class SparseMatrix:
         return found.index_put_((self.rows(), self.columns.long()), self.values, accumulate=True)
 
     def to(self, device: torch.device, dtype: torch.dtype | None = None) -> "SparseMatrix":
-        """The same on a device, values as `dtype`. It is kept, so that a graph travels once and not at every step."""
+        """The same on a device, values as `dtype`. The copy is kept, so that it is made once and not at every step."""
         dtype = dtype or self.values.dtype
         if self.device == device and self.values.dtype == dtype:
             return self
@@ -109,7 +109,7 @@ class SparseMatrix:
 
 
 class EdgeList:
-    """The same matrix as three tensors, one entry a row: the form that exporters take.
+    """A sparse matrix as three tensors with one row for each entry, the form that exporters take.
 
     Attributes:
         rows: (entries,)
@@ -143,7 +143,7 @@ def product(matrix: SparseMatrix | EdgeList, x: Tensor) -> Tensor:
 
 
 def nodes_within(matrix: SparseMatrix, node: int, hops: int) -> list[int]:
-    """How many nodes are at most 0, 1, … `hops` steps away from a node, itself included."""
+    """The number of nodes that are at most 0, 1, … `hops` steps away from a node, with the node itself."""
     ones = matrix.with_values(torch.ones_like(matrix.values))
     reached = torch.zeros(matrix.shape[0], 1, dtype=matrix.values.dtype, device=matrix.device)
     reached[node] = 1
@@ -156,8 +156,8 @@ def nodes_within(matrix: SparseMatrix, node: int, hops: int) -> list[int]:
 
 
 def _multiply(pointers: Tensor, columns: Tensor, values: Tensor, x: Tensor) -> Tensor:
-    # A sum of looked-up rows is a bag of embeddings: torch's fastest sparse product on a CPU, and it runs on GPUs too. It is
-    # not among the functions that autocast changes; an x in lower precision is brought to that of the values.
+    # A weighted sum of rows is a bag of embeddings: torch's fastest sparse product on a CPU, and it runs on GPUs too. Autocast
+    # does not change this function, so an x in lower precision is converted to the precision of the values.
     x = x.to(values.dtype).contiguous()
     return F.embedding_bag(columns, x, pointers, mode="sum", per_sample_weights=values, include_last_offset=True)
 
@@ -181,7 +181,7 @@ class _Product(torch.autograd.Function):
 
 
 class GraphTensors:
-    """A graph as a model takes it.
+    """A graph in the form that models take.
 
     Attributes:
         features: (nodes, features), dense or sparse
@@ -194,7 +194,7 @@ class GraphTensors:
         self._moved: GraphTensors | None = None
 
     def to(self, device: torch.device, dtype: torch.dtype | None = None) -> "GraphTensors":
-        """The same on a device. It is kept, so that a graph travels once and not at every step."""
+        """The same on a device. The copy is kept, so that it is made once and not at every step."""
         assert isinstance(self.adjacency, SparseMatrix)
         features, adjacency = self.features.to(device, dtype), self.adjacency.to(device, dtype)
         if features is self.features and adjacency is self.adjacency:

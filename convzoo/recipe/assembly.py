@@ -1,4 +1,4 @@
-"""Names to objects: a part of a recipe becomes an instance of its class."""
+"""From names to objects: a part of a recipe becomes an instance of its class."""
 
 import hashlib
 import importlib
@@ -35,10 +35,10 @@ _BASES: dict[str, type] = {
 def build(
     kind: str, part: Part, dims: Mapping[str, Any] | None = None, origins: Mapping[Any, str] | None = None
 ) -> Any:
-    """Make a part. Arguments that only the data can tell are taken from `dims`.
+    """Make a part. Arguments that depend on the data are taken from `dims`.
 
     Raises:
-        RecipeError: the class cannot be imported, lacks an argument, or refuses one.
+        RecipeError: the class cannot be imported, an argument is missing, or the class refuses one.
     """
     where = f"{(origins or {}).get((kind,), 'recipe')}: {kind}"
     cls = load_class(kind, part.name)
@@ -67,7 +67,7 @@ def load_class(kind: str, name: str | type) -> Any:
     """The class of a part.
 
     Raises:
-        RecipeError: it cannot be imported; where an optional library is missing, what installs it.
+        RecipeError: it cannot be imported; if an optional library is missing, the error says how to install it.
     """
     if isinstance(name, type):
         return name
@@ -81,13 +81,13 @@ def load_class(kind: str, name: str | type) -> Any:
         raise _missing(kind, name, error) from error
     base = _BASES[kind]
     if not module_name.endswith(".py") and not (isinstance(found, type) and issubclass(found, base)):
-        # A person's own file is theirs to run; any other module of the machine is not a recipe's to call.
+        # A user's own file may contain anything; from other modules a recipe may call only classes of parts.
         raise RecipeError(f"{name}: is no {kind}: it should be a class derived from {base.__name__}")
     return found
 
 
 def load_pages(example: type, task: type) -> Pages:
-    """What shows a type of example in the report, for a task: the one module of pages that a run imports."""
+    """The pages that show a type of example in the report, for a task. A run imports no other module of pages."""
     module, _, name = pages_of(example, task).partition(":")
     return getattr(importlib.import_module(module), name)()
 
@@ -104,14 +104,14 @@ def load_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # whatever a person's file raises while it is imported
+    except Exception as error:  # a user's file may raise anything while it is imported
         del sys.modules[name]
         raise RecipeError(f"{path}: cannot be imported: {type(error).__name__}: {first_line(error)}") from error
     return module
 
 
 def _missing(kind: str, name: str | type, error: Exception) -> RecipeError:
-    """Which optional library a part lacks and what installs it; or why the part itself cannot be imported."""
+    """The optional library that is missing and the command that installs it; or why the part itself cannot be imported."""
     library = getattr(error, "name", None) or ""
     if library.partition(".")[0] in {brought for extra in EXTRAS.values() for brought in extra}:
         return needs(f"{kind} {name!r}", library, error)

@@ -79,7 +79,7 @@ class Checker:
             return Part(raw["name"], args)
         own = raw["name"] not in PARTS[kind]
         name = place if isinstance(place, str) and ".py:" in place else raw["name"]
-        # What the data give to a model or a task of one's own is known only when they have been read.
+        # What a user's own model or task gets from the data is known only after the data were read.
         given_later = own and kind in ("model", "task")
         for key in list(args):
             present, _ = present_setting(kind, present_part_name(kind, raw), str(key), None)
@@ -142,7 +142,7 @@ class Checker:
         try:
             return adapter.validate_python(value)
         except ValidationError as error:
-            # Of the errors of a union, the first that is not about None says most.
+            # A union gives several errors: the first that is not about None is the most useful.
             complaints = [item for item in error.errors() if item["type"] != "none_required"] or error.errors()
             first = complaints[0]
             inner = tuple(key for key in first["loc"] if isinstance(key, int))
@@ -247,7 +247,7 @@ class Checker:
 
 @cache
 def _adapter(wanted: Any) -> Any:
-    """What checks a value against a type. Making one takes longer than the check."""
+    """The adapter that checks a value against a type. It is cached, because making it takes longer than the check."""
     from pydantic import ConfigDict, PydanticUserError, TypeAdapter
 
     try:

@@ -47,7 +47,7 @@ def shipped_recipes() -> dict[str, Path]:
 
 
 def headline(path: Path) -> tuple[str, str]:
-    """What a shipped recipe is about, and its modality: its lines `about:` and `modality:`, without reading the rest."""
+    """What a shipped recipe is about, and its modality, from its lines `about:` and `modality:` only."""
     lines = [line.partition(": ") for line in path.read_text(encoding="utf-8").splitlines()]
     found = {key: str(parse_value(value)) for key, _, value in lines if key in ("about", "modality")}
     return found.get("about", ""), found.get("modality", "")
@@ -63,10 +63,10 @@ def load(
     Args:
         source: the recipe
         overrides: dotted settings, applied last
-        replaced: whole sections that take the place of the source's
+        replaced: whole sections that replace those of the source
 
     Raises:
-        RecipeError: what is wrong, one line a fault, each with the place of the fault.
+        RecipeError: what is wrong: one line for each fault, with its place.
     """
     origins: dict[KeyPath, str] = {}
     if isinstance(source, Recipe):
@@ -82,7 +82,7 @@ def load(
         raise RecipeError(f"{label}: a recipe is a mapping with the keys {', '.join(KEYS)}")
     raw = _copy(raw) | _copy(replaced or {})
     origins = {key: place for key, place in origins.items() if key[0] not in (replaced or {})}
-    use_present_names(raw, origins)  # first, so that an override replaces a setting by either of its names
+    use_present_names(raw, origins)  # first, so that an override replaces a setting under its former name too
     for override in overrides:
         _apply_override(raw, origins, override)
     return Checker(origins, label, folder).recipe(raw, name)
@@ -158,7 +158,7 @@ def to_mapping(recipe: Recipe) -> dict[str, Any]:
 
 
 def to_yaml(recipe: Recipe, origins: bool = False) -> str:
-    """A recipe as YAML, every default written out; with `origins`, a comment after each value says where it came from."""
+    """A recipe as YAML with all defaults; with `origins`, a comment after each value says where it came from."""
     mapping = _plain(to_mapping(recipe))
     if not origins:
         return dump(mapping, width=120)
@@ -166,7 +166,7 @@ def to_yaml(recipe: Recipe, origins: bool = False) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Values that YAML has: a class is written as the place where it can be found again."""
+    """Values that YAML can hold: a class becomes the place where it can be imported again."""
     if isinstance(value, type):
         return class_place(value)
     if isinstance(value, Mapping):
@@ -175,7 +175,7 @@ def _plain(value: Any) -> Any:
 
 
 def class_place(cls: type) -> str:
-    """Where a class can be imported from again: 'module:Class', or 'file.py:Class' for one of a script."""
+    """Where a class can be imported from again: 'module:Class', or 'file.py:Class' if a script defines it."""
     if cls.__module__ != "__main__":
         return f"{cls.__module__}:{cls.__qualname__}"
     import inspect

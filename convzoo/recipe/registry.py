@@ -1,6 +1,6 @@
-"""The table of contents: each part's name and the place of its class, as strings, so that nothing is imported by looking.
+"""The table of contents: each part's name and the place of its class, as strings, so that a look-up imports nothing.
 
-What knows one kind of file lists itself in its chapter, `convzoo/modalities/<kind>/__init__.py`; what is shared is listed here.
+Parts for one kind of data are listed in its chapter, `convzoo/modalities/<kind>/__init__.py`; shared parts are listed here.
 """
 
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ from itertools import product
 from typing import Any
 
 CHAPTERS = ("text", "image", "audio", "series", "graph", "recommendation", "volume", "video", "points")
-"""The chapters of `convzoo/modalities/`. Of each, `MODALITY` is the kind of data that its recipes name, `PARTS` has its parts by
-kind; `OWN_DATA`, `PAGES` and `RENAMED` are as below, with places relative to the chapter."""
+"""The chapters of `convzoo/modalities/`. In each, `MODALITY` is the kind of data that its recipes name, and `PARTS` has its parts
+by kind; `OWN_DATA`, `PAGES` and `RENAMED` are as below, with places relative to the chapter."""
 
 SHARED: dict[str, dict[str, str]] = {
     "data": {},
@@ -78,7 +78,7 @@ PARTS: dict[str, dict[str, str]] = {
     | shared
     for kind, shared in SHARED.items()
 }
-"""Every part of convzoo's own: kind -> name -> place."""
+"""Every part that comes with convzoo: kind -> name -> place."""
 
 KINDS = tuple(PARTS)
 
@@ -86,15 +86,16 @@ MODALITIES = tuple(dict.fromkeys(chapter.MODALITY for chapter in _chapters().val
 """What a recipe's `modality` may be."""
 
 OWN_DATA: dict[str, tuple[tuple[str, ...], ...]] = _merged("OWN_DATA")
-"""Who reads `--data PATH` for an encoder. The readers of the first row are asked first: the layouts of benchmarks, which the
-general readers of folders and tables would take too. Where two of one row recognise the same path, the person has to choose."""
+"""The readers that may read `--data PATH` for an encoder. The readers of the first row are tried first: they know the layouts of
+benchmarks, which the general readers of folders and tables would also accept. If two readers of one row recognise the same path,
+the user has to choose."""
 
 PAGES: dict[tuple[str, str | None], str] = {
     (_place(name, example), task): _place(name, place)
     for name, chapter in _chapters().items()
     for (example, task), place in chapter.PAGES.items()
 }
-"""What shows a kind of example in the report: (type of example, task; None: any task) -> the place of its `Pages`."""
+"""The pages that show a kind of example in the report: (type of example, task; None: any task) -> the place of its `Pages`."""
 
 RENAMED: dict[str, str] = _merged("RENAMED") | {
     "modality: speech": "audio",
@@ -124,7 +125,7 @@ RENAMED: dict[str, str] = _merged("RENAMED") | {
     "task.segmentation.windows": "window_batch_size",
     "task.translation.longest": "max_length_ratio",
 }
-"""Former names -> present ones. Recipes and runs with former names still load; errors and the schema know present names only.
+"""Former names -> present ones. Recipes and runs with former names still load; errors and the schema use present names only.
 
 "encoder.points.turn": "rotate"               an argument of a part, or of `train`
 "encoder.volume.contrast": "gamma = exp"      an argument whose unit changed too: the value is converted (`renamed.CONVERSIONS`)
@@ -155,8 +156,8 @@ def entries(kind: str) -> dict[str, Entry]:
 def pages_of(example: type, task: type) -> str:
     """The place of the pages that show a type of example, or the nearest of its bases, for a task.
 
-    What is registered for the task, or one of its bases, comes before what is registered for any task. A type that is not
-    registered is served by the base of all pages.
+    Pages registered for the task, or for one of its bases, come before pages registered for any task. A type that is not
+    registered gets the base class of all pages.
     """
     examples, tasks = ([f"{cls.__module__}:{cls.__qualname__}" for cls in part.__mro__] for part in (example, task))
     found = (PAGES[key] for key in product(examples, [*tasks, None]) if key in PAGES)

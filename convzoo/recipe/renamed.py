@@ -1,4 +1,4 @@
-"""Former names of settings, parts and modalities: what recipes and runs of before still say."""
+"""Former names of settings, parts and modalities, which older recipes and runs still use."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ from convzoo.recipe.registry import PARTS, RENAMED
 from convzoo.recipe.types import PART_KEYS, KeyPath
 
 CONVERSIONS: dict[str, Callable[[float], float]] = {"exp": math.exp}
-"""By name, what takes the value of a renamed setting to its present unit."""
+"""By name, the function that converts the value of a renamed setting to its present unit."""
 
 
 def present_modality(name: Any) -> Any:
@@ -31,14 +31,14 @@ def present_setting(kind: str, part: str, key: str, value: Any) -> tuple[str, An
         try:
             value = CONVERSIONS[conversion](value)
         except OverflowError:
-            value = math.inf  # which the check refuses
+            value = math.inf  # the check refuses it
     if isinstance(value, str):
         value = RENAMED.get(f"{prefix}{present}: {value}", value)
     return present, value
 
 
 def present_part_name(kind: str, part: Any) -> str:
-    """The present name of a part as a recipe gives it, in the registry's words; "" for a part of one's own."""
+    """The registry's present name of a part that a recipe names; "" for a part that is not in the registry."""
     name = part.get("name") if isinstance(part, Mapping) else part
     place = f"{name.__module__}:{name.__qualname__}" if isinstance(name, type) else name
     by_place = {value: key for key, value in PARTS[kind].items()}
@@ -46,7 +46,7 @@ def present_part_name(kind: str, part: Any) -> str:
 
 
 def use_present_names(raw: dict[Any, Any], origins: dict[KeyPath, str]) -> None:
-    """Change a recipe in place from former names to present ones. Where both are given both stay, and the check refuses them."""
+    """Change a recipe in place from former names to present ones. If both are given, both stay, and the check refuses them."""
 
     def settings(kind: str, part: str, given: dict[str, Any], where: KeyPath) -> dict[str, Any]:
         found = {}
@@ -96,7 +96,7 @@ def use_present_names(raw: dict[Any, Any], origins: dict[KeyPath, str]) -> None:
 
 
 def present_override(raw: Mapping[Any, Any], keys: tuple[str, ...], value: Any) -> tuple[tuple[str, ...], Any]:
-    """The path and the value of an override, by their present names."""
+    """The path and the value of an override, with present names."""
     if keys == ("modality",):
         return keys, present_modality(value)
     kind, at = ("baseline", 2) if keys[0] == "baselines" else (keys[0], 1)

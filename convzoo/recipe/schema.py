@@ -1,4 +1,4 @@
-"""The JSON Schema of recipes, made from the registry, so that editors complete and check."""
+"""The JSON Schema of recipes, made from the registry. Editors use it to complete and check recipes."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What arguments a part takes, read from its source without running it: so a recipe is checked before torch is imported."""
+"""The arguments that a part takes, read from its source without running it. So a recipe is checked before torch is imported."""
 
 import ast
 import importlib.util
@@ -24,7 +24,7 @@ _TYPES: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Argument:
-    """One argument of a part: `type` is a typing object that pydantic can check, or Any where the source does not say."""
+    """One argument of a part: `type` is a typing object that pydantic can check, or Any if the source does not say it."""
 
     name: str
     type: Any
@@ -33,7 +33,7 @@ class Argument:
 
     @property
     def from_data(self) -> bool:
-        """Whether it is set from the data."""
+        """Whether it is marked `FromData`."""
         return arguments.is_from_data(self.type)
 
 
@@ -93,7 +93,7 @@ def _class_signature(place: str, path: Path, node: ast.ClassDef, about: str) -> 
 
 
 def _base_signature(path: Path, base: ast.expr) -> Signature | None:
-    """The signature of a base class; None where it cannot be read. Abstract parts and nn.Module take no arguments."""
+    """The signature of a base class; None if it cannot be read. Abstract parts and nn.Module take no arguments."""
     name = ast.unparse(base).split("[")[0]
     if name.split(".")[-1] in ("Module", "ABC", "Encoder", "Task", "Reader", "Baseline", "Protocol", "object"):
         return Signature(name, "", {})
@@ -170,7 +170,7 @@ def _descriptions(docstring: str) -> dict[str, str]:
 
 
 def _resolve(node: ast.expr | None) -> Any:
-    """An annotation's typing object, from a fixed table of names; Any where a name is not in it."""
+    """The typing object of an annotation, from a fixed table of names; Any if a name is not in the table."""
     if node is None:
         return Any
     try:
@@ -194,7 +194,7 @@ def _resolve_strictly(node: ast.expr) -> Any:
         case ast.Subscript(value=base, slice=index):
             generic = _resolve_strictly(base)
             if generic is arguments.FromData:
-                return generic[_resolve(index)]  # a tensor's type is not in the table; the mark must stay
+                return generic[_resolve(index)]  # even if the type (a tensor) is not in the table, the mark must stay
             if generic is typing.Literal:
                 items = index.elts if isinstance(index, ast.Tuple) else [index]
                 return typing.Literal[tuple(ast.literal_eval(item) for item in items)]
@@ -214,7 +214,7 @@ def _constant(node: ast.expr | None) -> Any:
 
 
 def _from_class(cls: type) -> Signature:
-    """The same from a class that exists already (a Part made in Python)."""
+    """The signature of a class that is already loaded (of a Part made in Python)."""
     try:
         parameters = inspect.signature(cls).parameters.values()
         hints = typing.get_type_hints(cls.__init__, include_extras=True)  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""What a recipe is: its parts, its training, what it promises."""
+"""What a recipe is: its parts, its training and the scores that it expects."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Reference:
-    """A published result: what our score stands beside."""
+    """A published result, to compare our score with."""
 
     dataset: str
     metric: str
@@ -49,18 +49,18 @@ class Recipe:
 
     Attributes:
         data: the reader or the generator
-        encoder: what makes tensors of its examples
+        encoder: what turns its examples into tensors
         model: the network
         task: the objective
         train: how it is trained
         baselines: the opponents
         expect: by score (`test/accuracy`), the lowest and the highest value that a correct run gives
-        reference: published results that the score stands beside
-        repeat: one setting (`data.fold`) and the values that the recipe is run with, once each
+        reference: published results, to compare the scores with
+        repeat: one setting (`data.fold`) and its values; the recipe is run once with each
         name: of the recipe, and of its runs' folders
         about: what it does, in a line
         modality: the kind of data
-        folder: of the recipe's file, where paths to own parts begin
+        folder: of the recipe's file; paths to a user's own parts are relative to it
         origins: where each value came from, by its path
     """
 

@@ -1,4 +1,4 @@
-"""Recipes as YAML 1.2: read with the place of each key, and written so that 1.1 and 1.2 read the same."""
+"""Recipes as YAML 1.2: read with the line and column of each key, and written so that YAML 1.1 reads the same values."""
 
 import re
 from pathlib import Path
@@ -78,10 +78,10 @@ def _note_places(path: Path, node: Any, prefix: KeyPath, places: dict[KeyPath, t
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes what either YAML 1.1 or 1.2 would take for something other than text."""
+    """Quotes a text that YAML 1.1 or 1.2 would not read as text."""
 
     def ignore_aliases(self, data: Any) -> bool:
-        """Write no anchors: a value that stands twice is written twice."""
+        """Write no anchors: a value that occurs twice is written twice."""
         return True
 
 

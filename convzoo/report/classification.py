@@ -1,4 +1,4 @@
-"""What a page shows of any classification: the confusion matrix, the calibration, the worst mistakes."""
+"""What a page shows for every classification: the confusion matrix, the calibration, the worst mistakes."""
 
 import html
 from collections.abc import Mapping, Sequence
@@ -14,9 +14,9 @@ from convzoo.tasks.classification import Classification
 
 
 def sections(task: Classification, material: Material, pages: Pages) -> list[Section]:
-    """The sections of a classification: what is known of all kinds, then what `pages` shows, then the worst mistakes.
+    """The sections of a classification: those that every kind has, then those of `pages`, then the worst mistakes.
 
-    Empty where the test split has no labels.
+    Empty if the test split has no labels.
     """
     labelled = [row for row in material.predictions if row.get("true_label") and row.get("label")]
     if not labelled:
@@ -26,7 +26,7 @@ def sections(task: Classification, material: Material, pages: Pages) -> list[Sec
         Section(
             "Confusion",
             html_safe(
-                "<p>Each row is a true class; the shade is the part of it that was predicted as each class.</p>"
+                "<p>Each row is a true class; the shade is the fraction of its examples that was predicted as each class.</p>"
                 + figures.confusion(truth, predicted, list(task.labels))
             ),
         )
@@ -42,13 +42,13 @@ def sections(task: Classification, material: Material, pages: Pages) -> list[Sec
         found.append(calibration(task, labelled))
     found += pages.sections(task, material)
     if cards:
-        about = "<p>Wrong predictions on the test split that the network was surest of.</p>"
+        about = "<p>The wrong predictions on the test split with the highest probabilities.</p>"
         found.append(Section("Worst mistakes", html_safe(f"{about}<div class='cards'>{''.join(cards)}</div>")))
     return found
 
 
 def calibration(task: Classification, rows: Sequence[Mapping[str, Any]]) -> Section:
-    """How often predictions are right against how probable they are said to be, before and after the temperature."""
+    """The fraction of right predictions against their predicted probability, before and after the temperature."""
     number = {label: index for index, label in enumerate(task.labels)}
     after = torch.tensor([[row["probabilities"][label] for label in task.labels] for row in rows], dtype=torch.float64)
     before = (after.clamp(min=1e-12).log() * task.temperature).softmax(dim=1)
@@ -58,8 +58,8 @@ def calibration(task: Classification, rows: Sequence[Mapping[str, Any]]) -> Sect
     about = (
         f"<p>The temperature {task.temperature:.2f}, chosen on the validation split, divides all logits: above 1 it makes "
         f"probabilities more careful. Expected calibration error on the test split: {errors['before']:.3f} before, "
-        f"<b>{errors['after']:.3f}</b> after. Each bar is a bin of predictions; on the line, what is said to be 80 % sure is "
-        "right in 80 % of the cases.</p>"
+        f"<b>{errors['after']:.3f}</b> after. Each bar is a bin of predictions; on the line, predictions with a probability of "
+        "80 % are right in 80 % of the cases.</p>"
     )
     drawn = figures.reliability({name: bins.numpy() for name, bins in counted.items()})
     return Section("Calibration", html_safe(about + drawn))

@@ -19,7 +19,7 @@ def as_svg(figure: Any) -> str:
 
 def new_figure(width: float, height: float) -> Any:
     """An empty figure, its size in inches."""
-    # The object interface: no global state, and no window system.
+    # matplotlib's object interface needs no global state and no window system.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -57,7 +57,7 @@ def _losses(row: Mapping[str, str]) -> set[str]:
 
 
 def series(example: Any, scores: np.ndarray, most: int = 2000) -> str:
-    """A stretch of a series over its scores, with true and flagged intervals; long ones are thinned, their peaks kept."""
+    """A stretch of a series above its scores, with true and flagged intervals. A long one is thinned, but its peaks are kept."""
     values = np.asarray(example.values, dtype=np.float64)
     length = len(values)
     spread = np.maximum(values.std(axis=0), 1e-12)
@@ -90,7 +90,7 @@ def series(example: Any, scores: np.ndarray, most: int = 2000) -> str:
 
 
 def mixing(weights: np.ndarray, channels: Sequence[str]) -> str:
-    """Kernels that see one step, (kernels, channels), as a table of colours."""
+    """Kernels that see one time step, (kernels, channels), as a table of colours."""
     figure = new_figure(1.8 + 0.5 * len(channels), 0.8 + 0.16 * len(weights))
     axes = figure.subplots()
     span = float(np.abs(weights).max()) or 1.0
@@ -101,7 +101,7 @@ def mixing(weights: np.ndarray, channels: Sequence[str]) -> str:
 
 
 def kernels(weights: np.ndarray, channels: Sequence[str]) -> str:
-    """Kernels over time, (kernels, channels, width), a panel each."""
+    """Kernels over time, (kernels, channels, width), one panel for each."""
     columns = 4
     rows = -(-len(weights) // columns)
     figure = new_figure(9, 1.5 * rows + 0.4)
@@ -127,7 +127,7 @@ def kernels(weights: np.ndarray, channels: Sequence[str]) -> str:
 
 
 def maps(values: np.ndarray, answers: np.ndarray, channels: Sequence[str]) -> str:
-    """A window (channels, time) over the feature maps that a layer makes of it (kernels, steps)."""
+    """A window (channels, time) above the feature maps that a layer computes from it (kernels, steps)."""
     figure = new_figure(9, 3.6)
     above, below = figure.subplots(2, 1)
     for name, line in zip(channels, values, strict=True):
@@ -143,7 +143,7 @@ def maps(values: np.ndarray, answers: np.ndarray, channels: Sequence[str]) -> st
 
 
 def confusion(truth: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> str:
-    """The confusion matrix, each row a true class, with counts where there is room."""
+    """The confusion matrix, one row for each true class, with counts if there is room."""
     number = {label: index for index, label in enumerate(labels)}
     counts = np.zeros((len(labels), len(labels)), dtype=int)
     for true, guess in zip(truth, predicted, strict=True):
@@ -168,10 +168,10 @@ def confusion(truth: Sequence[str], predicted: Sequence[str], labels: Sequence[s
 
 
 def reliability(counted: Mapping[str, np.ndarray]) -> str:
-    """For each name, how often the predictions of a bin are right against their mean probability, over how many they are.
+    """For each name: the fraction of right predictions against their mean probability, by bins; below, the number of predictions.
 
     Args:
-        counted: (3, bins): how many, the sum of their probabilities, how many are right
+        counted: by name, (3, bins): the number of predictions, the sum of their probabilities, the number of right ones
     """
     figure = new_figure(8, 3.6)
     panels = figure.subplots(2, len(counted), sharex=True, height_ratios=[3, 1], squeeze=False)
@@ -210,7 +210,7 @@ def bars(labels: Sequence[str], values: Sequence[float], below: Sequence[str], a
 
 
 def heat(values: np.ndarray, columns: Sequence[str], rows: Sequence[str], across: str, down: str) -> str:
-    """A matrix (rows, columns) from 0 to 1 in shades, with the names of its rows and columns."""
+    """A matrix (rows, columns) of values from 0 to 1 as a heat map, with the names of its rows and columns."""
     figure = new_figure(1.6 + 0.34 * len(columns), 1.2 + 0.27 * len(rows))
     axes = figure.subplots()
     axes.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto")
@@ -222,11 +222,11 @@ def heat(values: np.ndarray, columns: Sequence[str], rows: Sequence[str], across
 
 
 def by_case(scores: Mapping[str, Sequence[float]], name: str) -> str:
-    """A dot a case for each structure, side by side, with the median."""
+    """For each structure, one dot for each case, with the median."""
     figure = new_figure(min(9.0, 2 + 1.2 * len(scores)), 2.9)
     axes = figure.subplots()
     for place, values in enumerate(scores.values()):
-        # Dots of one structure stand beside each other, in a fixed order.
+        # The dots of one structure are spread sideways, in a fixed order.
         beside = place + 0.28 * (np.arange(len(values)) * 0.618 % 1 - 0.5)
         axes.scatter(beside, values, s=14, alpha=0.7, color="#33526e", linewidths=0)
         if len(values):
@@ -248,7 +248,7 @@ def over_time(
     shares: np.ndarray,
     labels: Sequence[str],
 ) -> str:
-    """The likeliest classes over the seconds of a video, above how much of something lies on each of its frames.
+    """The most likely classes over the seconds of a video; below, an amount for each frame.
 
     Args:
         times: of the frames, in seconds

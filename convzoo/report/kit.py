@@ -1,4 +1,4 @@
-"""What several pages of the report are made with: images inside the page, grey levels, markup, the worst mistakes."""
+"""Tools that several pages of the report use: images inside the page, grey levels, markup, the worst mistakes."""
 
 import base64
 import html
@@ -12,7 +12,7 @@ MISTAKES = 12
 
 
 def image_tag(pixels: np.ndarray, height: int, title: str = "") -> str:
-    """An array of uint8 as an `img` that holds its own PNG."""
+    """An array of uint8 as an `img` element with an embedded PNG."""
     import PIL.Image
 
     buffer = io.BytesIO()
@@ -25,7 +25,7 @@ def image_tag(pixels: np.ndarray, height: int, title: str = "") -> str:
 
 
 def grey(values: np.ndarray, around_zero: bool = True) -> np.ndarray:
-    """Numbers as grey levels; around zero, zero is the middle grey."""
+    """Numbers as grey levels; with `around_zero`, 0 is the middle grey."""
     if around_zero:
         span = np.abs(values).max() or 1.0
         return np.uint8(127.5 + 127.5 * values / span)
@@ -34,13 +34,13 @@ def grey(values: np.ndarray, around_zero: bool = True) -> np.ndarray:
 
 
 def html_safe(text: str) -> Any:
-    """Markup that we made ourselves: jinja2 does not escape it again."""
+    """HTML that we made ourselves, so that jinja2 does not escape it."""
     from markupsafe import Markup
 
     return Markup(text)
 
 
 def worst_mistakes(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The wrong predictions that the network was surest of."""
+    """The wrong predictions with the highest probabilities."""
     wrong = [row for row in rows if row["true_label"] != row["label"]]
     return sorted(wrong, key=lambda row: -float(row["probability"]))[:MISTAKES]

@@ -1,4 +1,4 @@
-"""`report.html`: one page that holds everything it shows."""
+"""`report.html`: one page that needs no other files."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -38,12 +38,12 @@ def write_report(
     Args:
         folder: of the run
         recipe: as it was run
-        results: what `scores.json` holds
+        results: the content of `scores.json`
         model: with its best weights, on the CPU
         encoder: fitted
         task: calibrated
         examples: the test split
-        predictions: one row an example of it, from `predictions.csv`
+        predictions: one row for each example, from `predictions.csv`
     """
     import jinja2
 
@@ -62,7 +62,7 @@ def write_report(
         metrics = list(csv.DictReader(file))
     score = task.best_by.removeprefix("-")
     material = Material(model, encoder, examples, predictions)
-    # An encoder of one's own may leave out what it takes; then the base of all pages serves it.
+    # A user's own encoder may not name its type of example; then the base class of all pages is used.
     pages = load_pages(getattr(encoder, "example", object), type(task))
     sections = (
         classification.sections(task, material, pages)

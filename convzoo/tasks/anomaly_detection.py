@@ -21,32 +21,31 @@ from convzoo.ops.intervals import intervals
 from convzoo.ops.pieces import in_pieces
 
 TINY = 1e-9
-"""The smallest error that another is divided by."""
+"""The smallest error to divide by."""
 
 PIECE = 1 << 16
-"""Time steps that the network sees at once: a series as long as memory is scored in as much memory as this takes."""
+"""Time steps that the network sees at once. So the memory for scoring does not grow with the length of a series."""
 
 
 class AnomalyDetection(Task):
     r"""The network predicts each time step. The error is the squared difference,
-    $e_{tc} = ((x_{tc} - \hat x_{tc}) / \sigma_c)^2$; its causal mean over the last `smooth` steps, and then the mean or the
-    largest over the channels, is the score; a step is flagged where the score passes a threshold. The score is given in units of
-    the threshold: above 1 is an alarm.
+    $e_{tc} = ((x_{tc} - \hat x_{tc}) / \sigma_c)^2$. The score is the causal mean of the error over the last `smooth` steps, and
+    then the mean or the maximum over the channels. It is given in units of the threshold: above 1 is an alarm.
 
     The threshold is a quantile of the scores of the validation split, times a factor: the test split is not used, and no
-    labels are needed. Scores of a test split with labels are counted step by step, without point adjustment.
+    labels are needed. If the test split has labels, scores are counted step by step, without point adjustment.
 
     Args:
         smooth: errors are averaged over this many steps, the step itself and those before it
-        recent: errors are divided by their mean over this many last steps, for series that drift; null: they are not
-        residuals: `plain` takes the differences as they are; `standardised` divides each channel's by their standard deviation
-            over the validation split, so that channels that are easy and hard to predict count alike
+        recent: errors are divided by their mean over this many last steps, for series that drift; null: they are not divided
+        residuals: `plain` takes the differences as they are; `standardised` divides those of each channel by their standard
+            deviation over the validation split, so that channels that are easy or hard to predict have the same weight
         across: how the channels' errors become one score: `mean` finds anomalies of several channels, `max` those of a single one
         scope: `dataset`: one threshold for all series; `series`: one for each, from its own validation scores, for machines that
-            differ; a series that is not in the validation split gets the threshold of all
-        quantile: of the validation scores, from which the threshold is set
-        factor: what the quantile is multiplied by to give the threshold
-        burn_in: steps at the beginning of each stretch that get no score, since a forecaster has seen too little of it
+            differ; a series that is not in the validation split gets the threshold of all series together
+        quantile: the quantile of the validation scores that the threshold is set from
+        factor: the threshold is the quantile multiplied by this
+        burn_in: steps at the beginning of each stretch without a score, because the network has seen too few steps there
     """
 
     follows: ClassVar[bool] = True
@@ -71,8 +70,8 @@ class AnomalyDetection(Task):
         self.quantile = quantile
         self.factor = factor
         self.burn_in = burn_in
-        self.deviations: list[float] | None = None  # of what is missed of each channel
-        self.thresholds: dict[str, float] = {}  # by the series' name; "" is that of all together
+        self.deviations: list[float] | None = None  # of the differences in each channel
+        self.thresholds: dict[str, float] = {}  # by the series' name; "" is for all series together
 
     def losses(self, outputs: Float[Tensor, "batch channels time"], target: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The mean squared error over the steps that are not padding."""
@@ -83,7 +82,7 @@ class AnomalyDetection(Task):
         return {"squared_error": (errors * counted).sum() / counted.sum()}
 
     def predict(self, model: nn.Module, batch: Batch) -> Float[Tensor, "batch two time"]:
-        """For each time step its score, in units of the threshold, and its error; zeros where padded."""
+        """For each time step its score, in units of the threshold, and its error; zeros in the padding."""
         found = []
         for row, length in enumerate(batch.target["counted"].sum(dim=1).tolist()):
             missed = self._missed(model, batch, row, length)
@@ -94,7 +93,7 @@ class AnomalyDetection(Task):
         return torch.stack(found)
 
     def require(self, splits: Splits) -> None:
-        """The validation split needs rows to set the threshold from, the test split rows that get a score.
+        """Check that the validation split has rows to set the threshold from, and that the test split has rows to score.
 
         Raises:
             DataError: no stretch of a split is longer than `burn_in`, or no row of the validation split is normal.
@@ -104,21 +103,21 @@ class AnomalyDetection(Task):
             if len(longest) <= self.burn_in:
                 raise DataError(
                     f"{longest.source}: is the longest stretch of the {split} split and has {len(longest)} rows; "
-                    f"task.burn_in={self.burn_in} leaves none of them to score: set it lower"
+                    f"with task.burn_in={self.burn_in} none of them gets a score: set it lower"
                     + (", or data.val higher" if split == "val" else "")
                 )
         if not any(bool(self._judged(stretch.anomalies, len(stretch)).any()) for stretch in splits.val):
             raise DataError("the val split has no normal row to set the threshold from; set data.val higher")
 
     def _judged(self, anomalies: np.ndarray | None, length: int) -> np.ndarray:
-        """(time,) True for the normal steps that a threshold is set by."""
+        """(time,) True for the normal steps that the threshold is set from."""
         good = np.ones(length, dtype=bool) if anomalies is None else np.asarray(anomalies) != 1
-        # The first averages are of few steps and swing more than those that follow: the threshold is set by whole ones.
+        # The first averages are over fewer than `smooth` steps and vary more, so they do not set the threshold.
         good[: max(self.burn_in, min(self.burn_in + self.smooth - 1, length - 1))] = False
         return good
 
     def calibrate(self, model: nn.Module, batches: Iterable[Batch]) -> None:
-        """Take deviations and threshold from the validation split; steps known to be wrong are left out."""
+        """Set deviations and thresholds from the validation split, without steps that are labelled as anomalies."""
         missed: list[Tensor] = []
         normal: list[Tensor] = []
         judged: list[Tensor] = []
@@ -130,7 +129,7 @@ class AnomalyDetection(Task):
                 missed.append(self._missed(model, batch, row, length).cpu())
                 normal.append(torch.from_numpy((anomalies != 1) & (np.arange(length) >= self.burn_in)))
                 judged.append(torch.from_numpy(self._judged(anomalies, length)))
-        # Every process gets all of them in the same order, so all choose the same threshold.
+        # Every process gets all values in the same order, so all choose the same threshold.
         missed, normal, judged, names = (
             [each for part in gather_objects(own) for each in part] for own in (missed, normal, judged, names)
         )
@@ -154,11 +153,11 @@ class AnomalyDetection(Task):
             self.thresholds[name] = max(quantile * self.factor, 1e-12)
 
     def _threshold(self, name: str) -> float:
-        """Of a series; 1 before anything is calibrated."""
+        """The threshold of a series; 1 before calibration."""
         return self.thresholds.get(name, self.thresholds.get("", 1.0))
 
     def _missed(self, model: nn.Module, batch: Batch, row: int, length: int) -> Float[Tensor, "channels time"]:
-        """What the network did not expect of one series; each alone, so that no score depends on the batch it is in."""
+        """The values of one series minus the predicted ones. Each series is computed alone: scores do not depend on the batch."""
         values = batch.inputs["values"][row : row + 1, :, :length]
         if isinstance(model, HasReach):
             stride = model.total_stride if isinstance(model, HasTotalStride) else 1
@@ -173,7 +172,7 @@ class AnomalyDetection(Task):
         return missed.square()
 
     def _score(self, error: Float[Tensor, "channels time"]) -> Float[Tensor, " time"]:
-        """The error of the last steps, from when the network has seen enough; 0 before."""
+        """The score of each time step from the errors of the last steps; 0 during the burn-in."""
         judged = causal_mean(error[:, self.burn_in :], self.smooth)
         if self.recent is not None:
             judged = judged / causal_mean(error[:, self.burn_in :], self.recent).clamp(min=TINY)
@@ -181,7 +180,7 @@ class AnomalyDetection(Task):
         return F.pad(score, (error.shape[1] - len(score), 0))
 
     def follow(self, model: nn.Module, rows: Iterable[Any]) -> Iterator[dict[str, Any]]:
-        """Rows of a stream one by one: the time, the score, whether it is an alarm. The scores are those of the whole series.
+        """For each row of a stream: the time, the score, whether it is an alarm. Scores are the same as for the whole series.
 
         Raises:
             RecipeError: the model looks ahead.
@@ -211,7 +210,7 @@ class AnomalyDetection(Task):
             yield {"time": row.time, "score": score, "alarm": score > 1}
 
     def decode(self, outputs: Float[Tensor, "batch two time"]) -> list[dict[str, Any]]:
-        """The alarms of each series: rows from `start` up to, not including, `stop`, and the highest score between."""
+        """The alarms of each series: rows from `start` to before `stop`, and their highest score."""
         found = []
         for scores in outputs[:, 0].cpu().numpy():
             alarms = [
@@ -245,7 +244,7 @@ class AnomalyDetection(Task):
         return "\n".join(lines)
 
     def meter(self) -> Meter:
-        """Precision, recall, F1, false and missed alarms, delay and VUS-PR where there are labels; the mean error."""
+        """The mean error; with labels also precision, recall, F1, false and missed alarms, delay and VUS-PR."""
         from convzoo.metrics.anomalies import AnomalyMeter
 
         return AnomalyMeter()
@@ -255,7 +254,7 @@ class AnomalyDetection(Task):
         return {"thresholds": self.thresholds, "deviations": self.deviations}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state` gave."""
+        """Restore what `state` gave."""
         self.thresholds, self.deviations = dict(state.get("thresholds", {})), state.get("deviations")
 
 
@@ -268,7 +267,7 @@ class _Last:
         self.kept: np.ndarray | None = None
 
     def mean_with(self, row: np.ndarray) -> np.ndarray:
-        """Of this row and the last before it; of fewer at the beginning."""
+        """The mean of this row and the last rows before it; of fewer at the beginning."""
         if self.kept is None:
             self.kept = np.zeros((self.rows, len(row)))
         self.kept[self.count % self.rows] = row
@@ -281,7 +280,7 @@ def causal_mean(values: Float[Tensor, "channels time"], width: int) -> Float[Ten
     if not values.shape[1]:
         return values
     width = min(width, values.shape[1])
-    # A sum of each window by itself: differences of a running sum would keep the rounding error of a single huge value for ever.
+    # Each window is summed on its own: in differences of a running sum, the rounding error of one huge value would stay for ever.
     sums = F.avg_pool1d(F.pad(values.double(), (width - 1, 0))[None], width, stride=1)[0] * width
     counts = torch.arange(1, values.shape[1] + 1, device=values.device).clamp(max=width)
     return (sums / counts).float()

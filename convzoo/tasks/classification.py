@@ -1,4 +1,4 @@
-"""Classification: one class of several, of whatever is encoded."""
+"""Classification: one of several classes, for any kind of data."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
@@ -15,15 +15,16 @@ from convzoo.core.task import Meter, Task
 
 
 class Classification(Task):
-    r"""Cross-entropy, $-\sum_c q_c \log \mathrm{softmax}(z)_c$, with q the target, smoothed if asked (Szegedy et al. 2016,
-    arXiv:1512.00567, §7).
+    r"""Cross-entropy, $-\sum_c q_c \log \mathrm{softmax}(z)_c$; q is the target, with label smoothing if it is set (Szegedy et
+    al. 2016, arXiv:1512.00567, §7).
 
-    Scores: accuracy, macro F1 (the mean over classes, each counting the same) and Matthews' correlation; for two classes also
-    the area under the ROC curve.
+    Scores: accuracy, macro F1 (the mean over the classes, all with the same weight) and Matthews' correlation; for two classes
+    also the area under the ROC curve.
 
-    With `calibrate: temperature`, logits are divided after training by the one number that gives the validation split the least
-    cross-entropy (Guo et al. 2017, arXiv:1706.04599, §4.2): no class changes, but probabilities come nearer to how often they are
-    right. `calibration_error`, the expected calibration error over 15 bins, is then among the scores.
+    With `calibrate: temperature`, logits are divided after training by one number, which minimises the cross-entropy of the
+    validation split (Guo et al. 2017, arXiv:1706.04599, §4.2). The predicted classes stay the same, but the probabilities come
+    closer to the frequency of right predictions. The scores then have `calibration_error`, the expected calibration error over
+    15 bins.
 
     Args:
         label_smoothing: the fraction of the target that is spread over all classes
@@ -44,7 +45,7 @@ class Classification(Task):
         self.label_smoothing = label_smoothing
         self.best_by = best_by
         if best_by == "val/auroc" and len(self.labels) != 2:
-            raise ValueError(f"best_by: val/auroc is for two classes, and there are {len(self.labels)}")
+            raise ValueError(f"best_by: val/auroc is for two classes, but there are {len(self.labels)}")
         self.calibration = calibrate
         self.temperature = 1.0
 
@@ -76,12 +77,12 @@ class Classification(Task):
         return ClassificationMeter(len(self.labels), calibration=self.calibration != "none")
 
     def predict(self, model: nn.Module, batch: Batch) -> Tensor:
-        """The logits, divided by the temperature where one was chosen."""
+        """The logits, divided by the temperature if one was chosen."""
         outputs = model(**batch.inputs)
         return outputs if self.temperature == 1.0 else outputs / self.temperature
 
     def calibrate(self, model: nn.Module, batches: Iterable[Batch]) -> None:
-        """Choose the temperature, on the logits of all processes, so that it is the same on each."""
+        """Choose the temperature from the logits of all processes, so that all have the same."""
         if self.calibration == "none":
             return
         from convzoo.metrics.classification import best_temperature
@@ -93,9 +94,9 @@ class Classification(Task):
         self.temperature = best_temperature(gather_all(torch.cat(outputs)), gather_all(torch.cat(targets)))
 
     def state(self) -> dict[str, Any]:
-        """The temperature, where one is chosen."""
+        """The temperature, if there is one."""
         return {"temperature": self.temperature} if self.calibration != "none" else {}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state` gave."""
+        """Restore what `state` gave."""
         self.temperature = float(state.get("temperature", 1.0))

@@ -1,4 +1,4 @@
-"""Classification of what is seen as several clips: a video, whose clips' probabilities are averaged."""
+"""Classification of videos: the probabilities of several clips of a video are averaged."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ from convzoo.tasks.classification import Classification
 
 @dataclass(frozen=True)
 class Views:
-    """What a network says of the clips of some videos.
+    """The logits that a network gives for the clips of some videos.
 
     Attributes:
-        logits: (clips, classes), a video's clips one after another
-        counts: (videos,), clips of each
+        logits: (clips, classes), the clips of a video one after another
+        counts: (videos,), number of clips of each video
     """
 
     logits: Tensor
@@ -34,13 +34,13 @@ class Views:
 
 
 class ClipClassification(Classification):
-    r"""Classification of one clip in training, of several clips a video in use: $p(c) = \frac{1}{n} \sum_i p_i(c)$.
+    r"""Classification of one clip of a video in training, and of several clips in prediction: $p(c) = \frac{1}{n} \sum_i p_i(c)$.
 
-    A prediction also has the class of each clip, under `over_time`. Scores are of whole videos, as `Classification`
-    has them, and `clip_accuracy` of single clips.
+    A prediction also has the class of each clip, under `over_time`. The scores are those of `Classification` for whole videos,
+    and `clip_accuracy` for single clips.
 
     Args:
-        label_smoothing: the part of the target that is spread over all classes
+        label_smoothing: the fraction of the target that is spread over all classes
         best_by: the validation score that chooses the best checkpoint
     """
 
@@ -57,11 +57,11 @@ class ClipClassification(Classification):
     def losses(  # type: ignore[override]
         self, outputs: Float[Tensor, "batch classes"], target: dict[str, Int[Tensor, " batch"]]
     ) -> dict[str, Tensor]:
-        """The cross-entropy of one clip a video."""
+        """The cross-entropy of one clip of each video."""
         return super().losses(outputs, target["label"])
 
     def predict(self, model: nn.Module, batch: Batch) -> Views:  # type: ignore[override]
-        """Each clip's probabilities, averaged over the crops of a time; a few clips at once, as in training."""
+        """Each clip's probabilities, averaged over its crops. Only as many clips at once as in training, to limit memory."""
         clips, counts = batch.inputs["clip"], batch.target["views"]
         logits = torch.cat([model(clip=part) for part in clips.split(max(1, batch.size))])
         if len(logits) == int(counts.sum()) * self.crops:
@@ -70,7 +70,7 @@ class ClipClassification(Classification):
         return Views(logits, counts)
 
     def decode(self, outputs: Views | Float[Tensor, "batch classes"]) -> list[dict[str, Any]]:  # type: ignore[override]
-        """The class, its probability, all probabilities; and over time, the class of each clip."""
+        """The class, its probability, all probabilities, and the class of each clip (`over_time`)."""
         if isinstance(outputs, Tensor):
             return super().decode(outputs)
         found = super().decode(outputs.mean())
@@ -87,7 +87,7 @@ class ClipClassification(Classification):
         return super().read_target(target["label"])
 
     def in_words(self, prediction: Mapping[str, Any], shown: str) -> str:
-        """The class, its probability and the file; below, where it is not the same throughout, what is seen when."""
+        """The class, its probability and the file; if the class changes over time, also each class with its times."""
         lines = [f"{prediction['label']}  {prediction['probability']:.3f}  {shown}"]
         moments = prediction.get("over_time", [])
         if len({moment["label"] for moment in moments}) > 1:

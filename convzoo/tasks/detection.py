@@ -1,4 +1,4 @@
-"""Detection of boxes in space by their centres."""
+"""Detection of 3-D boxes by their centres."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -22,23 +22,23 @@ class Detection(Task):
     r"""Objects are the peaks of heat maps (Zhou et al. 2019, Objects as Points, arXiv:1904.07850; Yin et al. 2021, CenterPoint,
     arXiv:2006.11275).
 
-    The wanted heat map of a class is 1 at the cell of an object's centre and falls off as a Gaussian about it. The loss is the
+    The target heat map of a class is 1 at the cell of an object's centre, and around it falls off as a Gaussian. Its loss is the
     focal loss of CornerNet (Law & Deng 2018, arXiv:1808.01244, eq. 1): $-(1 - p)^2 \log p$ at centres and
-    $-(1 - y)^4 p^2 \log(1 - p)$ elsewhere. At centres the place within the cell, the height where an object of the class's usual
-    size would stand, the logarithm of the size relative to the usual one, sine and cosine of twice the yaw and of the yaw are
-    learnt by their absolute error: how a box lies can be seen where its front cannot, and does not suffer from that. All are sums
-    over the batch, divided by its objects and frames.
+    $-(1 - y)^4 p^2 \log(1 - p)$ elsewhere. At centres, these are learnt by their absolute error: the position within the cell,
+    the height relative to half the class's usual height, the logarithm of the size relative to the usual size, and sine and
+    cosine of twice the yaw and of the yaw. Twice the yaw is the direction of the box without its front: it can be learnt even if
+    front and back look the same. All losses are sums over the batch, divided by its number of objects and frames.
 
     Args:
         labels: the classes, by number
         bounds: x from, x to, y from, y to of the map, in metres
         usual: for each class its mean length, width and height in metres: the network predicts sizes relative to these
-        box_weight: weight of the losses of the box; the heat map's is 1
+        box_weight: weight of the losses of the box; the weight of the heat map is 1
         min_radius: the smallest radius of a Gaussian, in cells
         score_threshold: boxes with a lower score are dropped
         nms_threshold: non-maximum suppression: of two boxes of one class whose overlap (IoU from above) is larger, the one with
             the lower score is dropped
-        max_objects: the most objects of a frame
+        max_objects: the largest number of objects in a frame
         best_by: the validation score that chooses the best checkpoint
     """
 
@@ -75,7 +75,7 @@ class Detection(Task):
         present = classes >= 0
         weight = 1 / (present.sum() + len(classes)).to(outputs.dtype)
         logits = outputs[:, :count]
-        # log p and log (1 - p) from the logits: exact where p is 0 or 1.
+        # log p and log (1 - p) from the logits: exact even if p rounds to 0 or 1.
         chance, sure, unsure = logits.sigmoid(), F.logsigmoid(logits), F.logsigmoid(-logits)
         at_centre = wanted == 1
         heat = torch.where(
@@ -103,13 +103,14 @@ class Detection(Task):
         rows: int,
         columns: int,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The heat maps (batch, classes, rows, columns); each object's row and column, and where in its cell its centre is."""
+        """The heat maps (batch, classes, rows, columns), each object's row and column, and the position of its centre in the
+        cell."""
         cell = self._cell(columns)
         place = (boxes[..., :2] - boxes.new_tensor([self.bounds[0], self.bounds[2]])) / cell
         column = place[..., 0].floor().long().clamp(0, columns - 1)
         row = place[..., 1].floor().long().clamp(0, rows - 1)
         within = place - torch.stack([column, row], dim=-1)
-        # A centre that is missed by less than a third of the shorter side still gives a fair box.
+        # A centre with an error of less than a third of the shorter side still gives a good box.
         radius = (boxes[..., 3:5].amin(dim=-1) / cell / 3).clamp(min=self.min_radius)
         sigma = (2 * radius + 1) / 6
         along = (torch.arange(columns, device=boxes.device) - column[..., None]).to(boxes.dtype)
@@ -126,12 +127,12 @@ class Detection(Task):
         return (self.bounds[1] - self.bounds[0]) / columns
 
     def predict(self, model: nn.Module, batch: Batch) -> Detections:
-        """The objects of each frame: peaks of the heat maps, and of those that overlap the better ones."""
+        """The objects of each frame: the peaks of the heat maps; of boxes that overlap, only the one with the highest score."""
         parts = model.in_parts(**batch.inputs) if isinstance(model, ComputesInParts) else [model(**batch.inputs)]
         return Detections([found for part in parts for found in self.objects(part)])
 
     def objects(self, outputs: Float[Tensor, "batch channels rows columns"]) -> Detections:
-        """Maps to objects."""
+        """The objects of each frame, from the network's output."""
         outputs = outputs.detach().float()
         count, columns = len(self.labels), outputs.shape[3]
         heat = outputs[:, :count].sigmoid()
@@ -154,7 +155,7 @@ class Detection(Task):
             backwards = lies.cos() * values[9] + lies.sin() * values[8] < 0
             yaw = lies + torch.where(backwards, math.pi, 0.0)
             boxes = torch.stack([x, y, values[2] + usual[2] / 2, *size, torch.atan2(yaw.sin(), yaw.cos())], dim=1)
-            # Boxes of two classes do not meet: they are moved apart for this alone.
+            # Boxes suppress only boxes of their own class: for this step, the classes are moved far apart.
             apart = boxes.clone()
             apart[:, 0] += kind * 1e4
             stay = suppress(apart, scores, self.nms_threshold, self.max_objects)
@@ -164,7 +165,7 @@ class Detection(Task):
         return Detections(frames)
 
     def decode(self, outputs: Detections) -> list[dict[str, Any]]:
-        """The objects of each frame, in metres and radians, in the LiDAR's coordinates; the surest first."""
+        """The objects of each frame, in metres and radians, in the LiDAR's coordinates; the highest score first."""
         return [
             {"boxes": [
                 {"class": self.labels[int(label)], "score": round(float(score), 4)} | _numbers(box)
@@ -174,7 +175,7 @@ class Detection(Task):
         ]  # fmt: skip
 
     def read_target(self, target: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The labelled objects of each frame, all classes; None if unlabelled."""
+        """The labelled objects of each frame, of all classes; None if unlabelled."""
         return [
             {"boxes": None if example.objects is None else [
                 {"class": name} | _numbers(box)

@@ -1,4 +1,4 @@
-"""Ranking: which items a user will want, learnt from its earlier ones."""
+"""Ranking: which items a user will want, learnt from the user's earlier items."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -17,16 +17,16 @@ from convzoo.ops.ranking import best_items
 
 class RankItems(Task):
     r"""Bayesian personalised ranking (Rendle et al. 2009, arXiv:1205.2618): $-\log \sigma(s^+ - s^-)$ for an item that a user had
-    and one that it never had, plus a penalty on the vectors that it compares.
+    and an item that the user never had, plus a penalty on the vectors of both.
 
-    Scores rank *all* items, those the user had before left out, and are read at each k of `at`: recall, NDCG, MRR, coverage.
-    Rankings among a few sampled items are another measure and do not compare.
+    The scores recall, NDCG, MRR and coverage rank *all* items except those that the user had before, and are computed for each k
+    in `at`. Scores that rank only a few sampled items cannot be compared with these.
 
     Args:
         item_ids: the items' ids, by number
         at: lengths of the lists that are scored, k of recall@k
         penalty: weight of half the squared norms of the vectors of a pair and its negatives (λ of the paper)
-        shown: how many items a prediction holds
+        shown: number of items in a prediction
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class RankItems(Task):
         return found
 
     def predict(self, model: nn.Module, batch: Batch) -> Ranking:
-        """The best items of each user, its earlier ones left out, a block of users at a time."""
+        """The best items of each user, without the user's earlier items. Computed in blocks of users."""
         seen = batch.target["seen"]
 
         def score(chosen: slice) -> Tensor:
@@ -62,7 +62,7 @@ class RankItems(Task):
         return best_items(score, batch.size, seen["pointers"], seen["items"], max(*self.at, self.shown))
 
     def answers(self, count: int) -> None:
-        """Recommend that many items.
+        """Recommend `count` items.
 
         Raises:
             RecipeError: there are fewer items.
@@ -81,7 +81,7 @@ class RankItems(Task):
         return found
 
     def read_target(self, target: Mapping[str, Mapping[str, Tensor]]) -> list[dict[str, Any]]:
-        """The ids of what each user had afterwards."""
+        """The ids of the items that each user had afterwards."""
         pointers, items = (target["wanted"][name].tolist() for name in ("pointers", "items"))
         return [{"items": [self.item_ids[item] for item in items[first:last]]} for first, last in pairwise(pointers)]
 

@@ -17,30 +17,30 @@ from convzoo.core.task import Meter, Task
 from convzoo.ops.sliding_windows import Restored, sliding_probabilities
 
 SMOOTH = 1.0
-"""Added above and below in soft Dice, in voxels: it is defined for a structure that is not there."""
+"""Added to numerator and denominator of soft Dice, in voxels, so that it is defined for a structure that does not occur."""
 
 
 class Segmentation(Task):
     r"""Soft Dice and cross-entropy, of images and volumes alike.
 
-    With $p$ the probability of a structure and $g$ its mask, over the places of a patch,
+    With the probability $p$ of a structure and its mask $g$, summed over the voxels of a patch,
     $L = w_D \, (1 - \frac{1}{C} \sum_c \frac{2 \sum p_c g_c + 1}{\sum p_c + \sum g_c + 1}) + w_C \, \overline{-\log p_{g}}$
-    (Milletari et al. 2016, arXiv:1606.04797; Isensee et al. 2021, doi:10.1038/s41592-020-01008-z). Where a network gives coarser
-    outputs too, each has half the weight of the next finer one, and the weights sum to 1.
+    (Milletari et al. 2016, arXiv:1606.04797; Isensee et al. 2021, doi:10.1038/s41592-020-01008-z). If a network also gives
+    coarser outputs, each has half the weight of the next finer one, and the weights sum to 1.
 
-    To predict, windows of the training patch's size slide over the whole with an overlap; their probabilities are averaged, those
-    in the middle of a window weighing most; the result is interpolated to the grid that the example came on, and the likeliest
-    class is taken there. Scores are counted on that grid. See `metrics/segmentation.py` for the rule of empty masks.
+    To predict, overlapping windows of the training patch's size slide over the whole image. Their probabilities are averaged,
+    with the largest weight in the middle of a window. The result is interpolated to the original grid of the example, and the
+    most likely class is chosen there. Scores are counted on that grid. See `metrics/segmentation.py` for the rule of empty masks.
 
     Args:
         dice: weight of soft Dice
         cross_entropy: weight of cross-entropy
         balance: b in the weight $f^{-b}$ that cross-entropy gives to a voxel of a class with the frequency f in training, scaled
-            to a mean of 1: 0 weights all voxels alike, 1 all classes; with 0.5 small structures are learnt in fewer steps
+            to a mean of 1; 0: all voxels have the same weight, 1: all classes have; with 0.5 small structures need fewer steps
         overlap: of neighbouring windows, as a fraction of their side
-        window_batch_size: windows that are computed at once
+        window_batch_size: number of windows that are computed at once
         mirrored: test-time augmentation: the probabilities of each window and of its mirror images along all axes are averaged;
-            eight times the work in 3-D, and wrong where left and right are different structures
+            eight times the work in 3-D, and wrong if left and right are different structures
         min_size: connected parts of a structure with fewer voxels than this become background
         best_by: the validation score that chooses the best checkpoint
     """
@@ -101,7 +101,7 @@ class Segmentation(Task):
         return terms
 
     def predict(self, model: nn.Module, batch: Batch) -> Masks:
-        """A mask of each example, on its own grid; where the true one is known, also its Dice."""
+        """A mask of each example, on its original grid; if the true mask is known, also its Dice."""
         masks, sizes, scores = [], [], []
         target = batch.target
         for image, grid, true in zip(batch.inputs["image"], target["grids"], target["masks"], strict=True):
@@ -128,7 +128,7 @@ class Segmentation(Task):
         return found / (len(turns) + 1)
 
     def _dice(self, mask: np.ndarray, true: np.ndarray | None) -> dict[str, float] | None:
-        """Dice of each structure that either mask holds; None if unlabelled."""
+        """Dice of each structure that is in one of the masks; None if unlabelled."""
         if true is None:
             return None
         from convzoo.metrics.segmentation import dice
@@ -137,7 +137,7 @@ class Segmentation(Task):
         return {label: round(value, 4) for label, value in found.items() if not np.isnan(value)}
 
     def decode(self, outputs: Masks) -> list[dict[str, Any]]:
-        """How large each structure is, its Dice where the truth is known, and the mask."""
+        """The size of each structure, its Dice if the true mask is known, and the mask."""
         scores = outputs.scores or [None] * len(outputs)
         return [
             self._sizes(mask, size) | ({"dice": score} if score is not None else {}) | {"mask": mask}
@@ -145,7 +145,7 @@ class Segmentation(Task):
         ]
 
     def read_target(self, target: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """How large each structure is; None if unlabelled."""
+        """The true size of each structure; None if unlabelled."""
         found = []
         for mask, grid in zip(target["masks"], target["grids"], strict=True):
             size = float(np.prod(grid.spacing))
@@ -182,20 +182,20 @@ def _class_weights(frequencies: Sequence[float], power: float) -> Tensor:
         raise ValueError(
             "balance needs the frequency of each class, which this encoder does not give; set balance to 0"
         )
-    # A class that no training mask holds is as rare as one voxel in a million.
+    # A class that is in no training mask counts as one voxel in a million.
     parts = torch.tensor(frequencies, dtype=torch.float64).clamp(min=1e-6)
     weights = parts**-power
     return weights / (parts * weights).sum()
 
 
 def soft_dice(probabilities: Float[Tensor, "batch classes *space"], mask: Tensor) -> Float[Tensor, "batch structures"]:
-    r"""$\frac{2 \sum p g + 1}{\sum p + \sum g + 1}$ of each example and structure, class 0, the background, left out.
+    r"""$\frac{2 \sum p g + 1}{\sum p + \sum g + 1}$ of each example and structure, without class 0, the background.
 
     Args:
         probabilities: of each class
-        mask: the true class of each place, int64 (batch, 1, *space)
+        mask: the true class of each pixel or voxel, int64 (batch, 1, *space)
     """
-    # The probability of the true class, summed by class: no mask of each class need be made.
+    # The probability of the true class is summed by class, so that no mask for each class is needed.
     flat, classes = probabilities.flatten(2), mask.flatten(2)
     true = flat.gather(1, classes)[:, 0]
     both = torch.zeros(flat.shape[:2], dtype=flat.dtype, device=flat.device).scatter_add(1, classes[:, 0], true)
@@ -205,14 +205,14 @@ def soft_dice(probabilities: Float[Tensor, "batch classes *space"], mask: Tensor
 
 
 def at_resolution(mask: UInt8[Tensor, "batch *space"], space: Sequence[int]) -> UInt8[Tensor, "batch *less"]:
-    """A mask at a coarser resolution: what stands at the nearest place."""
+    """A mask at a coarser resolution: the class of the nearest pixel or voxel."""
     if tuple(mask.shape[1:]) == tuple(space):
         return mask
     return F.interpolate(mask.unsqueeze(1), tuple(space), mode="nearest")[:, 0]
 
 
 def without_crumbs(mask: np.ndarray, min_size: int) -> np.ndarray:
-    """A mask whose connected parts of fewer pixels or voxels than `min_size` are background."""
+    """A mask in which connected parts with fewer than `min_size` pixels or voxels become background."""
     from scipy.ndimage import label
 
     kept = mask.copy()

@@ -1,4 +1,4 @@
-"""Translation: the next token of the target while training, whole sentences when it is used."""
+"""Translation: training predicts the next token of the target; prediction writes whole sentences."""
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
@@ -20,16 +20,16 @@ from convzoo.ops.beam import Hypothesis, beam_search
 
 
 class Translation(Task):
-    r"""Cross-entropy of each token of the target given those before it, $-\sum_k q_k \log p(y_t = k \mid y_{<t}, x)$, a mean over
-    the tokens, with q the true token, smoothed if asked (Szegedy et al. 2016, arXiv:1512.00567, §7).
+    r"""Cross-entropy of each token of the target given those before it, $-\sum_k q_k \log p(y_t = k \mid y_{<t}, x)$, as a mean
+    over the tokens; q is the true token, with label smoothing if it is set (Szegedy et al. 2016, arXiv:1512.00567, §7).
 
-    A model gives `forward(source, target_in)` for this, and is a `TokenWriter` (`core/model.py`) for writing. While a network is
-    trained, validation writes greedily; `calibrate`, which is called once it is trained, turns the beam on.
+    For this a model has `forward(source, target_in)`. To write translations it is also a `TokenWriter` (`core/model.py`). During
+    training, validation writes greedily; `calibrate`, which is called after training, switches the beam search on.
 
     Args:
-        label_smoothing: the part of the target that is spread over the vocabulary
+        label_smoothing: the fraction of the target that is spread over the vocabulary
         beam: width of the beam search; 1 is greedy
-        length_penalty: the power of the length that a sequence's log-probability is divided by
+        length_penalty: a sequence's log-probability is divided by its length to this power
         max_length_ratio: a translation has at most this many times the tokens of its source, plus 10
         copy_unknown: an unknown word is replaced by the source word with the largest attention weight
         best_by: the validation score that chooses the best checkpoint
@@ -47,7 +47,7 @@ class Translation(Task):
         copy_unknown: bool = False,
         best_by: Literal["val/bleu", "val/chrf", "val/token_bleu", "-val/cross_entropy"] = "-val/cross_entropy",
     ) -> None:
-        import sacrebleu  # noqa: F401 (fails before training where it is missing, not after)
+        import sacrebleu  # noqa: F401 (if it is missing, the run fails before training, not after)
 
         self.write: Callable[..., str] = write
         self.words: Callable[[str], list[str]] = words
@@ -72,7 +72,7 @@ class Translation(Task):
         return {"cross_entropy": loss}
 
     def predict(self, model: nn.Module, batch: Batch) -> Translations:
-        """Write a translation of each source; where the true one is known, also what its tokens lose.
+        """Write a translation of each source; if the true one is known, also give the losses of its tokens.
 
         Raises:
             RecipeError: the model cannot write token by token.
@@ -89,7 +89,7 @@ class Translation(Task):
         found = self.search(model, batch.inputs["source"])
         texts, scores = [], []
         for hypotheses, source in zip(found, batch.target["sources"], strict=True):
-            # Nothing is what nothing means.
+            # An empty source has an empty translation.
             hypotheses = hypotheses[: self.count] if source else [Hypothesis([], 0.0, [])] * self.count
             texts.append([self.write(h.tokens, h.attended if self.copy_unknown else (), source) for h in hypotheses])
             scores.append([h.score for h in hypotheses])
@@ -106,7 +106,7 @@ class Translation(Task):
                 f"task translation: the model {type(model).__name__} does not write token by token; give it the methods "
                 "encode(source), start(memory) and step(tokens, memory, state), or take model.name=convs2s"
             )
-        # A weight that is computed from others (weight normalisation) is computed once, not at every token.
+        # A weight that is computed from others (weight normalisation) is computed once, not for every token.
         with torch.no_grad(), cached() if not model.training else nullcontext():
             memory = model.encode(source)
             limits = (source.ne(PADDING).sum(dim=1) * self.max_length_ratio).long() + 10
@@ -116,7 +116,7 @@ class Translation(Task):
             )  # fmt: skip
 
     def decode(self, outputs: Translations) -> list[dict[str, Any]]:
-        """The translation and its score; where several were asked for, all of them."""
+        """The translation and its score; with `answers` above 1, all of them."""
         found = []
         for texts, scores in zip(outputs.texts, outputs.scores or [[] for _ in outputs.texts], strict=True):
             row: dict[str, Any] = {"translation": texts[0], "score": scores[0] if scores else None}
@@ -144,7 +144,8 @@ class Translation(Task):
         self.count = count
 
     def in_words(self, prediction: Mapping[str, Any], shown: str) -> str:
-        """The translation alone, so that line n is the translation of line n; of several a line each, after its score."""
+        """The translation only, so that line n is the translation of line n; if there are several, one line for each with its
+        score."""
         if "translations" not in prediction:
             return prediction["translation"]
         return "\n".join(f"{item['score']:.4f}\t{item['translation']}" for item in prediction["translations"])
@@ -156,5 +157,5 @@ class Translation(Task):
         return {"beam": self.width, "signatures": signatures(self.lower)}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state` gave."""
+        """Restore what `state` gave."""
         self.width = state.get("beam", self.beam)

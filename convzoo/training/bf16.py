@@ -1,4 +1,4 @@
-"""Whether lower precision is worth it on a device."""
+"""Whether bf16 is faster than float32 on a device."""
 
 import time
 
@@ -6,13 +6,13 @@ import torch
 
 
 def fast_at_bf16(device: torch.device) -> bool:
-    """Whether bf16 is faster than float32: tensor cores and AMX are; other processors that have it are measured."""
+    """Whether bf16 is faster than float32: yes with tensor cores or AMX; other processors that have bf16 are measured."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type != "cpu" or torch.cpu._is_amx_tile_supported() or not torch.cpu._is_avx512_bf16_supported():
         return device.type == "cpu" and torch.cpu._is_amx_tile_supported()
-    # AVX-512 processors say that they have bf16 and may yet be slower at it: a convolution of each kind tells. Processor time is
-    # compared, so that the choice does not change with what else the machine does.
+    # AVX-512 processors report bf16 but may be slower with it, so a convolution is timed in both types. Processor time is
+    # compared, so that other work on the machine does not change the choice.
     images, kernels = torch.ones(8, 32, 24, 24), torch.ones(64, 32, 3, 3)
     times: dict[torch.dtype, float] = {}
     for _ in range(8):

@@ -20,7 +20,7 @@ _AUTOCAST = {"bf16": torch.bfloat16, "16": torch.float16}
 
 @dataclass(frozen=True)
 class Devices:
-    """Where this process computes, and which of how many processes it is."""
+    """The device and precision of this process, its number (`rank`) and the number of processes (`world`)."""
 
     device: torch.device
     precision: str
@@ -32,7 +32,7 @@ class Devices:
         """Choose the device and, under torchrun or SLURM, join the other processes.
 
         Raises:
-            TrainingError: the device that is asked for is not here, or cannot do the precision.
+            TrainingError: this machine does not have the device, or the device does not have the precision.
         """
         keep_freed_memory()
         rank, world = _environment()
@@ -41,7 +41,7 @@ class Devices:
             distributed.init_process_group("nccl" if on_cuda else "gloo", rank=rank, world_size=world)
         chosen = _choose(device, int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", 0))))
         if precision == "auto":
-            # Measured, so the main process decides for all.
+            # This is a measurement, so processes could disagree: the main process decides for all.
             precision = gather_objects("bf16" if fast_at_bf16(chosen) else "32")[0]
         if precision == "64" and chosen.type == "mps":
             raise TrainingError("train.precision: 64 is not possible on mps; use 32, or train.device: cpu")
@@ -49,22 +49,22 @@ class Devices:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process writes."""
+        """True on rank 0, the only process that writes files."""
         return self.rank == 0
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the weights and of what the encoder gives."""
+        """The type of the weights and of the encoder's tensors."""
         return torch.float64 if self.precision == "64" else torch.float32
 
     def autocast(self) -> AbstractContextManager:
-        """Lower precision where it is safe, for the forward pass."""
+        """Lower precision for the forward pass, in the operations where it is safe."""
         if self.precision not in _AUTOCAST:
             return nullcontext()
         return torch.autocast(self.device.type, _AUTOCAST[self.precision])
 
     def memory_format(self, model: nn.Module) -> torch.memory_format:
-        """Channels-last where the model has 2-D or 3-D convolutions: measured faster on the CPU and on tensor cores."""
+        """Channels-last if the model has 2-D or 3-D convolutions: it was measured to be faster on the CPU and on tensor cores."""
         kinds = ((nn.Conv3d, torch.channels_last_3d), (nn.Conv2d, torch.channels_last))
         found = [layout for kind, layout in kinds if any(isinstance(module, kind) for module in model.modules())]
         return found[0] if found and self.device.type != "mps" else torch.preserve_format
@@ -78,7 +78,7 @@ class Devices:
         return total.tolist()
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Sum gradients over all processes, in one message a type."""
+        """Sum gradients over all processes, in one message for each data type."""
         if self.world == 1:
             return
         groups: dict[torch.dtype, list[nn.Parameter]] = {}
@@ -93,12 +93,12 @@ class Devices:
                 gradients.append(parameter.grad)
             flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
             distributed.all_reduce(flat)
-            # Copied into place: fused optimizers take it that a gradient lies in memory as its weight does.
+            # Copied into place: fused optimizers expect that a gradient has the memory layout of its weight.
             for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
                 gradient.copy_(part.view(gradient.shape))
 
     def same(self, tensors: Iterable[Tensor]) -> None:
-        """Give every process the main one's tensors (weights at the start, statistics of norms before scoring)."""
+        """Copy the main process's tensors to all processes (weights at the start, statistics of norms before scoring)."""
         if self.world > 1:
             for tensor in tensors:
                 distributed.broadcast(tensor.detach(), 0)
@@ -138,12 +138,12 @@ def _choose(name: str, local_rank: int) -> torch.device:
         raise TrainingError(f"train.device: there is no device {name!r}; use auto, cpu, cuda, cuda:0 or mps") from None
     if device.type == "cuda":
         if not torch.cuda.is_available():
-            raise TrainingError("train.device: cuda is asked for, and there is none here; use train.device=auto or cpu")
+            raise TrainingError("train.device: cuda is not available on this machine; use train.device=auto or cpu")
         index = device.index if device.index is not None else local_rank
         if index >= torch.cuda.device_count():
             raise TrainingError(f"train.device: there is no cuda:{index}; there are {torch.cuda.device_count()}")
         torch.cuda.set_device(index)
         return torch.device("cuda", index)
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise TrainingError("train.device: mps is asked for, and there is none here; use train.device=auto or cpu")
+        raise TrainingError("train.device: mps is not available on this machine; use train.device=auto or cpu")
     return device

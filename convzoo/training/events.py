@@ -7,13 +7,13 @@ from typing import Protocol, runtime_checkable
 
 @dataclass(frozen=True)
 class Started:
-    """Training begins or goes on.
+    """Training begins or resumes.
 
     Attributes:
-        step: steps that are done already
+        step: number of steps already done
         total_steps: steps of the whole training
         steps_per_epoch: steps of one pass over the training split
-        batch_size: examples a step, over all processes
+        batch_size: examples in a step, over all processes
     """
 
     step: int
@@ -40,9 +40,9 @@ class Scored:
     """The validation split is scored.
 
     Attributes:
-        step: steps that are done
+        step: number of steps done
         epoch: the same in passes over the training split
-        values: by name, the mean losses since the last time, the scores and the learning rate
+        values: by name, the mean losses since the last validation, the scores and the learning rate
         is_best: whether this is the best score so far
         seconds: training time so far
     """
@@ -59,7 +59,7 @@ class Ended:
     """Training is over.
 
     Attributes:
-        step: steps that are done
+        step: number of steps done
         seconds: training time
     """
 

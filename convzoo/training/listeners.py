@@ -13,14 +13,14 @@ from convzoo.training.events import Ended, Event, Progressed, Scored, Started
 
 
 class CsvListener:
-    """Keeps `metrics.csv`: one row a validation. Rows after the step that training goes on from are dropped."""
+    """Writes `metrics.csv`: one row for each validation. If training resumes at a step, later rows are dropped."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: list[dict[str, Any]] = []
 
     def __call__(self, event: Event) -> None:
-        """Note a score."""
+        """Write a score."""
         if isinstance(event, Started):
             if self.path.exists():
                 with self.path.open(newline="", encoding="utf-8") as file:
@@ -50,7 +50,7 @@ class TensorBoardListener:
         self.start = 0
 
     def __call__(self, event: Event) -> None:
-        """Note a score. The library is imported at the first one: the first step need not wait for it."""
+        """Write a score. The library is imported at the first score, so that the first step does not wait for it."""
         if isinstance(event, Started):
             self.start = event.step
         elif isinstance(event, Scored):
@@ -66,7 +66,7 @@ class TensorBoardListener:
 
 
 class PlainListener:
-    """A line a validation, without escape codes: for logs and pipes."""
+    """Prints a line for each validation, without escape codes: for logs and pipes."""
 
     def __init__(self, best_by: str, stream: TextIO | None = None) -> None:
         self.best_by = best_by.removeprefix("-")
@@ -104,7 +104,7 @@ class LiveListener:
             self.task = self.bar.add_task("", total=event.total_steps, completed=event.step, text="")
             self.bar.start()
         elif isinstance(event, Progressed):
-            # Four times a second is as often as a person sees; more would cost a small network a part of its speed.
+            # Four times a second is enough for a person; more would slow down a small network.
             now = time.perf_counter()
             if now - self.shown > 0.25:
                 self.shown = now
@@ -118,7 +118,7 @@ class LiveListener:
             self.close()
 
     def close(self) -> None:
-        """Give the terminal back."""
+        """Remove the bar from the terminal."""
         self.bar.stop()
 
 

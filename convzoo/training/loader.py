@@ -1,5 +1,5 @@
-"""From examples to batches: the order, the cache, the buckets and the workers. Every position is computed, so nothing is
-replayed."""
+"""From examples to batches: the order, the cache, the buckets and the workers. The batches of any step can be computed directly,
+so a resumed run does not replay the steps before it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from convzoo.core.randomness import Draws, permutation
 from convzoo.core.references import References
 
 _CHUNK = 50
-"""Batches that are sorted by length together: enough to save padding, few enough to keep the order random."""
+"""Number of batches whose examples are sorted by length together: enough to save padding, few enough to keep the order random."""
 
 
 @dataclass(frozen=True)
@@ -34,18 +34,19 @@ class Loader:
     Args:
         examples: the split
         encoder: fitted
-        batch_size: examples a step, over all processes
+        batch_size: examples in a step, over all processes
         seed: of the order and the augmentation
-        accumulate: micro-batches a step
-        bucket: batches of examples of similar length
+        accumulate: micro-batches in a step
+        bucket: put examples of similar length into one batch
         rank: of this process
-        world: processes
-        workers: processes that prepare what does not fit in memory
-        cache_bytes: the most that prepared examples may take in memory
-        batch_tokens: instead of `batch_size`: the most tokens of a batch, padding included; a longer example is a batch by itself
+        world: number of processes
+        workers: processes that prepare examples which do not fit in memory
+        cache_bytes: the largest memory for prepared examples
+        batch_tokens: instead of `batch_size`: the largest number of tokens in a batch, padding included; a longer example gets a
+            batch of its own
 
     Raises:
-        DataError: the split is empty; later, an example cannot be prepared, or has no length to count tokens by.
+        DataError: the split is empty; later, an example cannot be prepared, or has no length that its tokens are counted by.
         RecipeError: `batch_tokens` without buckets.
     """
 
@@ -83,17 +84,17 @@ class Loader:
 
     @cached_property
     def steps_per_epoch(self) -> int:
-        """The same in every epoch."""
+        """Number of steps, the same in every epoch."""
         return len(self._order(0)) if self.batch_tokens else -(-len(self.examples) // self.batch_size)
 
     @property
     def examples_per_step(self) -> int:
-        """The mean over an epoch."""
+        """Number of examples in a step, as a mean over an epoch."""
         return round(len(self.examples) / self.steps_per_epoch) if self.batch_tokens else self.batch_size
 
     @cached_property
     def items(self) -> list[Any] | None:
-        """The prepared examples, where they fit in memory. They are prepared when the first batch is asked for."""
+        """The prepared examples; None if they do not fit in memory. They are prepared when the first batch is needed."""
         if not self.encoder.cached:
             return None
         few = [self.encoder.prepare(example) for example in self.examples[:32]]
@@ -104,14 +105,14 @@ class Loader:
 
     @cached_property
     def lengths(self) -> np.ndarray | None:
-        """The examples' lengths, (examples,) or (examples, sequences), by which they are bucketed; None where they have none,
-        or are not in memory."""
+        """The lengths of the examples, (examples,) or (examples, sequences), for the buckets; None if the examples have no
+        lengths or are not in memory."""
         items: Any = self.items if self.bucket else None
         if items is None and self.batch_tokens:
             items = map(self.encoder.prepare, self.examples)
         lengths = self._lengths_of(items) if items is not None else None
         if lengths is None and self.batch_tokens:
-            raise DataError("train.batch_tokens: these data have no lengths to count; set train.batch_size instead")
+            raise DataError("train.batch_tokens: these examples have no length in tokens; set train.batch_size instead")
         return lengths
 
     def _lengths_of(self, items: Iterable[Any]) -> np.ndarray | None:
@@ -123,11 +124,11 @@ class Loader:
         return np.array(lengths)
 
     def steps(self, epoch: int, start: int = 0) -> Iterator[list[Batch]]:
-        """The steps of an epoch from step `start`: for each, this process's micro-batches (none where there are too few)."""
+        """The steps of an epoch from step `start`: this process's micro-batches of each (none if there are too few)."""
         order = self._order(epoch)
         steps = (self._requests(order[number], epoch) for number in range(start, len(order)))
         if self._inline or len(order) - start < 2:
-            # Requests are made when a step is due: the lists of Python numbers of an epoch would outweigh small examples.
+            # Requests are made step by step: those of a whole epoch would need more memory than small examples do.
             for step in steps:
                 yield [self.encode(request) for request in step]
             return
@@ -146,7 +147,7 @@ class Loader:
         """This process's share of the split, each example once and not augmented, with the examples' indices."""
         order = np.arange(len(self.examples))
         lengths = self.lengths
-        if lengths is None and not self.encoder.cached:  # preparing these is free
+        if lengths is None and not self.encoder.cached:  # preparing these costs nothing
             lengths = self._lengths_of(map(self.encoder.prepare, self.examples))
         if lengths is not None:
             order = _by_length(order, lengths)
@@ -158,7 +159,7 @@ class Loader:
         return zip((request.indices for request in requests), batches, strict=True)
 
     def encode(self, request: Request) -> Batch:
-        """One batch; its examples are prepared where they are not cached."""
+        """One batch. Its examples are prepared now if they are not in the cache."""
         if self.items is None:
             return self.encoder.gather(self.examples, request.indices, request.draws)
         return self.encoder.collate([self.items[index] for index in request.indices], request.draws)
@@ -168,7 +169,7 @@ class Loader:
         order = permutation(len(self.examples), self.seed, epoch)
         size = self.batch_size
         if self.batch_tokens:
-            # Those of equal length change places, the lengths in their order do not: so the cuts are the same in every epoch.
+            # Examples of equal length change places, but the sorted lengths stay the same: so do the cuts in every epoch.
             assert self.lengths is not None
             batches = self._by_tokens(_by_length(order, self.lengths))
             return [batches[index] for index in permutation(len(batches), self.seed + 1, epoch)]
@@ -182,7 +183,7 @@ class Loader:
         return [batches[index] for index in permutation(len(batches), self.seed + 1, epoch)]
 
     def _by_tokens(self, indices: np.ndarray) -> list[np.ndarray]:
-        """Cut where the next example would make a batch, padded to its longest, hold more than `batch_tokens`."""
+        """Start a new batch when the next example would give this one, padded to its longest, more than `batch_tokens`."""
         assert self.lengths is not None and self.batch_tokens is not None
         lengths = self.lengths[indices].reshape(len(indices), -1).tolist()
         cuts, start, longest = [], 0, lengths[0] if lengths else []
@@ -196,20 +197,20 @@ class Loader:
 
     @property
     def _inline(self) -> bool:
-        """Whether batches are made in this process: what is prepared already needs no workers."""
+        """Whether batches are made in this process: examples that are already prepared need no workers."""
         return self.items is not None or not self.encoder.cached or self.workers == 0
 
     def _in_workers(self, requests: list[Request]) -> Iterator[Batch]:
         from torch.utils.data import DataLoader
 
-        # The sampler hands whole requests to the workers, so that a worker encodes a batch and its draws are the same.
+        # The sampler gives whole requests to the workers: a worker encodes a whole batch, with the same draws.
         loader: DataLoader = DataLoader(
             _InWorkers(self),
             sampler=requests,
             batch_size=None,
             num_workers=self.workers,
             collate_fn=_as_it_is,
-            generator=torch.Generator(),  # else each epoch draws from the generator that dropout uses
+            generator=torch.Generator(),  # otherwise each epoch would draw from the generator that dropout uses
         )
         for batch in loader:
             if isinstance(batch, DataError):
@@ -218,7 +219,7 @@ class Loader:
 
 
 class _Cuts(References[np.ndarray]):
-    """An order cut into batches of one size."""
+    """An order of examples, cut into batches of one size."""
 
     def __init__(self, order: np.ndarray, size: int) -> None:
         self.order = order
@@ -233,13 +234,14 @@ class _Cuts(References[np.ndarray]):
 
 
 def _by_length(indices: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """The shortest first; those of equal length stay in their order."""
+    """The shortest first; examples of equal length keep their order."""
     mine = lengths[indices]
     return indices[np.argsort(mine, kind="stable") if mine.ndim == 1 else np.lexsort(mine.T[::-1])]
 
 
 def _alike(indices: np.ndarray, lengths: np.ndarray | None, size: int) -> list[np.ndarray]:
-    """Batches of at most `size`; of sorted lengths each at most twice the batch's first, so that padding stays below half."""
+    """Batches of at most `size` examples. If the lengths are sorted, no example is more than twice as long as the first one of
+    its batch, so that less than half of a batch is padding."""
     if lengths is None:
         return [indices[start : start + size] for start in range(0, len(indices), size)]
     mine = lengths[indices].reshape(len(indices), -1)[:, 0].tolist()
@@ -252,7 +254,8 @@ def _alike(indices: np.ndarray, lengths: np.ndarray | None, size: int) -> list[n
 
 
 class _InWorkers(torch.utils.data.Dataset):
-    """A loader as DataLoader's workers take it. An error travels as a value: torch would wrap it in a traceback."""
+    """A loader in the form that DataLoader's workers take. An error is returned as a value, because torch would wrap it in a
+    traceback."""
 
     def __init__(self, loader: Loader) -> None:
         self.loader = loader

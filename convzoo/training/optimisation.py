@@ -18,9 +18,9 @@ _NORMS = (
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig, device: torch.device) -> torch.optim.Optimizer:
-    """The optimizer of a recipe; weights of norms and one-dimensional weights are not decayed.
+    """The optimizer of a recipe. Weights of norms and one-dimensional weights get no weight decay.
 
-    A module's attribute `decay` is the part of the recipe's weight decay that its own weights get (`HasOwnDecay`).
+    If a module has an attribute `decay`, the weight decay of its own weights is multiplied by it (`HasOwnDecay`).
     """
     exempt = {id(p) for m in model.modules() if isinstance(m, _NORMS) for p in m.parameters(recurse=False)}
     special = [module for module in model.modules() if isinstance(module, HasOwnDecay)]
@@ -42,7 +42,7 @@ def make_optimizer(model: nn.Module, config: TrainConfig, device: torch.device) 
 
 
 class Schedule:
-    """The learning rate of each step, as a part of the highest: a function of the step, and of the scores for `plateau`."""
+    """The learning rate of each step, as a fraction of the highest one. It depends on the step; for `plateau`, on the scores."""
 
     def __init__(self, config: TrainConfig, total_steps: int, steps_per_epoch: int) -> None:
         self.config = config
@@ -54,7 +54,7 @@ class Schedule:
         self.waited = 0
 
     def factor(self, step: int) -> float:
-        """For the step of that number, from 0."""
+        """The factor of a step; the first step is 0."""
         if step < self.warmup_steps:
             return (step + 1) / self.warmup_steps
         kind = self.config.schedule
@@ -66,7 +66,7 @@ class Schedule:
         return self.config.step_factor**self.drops
 
     def observe(self, score: float) -> None:
-        """A validation score, the higher the better: `plateau` waits for a better one."""
+        """Take note of a validation score, higher is better: `plateau` drops the rate when it has not risen for a while."""
         if self.config.schedule != "plateau":
             return
         if score > self.best:
@@ -81,7 +81,7 @@ class Schedule:
         return {"drops": self.drops, "best": self.best, "waited": self.waited}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take back what `state` gave."""
+        """Restore what `state` gave."""
         self.drops, self.best, self.waited = state["drops"], state["best"], state["waited"]
 
 
@@ -99,14 +99,14 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take in the weights after a step."""
+        """Add the weights after a step to the averages."""
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         torch._foreach_lerp_(self.averages, self.live, 1 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """The model holds the averages while this is open."""
+        """Inside this context the model has the averages as its weights."""
         kept = [tensor.clone() for tensor in self.live]
         self._copy(self.averages)
         try:
@@ -123,6 +123,6 @@ class MovingAverage:
         return {"steps": self.steps, "averages": self.averages}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take back what `state` gave."""
+        """Restore what `state` gave."""
         self.steps = state["steps"]
         torch._foreach_copy_(self.averages, state["averages"])

@@ -11,14 +11,14 @@ from convzoo.core.model import DrawsNumbers
 
 
 def seed_everything(seed: int) -> None:
-    """Seed what draws the first weights."""
+    """Seed the generators that draw the first weights."""
     random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 (parts of other people's may draw from it)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 (a user's own parts may draw from it)
     torch.manual_seed(seed)
 
 
 def seed_dropout(model: nn.Module, seed: int, rank: int) -> None:
-    """Give every module that draws its own numbers a seed of its own, another on each process."""
+    """Give every module that draws its own numbers its own seed, a different one on each process."""
     for index, module in enumerate(module for module in model.modules() if isinstance(module, DrawsNumbers)):
         module.seed((seed * 1_000_003 + index) * 1_009 + rank)
     torch.manual_seed(seed * 1_009 + rank)
@@ -43,7 +43,7 @@ def random_states(model: nn.Module) -> dict[str, Any]:
 
 
 def load_random_states(model: nn.Module, states: dict[str, Any]) -> None:
-    """Take back what `random_states` gave."""
+    """Restore what `random_states` gave."""
     version, words, gauss = states["python"]
     random.setstate((version, tuple(words), gauss))
     numpy_words, *rest = states["numpy"]

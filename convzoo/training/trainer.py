@@ -1,4 +1,4 @@
-"""The one loop, for every kind of data: it calls `model(**batch.inputs)` and `task.losses(outputs, batch.target)`."""
+"""The one training loop for every kind of data: it calls `model(**batch.inputs)` and `task.losses(outputs, batch.target)`."""
 
 import math
 import signal
@@ -26,12 +26,12 @@ from convzoo.training.random_states import load_random_states, random_states, se
 
 
 class Stopped(TrainingError):
-    """Training was asked to stop, and has saved where it was."""
+    """A signal stopped the training; a checkpoint was saved first."""
 
 
 @dataclass
 class Progress:
-    """What a checkpoint keeps besides weights: where training is and what it has seen."""
+    """The position of the training and its scores so far. A checkpoint keeps this besides the weights."""
 
     step: int = 0
     best: float | None = None
@@ -48,13 +48,13 @@ class Trainer:
 
     Args:
         model: any module
-        task: what is learnt
+        task: the objective
         config: the recipe's `train` section
-        devices: where
-        train: batches to learn from
-        val: batches to choose the best checkpoint by
-        folder: for the checkpoints `last.pt` and `best.pt`
-        listeners: are told of every event
+        devices: the device, the precision and the processes
+        train: the batches to learn from
+        val: the batches that choose the best checkpoint
+        folder: where the checkpoints `last.pt` and `best.pt` are written
+        listeners: called with every event
     """
 
     def __init__(
@@ -91,11 +91,11 @@ class Trainer:
         self.stop_asked = self.signalled = False
 
     def fit(self) -> Progress:
-        """Train to the end, from wherever `progress` is.
+        """Train to the end, starting at the step in `progress`.
 
         Raises:
             TrainingError: a loss is not finite.
-            Stopped: a signal came; the checkpoint `last.pt` holds where training was.
+            Stopped: a signal arrived; training can continue from the checkpoint `last.pt`.
         """
         progress = self.progress
         began = time.perf_counter() - progress.seconds
@@ -125,7 +125,7 @@ class Trainer:
         return progress
 
     def outputs(self, loader: Loader) -> Iterator[tuple[Sequence[int], Any, Any]]:
-        """For each batch of this process's share: the examples' indices, the outputs and the targets."""
+        """The indices of the examples, the outputs and the targets, for each batch of this process's share."""
         self.model.eval()
         for indices, batch in loader.all():
             batch = self.place(batch)
@@ -141,7 +141,7 @@ class Trainer:
         return dict(meter.compute())
 
     def save(self, name: str) -> None:
-        """Write a checkpoint: weights, optimizer, schedule, scaler, average, position and every random state."""
+        """Write a checkpoint: weights, optimizer, schedule, scaler, average, progress and every random state."""
         states = self.devices.gather(random_states(self.model))
         if not self.devices.is_main:
             return
@@ -158,10 +158,10 @@ class Trainer:
             torch.save(content, file)
 
     def load(self, name: str) -> None:
-        """Take back what `save` wrote.
+        """Restore what `save` wrote.
 
         Raises:
-            DataError: there is no such checkpoint, it is damaged, or it is of another recipe.
+            DataError: the checkpoint does not exist, is damaged, or belongs to another recipe.
         """
         path = self.folder / name
         try:
@@ -177,15 +177,15 @@ class Trainer:
                 load_random_states(self.model, content["random"][self.devices.rank])
         except FileNotFoundError:
             raise DataError(f"{path}: no such checkpoint") from None
-        except Exception as error:  # torch.load and load_state_dict raise many kinds for a damaged or foreign file
+        except Exception as error:  # torch.load and load_state_dict raise many types for a damaged or unsuitable file
             raise DataError(f"{path}: is damaged or of another recipe ({error!r:.200})") from error
 
     def try_step(self, batches: list[Batch]) -> dict[str, float]:
-        """One step that leaves the position as it was: for checks and benchmarks."""
+        """One step that does not change `progress`: for checks and benchmarks."""
         return self._step(batches)[0]
 
     def weights(self) -> dict[str, Tensor]:
-        """The weights that are scored and saved: the moving average where there is one."""
+        """The weights that are scored and saved: the moving average if there is one."""
         with self.average.applied() if self.average else nullcontext():
             return {name: value.detach().clone().contiguous() for name, value in self.model.state_dict().items()}
 
@@ -196,7 +196,7 @@ class Trainer:
             epoch, start = epoch + 1, 0
 
     def _step(self, batches: list[Batch]) -> tuple[dict[str, float], float]:
-        """One optimizer step. Each micro-batch weighs what it holds of the step, over all processes."""
+        """One optimizer step. The weight of a micro-batch is its share of the step's `size`, over all processes."""
         if not self.model.training:
             self.model.train()
         for group in self.optimizer.param_groups:
@@ -214,9 +214,9 @@ class Trainer:
                 sums[name] = sums.get(name, 0) + term.detach() * share  # type: ignore[assignment]
         self.devices.sum_gradients(self.model.parameters())
         losses = {name: value.item() for name, value in sums.items()}
-        if not self.terms:  # any step may hold nothing for this process, the first one too
+        if not self.terms:  # this process may have no micro-batch in a step, even in the first one
             self.terms = sorted({name for names in self.devices.gather(list(losses)) for name in names})
-        # Whether to stop is agreed upon here, where all processes meet: a signal comes to each at a time of its own.
+        # The processes agree here whether to stop, because a signal reaches each of them at a different time.
         *values, asked = self.devices.sum(*(losses.get(name, 0.0) for name in self.terms), float(self.signalled))
         losses, self.stop_asked = dict(zip(self.terms, values, strict=True)), asked > 0
         self._check_finite(losses)
@@ -230,7 +230,7 @@ class Trainer:
         return losses, total
 
     def place(self, batch: Batch) -> Batch:
-        """A batch on the device, as the model takes it."""
+        """The batch on the device, with the model's dtype and memory format."""
         return batch.to(self.devices.device, self.devices.dtype, self.memory_format)
 
     def _check_finite(self, values: dict[str, float]) -> None:
@@ -248,9 +248,9 @@ class Trainer:
         self.progress.loss_weight += weight
 
     def _validate(self) -> bool:
-        """Score the validation split, tell the listeners, and say whether this is the best so far."""
+        """Score the validation split, call the listeners, and return whether this score is the best so far."""
         progress = self.progress
-        # Statistics of norms differ a little between processes; what is scored and saved is the main one's.
+        # The statistics of norms differ a little between processes: all take those of the main one, which saves them.
         self.devices.same([*self.model.buffers(), *(self.average.averages if self.average else ())])
         with self.average.applied() if self.average else nullcontext():
             scores = {f"val/{name}": value for name, value in self.score(self.val).items()}
@@ -277,7 +277,7 @@ class Trainer:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """The first Ctrl-C or SIGTERM lets the step finish; the second acts as it always does."""
+        """The first Ctrl-C or SIGTERM lets the current step finish; a second one has its usual effect."""
         before: dict[int, Any] = {}
 
         def restore() -> None:
@@ -292,7 +292,7 @@ class Trainer:
             for kind in (signal.SIGINT, signal.SIGTERM):
                 before[kind] = signal.getsignal(kind)
                 signal.signal(kind, ask)
-        except ValueError:  # not in the main thread: the program that called us keeps its own handlers
+        except ValueError:  # not in the main thread: the calling program keeps its own handlers
             before.clear()
         try:
             yield

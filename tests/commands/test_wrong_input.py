@@ -477,7 +477,7 @@ def test_a_bad_row_of_fer2013(cli, tiny, tmp_path):
 @pytest.mark.parametrize("device", ["cuda", "cuda:0"])
 def test_cuda_where_there_is_none(cli, recipe, tmp_path, device):
     for command in ("run", "check"):
-        refused(cli(command, recipe(), f"train.device={device}"), 4, "cuda is asked for, and there is none here")
+        refused(cli(command, recipe(), f"train.device={device}"), 4, "cuda is not available on this machine")
     assert not (tmp_path / "runs").exists()
 
 
@@ -719,7 +719,7 @@ def test_an_author_on_both_sides_of_a_given_split_is_refused(cli, tmp_path):
         (tmp_path / "data").mkdir(exist_ok=True)
         (tmp_path / "data" / f"{name}.csv").write_text("text,label,author\n" + rows)
     result = cli("run", "sentiment_cnn1d", "--data", "data", "data.group=author", "--quiet")
-    refused(result, 3, "group 'ann' stands in both train and val")
+    refused(result, 3, "group 'ann' is in both train and val")
 
 
 def test_an_opponent_that_fails_loses_nothing(cli, tmp_path, tiny):

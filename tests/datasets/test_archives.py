@@ -255,7 +255,7 @@ def test_tar_whose_header_asks_for_much_memory(tmp_path: Path) -> None:
     info.type, info.size = tarfile.GNUTYPE_LONGNAME, 5 * 10**9
     archive = tmp_path / "long.tar"
     archive.write_bytes(info.tobuf() + bytes(10_240))
-    refused(archive, "no honest archive")
+    refused(archive, "has a header of")
 
 
 @pytest.mark.parametrize("kind", [*KINDS, ".gz"])
@@ -336,7 +336,7 @@ def test_an_occupied_folder_is_not_touched(tmp_path: Path) -> None:
     archive = pack(tmp_path, ".zip", FILES)
     (tmp_path / "out").mkdir()
     extract(archive, tmp_path / "out")
-    with pytest.raises(DataError, match="is there already"):
+    with pytest.raises(DataError, match="already exists"):
         extract(archive, tmp_path / "out")
     assert files_in(tmp_path / "out") == FILES
 

@@ -151,7 +151,7 @@ CHANGES: list[tuple[dict[str, bytes], str]] = [
 
 @pytest.mark.parametrize(("content", "words"), CHANGES)
 def test_a_wrong_archive_is_one_line(content: dict[str, bytes], words: str, server: Server, cache: Path) -> None:  # noqa: F811
-    one_line(from_server(server, zipped(content)), "toy: clips cannot be had", words, "deleted", "all.zip")
+    one_line(from_server(server, zipped(content)), "toy: clips is not available", words, "deleted", "all.zip")
     assert leftovers(cache) == []
 
 
@@ -194,7 +194,7 @@ def test_a_second_run_does_not_hash_again(server: Server, cache: Path, monkeypat
 def test_no_source_says_how_to_get_it() -> None:
     one_line(
         folder_card([], manual="ask the author"),
-        "clips cannot be had",
+        "clips is not available",
         "no public address: ask the author",
         "put it at",
     )
@@ -206,7 +206,7 @@ WRONG: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda card: card["folders"][0].update(name="../evil"), r"folders\[0\].name"),
     (lambda card: card["folders"][0].pop("sha256"), r"folders\[0\].sha256: is missing"),
     (lambda card: card["folders"][0]["sources"][0].update(url="https://x.org/a"), r"sources\[0\].url: unknown key"),
-    (lambda card: card["folders"].append(card["folders"][0]), "two files have one name"),
+    (lambda card: card["folders"].append(card["folders"][0]), "two files have the same name"),
     (lambda card: card.pop("folders"), "at least one file or folder"),
 ]
 

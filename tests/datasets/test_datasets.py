@@ -219,7 +219,7 @@ CHANGES: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda card: card["files"][0]["sources"][0].update(url="ftp://host/file"), r"sources\[0\].url: "),
     (lambda card: card["files"][0]["sources"][0].update(member="x"), "'archive' and 'member' go together"),
     (lambda card: card["files"][0]["sources"][0].clear(), "a source is either 'url' or 'archive'"),
-    (lambda card: card["files"].append(card["files"][0]), "two files have one name"),
+    (lambda card: card["files"].append(card["files"][0]), "two files have the same name"),
     (lambda card: card.update(files=[]), "files: "),
     (lambda card: card.update(name="other"), "name: is 'other', but the file is called 'mr.yaml'"),
 ]
@@ -378,7 +378,7 @@ def test_a_tampered_file_is_refused(server: Server, cache: Path) -> None:
 def test_a_file_of_another_size_is_refused(server: Server, cache: Path, content: bytes, no_length: bool) -> None:
     card = simple_card(server, content=content)
     server.faults = [{"no_length": no_length}] * 3
-    one_line(card, "a.bin cannot be had")
+    one_line(card, "a.bin is not available")
     assert not (cache / "toy/a.bin").exists()
 
 
@@ -417,7 +417,7 @@ def test_redirects_stay_on_http(server: Server) -> None:
     (Path(os.environ["CONVZOO_DATA"]) / "toy/a.bin").unlink()
     for elsewhere in ("ftp://127.0.0.1/a.bin", "file:///etc/passwd"):
         server.faults = [{"location": elsewhere}] * 3
-        one_line(card, "cannot be had")
+        one_line(card, "is not available")
 
 
 def test_only_the_files_that_are_asked_for(server: Server, cache: Path) -> None:

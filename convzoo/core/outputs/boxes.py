@@ -1,4 +1,4 @@
-"""Boxes in space, which a detector and its opponents give; the labelled ones, and how a camera sees both."""
+"""Boxes in space: those that a detector and its opponents give, the labelled ones, and how a camera sees both."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,10 +10,10 @@ BOX = ("x", "y", "z", "length", "width", "height", "yaw")
 """The names of a box's seven numbers."""
 
 DONT_CARE = "DontCare"
-"""The class of image regions in which nothing is labelled."""
+"""The class of image regions where objects are not labelled."""
 
 IMAGE_SIZE = (1242, 375)
-"""Of KITTI's camera 2 in pixels, where no image says otherwise."""
+"""Width and height of KITTI's camera 2 in pixels, used if there is no image."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,11 +23,11 @@ class Objects:
     Attributes:
         names: their classes
         boxes: (objects, 7) of float64: centre x, y, z, length, width, height in metres, yaw in radians about z, from x to y; x
-            is forward, y left, z up, as LiDARs have them
-        image: (objects, 4): left, top, right, bottom in pixels; NaN where there is no image
+            is forward, y left, z up, as usual for a LiDAR
+        image: (objects, 4): left, top, right, bottom in pixels; NaN without an image
         truncated: (objects,): the part that lies outside of the image, 0 to 1
         occluded: (objects,): 0 visible, 1 partly, 2 largely occluded, 3 unknown
-        regions: (regions, 4): image regions in which nothing is labelled
+        regions: (regions, 4): image regions where objects are not labelled
     """
 
     names: tuple[str, ...]
@@ -39,7 +39,7 @@ class Objects:
 
     @classmethod
     def of(cls, names: Sequence[str], boxes: np.ndarray) -> "Objects":
-        """Objects without a camera: all are whole and visible."""
+        """Objects without a camera: none is truncated or occluded."""
         count = len(names)
         return cls(
             tuple(names), np.asarray(boxes, np.float64).reshape(count, 7), np.full((count, 4), np.nan), np.zeros(count),
@@ -52,11 +52,11 @@ class Objects:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
-    """Where the camera is, seen from the LiDAR.
+    """The position of the camera relative to the LiDAR.
 
     Attributes:
-        to_camera: (3, 4): rectified camera coordinates (x right, y down, z forward) of a point of the LiDAR
-        to_image: (3, 4): pixels, times their depth, of a point in camera coordinates
+        to_camera: (3, 4): from LiDAR coordinates to rectified camera coordinates (x right, y down, z forward)
+        to_image: (3, 4): from camera coordinates to pixels, multiplied by their depth
         size: width and height of the image in pixels
     """
 
@@ -79,15 +79,15 @@ class Calibration:
         return found[:, :2] / np.where(np.abs(depth) < 1e-6, 1e-6, depth)[:, None], depth
 
     def image_boxes(self, boxes: np.ndarray, clipped: bool = True) -> tuple[np.ndarray, np.ndarray]:
-        """The image regions (n, 4) that boxes (n, 7) cover, cut at the image's edges, and which of them are in it at all.
+        """The image regions (n, 4) that boxes (n, 7) cover, cut at the edges of the image, and which of them are visible.
 
-        The part of a box that is less than 10 cm before the camera is left out.
+        The part of a box that is less than 10 cm in front of the camera is left out.
         """
         near = 0.1
         corners = corners_of(boxes)  # (boxes, 8, 3)
         depth = self.camera_of(corners.reshape(-1, 3))[:, 2].reshape(-1, 8)
         first, second = depth[:, _EDGES[:, 0]], depth[:, _EDGES[:, 1]]
-        # Where an edge passes the plane before the camera, the box is cut off.
+        # If an edge crosses the plane 10 cm in front of the camera, the box is cut off there.
         cuts = (first < near) != (second < near)
         part = ((near - first) / np.where(cuts, second - first, 1.0))[..., None]
         ends = corners[:, _EDGES[:, 0]] * (1 - part) + corners[:, _EDGES[:, 1]] * part
@@ -134,7 +134,7 @@ class Found:
 
 
 class Detections(Sequence[Found]):
-    """What was found in some frames; a list of indices picks a batch out of them."""
+    """What was found in some frames. Indexing it with a list of indices gives a batch."""
 
     def __init__(self, frames: Sequence[Found]) -> None:
         self.frames = list(frames)

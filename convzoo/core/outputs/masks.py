@@ -1,4 +1,4 @@
-"""Masks, which a task of segmentation and its opponents give, and the grid of an example on which each is given."""
+"""The masks that a segmentation task and its opponents give. Each mask lies on the grid of its example."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,16 +8,16 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Grid:
-    """The grid that an example came on, and where its points lie on the grid that the network sees.
+    """The original grid of an example, and where its points lie on the grid that the network sees.
 
-    Each axis of the network's grid runs along one axis of the example's own, forwards or backwards: its index of the own index j
-    is `offset + scale * j`.
+    Each axis of the network's grid is parallel to one axis of the original grid, in the same or the opposite direction. Index j
+    on the original axis is index `offset + scale * j` on the network's axis.
 
     Attributes:
-        shape: of the own grid
-        spacing: of the own grid, in millimetres
-        axes: for each axis of the network's grid, the own axis that it runs along
-        scale: for each axis of the network's grid; negative where it runs backwards
+        shape: of the original grid
+        spacing: of the original grid, in millimetres
+        axes: for each axis of the network's grid, the original axis that it is parallel to
+        scale: for each axis of the network's grid; negative for the opposite direction
         offset: for each axis of the network's grid
     """
 
@@ -29,18 +29,18 @@ class Grid:
 
     @classmethod
     def same(cls, shape: Sequence[int], spacing: Sequence[float] | None = None) -> "Grid":
-        """Where the network sees the own grid."""
+        """The network sees the original grid."""
         count = len(shape)
         spacing = (1.0,) * count if spacing is None else spacing
         return cls(tuple(shape), tuple(spacing), tuple(range(count)), (1.0,) * count, (0.0,) * count)
 
     @classmethod
     def between(cls, shape: Sequence[int], affine: np.ndarray, network_affine: np.ndarray) -> "Grid":
-        """From two affine matrices, index to millimetres, whose axes are parallel.
+        """From two affine matrices (index to millimetres) whose axes are parallel.
 
         Args:
-            shape: of the own grid
-            affine: of the own grid, (axes + 1, axes + 1)
+            shape: of the original grid
+            affine: of the original grid, (axes + 1, axes + 1)
             network_affine: of the network's grid
 
         Raises:
@@ -56,19 +56,19 @@ class Grid:
             raise ValueError("the axes of the two grids are not parallel")
         spacing = np.linalg.norm(affine[:count, :count], axis=0)
         offset = between[:count, count]
-        # What is a whole number but for rounding is one: then nothing needs interpolating.
+        # Rounding errors are removed from whole numbers: then nothing has to be interpolated.
         scale, offset = ([_tidy(value) for value in values] for values in (scale, offset))
         return cls(tuple(shape), tuple(map(float, spacing)), tuple(axes), tuple(scale), tuple(offset))
 
 
 @dataclass(frozen=True)
 class Masks:
-    """Masks that were found, each on the grid of its example: what a task of segmentation and its opponents give.
+    """Predicted masks, each on the grid of its example: what a segmentation task and its opponents give.
 
     Attributes:
         masks: whole numbers, 0 for the background
-        sizes: of a pixel or voxel of each, in mm² or mm³
-        scores: for each, what is known of it where the truth is: Dice by structure
+        sizes: for each mask, the size of a pixel or voxel in mm² or mm³
+        scores: for each mask, Dice by structure; None if unlabelled
     """
 
     masks: Sequence[np.ndarray]
@@ -76,7 +76,7 @@ class Masks:
     scores: Sequence[Mapping[str, float] | None] = field(default_factory=list)
 
     def __getitem__(self, indices: Sequence[int]) -> "Masks":
-        """Some of them."""
+        """The masks at these indices."""
         scores = [self.scores[index] for index in indices] if self.scores else []
         return Masks([self.masks[index] for index in indices], [self.sizes[index] for index in indices], scores)
 

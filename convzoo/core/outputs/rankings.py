@@ -1,4 +1,4 @@
-"""The best items for each user: what a task of ranking and its opponents give."""
+"""The best items for each user: what a ranking task and its opponents give."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ class Ranking:
     """For each user its best items, best first.
 
     Attributes:
-        items: (users, k) item numbers; -1 where a user has fewer items left than k
+        items: (users, k) item numbers; -1 if a user has fewer than k items left
         scores: (users, k)
     """
 

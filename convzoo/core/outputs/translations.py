@@ -1,4 +1,4 @@
-"""Translations, which a task and its opponents give for sentences, and the special tokens that they are written with."""
+"""The translations that a task and its opponents give, and the special tokens that they are written with."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ UNKNOWN_TEXT = "⁇"
 
 @dataclass(frozen=True)
 class Translations:
-    """What a translator gives for some sentences; a list of indices picks some of them out.
+    """What a translator gives for some sentences. Indexing it with a list of indices selects some of them.
 
     Attributes:
         texts: for each sentence its translations, the best first
-        scores: log-probabilities of these, after the length penalty; None where the translator has none
-        losses: (sentences, 3): for each true translation the sum of its tokens' negative log-likelihoods, their number, and how
-            many of them were the likeliest; None where there is no true translation, or no probability
+        scores: log-probabilities of these, after the length penalty; None if the translator has none
+        losses: (sentences, 3): for each true translation the sum of its tokens' negative log-likelihoods, the number of tokens,
+            and how many of them were the most likely ones; None without a true translation or without probabilities
     """
 
     texts: list[list[str]]

@@ -511,7 +511,7 @@ def test_what_is_too_short_to_judge_is_refused_before_training(tmp_path, cli, ti
             "sensors.csv",
         )
         assert result.code == 3
-        assert "val split and has 12 rows; task.burn_in=20 leaves none" in result.err
+        assert "val split and has 12 rows; with task.burn_in=20 none of them gets a score" in result.err
 
 
 def test_times_as_people_write_them():

@@ -468,7 +468,7 @@ def test_wrong_decathlon_folders(tmp_path: Path) -> None:
         (None, ("b.nii.gz", "has no mask", "allowed")),
         ({"training": [{"image": "imagesTr/a.nii.gz"}]}, ("training[0]",)),
         ({"training": [{"image": "../../etc/a.nii.gz", "label": "labelsTr/a.nii.gz"}]}, ("lies outside",)),
-        ({"training": [{"image": "imagesTr/z.nii.gz", "label": "labelsTr/a.nii.gz"}]}, ("z.nii.gz", "not there")),
+        ({"training": [{"image": "imagesTr/z.nii.gz", "label": "labelsTr/a.nii.gz"}]}, ("z.nii.gz", "does not exist")),
         ({"labels": {"0": "background", "x": "y"}}, ("label", "whole number")),
         ([1], ("is not a mapping",)),
     ]:

@@ -719,7 +719,7 @@ def test_an_author_on_both_sides_of_a_given_split_is_refused(cli, tmp_path):
         (tmp_path / "data").mkdir(exist_ok=True)
         (tmp_path / "data" / f"{name}.csv").write_text("text,label,author\n" + rows)
     result = cli("run", "sentiment_cnn1d", "--data", "data", "data.group=author", "--quiet")
-    refused(result, 3, "group 'ann' is in both train and val")
+    refused(result, 3, "group 'ann' stands in both train and val")
 
 
 def test_an_opponent_that_fails_loses_nothing(cli, tmp_path, tiny):

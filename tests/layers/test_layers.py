@@ -293,7 +293,7 @@ def test_impossible_poolings_are_refused(arguments, message):
 
 
 def test_a_mask_with_windows_is_refused():
-    with pytest.raises(ValueError, match="not with windows"):
+    with pytest.raises(ValueError, match="not for windows"):
         Pooling(1, size=2)(torch.zeros(1, 1, 4), torch.ones(1, 4, dtype=torch.bool))
 
 

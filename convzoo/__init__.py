@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from convzoo.core.config import TrainConfig
     from convzoo.core.encoder import Encoder
     from convzoo.core.errors import CheckError, ConvzooError, DataError, RecipeError, TrainingError
+    from convzoo.core.outputs.boxes import Objects
     from convzoo.core.randomness import Draws
     from convzoo.core.reader import Reader
     from convzoo.core.splits import Splits
@@ -73,7 +74,7 @@ if TYPE_CHECKING:
     from convzoo.modalities.audio.example import Audio
     from convzoo.modalities.graph.example import Graph, Node
     from convzoo.modalities.image.example import Image
-    from convzoo.modalities.points.example import Objects, PointCloud
+    from convzoo.modalities.points.example import PointCloud
     from convzoo.modalities.recommendation.example import Catalogue, User
     from convzoo.modalities.series.example import Series, Stretch
     from convzoo.modalities.text.example import Text
@@ -142,7 +143,7 @@ _HOMES = {
     "Listener": "convzoo.training.events:Listener",
     "Meter": "convzoo.core.task:Meter",
     "Node": "convzoo.modalities.graph.example:Node",
-    "Objects": "convzoo.modalities.points.example:Objects",
+    "Objects": "convzoo.core.outputs.boxes:Objects",
     "Pair": "convzoo.modalities.text.pair:Pair",
     "Part": "convzoo.recipe.types:Part",
     "PointCloud": "convzoo.modalities.points.example:PointCloud",

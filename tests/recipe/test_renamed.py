@@ -12,6 +12,7 @@ from conftest import RECIPES, ROOT
 
 import convzoo
 from convzoo.core.errors import RecipeError
+from convzoo.core.libraries import EXTRAS
 from convzoo.recipe.recipe import load, to_yaml, with_values
 from convzoo.recipe.registry import PARTS, RENAMED, entries
 from convzoo.recipe.renamed import CONVERSIONS, present_setting
@@ -225,7 +226,8 @@ def former_words() -> dict[str, bool]:
         for kind in PARTS
     }
     pairs = {(key.split(".")[0], key.split(".")[2]) for key in ARGUMENTS}
-    everywhere = set().union(*present.values())
+    # An extra may be called as a setting once was: `video`.
+    everywhere = set().union(*present.values(), EXTRAS)
     return {f"{kind}.{old}": old not in everywhere for kind, old in sorted(pairs) if old not in present[kind]}
 
 

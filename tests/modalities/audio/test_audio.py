@@ -629,7 +629,9 @@ def test_only_some_words(tmp_path: Path) -> None:
 def test_folders_of_a_split(tmp_path: Path) -> None:
     word_folder(tmp_path / "d" / "train", speakers=8)
     word_folder(tmp_path / "d" / "test", speakers=2)
-    (tmp_path / "d" / "test" / "up" / "00000000_nohash_0.wav").rename(tmp_path / "d" / "test" / "up" / "x.wav")
+    for number, path in enumerate(sorted((tmp_path / "d" / "test").rglob("*.wav"))):
+        soundfile.write(path, tone(3000 + 20 * number), RATE)
+        path.rename(path.with_name(f"x{number}.wav"))
     splits = AudioFolder(str(tmp_path / "d")).read()
     assert splits.val and len(splits.test) == 8 and splits.test[0].source.startswith("test/")
 
@@ -670,13 +672,13 @@ def test_manifests(tmp_path: Path) -> None:
 WRONG_MANIFESTS: list[tuple[str, list[str], str]] = [
     ("path,label", ["s/0.wav,a", "s/gone.wav,b"], "manifest.csv:3: 's/gone.wav' is not there"),
     ("path,text", ["s/0.wav,a"], "which column is the label? it has path, text; say data.label=COLUMN"),
-    ("sound,label", ["s/0.wav,a"], "which column is the sound?"),
+    ("sound,label", ["s/0.wav,a"], "which column is the file?"),
     ("path,label,split", ["s/0.wav,a,train", "s/1.wav,b,trian"], "manifest.csv:3: column 'split' says 'trian'"),
     ("path,label,split", ["s/0.wav,a,train", "s/0.wav,a,test"], "stands in both train and test"),
-    ("path,label,split", ["s/0.wav,a,train", "s/1.wav,a,train"], "the test split has no rows"),
-    ("path,label", ["s/0.wav,"], "manifest.csv:2: the label is empty"),
-    ("path,label", [",a"], "manifest.csv:2: the path is empty"),
-    ("path,label", ["s/0.wav,a,b"], "manifest.csv:2: has 3 fields, expected 2"),
+    ("path,label,split", ["s/0.wav,a,train", "s/1.wav,a,train"], "the test split has no examples"),
+    ("path,label", ["s/0.wav,"], "manifest.csv:2: column 'label' is empty"),
+    ("path,label", [",a"], "manifest.csv:2: column 'path' is empty"),
+    ("path,label", ["s/0.wav,a,b"], "manifest.csv:2: has 3 fields, the heading 2"),
     ("path,label", [], "holds no rows"),
     ("path,label", ["s/0.wav,a", "s/1.wav,b"], "needs at least 3"),
 ]

@@ -752,9 +752,9 @@ def test_a_folder_of_actions_is_split_by_group(tmp_path: Path) -> None:
     assert VideoFolder.recognises(folder) and len(VideoFolder(str(folder)).examples()) == 20
     assert {e.label for e in VideoFolder(str(folder)).read().test} == {"left", "right"}
     with pytest.raises(DataError, match="holds one action"):
-        VideoFolder(str(folder), actions=["left"]).read()
+        VideoFolder(str(folder), classes=["left"]).read()
     with pytest.raises(DataError, match="has no action 'rigth'; did you mean 'right'"):
-        VideoFolder(str(folder), actions=["left", "rigth"]).read()
+        VideoFolder(str(folder), classes=["left", "rigth"]).read()
     (folder / "still").mkdir()
     with pytest.raises(DataError, match="action 'still' has no video"):
         VideoFolder(str(folder)).parts()
@@ -764,6 +764,7 @@ def test_a_folder_with_train_and_test_is_taken_as_it_is(tmp_path: Path) -> None:
     action_folder(tmp_path / "data" / "train", people=6)
     action_folder(tmp_path / "data" / "test", people=2, takes=1)
     for path in video_files(tmp_path / "data" / "test"):
+        path.write_bytes(path.read_bytes() + b"another film")
         path.rename(path.with_name(f"other{path.name}"))
     splits = VideoFolder(str(tmp_path / "data")).read()
     assert [len(part) for _, part in splits][2] == 4 and len(splits.val) > 0
@@ -816,8 +817,8 @@ def test_a_manifest_is_split_by_group(tmp_path: Path) -> None:
         ([",a"], "path,label", "clips.csv:2: column 'path' is empty"),
         (["a.mp4,a,b"], "path,label", "clips.csv:2: has 3 fields"),
         ([], "path,label", "holds no rows"),
-        (["a.mp4,a"], "film,label", "which column is the video?"),
-        (["a.mp4,a,later"], "path,label,split", "clips.csv:2: the split is 'later'"),
+        (["a.mp4,a"], "film,label", "which column is the file?"),
+        (["a.mp4,a,later"], "path,label,split", "clips.csv:2: column 'split' says 'later'"),
         (["a.mp4,a,train", "a.mp4,a,test"], "path,label,split", "stands in both train and test"),
     ],
 )
@@ -904,7 +905,7 @@ def test_ucf101_reads_its_folder(tmp_path: Path) -> None:
     some = Ucf101(str(folder), val=0.3, only_present=True).read()
     assert len(some.train) + len(some.val) == 19 and "only the 23 of 24" in some.origin
     (folder / "trainlist01.txt").write_text("left/clip.avi 1\n")
-    with pytest.raises(DataError, match=r"trainlist01.txt:1: says 'left/clip.avi 1'"):
+    with pytest.raises(DataError, match=r"trainlist01.txt:1: is 'left/clip.avi 1'"):
         Ucf101(str(folder)).read()
     with pytest.raises(DataError, match=r"trainlist02.txt: cannot be read"):
         Ucf101(str(folder), split=2).read()
@@ -942,7 +943,7 @@ def test_hmdb51_reads_its_folder(tmp_path: Path) -> None:
     assert len(splits.test) == 4 and len(splits.train) + len(splits.val) == 12
     assert {example.group for example in splits.test} == {"run/Film4_", "climb_stairs/Film4_"}
     (lists / "run_test_split1.txt").write_text("one.avi 3\n")
-    with pytest.raises(DataError, match=r"run_test_split1.txt:1: says 'one.avi 3'"):
+    with pytest.raises(DataError, match=r"run_test_split1.txt:1: is 'one.avi 3'"):
         Hmdb51(str(tmp_path)).read()
     with pytest.raises(DataError, match=r"holds no <action>_test_split2.txt"):
         Hmdb51(str(tmp_path), split=2).read()

@@ -519,13 +519,13 @@ def test_table_of_masks_and_series(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("heading", "row", "words"),
     [
-        ("image,label,patient,split", "scan00.nii.gz,a,p0,test", ("patient 'p0'", "train", "test", "leak")),
+        ("image,label,patient,split", "scan00.nii.gz,a,p0,test", ("group 'p0'", "train", "test", "leak")),
         ("image,label,split", "scan00.nii.gz,a,test", ("file", "scan00.nii.gz", "leak")),
         ("image,label,split", "scan05.nii.gz,a,held", ("t.csv:14", "'held'", "train, val or test")),
         ("image,label", "nowhere.nii.gz,a", ("t.csv:14", "nowhere.nii.gz")),
         ("image,label", "t.csv,a", ("t.csv:14", "is no volume")),
-        ("image,label", "scan00.nii.gz,", ("t.csv:14", "the label is empty")),
-        ("picture,label", "scan00.nii.gz,a", ("which column is the image", "data.image=COLUMN")),
+        ("image,label", "scan00.nii.gz,", ("t.csv:14", "column 'label' is empty")),
+        ("picture,label", "scan00.nii.gz,a", ("which column is the file", "data.file=COLUMN")),
     ],
 )
 def test_wrong_tables(heading: str, row: str, words: tuple[str, ...], small_run, cli, tmp_path: Path) -> None:
@@ -568,7 +568,7 @@ def test_patients_on_both_sides_of_given_folders_are_refused(tmp_path: Path, cli
     for part in ("train", "test"):
         for kind in ("ill", "well"):
             scans(tmp_path / part / kind / ("sub-1" if kind == "ill" else f"sub-{part}"), 3)
-    refused(cli("check", "mri_cnn3d", "--data", tmp_path), 3, "patient 'sub-1'", "train", "test", "leak")
+    refused(cli("check", "mri_cnn3d", "--data", tmp_path), 3, "group 'sub-1'", "train", "test", "leak")
 
 
 def medmnist(path: Path, count: int = 6, **more) -> Path:

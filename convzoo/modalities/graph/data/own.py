@@ -53,7 +53,9 @@ class GraphTable(Reader):
     """
 
     example = Node
-    formats: ClassVar[str] = "a folder with nodes.csv and edges.csv (or .tsv, .parquet), a .graphml or an .npz file"
+    formats: ClassVar[str] = (
+        "a folder with nodes.csv and edges.csv (or .tsv, .jsonl, .parquet), a .graphml or an .npz file"
+    )
 
     def __init__(
         self,

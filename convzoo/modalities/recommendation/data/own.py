@@ -37,7 +37,7 @@ _MOVIELENS = ["user", "item", "rating", "time"]
 
 
 class InteractionTable(Reader):
-    """A table (.csv, .tsv, .parquet) of interactions with a user and an item, optionally a rating and a time; or MovieLens'
+    """A table (.csv, .tsv, .jsonl, .parquet) of interactions with a user and an item, optionally a rating and a time; or MovieLens'
     `u.data` and `ratings.dat`, or a folder with one of these.
 
     An interaction that is there several times counts once, at its last time. Where there is a time, the split is by time: of
@@ -60,7 +60,7 @@ class InteractionTable(Reader):
 
     example = User
     formats: ClassVar[str] = (
-        "a table of interactions (.csv, .tsv, .parquet: user, item, rating, time), u.data or ratings.dat"
+        "a table of interactions (.csv, .tsv, .jsonl, .parquet: user, item, rating, time), u.data or ratings.dat"
     )
 
     def __init__(

@@ -37,8 +37,8 @@ _MOVIELENS = ["user", "item", "rating", "time"]
 
 
 class InteractionTable(Reader):
-    """A table (.csv, .tsv, .jsonl, .parquet) of interactions with a user and an item, optionally a rating and a time; or MovieLens'
-    `u.data` and `ratings.dat`, or a folder with one of these.
+    """A table (.csv, .tsv, .jsonl, .parquet) of interactions with a user and an item, optionally a rating and a time; or
+    MovieLens' `u.data` and `ratings.dat`, or a folder with one of these.
 
     An interaction that is there several times counts once, at its last time. Where there is a time, the split is by time: of
     each user the last part tests and the part before it validates, so that nothing later is learnt from. Else it is drawn, for

@@ -42,7 +42,15 @@ def present_part_name(kind: str, part: Any) -> str:
     name = part.get("name") if isinstance(part, Mapping) else part
     place = f"{name.__module__}:{name.__qualname__}" if isinstance(name, type) else name
     by_place = {value: key for key, value in PARTS[kind].items()}
-    return RENAMED.get(f"{kind}.{place}", by_place.get(place, place)) if isinstance(place, str) else ""
+    return present_part(kind, by_place.get(place, place)) if isinstance(place, str) else ""
+
+
+def present_part(kind: str, name: str) -> str:
+    """A part by its present name. A class of convzoo's own that has moved to another module is found by its class."""
+    if name.startswith("convzoo.") and name not in PARTS[kind].values():
+        moved = (key for key, place in PARTS[kind].items() if place.rpartition(":")[2] == name.rpartition(":")[2])
+        return next(moved, name)
+    return RENAMED.get(f"{kind}.{name}", name)
 
 
 def use_present_names(raw: dict[Any, Any], origins: dict[KeyPath, str]) -> None:
@@ -52,7 +60,7 @@ def use_present_names(raw: dict[Any, Any], origins: dict[KeyPath, str]) -> None:
         found = {}
         for key, value in given.items():
             if key == "name" and isinstance(value, str):
-                value = RENAMED.get(f"{kind}.{value}", value)
+                value = present_part(kind, value)
             present, converted = present_setting(kind, part, str(key), value)
             if present == str(key):
                 found[key] = converted
@@ -70,7 +78,7 @@ def use_present_names(raw: dict[Any, Any], origins: dict[KeyPath, str]) -> None:
     def part(kind: str, given: Any, where: KeyPath) -> Any:
         if isinstance(given, dict):
             return settings(kind, present_part_name(kind, given), given, where)
-        return RENAMED.get(f"{kind}.{given}", given) if isinstance(given, str) else given
+        return present_part(kind, given) if isinstance(given, str) else given
 
     if isinstance(raw.get("modality"), str):
         raw["modality"] = present_modality(raw["modality"])
@@ -110,6 +118,6 @@ def present_override(raw: Mapping[Any, Any], keys: tuple[str, ...], value: Any) 
     if len(keys) > at + 1:  # an item of a list: it is not converted
         return (*keys[:at], present_setting(kind, name, keys[at], None)[0], *keys[at + 1 :]), value
     if keys[at] == "name" and isinstance(value, str):
-        return keys, RENAMED.get(f"{kind}.{value}", value)
+        return keys, present_part(kind, value)
     present, value = present_setting(kind, name, keys[at], value)
     return (*keys[:at], present), value

@@ -246,3 +246,18 @@ def test_no_page_says_a_former_name(path: Path) -> None:
         # `widths`, `kernel: factorised`, {name: r3d, widths: [8]}
         assert not nowhere or not re.search(rf"`{bare}`|[`{{, ]{bare}[:=] ?[\w\[]+[`,}}]", text), bare
     assert not re.search(r"modality[:=] ?speech", text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "former", "present"),
+    [
+        ("data", "convzoo.readers.text_table:TextTable", "text_table"),
+        ("data", "convzoo.generated.reviews:Reviews", "reviews"),
+        ("encoder", "convzoo.encoders.text:TextEncoder", "text"),
+    ],
+)
+def test_a_class_that_has_moved_is_found(kind: str, former: str, present: str) -> None:
+    section = {"name": former, **({"path": "a.csv"} if present == "text_table" else {})}
+    recipe = load("sentiment_cnn1d", replaced={kind: section})
+    assert getattr(recipe, kind).name == present
+    assert load("sentiment_cnn1d", [f"encoder={former}"] if kind == "encoder" else []).encoder.name == "text"

@@ -174,8 +174,7 @@ class ClassFolders(Reader):
 
     def _unused_folders(self, examples: Sequence[Any]) -> list[str]:
         """A note where folders lie inside classes and nothing was made of them."""
-        parts = ((Path(example.source).parts, example) for example in examples)
-        deep = next((example for inside, example in parts if len(inside) - inside.index(example.label) > 2), None)
+        deep = next((example for example in examples if example.path.parent.name != example.label), None)
         if self.group is not None or deep is None or any(example.group is not None for example in examples):
             return []
         return [
@@ -190,7 +189,7 @@ class ClassFolders(Reader):
             (name,) = names
             table = next((path for path in visible(folder) if is_table(path)), None)
             if len(inner[0]) > 1:
-                advice = f"; the folders of the {self.one_class}es may be those in {folder / name}"
+                advice = f"; the {self.one_class} folders may be those in {folder / name}"
             elif table is not None:
                 advice = f"; if {table.name} says which is which, give that: --data {table}"
             else:
@@ -220,12 +219,14 @@ def given_folders(folder: Path) -> dict[str, Path]:
     Raises:
         DataError: two folders name the same part (`val` and `valid`).
     """
-    found: dict[str, Path] = {}
+    found: dict[str, list[Path]] = {}
     for child in visible(folder):
         name = split_in(child.name)
-        if name is None or not child.is_dir() or not any(each.is_dir() for each in child.iterdir()):
-            continue
-        if name in found:
-            raise DataError(f"{folder}: both {found[name].name}/ and {child.name}/ name the {name} split; keep one")
-        found[name] = child
-    return found if "train" in found else {}
+        if name is not None and child.is_dir() and any(each.is_dir() for each in child.iterdir()):
+            found.setdefault(name, []).append(child)
+    if "train" not in found:
+        return {}
+    for name, (first, *others) in found.items():
+        if others:
+            raise DataError(f"{folder}: both {first.name}/ and {others[0].name}/ name the {name} split; keep one")
+    return {name: homes[0] for name, homes in found.items()}

@@ -258,6 +258,17 @@ def test_names_of_splits_are_known_among_other_words(kind: str, tmp_path: Path) 
     assert len(splits.test) == 16
 
 
+@pytest.mark.parametrize("kind", ["volume"])
+def test_classes_may_have_test_in_their_names(kind: str, tmp_path: Path) -> None:
+    home = tmp_path / "data"
+    for number in range(24):
+        inside = home / ("test_positive", "test_negative")[number % 2] / f"p{number}"
+        inside.mkdir(parents=True)
+        FILES[kind](inside / "scan", number)
+    splits = read_folder(kind, home)
+    assert {example.label for _, part in splits for example in part} == {"test_positive", "test_negative"}
+
+
 @pytest.mark.parametrize("kind", ["audio", "image", "video"])
 def test_folders_that_all_hold_the_same_ones_are_no_classes(kind: str, tmp_path: Path) -> None:
     home = folder_of(kind, tmp_path / "data", ("site1", "site2"))
@@ -296,9 +307,7 @@ def test_links_that_lead_back_are_not_followed(kind: str, tmp_path: Path) -> Non
 
 def test_one_class_that_holds_the_classes_is_named(tmp_path: Path) -> None:
     home = folder_of("image", tmp_path / "data", ("photos",))
-    with pytest.raises(
-        DataError, match=r"holds one class, 'photos'.*the folders of the classes may be those in .*photos"
-    ):
+    with pytest.raises(DataError, match=r"holds one class, 'photos'.*the class folders may be those in .*photos"):
         read_folder("image", home)
     flat = tmp_path / "flat"
     (flat / "images").mkdir(parents=True)

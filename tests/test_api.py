@@ -17,8 +17,7 @@ from convzoo.recipe.registry import entries
 OWN = '''
 import torch
 from torch import nn
-from convzoo import Batch, Encoder, Reader, Splits, Task
-from convzoo.core.examples import Text
+from convzoo import Batch, Encoder, Reader, Splits, Task, Text
 
 
 class Numbers(Reader):

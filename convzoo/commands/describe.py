@@ -46,7 +46,7 @@ def describe_source(source: str, overrides: Sequence[str], data: str | None) -> 
     if Path(source).is_dir():
         run = Run.load(source)
         splits = build("data", run.recipe.data, origins=run.recipe.origins).read()
-        return describe(run.model, run.encoder.gather(run.encoder.pieces(splits.test), [0]).inputs)
+        return describe(run.model, run.encoder.sample(splits.test).inputs)
     experiment = assemble(open_recipe(source, overrides, data))
     # The longest of some examples shows the shapes best.
     pieces = experiment.encoder.pieces(experiment.splits.train)

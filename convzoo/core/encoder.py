@@ -66,6 +66,11 @@ class Encoder(ABC):
         """The items that the loader makes training batches of: by default the examples, else references into them."""
         return examples
 
+    def sample(self, examples: Sequence[Any]) -> Batch:
+        """What the network sees of some examples, to describe it by: a piece, or an example where none is long enough for one."""
+        pieces = self.pieces(examples)
+        return self.gather(pieces if len(pieces) else examples, [0])
+
     def gather(self, examples: Sequence[Any], indices: Sequence[int], draws: Draws | None = None) -> Batch:
         """Make one batch of some of the examples, or of their `pieces`. Overridden if encoding many at once is faster."""
         return self.collate([self.prepare(examples[index]) for index in indices], draws)

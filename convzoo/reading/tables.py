@@ -261,10 +261,15 @@ def _fit(text: str, separator: str, quotes: bool) -> tuple[float, int]:
 
 
 def _tabs_with_quotes(text: str) -> bool:
-    """Whether quotation marks enclose fields between tabs: they do in the heading, or the rows are even only so."""
+    """Whether quotation marks enclose fields between tabs: they do in the heading or in
+    all of a column, or the rows are even only so."""
     if any(
         len(field) > 1 and field[0] == field[-1] == '"' for field in text.partition("\n")[0].rstrip("\r").split("\t")
     ):
+        return True
+    rows = [line.rstrip("\r").split("\t") for line in text[:_HEAD].split("\n")[1:_LOOKED_AT] if line.strip()]
+    columns = list(zip(*rows, strict=False)) if len(rows) > 1 else []
+    if any(all(len(field) > 1 and field[0] == field[-1] == '"' for field in column) for column in columns):
         return True
     return '"' in text and not _even(text, Dialect("\t", False)) and _even(text, Dialect("\t", True))
 

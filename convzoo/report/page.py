@@ -51,7 +51,7 @@ def write_report(
         (Path(__file__).parent / "page.html.jinja").read_text(encoding="utf-8")
     )
     shown = summary.columns(recipe, results)
-    batch = encoder.gather(encoder.pieces(examples), [0])
+    batch = encoder.sample(examples)
     breakdown = describe(model, batch.inputs)
     home = (
         folder

@@ -28,6 +28,7 @@ from convzoo.core.splits import Splits
 from convzoo.modalities.series.example import Stretch
 from convzoo.recipe import recipe as recipes
 from convzoo.recipe.own_data import open_recipe
+from convzoo.recipe.registry import OWN_DATA
 
 KNOWN_EXCLUSIVE: dict[str, str] = {}
 KNOWN_APART: dict[str, str] = {}
@@ -120,7 +121,8 @@ def test_own_data_in_a_readers_format_is_read_by_it(name: str) -> None:
     if not cls.formats:
         pytest.skip("is for one benchmark only: it is named in a recipe, not recognised")
     encoders = {path.stem: recipes.load(path.stem, TINY[path.stem]).encoder.name for path in EMBEDDED}
-    fits = [recipe for recipe, encoder in encoders.items() if class_of("encoder", str(encoder)).example is cls.example]
+    # Who segments scans is not offered the readers of classes.
+    fits = [recipe for recipe, encoder in encoders.items() if any(name in row for row in OWN_DATA[str(encoder)])]
     assert fits
     for recipe in fits:
         assert open_recipe(recipe, data=written(name)["path"]).data.name == name

@@ -182,8 +182,7 @@ def test_manifests_of_every_kind_are_read_from_every_form(kind: str, suffix: str
         table.write_text("\n".join([mark.join(rows[0]), *(mark.join(row.values()) for row in rows)]))
     reader = load_class("data", f"{kind}_table")
     assert reader.recognises(table)
-    settings = {} if kind != "volume" else {"group": "group", "label": "label"}
-    splits = reader(str(table), **settings).read()
+    splits = reader(str(table)).read()
     everything = [example for _, part in splits for example in part]
     assert Counter(example.label for example in everything) == {"a": 8, "b": 8}
     assert sorted(example.path for example in everything) == files

@@ -68,6 +68,8 @@ def test_quotation_marks_between_tabs_are_text_unless_the_file_is_written_with_t
     assert read_table(tmp_path / "plain.tsv").columns["text"] == ['"Quoted" he said', 'an inch is 2.54", a foot 12"']
     (tmp_path / "enclosed.tsv").write_text('"text"\t"label"\n"a\ttab ""here"""\t"a"\n')
     assert read_table(tmp_path / "enclosed.tsv").columns == {"text": ['a\ttab "here"'], "label": ["a"]}
+    (tmp_path / "column.tsv").write_text('id\tx\n"a"\t1\n"b"\t2\n')
+    assert read_table(tmp_path / "column.tsv").columns["id"] == ["a", "b"]
     (tmp_path / "lines.tsv").write_text('text\tlabel\n"two\nlines"\ta\n')
     assert read_table(tmp_path / "lines.tsv").columns["text"] == ["two\nlines"]
 

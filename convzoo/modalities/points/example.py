@@ -11,6 +11,7 @@ from convzoo.core.errors import DataError
 from convzoo.core.files import is_file
 from convzoo.core.outputs.boxes import Calibration, Objects
 from convzoo.modalities.points.formats import CLOUD_SUFFIXES, read_cloud
+from convzoo.reading.files import with_suffix
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +59,7 @@ class PointCloud:
                     )
                 found.append(cls(points=value, source="an array"))
             elif Path(value).is_dir():
-                files = [path for path in sorted(Path(value).rglob("*")) if path.suffix.lower() in CLOUD_SUFFIXES]
+                files = with_suffix(Path(value), CLOUD_SUFFIXES)
                 if not files:
                     raise DataError(f"{value}: holds no point cloud ({', '.join(sorted(CLOUD_SUFFIXES))})")
                 found.extend(cls(path, source=str(path)) for path in files)

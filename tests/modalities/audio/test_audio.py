@@ -620,10 +620,10 @@ def test_without_a_validation_list_one_is_carved(tmp_path: Path) -> None:
 
 def test_only_some_words(tmp_path: Path) -> None:
     folder = word_folder(tmp_path / "words", words=("down", "left", "up"), lists=True)
-    splits = AudioFolder(str(folder), words=["left", "up"]).read()
+    splits = AudioFolder(str(folder), classes=["left", "up"]).read()
     assert {e.label for e in splits.train} == {"left", "up"} and len(splits.test) == 4
     with pytest.raises(DataError, match="no word 'lef'; did you mean 'left'"):
-        AudioFolder(str(folder), words=["lef", "up"]).read()
+        AudioFolder(str(folder), classes=["lef", "up"]).read()
 
 
 def test_folders_of_a_split(tmp_path: Path) -> None:
@@ -894,5 +894,5 @@ def test_the_report_has_players_for_the_mistakes(small_run) -> None:
 def test_soundfile_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", tone(), RATE)
     monkeypatch.setitem(sys.modules, "soundfile", None)
-    with pytest.raises(RecipeError, match=r"reading sound needs soundfile .*pip install 'convzoo\[audio\]'"):
+    with pytest.raises(RecipeError, match=r"reading sound needs soundfile.*: pip install 'convzoo\[audio\]'"):
         Audio(tmp_path / "a.wav").read()

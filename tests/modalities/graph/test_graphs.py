@@ -596,7 +596,14 @@ def test_another_graph_is_scored_with_the_runs_network(cli, tmp_path):
 @pytest.mark.parametrize("conv", ["sage", "gat", "gcn2", "appnp", "cheb"])
 def test_every_convolution_trains_explains_and_is_exported(conv, cli, tmp_path, tiny):
     matrix = {"sage": "random_walk", "cheb": "laplacian"}.get(conv, "symmetric")
-    more = [*tiny("nodes_gcn"), f"model.conv={conv}", f"encoder.matrix={matrix}", "model.heads=2", "model.steps=2"]
+    more = [
+        *tiny("nodes_gcn"),
+        f"model.conv={conv}",
+        f"encoder.matrix={matrix}",
+        "model.heads=2",
+        "model.steps=2",
+        "baselines=[]",
+    ]
     assert cli("run", "nodes_gcn", *more, "--out", "run", "--quiet").code == 0
     described = cli("describe", "run")
     assert described.code == 0 and "edges" in described.out

@@ -1175,7 +1175,7 @@ def test_the_page_shows_frames_curves_and_pillars(small_run: Callable) -> None:
 def test_describe_says_what_pillars_do(small_run: Callable, cli) -> None:
     result = cli("describe", small_run("lidar_pillars"))
     assert result.code == 0, result.err
-    assert "largest of each over its points" in result.out
+    assert "the maxima over its points" in result.out
     assert "Spreads 8 coarse maps" in result.out
 
 

@@ -13,9 +13,10 @@ from convzoo.core.splits import Splits
 from convzoo.modalities.points.example import PointCloud
 from convzoo.modalities.points.formats import CLOUD_SUFFIXES
 from convzoo.reading.columns import PATH_NAMES
+from convzoo.reading.files import left_out
 from convzoo.reading.manifest import Manifest, file_in, unused_columns
 from convzoo.reading.splitting import in_order, without_leaks
-from convzoo.reading.tables import Table, as_number
+from convzoo.reading.tables import Table, as_number, table_named
 
 FILE_NAMES = (*PATH_NAMES, "frame", "cloud", "scan")
 CLASS_NAMES = ("class", "label", "category", "name", "type")
@@ -45,7 +46,7 @@ class CloudTable(Manifest):
     def recognises(cls, path: Path) -> bool:
         """A table by its ending, or a folder with one."""
         if path.is_dir():
-            return (path / "boxes.csv").is_file()
+            return table_named(path, "boxes") is not None
         return super().recognises(path)
 
     def examples(self) -> list[PointCloud]:
@@ -60,6 +61,8 @@ class CloudTable(Manifest):
         """
         found, homes, notes = self._frames()
         table = self.home
+        if self.path.is_dir():
+            notes = [*notes, *left_out(self.path, [table, *(example.path for example in found if example.path)])]
         files = {str(table): {"sha256": sha256_of(table)}}
         if homes is None:
             contents = [content_of(example) for example in found]
@@ -82,7 +85,10 @@ class CloudTable(Manifest):
     @property
     def home(self) -> Path:
         """The table's file."""
-        return self.path / "boxes.csv" if self.path.is_dir() else self.path
+        found = table_named(self.path, "boxes") if self.path.is_dir() else self.path
+        if found is None:
+            raise DataError(f"{self.path}: holds no table of boxes: boxes.csv (or .tsv, .jsonl, .parquet)")
+        return found
 
     def _frames(self) -> tuple[list[PointCloud], list[str] | None, list[str]]:
         """The clouds, the split of each where the table says it, and what a person should know."""

@@ -62,10 +62,10 @@ class Decathlon(Reader):
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
-        """A folder with imagesTr or with a dataset.json, or that file."""
+        """A folder with imagesTr, or a dataset.json."""
         if path.is_file():
             return path.name == "dataset.json"
-        return (path / "imagesTr").is_dir() or (path / "dataset.json").is_file()
+        return (path / "imagesTr").is_dir()
 
     def examples(self) -> list[Volume]:
         """All cases with a mask, of all splits."""

@@ -89,7 +89,7 @@ class VolumeTable(Manifest):
     what = "volume"
     file_names = ("image", "scan", "volume", "image_path", "t1")
     label_names = ("diagnosis", "group")
-    group_names = ("patient", "patient_id", "subject", "subject_id", "participant_id", "case")
+    group_names = ("group", "patient", "patient_id", "subject", "subject_id", "participant_id", "case")
 
     def __init__(
         self,
@@ -144,7 +144,9 @@ class VolumeTable(Manifest):
                 f"{self.path}: which column is the label or the mask? it has {', '.join(table.columns)}; say "
                 "data.label=COLUMN or data.mask=COLUMN"
             )
-        group = None if self.group == "none" else table.find("group", self.group, self.group_names, needed=False)
+        # A column named group is the class where no other column is, else the patients'.
+        usual = self.group_names if label != self._named(table, "group") else self.group_names[1:]
+        group = None if self.group == "none" else table.find("group", self.group, usual, needed=False)
         scans, masks = self._volumes(table, file), self._volumes(table, mask)
         labels = table.ids(label) if label else [None] * len(table)
         groups = table.optional_ids(group)
@@ -156,6 +158,10 @@ class VolumeTable(Manifest):
             for row in range(len(table))
         ]  # fmt: skip
         return examples, [name for name in (file, mask, label, group) if name]
+
+    @staticmethod
+    def _named(table: Table, name: str) -> str | None:
+        return table.find(name, None, (name,), needed=False)
 
     def _volumes(self, table: Table, column: str | None) -> list[Path | None]:
         if column is None:

@@ -655,7 +655,8 @@ def test_lightconv_keeps_the_promises(kind: str, cli, tiny, tmp_path: Path) -> N
     """Trained, written, explained and exported, under the same recipe."""
     text = (ROOT / "recipes" / f"{NAME}.yaml").read_text(encoding="utf-8")
     before, _, rest = text.partition("model:\n")
-    model = f"model: {{name: lightconv, kind: {kind}, channels: 16, heads: 2, encoder_kernel_sizes: [3], decoder_kernel_sizes: [3, 3], hidden: 16}}\n"
+    small = "channels: 16, heads: 2, encoder_kernel_sizes: [3], decoder_kernel_sizes: [3, 3], hidden: 16"
+    model = f"model: {{name: lightconv, kind: {kind}, {small}}}\n"
     Path("light.yaml").write_text(before + model + "task:" + rest.partition("task:")[2], encoding="utf-8")
     kept = [word for word in tiny(NAME) if not word.startswith("model.")]
     result = cli("run", "light.yaml", "--out", "light", "--quiet", *kept, "baselines=[]")

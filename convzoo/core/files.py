@@ -95,6 +95,14 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; False for what can be no name."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def explain(error: OSError) -> str:
     """An OSError in words that tell the user what to do."""
     if error.errno == errno.ENOSPC:

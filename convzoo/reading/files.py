@@ -3,8 +3,10 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from convzoo.core.errors import DataError
+from convzoo.core.files import is_file, is_folder
 
 LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 """What systems leave behind in folders and archives."""
@@ -36,6 +38,28 @@ def files_below(folder: Path) -> Iterator[Path]:
 def with_suffix(folder: Path, suffixes: Collection[str]) -> list[Path]:
     """The files below a folder that end like that (in lower case, with the dot), in the order of their paths."""
     return sorted(path for path in files_below(folder) if path.suffix.lower() in suffixes and path.is_file())
+
+
+def files_named(value: Any, suffixes: Collection[str], noun: str) -> list[Path]:
+    """The files that an input of `predict` names: one file, or those of a kind below a folder.
+
+    Args:
+        value: a path
+        suffixes: of the kind, in lower case, with the dot
+        noun: what such a file is called, for errors
+
+    Raises:
+        DataError: there is no such file, or the folder holds none of the kind.
+    """
+    path = Path(value)
+    if is_file(path):
+        return [path]
+    if not is_folder(path):
+        raise DataError(f"{value}: no such {noun}")
+    found = with_suffix(path, suffixes)
+    if not found:
+        raise DataError(f"{value}: holds no {noun} ({', '.join(sorted(suffixes))})")
+    return found
 
 
 def class_folders(folder: Path) -> list[Path]:

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from convzoo.core.errors import DataError
-from convzoo.core.files import is_file
-from convzoo.modalities.audio.formats import AUDIO_SUFFIXES, HIGHEST_RATE, LOWEST_RATE, _opened, read_sound, sound_files
+from convzoo.modalities.audio.formats import AUDIO_SUFFIXES, HIGHEST_RATE, LOWEST_RATE, _opened, read_sound
+from convzoo.reading.files import files_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +55,9 @@ class Audio:
                 raise DataError(
                     "an array of samples needs its rate: give (samples, rate), for example (samples, 16000)"
                 )
-            elif Path(value).is_dir():
-                files = sound_files(Path(value))
-                if not files:
-                    raise DataError(f"{value}: holds no audio file ({', '.join(sorted(AUDIO_SUFFIXES))})")
-                found.extend(cls(path, source=str(path)) for path in files)
-            elif is_file(Path(value)):
-                found.append(cls(Path(value), source=str(value)))
             else:
-                raise DataError(f"{value}: no such audio file")
+                files = files_named(value, AUDIO_SUFFIXES, "audio file")
+                found.extend(cls(path=path, source=str(path)) for path in files)
         return found
 
     def read(self) -> tuple[np.ndarray, int]:

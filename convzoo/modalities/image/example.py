@@ -8,9 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from convzoo.core.errors import DataError
-from convzoo.core.files import is_file
 from convzoo.core.text import first_line
-from convzoo.reading.files import with_suffix
+from convzoo.reading.files import files_named
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
 
@@ -57,15 +56,9 @@ class Image:
                         f"an image array should be uint8, (height, width) or (height, width, 3), not {value.dtype} {value.shape}"
                     )
                 found.append(cls(pixels=value[..., 0] if coloured and value.shape[2] == 1 else value))
-            elif Path(value).is_dir():
-                files = with_suffix(Path(value), IMAGE_SUFFIXES)
-                if not files:
-                    raise DataError(f"{value}: holds no image ({', '.join(sorted(IMAGE_SUFFIXES))})")
-                found.extend(cls(path=path, source=str(path)) for path in files)
-            elif is_file(Path(value)):
-                found.append(cls(path=Path(value), source=str(value)))
             else:
-                raise DataError(f"{value}: no such image file")
+                files = files_named(value, IMAGE_SUFFIXES, "image file")
+                found.extend(cls(path=path, source=str(path)) for path in files)
         return found
 
     def array(self) -> np.ndarray:

@@ -8,10 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from convzoo.core.errors import DataError
-from convzoo.core.files import is_file
 from convzoo.core.outputs.boxes import Calibration, Objects
 from convzoo.modalities.points.formats import CLOUD_SUFFIXES, read_cloud
-from convzoo.reading.files import with_suffix
+from convzoo.reading.files import files_named
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,17 +57,11 @@ class PointCloud:
                         f"a cloud is an array (points, 3) or (points, 4) of numbers, not {value.dtype} {value.shape}"
                     )
                 found.append(cls(points=value, source="an array"))
-            elif Path(value).is_dir():
-                files = with_suffix(Path(value), CLOUD_SUFFIXES)
-                if not files:
-                    raise DataError(f"{value}: holds no point cloud ({', '.join(sorted(CLOUD_SUFFIXES))})")
-                found.extend(cls(path, source=str(path)) for path in files)
-            elif is_file(Path(value)):
-                if Path(value).suffix.lower() not in CLOUD_SUFFIXES:
-                    raise DataError(f"{value}: is not a point cloud; {', '.join(sorted(CLOUD_SUFFIXES))} can be read")
-                found.append(cls(Path(value), source=str(value)))
             else:
-                raise DataError(f"{value}: no such point cloud")
+                files = files_named(value, CLOUD_SUFFIXES, "point cloud")
+                if files[0].suffix.lower() not in CLOUD_SUFFIXES:
+                    raise DataError(f"{value}: is not a point cloud; {', '.join(sorted(CLOUD_SUFFIXES))} can be read")
+                found.extend(cls(path=path, source=str(path)) for path in files)
         return found
 
     def read(self) -> np.ndarray:

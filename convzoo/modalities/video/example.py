@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from convzoo.core.errors import DataError
-from convzoo.core.files import is_file
 from convzoo.core.libraries import import_av
 from convzoo.modalities.video.formats import (
     FASTEST_RATE,
@@ -18,8 +17,8 @@ from convzoo.modalities.video.formats import (
     _decode,
     _picture,
     read_film,
-    video_files,
 )
+from convzoo.reading.files import files_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +62,9 @@ class Video:
                 found.append(_from_array(*value))
             elif isinstance(value, np.ndarray):
                 raise DataError("an array of frames needs its rate: give (frames, rate), for example (frames, 25)")
-            elif Path(value).is_dir():
-                files = video_files(Path(value))
-                if not files:
-                    raise DataError(f"{value}: holds no video ({', '.join(sorted(VIDEO_SUFFIXES))})")
-                found.extend(cls(path, source=str(path)) for path in files)
-            elif is_file(Path(value)):
-                found.append(cls(Path(value), source=str(value)))
             else:
-                raise DataError(f"{value}: no such video file")
+                files = files_named(value, VIDEO_SUFFIXES, "video file")
+                found.extend(cls(path=path, source=str(path)) for path in files)
         return found
 
     @property

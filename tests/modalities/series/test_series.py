@@ -1044,3 +1044,12 @@ def test_draws_do_not_change_windows():
     windows = encoder.pieces([whole(series(60))])
     drawn = encoder.gather(windows, [1, 2], Draws(0, 0, [1, 2]))
     assert torch.equal(drawn.inputs["values"], encoder.gather(windows, [1, 2]).inputs["values"])
+
+
+def test_a_test_part_without_a_whole_window_still_has_a_report(cli, tiny) -> None:
+    """Windows of the network are longer than the stretches without anomalies; whole stretches are scored all the same."""
+    more = [*tiny("anomaly_cnn1d"), "data.length=500", "encoder.window=128", "baselines=[]"]
+    done = cli("run", "anomaly_cnn1d", *more, "--out", "run", "--quiet")
+    assert done.code == 0, done.err
+    assert Path("run/report.html").is_file() and Path("run/scores.json").is_file()
+    assert cli("describe", "run").code == 0

@@ -105,7 +105,11 @@ class Manifest(Reader):
         found, used = self._rows(table)
         homes = table.splits(self.split)
         notes = unused_columns(table, [*used, *((homes[1],) if homes else ())])
-        return split_rows(self, self.path, found, homes, self.content, notes)
+        return split_rows(self, self.path, found, homes, self.content, notes, **self._folds())
+
+    def _folds(self) -> dict[str, Any]:
+        """`fold` and `count`, where a kind has a cross-validation."""
+        return {}
 
     def _table(self) -> Table:
         table = read_table(self.home, separator=self.separator, encoding=self.encoding)

@@ -158,6 +158,7 @@ def made_here(
     Raises:
         DataError: there are too few examples or groups, or no such fold.
     """
+    content = _once(content)
     labels, groups = [example.label for example in examples], joined(*_keys(examples, content))
     facts: dict[str, Any] = {"files": dict(files or {}), "notes": tuple(notes)}
     if fold is None:
@@ -203,6 +204,7 @@ def as_given(
     Raises:
         DataError: there is nothing to train or to test on, or the same thing stands in two parts.
     """
+    content = _once(content)
     kept, more = without_leaks(where, parts, content, copies)
     facts: dict[str, Any] = {"files": dict(files or {}), "notes": (*notes, *more)}
     splits = Splits(kept["train"], kept["val"], kept["test"], origin="as given", **facts)
@@ -353,6 +355,20 @@ def _how(examples: Sequence[Any]) -> str:
     if len({example.label for example in examples}) > 1:
         words.append("stratified by class")
     return ", ".join(words)
+
+
+def _once(content: Callable[[Any], Hashable | None] | None) -> Callable[[Any], Hashable | None] | None:
+    """The same fingerprints, each made once: a file is not read again to carve validation out of training."""
+    if content is None:
+        return None
+    known: dict[int, Hashable | None] = {}
+
+    def remembered(example: Any) -> Hashable | None:
+        if id(example) not in known:
+            known[id(example)] = content(example)
+        return known[id(example)]
+
+    return remembered
 
 
 def _keys(examples: Sequence[Any], content: Callable[[Any], Hashable | None] | None) -> list[list[Hashable | None]]:

@@ -14,7 +14,7 @@ from convzoo.core.files import read_json, write_text
 from convzoo.core.pages import Material, Pages
 from convzoo.core.task import Task
 from convzoo.core.text import duration_in_words
-from convzoo.inspect.describe import Breakdown, describe
+from convzoo.inspect.describe import describe
 from convzoo.recipe.assembly import load_pages
 from convzoo.recipe.recipe import to_yaml
 from convzoo.recipe.types import Recipe
@@ -83,7 +83,7 @@ def write_report(
         curves=html_safe(figures.curves(metrics, score, results.get("best_step"))) if metrics and score in metrics[0] else "",
         sections=sections,
         breakdown=breakdown,
-        layers=layer_rows(breakdown),
+        layers=breakdown.rows(),
         first_layer=html_safe(pages.first_layer(model, encoder, [examples[index] for index in range(min(400, len(examples)))])),
         recipe=to_yaml(recipe),
     )  # fmt: skip
@@ -104,18 +104,3 @@ def headline(recipe: Recipe, results: Mapping[str, Any], task: Task, pages: Page
         classes = f" in {len(names)} classes{listed}"
     path = recipe.data.args.get("path")
     return f"{count:,} {pages.plural}{classes}" + (f", from {Path(path).name}" if path else "")
-
-
-def layer_rows(breakdown: Breakdown) -> list[dict[str, str]]:
-    """A breakdown's rows as text."""
-    return [
-        {
-            "name": layer.name,
-            "words": layer.words,
-            "shape": "×".join(map(str, layer.output_shape)),
-            "sees": "×".join(map(str, layer.receptive_field)) if layer.receptive_field else "",
-            "parameters": f"{layer.parameters:,}" if layer.parameters else "",
-            "multiply_adds": f"{layer.multiply_adds:,}" if layer.multiply_adds else "",
-        }
-        for layer in breakdown.layers
-    ]

@@ -14,7 +14,7 @@ from convzoo.core.splits import Splits
 from convzoo.modalities.text.example import Text
 from convzoo.ops import augment
 from convzoo.ops.moments import Moments, evenly_spaced
-from convzoo.reading.splitting import carve_validation, folds, hold_out, joined, made_here, split_by_group
+from convzoo.reading.splitting import as_given, carve_validation, folds, hold_out, joined, made_here, split_by_group
 
 
 def images(count: int = 3, channels: int = 2, height: int = 8, width: int = 12) -> torch.Tensor:
@@ -323,3 +323,16 @@ def test_evenly_spaced_indices_have_both_ends_and_no_index_twice() -> None:
     for count in (7, 50, 333):
         found = evenly_spaced(count, 32)
         assert len(np.unique(found)) == len(found) == min(32, count)
+
+
+def test_each_content_is_looked_at_once():
+    """A fingerprint reads a whole file: carving validation out of training makes none again."""
+    parts = {name: [Text(f"{name} {n}", "ab"[n % 2]) for n in range(10)] for name in ("train", "test")}
+    seen = Counter()
+
+    def content(example):
+        seen[example.text] += 1
+        return example.text
+
+    assert len(as_given("here", parts, 0.3, 0, content=content).val)
+    assert set(seen.values()) == {1} and len(seen) == 20

@@ -9,12 +9,11 @@ from typing import Any, ClassVar
 from convzoo.core.arguments import Copies, Count, Fraction, Positive
 from convzoo.core.errors import DataError
 from convzoo.core.files import sha256_of
-from convzoo.core.splits import Splits
 from convzoo.modalities.volume.example import Volume
 from convzoo.modalities.volume.formats import VOLUME_SUFFIXES, is_series, is_volume, volume_files, volume_suffix
 from convzoo.reading.columns import LABEL_NAMES, PATH_NAMES
 from convzoo.reading.folder import ClassFolders
-from convzoo.reading.manifest import Manifest, file_in, split_rows, unused_columns
+from convzoo.reading.manifest import Manifest, file_in
 from convzoo.reading.tables import Table
 
 MASK_NAMES = ("mask", "segmentation", "seg", "mask_path", "label_path")
@@ -120,18 +119,8 @@ class VolumeTable(Manifest):
         """A fingerprint of the file, or of all files of the series."""
         return content_of(example)
 
-    def read(self) -> Splits:
-        """Read the table. The scans are opened when they are encoded.
-
-        Raises:
-            DataError: no such file or column, a row that names no scan or another split, a patient or a scan in two splits, or
-                too few rows to split.
-        """
-        table = self._table()
-        found, used = self._rows(table)
-        homes = table.splits(self.split)
-        notes = unused_columns(table, [*used, *((homes[1],) if homes else ())])
-        return split_rows(self, self.path, found, homes, self.content, notes, fold=self.fold, count=self.folds)
+    def _folds(self) -> dict[str, Any]:
+        return {"fold": self.fold, "count": self.folds}
 
     def _rows(self, table: Table) -> tuple[list[Any], list[str]]:
         file = table.find("file", self.file, (*PATH_NAMES, *self.file_names))

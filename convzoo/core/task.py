@@ -29,10 +29,19 @@ class Task(ABC):
     Attributes:
         best_by: the validation score that chooses the best checkpoint; with a leading minus, lower is better.
         follows: whether `predict RUN -` takes standard input as a stream, row by row.
+        errors: the scores of its meter where less is better, without `val/` or `test/`; a name stands for its parts too
+            (`hd95_mm` for `hd95_mm_liver`).
     """
 
     best_by: str
     follows: ClassVar[bool] = False
+    errors: ClassVar[frozenset[str]] = frozenset()
+
+    @classmethod
+    def is_error(cls, score: str) -> bool:
+        """Whether less is better for a score, with or without `val/` or `test/` before its name."""
+        name = score.rpartition("/")[2]
+        return any(name == error or name.startswith(f"{error}_") for error in cls.errors)
 
     @abstractmethod
     def losses(self, outputs: Any, target: Any) -> dict[str, Tensor]:

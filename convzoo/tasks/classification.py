@@ -1,7 +1,7 @@
 """Classification: one of several classes, for any kind of data."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -31,6 +31,8 @@ class Classification(Task):
         best_by: the validation score that chooses the best checkpoint
         calibrate: `temperature` calibrates the probabilities on the validation split
     """
+
+    errors: ClassVar[frozenset[str]] = frozenset({"cross_entropy", "calibration_error"})
 
     def __init__(
         self,

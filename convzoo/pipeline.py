@@ -155,12 +155,14 @@ def _run_once(
         save_weights(folder / "model.safetensors", weights)
         write_json(folder / "task.json", experiment.task.state())
         write_table(folder / "predictions.csv", rows)
-    baselines = score_baselines(experiment, split["test"], devices)
+    opponents = score_baselines(experiment, split, devices)
     if not devices.is_main:
         return {}
     results = {
         "scores": scores,
-        "baselines": baselines,
+        "baselines": opponents.scores,
+        "baseline_settings": opponents.settings,
+        "left_out": opponents.left_out,
         "ceiling": dict(experiment.splits.ceiling),
         "examples": {name: len(examples) for name, examples in experiment.splits},
         "best_step": progress.best_step,
@@ -195,12 +197,12 @@ def _run_repeated(
         return
     merged: dict[str, Any] = {"repeated": {setting: list(values)}, "parts": [item["scores"] for item in results]}
     merged["scores"], merged["spread"] = mean_and_spread([item["scores"] for item in results])
-    merged["baselines"] = {
-        name: mean_and_spread([item["baselines"][name] for item in results])[0] for name in results[0]["baselines"]
-    }
-    merged["baselines_spread"] = {
-        name: mean_and_spread([item["baselines"][name] for item in results])[1] for name in results[0]["baselines"]
-    }
+    merged["left_out"] = {name: reason for item in reversed(results) for name, reason in item["left_out"].items()}
+    # An opponent that one part has to leave out has no mean over the parts.
+    opponents = [name for name in results[0]["baselines"] if name not in merged["left_out"]]
+    both = {name: mean_and_spread([item["baselines"][name] for item in results]) for name in opponents}
+    merged["baselines"] = {name: pair[0] for name, pair in both.items()}
+    merged["baselines_spread"] = {name: pair[1] for name, pair in both.items()}
     merged["ceiling"] = mean_and_spread([item["ceiling"] for item in results])[0]
     merged["examples"] = results[0]["examples"]
     for key in ("training_seconds", "seconds"):

@@ -37,11 +37,14 @@ def decision_as_logits(decision: np.ndarray, present: np.ndarray, classes: int) 
 class FeatureClassifier(Baseline):
     """A classifier of scikit-learn on features of the examples.
 
+    Features are computed once for the examples of a split, however many candidates of a setting are tried on them.
+
     Attributes:
         max_examples: the largest number of training examples that are used, evenly spaced; None for all
     """
 
     max_examples: int | None = None
+    _kept: dict[int, tuple[Any, np.ndarray]] | None = None
 
     @abstractmethod
     def features(self, examples: Sequence[Any]) -> np.ndarray:
@@ -53,18 +56,27 @@ class FeatureClassifier(Baseline):
 
     def fit(self, examples: Sequence[Any], dims: Mapping[str, Any]) -> None:
         """Learn from the training split."""
-        if self.max_examples is not None:
-            examples = [examples[index] for index in evenly_spaced(len(examples), self.max_examples)]
+        chosen: Sequence[int] = range(len(examples))
+        if self.max_examples is not None and len(examples) > self.max_examples:
+            chosen = evenly_spaced(len(examples), self.max_examples)
         self.classes = len(dims["labels"])
-        features = self.features(examples)
-        self.pipeline = self.machine(features).fit(features, class_numbers(examples, dims))
+        features = self._features_of(examples, chosen)
+        self.pipeline = self.machine(features).fit(features, class_numbers([examples[at] for at in chosen], dims))
 
     def outputs(self, examples: Sequence[Any]) -> Tensor:
         """(examples, classes): log-probabilities, or decision values if the machine gives no probabilities."""
-        features, present = self.features(examples), self.pipeline.classes_
+        features, present = self._features_of(examples, range(len(examples))), self.pipeline.classes_
         if hasattr(self.pipeline, "predict_proba"):
             return as_logits(self.pipeline.predict_proba(features), present, self.classes)
         return decision_as_logits(self.pipeline.decision_function(features), present, self.classes)
+
+    def _features_of(self, examples: Sequence[Any], chosen: Sequence[int]) -> np.ndarray:
+        """The features of some examples of a split, computed once: the split is kept beside them, so that its id stays its own."""
+        if self._kept is None:
+            self._kept = {}
+        if id(examples) not in self._kept:
+            self._kept[id(examples)] = examples, self.features([examples[at] for at in chosen])
+        return self._kept[id(examples)][1]
 
 
 def regression(inverse_penalty: float, iterations: int, tolerance: float = 1e-4) -> Any:

@@ -57,6 +57,8 @@ def print_summary(run: "Run") -> None:
         table.add_row(row.name, row.kind, *cells, style="bold" if row.kind == "this network" else None)
     console.print()
     console.print(table)
+    for name, reason in run.results.get("left_out", {}).items():
+        console.print(f"opponent {name} is left out: {reason}")
     outside = summary.outside_expectation(run.recipe, run.scores)
     if run.recipe.expect:
         console.print(f"expected: {'; '.join(outside) if outside else 'inside'}")

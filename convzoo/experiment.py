@@ -1,19 +1,19 @@
 """From a recipe to its objects: the data are read and split, the encoder is fitted, the model and the task are made."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import nn
 
 from convzoo.core.encoder import Encoder
-from convzoo.core.errors import DataError, RecipeError
+from convzoo.core.errors import DataError
 from convzoo.core.splits import Splits
 from convzoo.core.task import Task
 from convzoo.recipe.assembly import build
 from convzoo.recipe.types import Recipe
-from convzoo.runs import (
-    load_state,
-)
+from convzoo.runs import load_state
+from convzoo.training.budget import settled
 from convzoo.training.devices import Devices
 from convzoo.training.loader import Loader
 from convzoo.training.random_states import seed_everything
@@ -21,18 +21,25 @@ from convzoo.training.random_states import seed_everything
 
 @dataclass
 class Experiment:
-    """The objects of a recipe, which training, checking and describing start from."""
+    """The objects of a recipe, which training, checking and describing start from.
+
+    Attributes:
+        recipe: with numbers in the place of the settings that follow from the data
+        chosen: what was chosen automatically from the data, a line each, with the settings that change it
+    """
 
     recipe: Recipe
     splits: Splits
     encoder: Encoder
     model: nn.Module
     task: Task
+    chosen: Sequence[str] = ()
 
 
 def assemble(recipe: Recipe, encoder_state: Path | None = None) -> Experiment:
     """Read the data, fit the encoder on the training split (or load what it learnt), and make the model and the task."""
-    seed_everything(recipe.train.seed)
+    train = recipe.train
+    seed_everything(train.seed)
     splits = build("data", recipe.data, origins=recipe.origins).read()
     check_splits(splits)
     encoder = build("encoder", recipe.encoder, origins=recipe.origins)
@@ -45,7 +52,11 @@ def assemble(recipe: Recipe, encoder_state: Path | None = None) -> Experiment:
     model = build("model", recipe.model, dims, recipe.origins)
     task = build("task", recipe.task, dims, recipe.origins)
     task.require(splits)
-    return Experiment(recipe, splits, encoder, model, task)
+    advised = dims.get("batch_size")
+    pieces = len(encoder.pieces(splits.train)) if "auto" in (train.batch_size, train.epochs, train.patience) else 0
+    train, told = settled(train, pieces, None if advised is None else int(advised))
+    chosen = [line for line in (encoder.advice(), told) if line]
+    return Experiment(replace(recipe, train=train), splits, encoder, model, task, chosen)
 
 
 def check_splits(splits: Splits) -> None:
@@ -69,12 +80,12 @@ def check_splits(splits: Splits) -> None:
 def loaders(experiment: Experiment, devices: Devices) -> dict[str, Loader]:
     """A loader for each split."""
     train = experiment.recipe.train
-    size = _batch_size(experiment)
+    assert train.batch_size != "auto", "assemble has settled it"
     found = {}
     for name, examples in experiment.splits:
         pieces = experiment.encoder.pieces(examples) if name == "train" else examples
         found[name] = Loader(
-            pieces, experiment.encoder, size, train.seed, train.accumulate if name == "train" else 1,
+            pieces, experiment.encoder, train.batch_size, train.seed, train.accumulate if name == "train" else 1,
             train.bucket, devices.rank, devices.world, train.workers, train.cache_gigabytes * 1e9, train.batch_tokens,
         )  # fmt: skip
     if len(found["train"].examples) < found["train"].parts:
@@ -84,14 +95,3 @@ def loaders(experiment: Experiment, devices: Devices) -> dict[str, Loader]:
         )
     return found
 
-
-def _batch_size(experiment: Experiment) -> int:
-    chosen = experiment.recipe.train.batch_size
-    if chosen != "auto":
-        return chosen
-    advised = experiment.encoder.dims.get("batch_size")
-    if advised is None:
-        raise RecipeError(
-            f"train.batch_size: encoder {experiment.recipe.encoder.name} does not choose one; set a number instead of auto"
-        )
-    return int(advised)

@@ -15,8 +15,9 @@ from convzoo.core.errors import RecipeError, TrainingError
 from convzoo.core.files import link, read_json, write_json
 from convzoo.core.text import first_line
 from convzoo.experiment import assemble, loaders
+from convzoo.judging import judged, over_parts, sentence
 from convzoo.recipe import recipe as recipes
-from convzoo.recipe.assembly import build
+from convzoo.recipe.assembly import build, load_class
 from convzoo.recipe.own_data import open_recipe
 from convzoo.recipe.types import Recipe
 from convzoo.runs import (
@@ -32,6 +33,7 @@ from convzoo.runs import (
     write_table,
 )
 from convzoo.scoring import calibrate, mean_and_spread, predictions, score_baselines
+from convzoo.summary import main_score
 from convzoo.training.devices import Devices
 from convzoo.training.events import Listener
 from convzoo.training.listeners import CsvListener, LiveListener, PlainListener, TensorBoardListener
@@ -110,6 +112,7 @@ def _run_once(
         return read_json(folder / "scores.json")
     began = time.perf_counter()
     experiment = assemble(recipe, folder / "encoder")
+    recipe = experiment.recipe
     split = loaders(experiment, devices)
     if devices.is_main and not (folder / "encoder.json").exists():
         start_folder(folder, recipe)
@@ -126,7 +129,7 @@ def _run_once(
         *listeners(experiment.task.best_by),
     ]
     if devices.is_main and listeners is not _no_listeners:
-        for line in filter(None, (*experiment.splits.notes, experiment.encoder.advice())):
+        for line in (*experiment.splits.notes, *experiment.chosen):
             print(line, file=sys.stderr, flush=True)
     checkpoints = folder / "checkpoints"
     trainer = Trainer(
@@ -156,10 +159,16 @@ def _run_once(
         write_json(folder / "task.json", experiment.task.state())
         write_table(folder / "predictions.csv", rows)
     opponents = score_baselines(experiment, split, devices)
+    order = [index for part in devices.gather(opponents.order) for index in part]
+    groups = [getattr(experiment.splits.test[index], "group", None) for index in order]
+    main = main_score(recipe, scores).removeprefix("test/")
+    judgement = judged(meter, opponents.meters, groups, main, experiment.task.errors)
     if not devices.is_main:
         return {}
     results = {
         "scores": scores,
+        **judgement,
+        "judgement": sentence(judgement.get("comparisons", {}), opponents.scores, experiment.task.errors),
         "baselines": opponents.scores,
         "baseline_settings": opponents.settings,
         "left_out": opponents.left_out,
@@ -203,6 +212,9 @@ def _run_repeated(
     both = {name: mean_and_spread([item["baselines"][name] for item in results]) for name in opponents}
     merged["baselines"] = {name: pair[0] for name, pair in both.items()}
     merged["baselines_spread"] = {name: pair[1] for name, pair in both.items()}
+    merged |= over_parts(results)
+    errors = load_class("task", recipe.task.name).errors
+    merged["judgement"] = sentence(merged["comparisons"], merged["baselines"], errors)
     merged["ceiling"] = mean_and_spread([item["ceiling"] for item in results])[0]
     merged["examples"] = results[0]["examples"]
     for key in ("training_seconds", "seconds"):

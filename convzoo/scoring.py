@@ -51,12 +51,14 @@ class Opponents:
         meters: by name, the meter that counted them, to compare it with the network's
         settings: by name, the settings that were chosen on the validation split
         left_out: by name, why an opponent is not defined for these data
+        order: the indices of this process's test examples, in the order in which meters count them
     """
 
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
     meters: dict[str, Meter] = field(default_factory=dict)
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    order: list[int] = field(default_factory=list)
 
 
 def score_baselines(experiment: Experiment, split: Mapping[str, Loader], devices: Devices) -> Opponents:
@@ -66,8 +68,9 @@ def score_baselines(experiment: Experiment, split: Mapping[str, Loader], devices
     The main process fits them; every process counts its own share, so that nothing is counted twice. An opponent that is not
     defined for these data is left out.
     """
-    recipe, found = experiment.recipe, Opponents()
+    recipe = experiment.recipe
     shares = {name: [(list(indices), batch.target) for indices, batch in split[name].all()] for name in ("val", "test")}
+    found = Opponents(order=[index for indices, _ in shares["test"] for index in indices])
     for part in recipe.baselines:
         name = _baseline_name(part, recipe.baselines)
         baseline = build("baseline", part, origins=recipe.origins)

@@ -58,7 +58,7 @@ class FeatureClassifier(Baseline):
         """Learn from the training split."""
         chosen: Sequence[int] = range(len(examples))
         if self.max_examples is not None and len(examples) > self.max_examples:
-            chosen = evenly_spaced(len(examples), self.max_examples)
+            chosen = evenly_spaced(len(examples), self.max_examples).tolist()
         self.classes = len(dims["labels"])
         features = self._features_of(examples, chosen)
         self.pipeline = self.machine(features).fit(features, class_numbers([examples[at] for at in chosen], dims))
@@ -71,7 +71,7 @@ class FeatureClassifier(Baseline):
         return decision_as_logits(self.pipeline.decision_function(features), present, self.classes)
 
     def _features_of(self, examples: Sequence[Any], chosen: Sequence[int]) -> np.ndarray:
-        """The features of some examples of a split, computed once: the split is kept beside them, so that its id stays its own."""
+        """The features of some examples of a split, computed once. The split is kept too, so that no other gets its id."""
         if self._kept is None:
             self._kept = {}
         if id(examples) not in self._kept:

@@ -41,8 +41,9 @@ def check(source: str, overrides: Sequence[str], data: str | None) -> Iterator[s
     yield f"data      {sizes}" + (f" ({experiment.splits.origin})" if experiment.splits.origin else "")
     for note in experiment.splits.notes:
         yield f"note      {note}"
-    if experiment.encoder.advice():
-        yield f"advice    {experiment.encoder.advice()}"
+    for line in experiment.chosen:
+        yield f"chosen    {line}"
+    recipe = experiment.recipe
     split = loaders(experiment, devices)
     trainer = Trainer(
         experiment.model, experiment.task, recipe.train, devices, split["train"], split["val"], Path("unused")

@@ -11,10 +11,12 @@ class TrainConfig:
     """The `train` section of a recipe.
 
     Args:
-        epochs: passes over the training split; give this or `steps`
+        epochs: passes over the training split; give this or `steps`; auto: from the size of the training split, many for a small
+            one and few for a large one
+        auto_epochs: for `epochs: auto`: passes over a training split of 3,000 examples, from which those over others follow
         steps: optimizer steps; give this or `epochs`
         batch_size: examples in an optimizer step, over all processes and accumulated micro-batches; auto: the encoder chooses it
-            from the data (segmentation only)
+            from the data (segmentation), else it follows from the size of the training split, from 8 to 64
         batch_tokens: instead of `batch_size`: the largest number of tokens in a step, over all its sequences, padding included
         accumulate: number of micro-batches that one step is split into, to save memory
         optimizer: adamw, adam, sgd (with Nesterov momentum) or adadelta
@@ -28,7 +30,7 @@ class TrainConfig:
         plateau_patience: for `plateau`: evaluations without a better score before a drop
         clip_norm: the largest norm of the gradient
         ema: decay of an exponential moving average of the weights; if set, this average is scored and saved
-        patience: evaluations without a better score before training stops
+        patience: evaluations without a better score before training stops; auto: half of the epochs, at least 10
         evaluate_every: steps between two evaluations on the validation split; by default once an epoch
         checkpoint_every: steps between two checkpoints; by default at each evaluation
         bucket: put examples of similar length into one batch, which saves padding
@@ -40,7 +42,8 @@ class TrainConfig:
             epoch
     """
 
-    epochs: Positive | None = None
+    epochs: Positive | Literal["auto"] | None = None
+    auto_epochs: Positive = 12
     steps: Positive | None = None
     batch_size: Positive | Literal["auto"] = 64
     batch_tokens: Positive | None = None
@@ -56,7 +59,7 @@ class TrainConfig:
     plateau_patience: Count = 3
     clip_norm: PositiveFloat | None = None
     ema: Fraction | None = None
-    patience: Positive | None = None
+    patience: Positive | Literal["auto"] | None = None
     evaluate_every: Positive | None = None
     checkpoint_every: Positive | None = None
     bucket: bool = True

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+import numpy as np
 from torch import Tensor, nn
 
 from convzoo.core.batch import Batch
@@ -20,6 +21,26 @@ class Meter(Protocol):
 
     def compute(self) -> Mapping[str, Any]:
         """The scores of everything that was counted, by name."""
+        ...
+
+
+@runtime_checkable
+class ResampledMeter(Meter, Protocol):
+    """A meter that keeps what it counted of each example, so that its scores can be computed again for other examples of the
+    same kind: for intervals, and to compare two methods on the same examples. Other meters give scores without intervals."""
+
+    def units(self) -> np.ndarray:
+        """(units,) for each thing that is drawn again, the number of the example that it belongs to, in the order of `update`
+        over all processes. Most meters draw whole examples, so this is 0, 1, 2 …; long series are drawn in pieces."""
+        ...
+
+    def resampled(self, weights: np.ndarray) -> Mapping[str, np.ndarray]:
+        """Scores by name, each (draws,), if unit u counts `weights[d, u]` times in draw d. A score whose resampling would take
+        too long is left out.
+
+        Args:
+            weights: (draws, units), 0 or more
+        """
         ...
 
 

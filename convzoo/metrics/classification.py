@@ -1,5 +1,8 @@
 """The scores of a classifier, over a whole split and over all processes."""
 
+from collections.abc import Mapping
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -11,7 +14,8 @@ BINS = 15
 
 
 class ClassificationMeter:
-    """Counts a confusion matrix and computes the scores from it; for two classes, it also keeps the scores of each example.
+    """Counts a confusion matrix and computes the scores from it. Of each example it keeps what the scores are made of, so that
+    they can be computed for examples that are drawn again.
 
     torchmetrics has the same scores, but its import takes a second and a hundred megabytes, more than the networks here. The
     tests compare the scores with torchmetrics and scikit-learn.
@@ -24,9 +28,9 @@ class ClassificationMeter:
     def __init__(self, classes: int, calibration: bool = False) -> None:
         self.confusion = torch.zeros(classes, classes, dtype=torch.float64)
         self.cross_entropy = torch.zeros((), dtype=torch.float64)
-        # A process may have no share of a small split, so each list begins with an empty tensor: it can always be joined.
-        self.scores = [torch.empty(0, dtype=torch.float64)] if classes == 2 else None
-        self.targets = [torch.empty(0, dtype=torch.int64)]
+        # A process may have no share of a small split, so the list begins with an empty table: it can always be joined.
+        # The columns are the true class, the predicted one, the cross-entropy, and for two classes the score of the second.
+        self.rows = [torch.empty(0, 4, dtype=torch.float64)]
         # For each bin of the probability: the number of predictions, the sum of their probabilities, the number of right ones.
         self.bins = torch.zeros(3, BINS, dtype=torch.float64) if calibration else None
 
@@ -34,11 +38,12 @@ class ClassificationMeter:
         """Add a batch: logits (batch, classes) and class numbers (batch,)."""
         outputs, target = outputs.detach().cpu().double(), target.cpu()
         ones = torch.ones(len(target), dtype=torch.float64)
-        self.confusion.index_put_((target, outputs.argmax(dim=1)), ones, accumulate=True)
-        self.cross_entropy += F.cross_entropy(outputs, target, reduction="sum")
-        if self.scores is not None:
-            self.scores.append(outputs[:, 1] - outputs[:, 0])
-            self.targets.append(target)
+        predicted = outputs.argmax(dim=1)
+        self.confusion.index_put_((target, predicted), ones, accumulate=True)
+        losses = F.cross_entropy(outputs, target, reduction="none")
+        self.cross_entropy += losses.sum()
+        score = outputs[:, 1] - outputs[:, 0] if outputs.shape[1] == 2 else torch.zeros_like(losses)
+        self.rows.append(torch.stack([target.double(), predicted.double(), losses, score], dim=1))
         if self.bins is not None:
             self.bins += calibration_bins(outputs.softmax(dim=1), target)
 
@@ -52,12 +57,58 @@ class ClassificationMeter:
             "matthews": matthews(confusion),
             "cross_entropy": float(sum_over_processes(self.cross_entropy) / count),
         }
-        if self.scores is not None:
-            scores, targets = gather_all(torch.cat(self.scores)), gather_all(torch.cat(self.targets))
+        if len(self.confusion) == 2:
+            targets, _, _, scores = gather_all(torch.cat(self.rows)).unbind(dim=1)
             found["auroc"] = area_under_roc(scores, targets == 1)
         if self.bins is not None:
             found["calibration_error"] = calibration_error(sum_over_processes(self.bins))
         return found
+
+
+    def units(self) -> np.ndarray:
+        """Each example."""
+        return np.arange(len(gather_all(torch.cat(self.rows))))
+
+    def resampled(self, weights: np.ndarray) -> Mapping[str, np.ndarray]:
+        """All scores except the calibration error, for each draw."""
+        rows = gather_all(torch.cat(self.rows)).numpy()
+        targets, predicted, losses, scores = rows[:, 0].astype(int), rows[:, 1].astype(int), rows[:, 2], rows[:, 3]
+        count = weights.sum(axis=1)
+        hit = targets == predicted
+        # Only the margins of each draw's confusion matrix are needed: classes may be many.
+        kinds = np.eye(len(self.confusion))
+        true, named = weights @ kinds[targets], weights @ kinds[predicted]
+        right = weights[:, hit] @ kinds[targets[hit]]
+        both = true + named
+        f1 = 2 * right / np.maximum(both, 1e-9)
+        total = right.sum(axis=1)
+        spread = (count**2 - (named**2).sum(axis=1)) * (count**2 - (true**2).sum(axis=1))
+        found = {
+            "accuracy": total / count,
+            "macro_f1": f1.sum(axis=1) / np.maximum((both > 0).sum(axis=1), 1),
+            "matthews": (total * count - (named * true).sum(axis=1)) / np.sqrt(np.where(spread > 0, spread, np.inf)),
+            "cross_entropy": weights @ losses / count,
+        }
+        if len(self.confusion) == 2:
+            found["auroc"] = weighted_area_under_roc(scores, targets == 1, weights)
+        return found
+
+
+def weighted_area_under_roc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(draws,): `area_under_roc` where each example counts as often as its weight says; 0.5 without pairs.
+
+    Args:
+        scores: (examples,)
+        positive: (examples,), boolean
+        weights: (draws, examples)
+    """
+    order = np.argsort(scores, kind="stable")
+    starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf) > 0)  # equal scores are one group
+    weights = weights[:, order]
+    pairs = [np.add.reduceat(weights * (positive[order] == kind), starts, axis=1) for kind in (True, False)]
+    above, below = pairs[0], np.cumsum(pairs[1], axis=1) - pairs[1] / 2
+    whole = pairs[0].sum(axis=1) * pairs[1].sum(axis=1)
+    return np.where(whole > 0, (above * below).sum(axis=1) / np.maximum(whole, 1e-9), 0.5)
 
 
 def calibration_bins(probabilities: Tensor, target: Tensor) -> Tensor:

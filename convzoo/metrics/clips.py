@@ -1,7 +1,9 @@
 """The scores of a classifier of videos, which sees each as several clips."""
 
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -37,3 +39,11 @@ class ClipMeter:
         right, count = sum_over_processes(self.clips).tolist()
         found = self.videos.compute()
         return {"accuracy": found.pop("accuracy"), "clip_accuracy": right / count, **found}
+
+    def units(self) -> np.ndarray:
+        """Each video."""
+        return self.videos.units()
+
+    def resampled(self, weights: np.ndarray) -> Mapping[str, np.ndarray]:
+        """The scores of whole videos."""
+        return self.videos.resampled(weights)

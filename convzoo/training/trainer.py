@@ -82,6 +82,8 @@ class Trainer:
         seed_dropout(self.model, config.seed, devices.rank)
         self.optimizer = make_optimizer(self.model, config, devices.device)
         per_epoch = train.steps_per_epoch
+        assert config.epochs != "auto" and config.patience != "auto", "settled() puts numbers in their place"
+        self.patience = config.patience
         self.total_steps = config.steps or (config.epochs or 1) * per_epoch
         self.schedule = Schedule(config, self.total_steps, per_epoch)
         self.average = MovingAverage(self.model, config.ema) if config.ema else None
@@ -269,7 +271,7 @@ class Trainer:
         return better
 
     def _out_of_patience(self) -> bool:
-        return self.config.patience is not None and self.progress.evaluations_since_best >= self.config.patience
+        return self.patience is not None and self.progress.evaluations_since_best >= self.patience
 
     def _tell(self, event: Event) -> None:
         for listener in self.listeners:

@@ -94,4 +94,3 @@ def loaders(experiment: Experiment, devices: Devices) -> dict[str, Loader]:
             "lower train.accumulate or the number of processes"
         )
     return found
-

@@ -37,6 +37,7 @@ from convzoo.summary import main_score
 from convzoo.training.devices import Devices
 from convzoo.training.events import Listener
 from convzoo.training.listeners import CsvListener, LiveListener, PlainListener, TensorBoardListener
+from convzoo.training.threads import kept_threads, use_threads
 from convzoo.training.trainer import Stopped, Trainer
 
 
@@ -110,31 +111,44 @@ def _run_once(
     """One training, with everything that its folder holds. A finished one is not done again."""
     if (folder / "scores.json").exists():
         return read_json(folder / "scores.json")
+    with kept_threads():
+        return _train_and_score(recipe, folder, devices, listeners, report)
+
+
+def _train_and_score(
+    recipe: Recipe,
+    folder: Path,
+    devices: Devices,
+    listeners: Callable[[str], list[Listener]],
+    report: bool,
+) -> dict[str, Any]:
     began = time.perf_counter()
     experiment = assemble(recipe, folder / "encoder")
     recipe = experiment.recipe
     split = loaders(experiment, devices)
-    if devices.is_main and not (folder / "encoder.json").exists():
-        start_folder(folder, recipe)
-        files = experiment.splits.files
-        where = f"{devices.device} {_device_name(devices.device)}".strip()
-        about = environment(where, devices.precision, devices.world, files, experiment.splits.notes)
-        write_json(folder / "environment.json", about)
-        if experiment.splits.origin:
-            write_split(folder / "split.csv", experiment.splits)
-        save_state(folder / "encoder", experiment.encoder.state())
     heard: list[Listener] = [
         CsvListener(folder / "metrics.csv"),
         TensorBoardListener(folder),
         *listeners(experiment.task.best_by),
     ]
-    if devices.is_main and listeners is not _no_listeners:
-        for line in (*experiment.splits.notes, *experiment.chosen):
-            print(line, file=sys.stderr, flush=True)
     checkpoints = folder / "checkpoints"
     trainer = Trainer(
         experiment.model, experiment.task, recipe.train, devices, split["train"], split["val"], checkpoints, heard
     )
+    known = folder / "environment.json"
+    use_threads(trainer, recipe.train.threads, read_json(known)["threads"] if known.exists() else None)
+    if devices.is_main and not (folder / "encoder.json").exists():
+        start_folder(folder, recipe)
+        files = experiment.splits.files
+        where = f"{devices.device} {_device_name(devices.device)}".strip()
+        told = (*experiment.splits.notes, *experiment.chosen)
+        write_json(known, environment(where, devices.precision, devices.world, files, told))
+        if experiment.splits.origin:
+            write_split(folder / "split.csv", experiment.splits)
+        save_state(folder / "encoder", experiment.encoder.state())
+    if devices.is_main and listeners is not _no_listeners:
+        for line in (*experiment.splits.notes, *experiment.chosen):
+            print(line, file=sys.stderr, flush=True)
     if (checkpoints / "last.pt").exists():
         trainer.load("last.pt")
         if devices.is_main and trainer.progress.best_step == trainer.progress.step > 0:

@@ -36,6 +36,8 @@ class TrainConfig:
         bucket: put examples of similar length into one batch, which saves padding
         precision: 32, bf16 or 16 (autocast), 64 (for exact comparisons), or auto: bf16 if it is faster on the device
         device: auto, cpu, cuda, cuda:0, mps
+        threads: of the CPU that one step computes with; auto: the fastest number in a short trial at the start, which is fewer
+            on a machine that other processes use too. A number that the environment sets (OMP_NUM_THREADS) is kept
         seed: of the weights, the order, the augmentation and the dropout
         workers: processes that prepare examples which do not fit in memory
         cache_gigabytes: the largest memory for prepared examples, in gigabytes; if they need more, workers prepare them in each
@@ -65,6 +67,7 @@ class TrainConfig:
     bucket: bool = True
     precision: Literal["auto", "32", "bf16", "16", "64"] = "32"
     device: str = "auto"
+    threads: Positive | Literal["auto"] = "auto"
     seed: Seed = 0
     workers: Count = 2
     cache_gigabytes: NonNegative = 4.0

@@ -62,7 +62,6 @@ class AnomalyMeter:
         volumes = [vus_pr(score, label) for score, label in labelled if label.any() and not label.all()]
         return found | ({"vus_pr": float(np.mean(volumes))} if volumes else {})
 
-
     def _labelled(self) -> list[tuple[np.ndarray, np.ndarray | None]]:
         """The scores and the truth of each series, of all processes."""
         series = [each for part in gather_objects(self.series) for each in part]

@@ -64,7 +64,6 @@ class ClassificationMeter:
             found["calibration_error"] = calibration_error(sum_over_processes(self.bins))
         return found
 
-
     def units(self) -> np.ndarray:
         """Each example."""
         return np.arange(len(gather_all(torch.cat(self.rows))))

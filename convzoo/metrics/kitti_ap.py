@@ -115,7 +115,9 @@ def weighted_average(
     judged = [_judge(frame, name, DIFFICULTIES[difficulty], measure) for frame in frames]
     least = least_overlap(name)
     objects = np.array([float((~frame.truth).sum()) for frame in judged])
-    thresholds = recall_thresholds([score for frame in judged for score in _hit_scores(frame, least)], int(objects.sum()))
+    thresholds = recall_thresholds(
+        [score for frame in judged for score in _hit_scores(frame, least)], int(objects.sum())
+    )
     if not len(thresholds):
         return np.zeros(len(weights))
     counts = np.stack([_count(frame, least, thresholds) for frame in judged])  # (frames, right and wrong, thresholds)

@@ -275,6 +275,8 @@ def with_own_settings(raw: dict[Any, Any], changes: dict[str, Any]) -> dict[Any,
         value = {"name": value} if isinstance(value, str) else value
         if isinstance(value, dict) and isinstance(before, dict):
             same = value.get("name", before.get("name")) == before.get("name")
+            if section == "train" and ("epochs" in value or "steps" in value):  # a recipe has one of the two
+                before = {key: kept for key, kept in before.items() if key not in ("epochs", "steps")}
             value = {**before, **value} if same else value
         changed[section] = value
     return changed

@@ -14,7 +14,7 @@ from convzoo.layers.embedding import PADDING, TokenEmbedding
 from convzoo.layers.pooling import Pooling
 
 EVIDENCE_WEIGHT = 1.5
-"""The weight of the evidence before training. The evidence has unit variance, so the first logits are those of a sure classifier."""
+"""The weight of the evidence before training; the evidence has unit variance."""
 
 
 class CNN1d(nn.Module):

@@ -16,7 +16,7 @@ from convzoo.core.files import link, read_json, write_json
 from convzoo.core.text import first_line
 from convzoo.experiment import assemble, loaders
 from convzoo.recipe import recipe as recipes
-from convzoo.recipe.assembly import build
+from convzoo.recipe.assembly import build_reader
 from convzoo.recipe.own_data import open_recipe
 from convzoo.recipe.types import Recipe
 from convzoo.runs import (
@@ -147,6 +147,8 @@ def _run_once(
     weights = trainer.weights()
     trainer.model.load_state_dict(weights)
     calibrate(trainer, split["val"])
+    if devices.is_main and listeners is not _no_listeners and experiment.task.advice():
+        print(experiment.task.advice(), file=sys.stderr, flush=True)
     scores = {f"val/{key}": value for key, value in trainer.score(split["val"]).items()}
     meter = experiment.task.meter()
     rows = predictions(trainer, split["test"], meter)
@@ -211,7 +213,7 @@ def _run_repeated(
 
         finished = Run.load(folder)
         single = recipes.with_values(recipe, {setting: values[0]})
-        splits = build("data", single.data, origins=recipe.origins).read()
+        splits = build_reader(single).read()
         rows = read_predictions(folder / names[0] / "predictions.csv")
         write_report(folder, recipe, merged, finished.model, finished.encoder, finished.task, splits.test, rows)
 

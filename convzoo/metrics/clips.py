@@ -1,4 +1,4 @@
-"""The scores of a classifier of videos, which sees each as several clips."""
+"""The scores of videos, of which a network sees several clips each."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ from torch import Tensor
 
 from convzoo.core.processes import sum_over_processes
 from convzoo.metrics.classification import ClassificationMeter
+from convzoo.metrics.regression import RegressionMeter
 
 
 class ClipMeter:
@@ -37,3 +38,11 @@ class ClipMeter:
         right, count = sum_over_processes(self.clips).tolist()
         found = self.videos.compute()
         return {"accuracy": found.pop("accuracy"), "clip_accuracy": right / count, **found}
+
+
+class ClipRegressionMeter(RegressionMeter):
+    """`RegressionMeter`'s scores of whole videos."""
+
+    def update(self, outputs: Tensor, target: dict[str, Tensor]) -> None:  # type: ignore[override]
+        """Add a batch: the value of each video, and perhaps the ends of its interval, (batch, 1 or 3)."""
+        super().update(outputs, target["label"])

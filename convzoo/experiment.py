@@ -107,12 +107,13 @@ def check_baselines(recipe: Recipe) -> None:
         if found == wanted:
             continue
         # Opponents of the encoder's chapter take its examples; those that are in no chapter take any.
-        chapter = PARTS["encoder"].get(str(recipe.encoder.name), "").rpartition(".")[0]
+        chapter = PARTS["encoder"].get(str(recipe.encoder.name), "none").rpartition(".")[0]
         fitting = [
-            name for name, place in PARTS["baseline"].items()
-            if place.startswith(("convzoo.baselines.", f"{chapter}."))
-            and load_class("baseline", name).label_type == wanted
-        ]  # fmt: skip
+            name
+            for home in ("convzoo.baselines", chapter)
+            for name, place in PARTS["baseline"].items()
+            if place.startswith(f"{home}.") and load_class("baseline", name).label_type == wanted
+        ]
         raise RecipeError(
             f"baseline {part.name} learns {_IN_WORDS[found]}, but task {recipe.task.name} {_IN_WORDS[wanted]}; "
             f"say baselines=[{','.join(fitting)}]"

@@ -18,8 +18,12 @@ class Baseline(ABC):
 
     @abstractmethod
     def fit(self, examples: Sequence[Any], dims: Mapping[str, Any]) -> None:
-        """Learn from the training split; `dims` are the encoder's (for a classifier: its `labels`, in order; for numbers: `mean` and
-        `deviation`)."""
+        """Learn from the training split.
+
+        Args:
+            examples: of the training split
+            dims: the encoder's; for a classifier its `labels` in their order, for numbers `mean` and `deviation`
+        """
 
     @abstractmethod
     def outputs(self, examples: Sequence[Any]) -> Any:

@@ -68,7 +68,7 @@ class Task(ABC):
         return model(**batch.inputs)
 
     def model_dims(self, dims: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The encoder's `dims` as the model gets them. Overridden where the objective needs another number of outputs (`classes`)."""
+        """The encoder's `dims` as the model gets them. Overridden where the objective needs another number of outputs."""
         return dims
 
     def require(self, splits: Splits) -> None:

@@ -42,7 +42,7 @@ class RegressionMeter:
         error = outputs[:, 0] - target
         loss = self.loss(outputs, target)
         self.sums += torch.stack(
-            [torch.ones_like(target).sum(), target.sum(), target.square().sum(), error.square().sum(), error.abs().sum(), loss.sum()]
+            [part.sum() for part in (torch.ones_like(target), target, target.square(), error.square(), error.abs(), loss)]
         )  # fmt: skip
         if outputs.shape[1] == 3:
             low, high = outputs[:, 1], outputs[:, 2]
@@ -69,7 +69,7 @@ class RegressionMeter:
 
 
 def conformal_margin(scores: Tensor, coverage: float) -> float | None:
-    """The margin of a split conformal interval: the k-th smallest score with $k = \\lceil (n + 1) \\cdot \\text{coverage} \\rceil$, and
+    """The margin of a split conformal interval: the k-th smallest score, k = (n + 1) · coverage rounded up, or
     the largest if there are fewer (Romano et al. 2019, arXiv:1905.03222, eq. 6). None without scores.
 
     Args:

@@ -141,8 +141,8 @@ class Classification(Task):
             return ""
         name = self.wanted.score
         return (
-            f"task.threshold={self.wanted.said}: no threshold reaches it on the validation split; the one with the highest {name} "
-            f"was taken, {name} {self.point[name]:.3f}: set it lower, or train longer"
+            f"task.threshold={self.wanted.said}: no threshold reaches it on the validation split; the one with the highest "
+            f"{name} was taken, {name} {self.point[name]:.3f}: set it lower, or train longer"
         )
 
     def state(self) -> dict[str, Any]:

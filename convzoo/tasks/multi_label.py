@@ -22,8 +22,8 @@ class MultiLabel(Task):
     there keeps .5. Scores: micro and macro F1, mean average precision, subset accuracy (all labels of an example are right).
 
     Args:
-        class_weights: the weight of the loss where a label is there: `none`; `balanced`, examples without the label / examples with
-            it, at most 100, so that rare labels count
+        class_weights: the weight of the loss where a label is there: `none`; `balanced`, examples without the label / examples
+            with it, at most 100, so that rare labels count
         thresholds: `best_f1` chooses them on the validation split; `none` keeps .5
         best_by: the validation score that chooses the best checkpoint
     """

@@ -96,7 +96,8 @@ class Regression(Task):
 
     def _with_interval(self, outputs: Tensor) -> Tensor:
         if self.loss == "pinball":
-            # Quantiles that were learnt one by one may cross: sorted they do not (Chernozhukov et al. 2010, doi:10.3982/ECTA7880).
+            # Quantiles that were learnt one by one may cross; sorted they do not (Chernozhukov et al. 2010,
+            # doi:10.3982/ECTA7880).
             low, value, high = outputs.sort(dim=1).values.unbind(dim=1)
         else:
             value = outputs[:, 0]

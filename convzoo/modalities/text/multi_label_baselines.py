@@ -48,7 +48,7 @@ class TfidfOneVsRest(Baseline):
         """(examples, labels), logits."""
         features = self.vectorizer.transform([example.text for example in examples])
         columns = [
-            np.full(len(examples), 10.0 * (2 * machine - 1)) if isinstance(machine, float) else machine.decision_function(features)
+            np.full(len(examples), 20.0 * machine - 10.0) if isinstance(machine, float) else machine.decision_function(features)
             for machine in self.machines
         ]  # fmt: skip
         return torch.from_numpy(np.stack(columns, axis=1).astype(np.float32))

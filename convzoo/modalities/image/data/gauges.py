@@ -71,7 +71,7 @@ class Gauges(Reader):
 
 
 def best_guess(shown: np.ndarray, friction: float) -> np.ndarray:
-    """The mean of the true numbers that are possible: a normal distribution about the pointer, cut off at both ends of the scale."""
+    """The mean of the true numbers that are possible: a normal distribution about the pointer, cut off at the scale's ends."""
     low, high = -shown / friction, (FULL - shown) / friction
     density = [np.exp(-np.square(end) / 2) / math.sqrt(2 * math.pi) for end in (low, high)]
     below = [np.array([math.erfc(-end / math.sqrt(2)) / 2 for end in ends]) for ends in (low, high)]

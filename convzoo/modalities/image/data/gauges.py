@@ -97,7 +97,7 @@ def draw(shown: np.ndarray, random: np.random.Generator, nuisance: float) -> np.
     image = ground + (face - ground) * _soft((1 - radius) * size)
     image = _painted(image, _soft((0.06 - np.abs(radius - 0.94)) * size), ink)
     for tick in range(TICKS):
-        side, along = _along(across, down, _angle(np.array(tick * FULL / (TICKS - 1))))
+        side, along = _along(across, down, _angle(np.full((1, 1, 1), tick * FULL / (TICKS - 1))))
         mark = np.minimum(0.035 - np.abs(side), 0.13 - np.abs(along - 0.75))
         image = _painted(image, _soft(mark * size), ink)
     side, along = _along(across, down, _angle(shown).reshape(-1, 1, 1))

@@ -9,6 +9,7 @@ FORMS = {
             "data": {"name": "audio_table", "form": "numbers"},
             "task": {"name": "regression"},
             "baselines": [{"name": "mfcc_ridge"}],
+            "expect": {},
         },
     )
 }

@@ -15,6 +15,7 @@ FORMS = {
             "data": {"name": "video_table", "form": "numbers"},
             "task": {"name": "clip_regression"},
             "baselines": [{"name": "mean"}],
+            "expect": {},
         },
     )
 }

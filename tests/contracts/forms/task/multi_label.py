@@ -11,6 +11,7 @@ SEVERAL = {
     "data": {"name": "text_table", "form": "several"},
     "task": {"name": "multi_label", "class_weights": "balanced"},
     "baselines": [{"name": "frequencies"}],
+    "expect": {},
 }
 
 FORMS = {"small": Form("sentiment_cnn1d", SEVERAL)}

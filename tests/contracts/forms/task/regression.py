@@ -7,7 +7,7 @@ from torch import Tensor
 
 from convzoo.core.task import Task
 
-NUMBERS = {"data": {"name": "text_table", "form": "numbers"}, "baselines": [{"name": "mean"}]}
+NUMBERS = {"data": {"name": "text_table", "form": "numbers"}, "baselines": [{"name": "mean"}], "expect": {}}
 
 FORMS = {
     loss: Form("sentiment_cnn1d", {**NUMBERS, "task": {"name": "regression", "loss": loss}})

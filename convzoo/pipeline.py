@@ -17,7 +17,7 @@ from convzoo.core.text import first_line
 from convzoo.experiment import assemble, loaders
 from convzoo.judging import judged, over_parts, sentence
 from convzoo.recipe import recipe as recipes
-from convzoo.recipe.assembly import build, load_class
+from convzoo.recipe.assembly import build_reader, load_class
 from convzoo.recipe.own_data import open_recipe
 from convzoo.recipe.types import Recipe
 from convzoo.runs import (
@@ -164,6 +164,8 @@ def _train_and_score(
     weights = trainer.weights()
     trainer.model.load_state_dict(weights)
     calibrate(trainer, split["val"])
+    if devices.is_main and listeners is not _no_listeners and experiment.task.advice():
+        print(experiment.task.advice(), file=sys.stderr, flush=True)
     scores = {f"val/{key}": value for key, value in trainer.score(split["val"]).items()}
     meter = experiment.task.meter()
     rows = predictions(trainer, split["test"], meter)
@@ -239,7 +241,7 @@ def _run_repeated(
 
         finished = Run.load(folder)
         single = recipes.with_values(recipe, {setting: values[0]})
-        splits = build("data", single.data, origins=recipe.origins).read()
+        splits = build_reader(single).read()
         rows = read_predictions(folder / names[0] / "predictions.csv")
         write_report(folder, recipe, merged, finished.model, finished.encoder, finished.task, splits.test, rows)
 

@@ -89,7 +89,7 @@ class Run:
     def model(self) -> nn.Module:
         """The model with its best weights, ready to predict on the CPU."""
         path = self.parts[0] / "model.safetensors"
-        model = build("model", self.recipe.model, self.encoder.dims, self.recipe.origins)
+        model = build("model", self.recipe.model, self.task.model_dims(self.encoder.dims), self.recipe.origins)
         try:
             model.load_state_dict(load_tensors(path.read_bytes()))
         except FileNotFoundError:
@@ -286,7 +286,7 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows as CSV; a value that is a mapping or a list is written as JSON."""
+    """Write rows as CSV; a value that is a mapping, a list or a tuple is written as JSON."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
@@ -294,7 +294,7 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         writer.writerow(
             {
-                key: json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+                key: json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | tuple) else value
                 for key, value in row.items()
             }
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 from convzoo.experiment import assemble
 from convzoo.inspect.describe import Breakdown, describe
-from convzoo.recipe.assembly import build
+from convzoo.recipe.assembly import build_reader
 from convzoo.recipe.own_data import open_recipe
 from convzoo.runs import Run
 
@@ -45,7 +45,7 @@ def describe_source(source: str, overrides: Sequence[str], data: str | None) -> 
     """The breakdown of a recipe's network, or of a run's."""
     if Path(source).is_dir():
         run = Run.load(source)
-        splits = build("data", run.recipe.data, origins=run.recipe.origins).read()
+        splits = build_reader(run.recipe).read()
         return describe(run.model, run.encoder.sample(splits.test).inputs)
     experiment = assemble(open_recipe(source, overrides, data))
     # The longest of some examples shows the shapes best.

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 
 from convzoo.core.errors import DataError, RecipeError
-from convzoo.core.reader import Reader
-from convzoo.recipe.assembly import build
+from convzoo.recipe.assembly import build_reader
 from convzoo.recipe.own_data import reader_for
 from convzoo.recipe.recipe import load
 from convzoo.runs import Run
@@ -59,7 +58,7 @@ def evaluate(folder: str, data: str | None, overrides: Sequence[str] = ()) -> di
         raise DataError(
             f"{folder}: is a repeated run; evaluate one of its parts: {', '.join(str(path) for path in run.parts[:3])} …"
         )
-    reader: Reader = build("data", part, origins=recipe.origins)
+    reader = build_reader(recipe, part)
     examples = list(reader.read().test) if data is None else reader.examples()
     meter = run.task.meter()
     with torch.no_grad():

@@ -14,7 +14,7 @@ from convzoo.core.errors import CheckError
 from convzoo.core.files import write_json
 from convzoo.core.libraries import needs
 from convzoo.core.model import HasExportedForm
-from convzoo.recipe.assembly import build
+from convzoo.recipe.assembly import build_reader
 from convzoo.runs import Run
 
 
@@ -42,7 +42,7 @@ def export(folder: str, kind: str, out: str | None = None) -> Iterator[str]:
     """
     run = Run.load(folder)
     path = Path(out) if out else run.path / ("model.onnx" if kind == "onnx" else "model.pt2")
-    splits = build("data", run.recipe.data, origins=run.recipe.origins).read()
+    splits = build_reader(run.recipe).read()
     examples = run.encoder.pieces(splits.val) or splits.val  # where nothing is long enough for a piece
     original = run.model.eval()
     model, several = _exported(original, _inputs(run, examples, range(8)))

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any, ClassVar
 
+from convzoo.core.arguments import LabelType
+
 
 class Baseline(ABC):
     """A naive or classical opponent. Its outputs have the same shape as the model's, so that one meter scores both.
@@ -14,15 +16,21 @@ class Baseline(ABC):
     candidates are tried on the validation split, and the best is kept, as for the network.
 
     Attributes:
+        label_type: the labels that it learns, which must be those of the task
         choices: candidates of each setting that is chosen on the validation split where the recipe leaves it open (None); the
             first is used where nothing can be chosen.
     """
 
+    label_type: ClassVar[LabelType] = "class"
     choices: ClassVar[Mapping[str, Sequence[Any]]] = {}
 
     @abstractmethod
     def fit(self, examples: Sequence[Any], dims: Mapping[str, Any]) -> None:
-        """Learn from the training split; `dims` are the encoder's (for a classifier: its `labels`, in order).
+        """Learn from the training split.
+
+        Args:
+            examples: of the training split
+            dims: the encoder's; for a classifier its `labels` in their order, for numbers `mean` and `deviation`
 
         Raises:
             DataError: the opponent is not defined for these examples (no features, too few of a class). It is then left out of

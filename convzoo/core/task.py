@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 from torch import Tensor, nn
 
+from convzoo.core.arguments import LabelType
 from convzoo.core.batch import Batch
 from convzoo.core.errors import RecipeError
 from convzoo.core.splits import Splits
@@ -48,12 +49,15 @@ class Task(ABC):
     """What is learnt: the losses, how outputs are read, and how they are scored.
 
     Attributes:
+        label_type: what the label of an example is: one class, a number, or several classes; readers of own data read their
+            column of labels as that.
         best_by: the validation score that chooses the best checkpoint; with a leading minus, lower is better.
         follows: whether `predict RUN -` takes standard input as a stream, row by row.
         errors: the scores of its meter where less is better, without `val/` or `test/`; a name stands for its parts too
             (`hd95_mm` for `hd95_mm_liver`).
     """
 
+    label_type: ClassVar[LabelType] = "class"
     best_by: str
     follows: ClassVar[bool] = False
     errors: ClassVar[frozenset[str]] = frozenset()
@@ -84,6 +88,10 @@ class Task(ABC):
         """Outputs for scoring and decoding. Overridden where generation differs from training (beams, sliding windows)."""
         return model(**batch.inputs)
 
+    def model_dims(self, dims: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The encoder's `dims` as the model gets them. Overridden where the objective needs another number of outputs."""
+        return dims
+
     def require(self, splits: Splits) -> None:
         """Refuse data that the task cannot be calibrated or scored on, before the first step. Most tasks accept all data.
 
@@ -98,6 +106,10 @@ class Task(ABC):
             model: trained
             batches: this process's share of the validation split; all processes must choose the same values
         """
+
+    def advice(self) -> str:
+        """One line to print after `calibrate`: what could not be chosen as the recipe asked; empty if all was."""
+        return ""
 
     def follow(self, model: nn.Module, rows: Iterable[Any]) -> Iterator[dict[str, Any]]:
         """Predict each row of a stream as soon as it arrives.

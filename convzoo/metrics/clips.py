@@ -1,4 +1,4 @@
-"""The scores of a classifier of videos, which sees each as several clips."""
+"""The scores of videos, of which a network sees several clips each."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from convzoo.core.processes import sum_over_processes
 from convzoo.metrics.classification import ClassificationMeter
+from convzoo.metrics.regression import RegressionMeter
 
 
 class ClipMeter:
@@ -47,3 +48,11 @@ class ClipMeter:
     def resampled(self, weights: np.ndarray) -> Mapping[str, np.ndarray]:
         """The scores of whole videos."""
         return self.videos.resampled(weights)
+
+
+class ClipRegressionMeter(RegressionMeter):
+    """`RegressionMeter`'s scores of whole videos."""
+
+    def update(self, outputs: Tensor, target: dict[str, Tensor]) -> None:  # type: ignore[override]
+        """Add a batch: the value of each video, and perhaps the ends of its interval, (batch, 1 or 3)."""
+        super().update(outputs, target["label"])

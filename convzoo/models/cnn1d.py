@@ -13,9 +13,6 @@ from convzoo.layers.dropout import Dropout
 from convzoo.layers.embedding import PADDING, TokenEmbedding
 from convzoo.layers.pooling import Pooling
 
-EVIDENCE_WEIGHT = 1.5
-"""The weight of the evidence before training; the evidence has unit variance."""
-
 
 class CNN1d(nn.Module):
     r"""Kim's sentence CNN (Kim 2014, arXiv:1408.5882): $c_i = \sigma(w \cdot x_{i:i+h-1} + b)$, $\hat c = \max_i c_i$.
@@ -41,7 +38,7 @@ class CNN1d(nn.Module):
     added to the logits: a wide and deep network (Cheng et al. 2016, arXiv:1606.07792).
 
     Shape:
-        tokens: (batch, length), 0 is padding; evidence: (batch, classes); output: (batch, classes), logits.
+        tokens: (batch, length), 0 is padding; evidence: (batch, classes), or (batch, 1) for a number; output: (batch, classes), logits.
     """
 
     def __init__(
@@ -79,10 +76,10 @@ class CNN1d(nn.Module):
         features = channels * len(kernel_sizes) * (k if pooling == "k_max" else 1)
         self.classifier = nn.Linear(features, classes)
         self.max_norm = max_norm
-        self.evidence_weight = nn.Parameter(torch.tensor(EVIDENCE_WEIGHT)) if evidence else None
+        self.evidence_weight = nn.Parameter(torch.tensor(1.0)) if evidence else None
 
     def forward(
-        self, tokens: Int[Tensor, "batch length"], evidence: Float[Tensor, "batch classes"] | None = None
+        self, tokens: Int[Tensor, "batch length"], evidence: Float[Tensor, "batch evidence"] | None = None
     ) -> Float[Tensor, "batch classes"]:
         """Tokens, and if the encoder gives it the evidence of a linear classifier, to logits."""
         vectors = self.embedding(tokens)  # (batch, channels, length)

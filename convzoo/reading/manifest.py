@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from convzoo.core.arguments import Copies, Count, Fraction
+from convzoo.core.arguments import Copies, Count, Fraction, FromData, LabelType
 from convzoo.core.errors import DataError
 from convzoo.core.files import sha256_of
+from convzoo.core.labels import Label
 from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
 from convzoo.reading.columns import LABEL_NAMES, PATH_NAMES
@@ -23,7 +24,8 @@ class Manifest(Reader):
     Args:
         path: a .csv, .tsv, .jsonl or .parquet file with a heading
         file: the column with the path; by default one that is usually called so
-        label: the column with the class; by default one that is usually called so
+        label: the column with the class, or with the number or the classes that the task learns; by default one that is usually
+            called so
         group: the column with what must not be split; by default one that is usually called so; `none`: there is none
         split: the column that says train, val or test; by default one named split, set or subset; `none`: there is none
         separator: between the fields of a CSV file; by default found
@@ -58,6 +60,7 @@ class Manifest(Reader):
         test: Fraction = 0.15,
         copies: Copies = "refuse",
         seed: Count = 0,
+        label_type: FromData[LabelType] = "class",
     ) -> None:
         self.path = Path(path)
         self.file = file
@@ -70,6 +73,7 @@ class Manifest(Reader):
         self.test = test
         self.copies: Copies = copies
         self.seed = seed
+        self.label_type: LabelType = label_type
 
     @property
     def home(self) -> Path:
@@ -77,7 +81,7 @@ class Manifest(Reader):
         return self.path
 
     @classmethod
-    def make(cls, path: Path, label: str, group: str | None, source: str) -> Any:
+    def make(cls, path: Path, label: Label | None, group: str | None, source: str) -> Any:
         """One example."""
         return cls.example(path=path, label=label, group=group, source=source)
 
@@ -105,6 +109,9 @@ class Manifest(Reader):
         found, used = self._rows(table)
         homes = table.splits(self.split)
         notes = unused_columns(table, [*used, *((homes[1],) if homes else ())])
+        label = self._label(table, needed=False)
+        if self.label_type == "class" and label in used:
+            notes += table.numbers_as_classes(label)
         return split_rows(self, self.path, found, homes, self.content, notes, **self._folds())
 
     def _folds(self) -> dict[str, Any]:
@@ -117,14 +124,18 @@ class Manifest(Reader):
             raise DataError(f"{self.home}: holds no rows")
         return table
 
+    def _label(self, table: Table, needed: bool = True) -> str | None:
+        """The column with the label."""
+        return table.find("label", self.label, (*LABEL_NAMES, *self.label_names), needed)
+
     def _rows(self, table: Table) -> tuple[list[Any], list[str]]:
         """The examples in the order of the rows, and the columns that they were made of."""
         file = table.find("file", self.file, (*PATH_NAMES, *self.file_names))
-        label = table.find("label", self.label, (*LABEL_NAMES, *self.label_names))
+        label = self._label(table)
         group = None if self.group == "none" else table.find("group", self.group, self.group_names, needed=False)
         assert file is not None and label is not None, "needed columns are found"
         paths = [file_in(table, row, name) for row, name in enumerate(table.ids(file))]
-        rows = zip(paths, table.ids(label), table.optional_ids(group), strict=True)
+        rows = zip(paths, table.labels(label, self.label_type), table.optional_ids(group), strict=True)
         examples = [self.make(path, kind, whose, table.place(row)) for row, (path, kind, whose) in enumerate(rows)]
         return examples, [file, label, *((group,) if group else ())]
 

@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from convzoo.core.arguments import LabelType
 from convzoo.core.errors import DataError
+from convzoo.core.labels import Label
 from convzoo.core.text import first_line
 from convzoo.reading.columns import find_column, find_split, optional_column, split_named
 from convzoo.reading.files import files_below, refuse_twice, visible
@@ -29,6 +31,7 @@ SEPARATORS = (",", ";", "\t", "|")
 _LOOKED_AT = 100
 _HEAD = 200_000
 _DECIMAL_COMMA = re.compile(r"[+-]?(?:\d{1,3}(?:\.\d{3})+|\d*),\d+(?:[eE][+-]?\d+)?")
+_DECIMAL_POINT = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+")
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 _EXCEL_SEPARATOR = re.compile(r"sep=([,;\t|])\r?\n")
@@ -123,28 +126,89 @@ class Table:
             return [None] * len(self)
         return [None if value is None else str(value).strip() or None for value in self.columns[name]]
 
+    def labels(self, name: str, label_type: LabelType, needed: bool = True) -> list[Label | None]:
+        """A column of labels: classes as text, numbers as floats, or the names of several classes as a tuple.
+
+        A cell of several classes is a JSON list (`["a", "b"]`), or names with `|`, `;` or `,` between them: the first of these
+        marks that is in the column separates the names of all its cells. An empty cell has none of the classes.
+
+        Args:
+            name: of the column
+            label_type: what each label is
+            needed: whether a class or a number must be in each row; else an empty cell is None
+
+        Raises:
+            DataError: a cell is empty, is no single class, no finite number or no list of names.
+        """
+        if label_type == "classes":
+            return [*self._several(name)]
+        if label_type == "class":
+            return [*(self.ids(name) if needed else self.optional_ids(name))]
+        there = [row for row, value in enumerate(self.columns[name]) if needed or not _is_empty(value)]
+        found: list[Label | None] = [None] * len(self)
+        for row, number in zip(there, self._numbers(name, there, self._commas_in(name)).tolist(), strict=True):
+            found[row] = number
+        return found
+
+    def _commas_in(self, name: str) -> bool:
+        """Whether a column writes decimal commas, also between commas and quotes: one cell has such a comma, and none a point."""
+        cells = [str(value).strip() for value in self.columns[name]]
+        points = any(_DECIMAL_POINT.fullmatch(cell) and not _THOUSANDS.fullmatch(cell) for cell in cells)
+        return self.decimal_commas or (not points and any(_DECIMAL_COMMA.fullmatch(cell) for cell in cells))
+
+    def _several(self, name: str) -> list[tuple[str, ...]]:
+        cells = [_names_in(value) for value in self.columns[name]]
+        text = [cell for cell in cells if isinstance(cell, str)]
+        separator = next((mark for mark in ("|", ";", ",") if any(mark in cell for cell in text)), None)
+        found = []
+        for row, cell in enumerate(cells):
+            names = cell.split(separator) if isinstance(cell, str) else cell
+            if names is None:
+                value = str(self.columns[name][row])[:40]
+                raise DataError(
+                    f'{self.place(row)}: column {name!r} says {value!r}; it should name classes, such as a|b or ["a", "b"]'
+                )
+            found.append(tuple(dict.fromkeys(filter(None, (each.strip() for each in names)))))
+        return found
+
+    def numbers_as_classes(self, name: str) -> list[str]:
+        """A note where a column of classes looks like one of numbers: many different numbers, few of them twice."""
+        values = [value for value in self.columns[name] if not _is_empty(value)]
+        different = len({str(value) for value in values})
+        commas = self._commas_in(name)
+        if different <= max(20, len(values) / 20) or any(as_number(value, commas) is None for value in values):
+            return []
+        return [
+            f"{self.path.name}: column {name!r} has {different:,} different numbers, and each is taken as a class; "
+            "task=regression predicts a number"
+        ]
+
     def numbers(self, name: str) -> np.ndarray:
         """A column of finite numbers, float64. In a file with decimal commas, 3,14 is one, and 1.012 is a thousand and twelve.
 
         Raises:
             DataError: one is empty or no finite number.
         """
+        return self._numbers(name, range(len(self)), self.decimal_commas)
+
+    def _numbers(self, name: str, rows: Sequence[int], commas: bool) -> np.ndarray:
         values = self.columns[name]
-        found = np.empty(len(values))
-        for row, value in enumerate(values):
-            number = as_number(value, self.decimal_commas)
+        found = np.empty(len(rows))
+        for place, row in enumerate(rows):
+            value = values[row]
+            number = as_number(value, commas)
             if number is None:
-                said = "is empty" if value in (None, "") else f"says {str(value)[:40]!r}"
+                said = "is empty" if _is_empty(value) else f"says {str(value)[:40]!r}"
                 raise DataError(f"{self.place(row)}: column {name!r} {said}; it should be a number")
-            found[row] = number
+            found[place] = number
         if not np.isfinite(found).all():
-            at = int(np.flatnonzero(~np.isfinite(found))[0])
+            at = rows[int(np.flatnonzero(~np.isfinite(found))[0])]
             raise DataError(f"{self.place(at)}: column {name!r} says {values[at]!r}; it should be a finite number")
         return found
 
     def is_numeric(self, name: str) -> bool:
         """Whether a column has numbers only (empty ones aside), and at least one."""
-        values = [value for value in self.columns[name] if value not in (None, "")]
+        values = [value for value in self.columns[name] if not _is_empty(value)]
         return bool(values) and all(as_number(value, self.decimal_commas) is not None for value in values)
 
     @cached_property
@@ -165,6 +229,22 @@ def writes_decimal_commas(values: Iterable[Any]) -> bool:
         elif text and not _NUMBER.fullmatch(text) and not _THOUSANDS.fullmatch(text):
             return False
     return found
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _names_in(value: Any) -> list[str] | str | None:
+    """The names in a cell: a list where it is one, else text that is still to be divided; None where it is neither."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return None
+    if isinstance(value, list):
+        return [str(name) for name in value] if all(isinstance(name, str | int | float) for name in value) else None
+    return None if isinstance(value, dict) else "" if value is None else str(value)
 
 
 def as_number(value: Any, decimal_commas: bool = False) -> float | None:

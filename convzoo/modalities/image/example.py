@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from convzoo.core.errors import DataError
+from convzoo.core.labels import Label
 from convzoo.core.text import first_line
 from convzoo.reading.files import files_named
 
@@ -21,14 +22,14 @@ class Image:
     Attributes:
         pixels: (height, width) or (height, width, 3), uint8
         path: path of the file
-        label: its class; None if unlabelled
+        label: its class, a number, or several classes; None if unlabelled
         group: images of one group stay in one split; for example the person in them
         source: where it comes from
     """
 
     pixels: np.ndarray | None = None
     path: Path | None = None
-    label: str | None = None
+    label: Label | None = None
     group: str | None = None
     source: str = ""
     sample_input: ClassVar[str] = "image.png"

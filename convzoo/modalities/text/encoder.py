@@ -13,15 +13,15 @@ from convzoo.core.arguments import Count, Positive, Probability
 from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError
-from convzoo.core.labels import Labels
 from convzoo.core.randomness import Draws
+from convzoo.core.targets import Target, Targets
 from convzoo.modalities.text.example import Text
 from convzoo.modalities.text.linear import LinearNgrams
 from convzoo.modalities.text.naive_bayes import NaiveBayes
 from convzoo.modalities.text.vectors import read_vectors
 from convzoo.modalities.text.words import split_words
 
-Item = tuple[np.ndarray, int, Tensor | None]
+Item = tuple[np.ndarray, Target, Tensor | None]
 
 PADDING, UNKNOWN = 0, 1
 
@@ -75,18 +75,18 @@ class TextEncoder(Encoder):
         self.bayes: NaiveBayes | None = None
         self.linear: LinearNgrams | None = None
         self.vectors: Tensor | None = None
-        self.labels = Labels()
+        self.targets = Targets()
         self.tokens: list[str] = []
         self._index: dict[str, int] = {}
         self._pieces: Any = None
 
     def fit(self, examples: Sequence[Text]) -> None:
-        """Learn the vocabulary and the classes.
+        """Learn the vocabulary and the labels.
 
         Raises:
-            DataError: there are fewer than two classes, no text at all, or an unreadable vectors file.
+            DataError: there are fewer than two classes or numbers, no text at all, or an unreadable vectors file.
         """
-        self.labels = Labels.of(example.label for example in examples)
+        self.targets = Targets.of(example.label for example in examples)
         if self.units == "subwords":
             self._learn_pieces([example.text for example in examples])
         counts = Counter(token for example in examples for token in self.tokenise(example.text))
@@ -100,14 +100,18 @@ class TextEncoder(Encoder):
         if self.vectors_file:
             self.vectors = read_vectors(self.vectors_file, self.tokens)
         if self.naive_bayes:
-            numbers = [self.labels.number(example.label, example.source) for example in examples]
+            if self.targets.label_type != "class":
+                raise DataError(
+                    f"encoder.naive_bayes={self.naive_bayes}: is for texts of one class each; set it to 0 for other labels"
+                )
+            numbers = [self.targets.labels.number(example.label, example.source) for example in examples]  # type: ignore[arg-type]
             texts = [self.tokenise(example.text) for example in examples]
-            self.bayes = NaiveBayes.of(texts, numbers, len(self.labels), self.naive_bayes)
+            self.bayes = NaiveBayes.of(texts, numbers, len(self.targets.labels), self.naive_bayes)
         if self.evidence == "linear":
-            numbers = [self.labels.number(example.label, example.source) for example in examples]
+            targets = [self.targets.target(example.label, example.source) for example in examples]
             written = [self._written(example) for example in examples]
             cut = [self.tokenise(text)[: self.max_length] for text in written]
-            self.linear = LinearNgrams.of(written, cut, numbers, len(self.labels))
+            self.linear = LinearNgrams.of(written, cut, targets, self.targets)
 
     def _written(self, example: Text) -> str:
         """The part of a text that is encoded."""
@@ -125,13 +129,13 @@ class TextEncoder(Encoder):
         return text.split() if self.split == "spaces" else split_words(text)
 
     def prepare(self, example: Text) -> Item:
-        """Token numbers (length,), the class's number and the evidence (classes,), if asked for.
+        """Token numbers (length,), the target and the evidence (classes,), if asked for.
 
         A text without any token becomes one unknown token.
         """
         tokens = self.tokenise(example.text[: self.max_length * 40])[: self.max_length]
         numbers = [self._index.get(token, UNKNOWN) for token in tokens] or [UNKNOWN]
-        label = self.labels.number(example.label, example.source or repr(example.text[:40]))
+        label = self.targets.target(example.label, example.source or repr(example.text[:40]))
         evidence = self.bayes.evidence(tokens) if self.bayes is not None else None
         if self.linear is not None:
             evidence = self.linear.evidence(self._written(example), tokens)
@@ -150,7 +154,7 @@ class TextEncoder(Encoder):
         inputs = {"tokens": tokens}
         if self.bayes is not None or self.linear is not None:
             inputs["evidence"] = torch.stack([item[2] for item in items if item[2] is not None])
-        return Batch(inputs, torch.tensor([item[1] for item in items]), len(items))
+        return Batch(inputs, self.targets.batch([item[1] for item in items]), len(items))
 
     def length(self, item: Item) -> int:
         """Number of tokens."""
@@ -162,11 +166,10 @@ class TextEncoder(Encoder):
 
     @property
     def dims(self) -> Mapping[str, Any]:
-        """vocabulary_size, classes, labels, vectors."""
+        """vocabulary_size, vectors, and those of the labels."""
         return {
             "vocabulary_size": len(self.tokens),
-            "classes": len(self.labels),
-            "labels": self.labels.names,
+            **self.targets.dims,
             "vectors": self.vectors,
             "evidence": self.linear is not None,
         }
@@ -175,7 +178,7 @@ class TextEncoder(Encoder):
         """Tokens, labels, merges of the byte pairs, and the vectors."""
         return {
             "tokens": self.tokens,
-            "labels": list(self.labels.names),
+            **self.targets.state(),
             "pieces": self._pieces.to_str() if self._pieces is not None else None,
             "vectors": self.vectors,
             "ngrams": list(self.bayes.index) if self.bayes is not None else None,
@@ -186,7 +189,7 @@ class TextEncoder(Encoder):
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore what `state` returned."""
         self._set_vocabulary(list(state["tokens"]))
-        self.labels = Labels(state["labels"])
+        self.targets = Targets.from_state(state)
         self.vectors = state["vectors"]
         if state["ngrams"]:
             index = {ngram: number for number, ngram in enumerate(state["ngrams"])}

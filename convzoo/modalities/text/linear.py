@@ -10,15 +10,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from convzoo.core.targets import Target, Targets
+
 MAX_FEATURES = 50_000
 FOLDS = 5
 PENALTIES = (0.1, 0.3, 1.0)
+LOGIT_DEVIATION = 1.5
+"""The standard deviation of the evidence for classes: that of a classifier which is sure in most cases."""
 
 
 class LinearNgrams:
     """A linear support vector machine on the TF-IDF of n-grams of words (1 to 2) and of characters inside words (2 to 5): the
     wide part of a wide and deep network (Cheng et al. 2016, arXiv:1606.07792), and the strongest quick classifier of short
-    texts. It equals a bank of frozen convolution filters, one for each n-gram, summed over the text.
+    texts. It equals a bank of frozen convolution filters, one for each n-gram, summed over the text. For numbers it is a ridge
+    regression.
 
     It is fitted before the network. The evidence of a training text comes from a machine that was fitted on the other folds: so
     the network sees in training how much such evidence is worth on new texts, and learns what it leaves unexplained.
@@ -26,8 +31,8 @@ class LinearNgrams:
     Args:
         words: the number and the weight of each n-gram of words
         characters: the same for n-grams of characters
-        coefficients: (n-grams, classes), words first; in units of the standard deviation of the evidence
-        offsets: (classes,)
+        coefficients: (n-grams, outputs), words first
+        offsets: (outputs,)
         fitted: by the hash of a training text, its evidence
     """
 
@@ -47,67 +52,42 @@ class LinearNgrams:
 
     @classmethod
     def of(
-        cls, texts: Sequence[str], tokens: Sequence[Sequence[str]], labels: Sequence[int], classes: int
+        cls, texts: Sequence[str], tokens: Sequence[Sequence[str]], targets: Sequence[Target], kind: Targets
     ) -> "LinearNgrams":
-        """Fit the machine on a training split; its penalty is the one with the best accuracy over the folds.
+        """Fit the machine on a training split; its penalty is the best one over the folds.
 
         Args:
             texts: as they are encoded, for the n-grams of characters
             tokens: of each text
-            labels: the number of each class
-            classes: number of classes
+            targets: of each text: the number of its class, a standardised number, or a row of 0 and 1
+            kind: what the targets are
         """
-        from scipy.sparse import csr_matrix
-        from sklearn.svm import LinearSVC
-
         counted = [word_ngrams(each) for each in tokens], [character_ngrams(text) for text in texts]
         words, characters = (Vocabulary.of(each) for each in counted)
-        rows, columns, values = [], [], []
-        for number, (of_words, of_characters) in enumerate(zip(*counted, strict=True)):
-            for vocabulary, found, first in ((words, of_words, 0), (characters, of_characters, len(words))):
-                at, weights = vocabulary.weighed(found)
-                rows += [number] * len(at)
-                columns.append(at + first)
-                values.append(weights)
-        shape = len(texts), len(words) + len(characters)
-        features = csr_matrix((np.concatenate(values), (np.array(rows), np.concatenate(columns))), shape)
-        target = np.array(labels)
+        features = _matrix(words, characters, *counted)
+        target, outputs = np.array(targets), kind.dims["classes"]
         fold = np.random.default_rng(0).permutation(len(target)) % FOLDS
-
-        def decision(machine: Any, of: Any) -> np.ndarray:
-            """(texts, classes); a class that the machine has not seen gets the lowest value."""
-            found = machine.decision_function(of)
-            found = np.stack([-found, found], axis=1) if found.ndim == 1 else found
-            full = np.full((len(found), classes), found.min(initial=0.0))
-            full[:, machine.classes_] = found
-            return full
-
         best: tuple[float, float, np.ndarray] | None = None
         for penalty in PENALTIES:
-            held_out = np.zeros((len(target), classes))
+            held_out = np.zeros((len(target), outputs))
             for number in range(FOLDS):
                 inside = fold != number
-                if len(np.unique(target[inside])) < 2:
-                    continue
-                machine = LinearSVC(C=penalty, random_state=0).fit(features[inside], target[inside])
-                held_out[~inside] = decision(machine, features[~inside])
-            right = float((held_out.argmax(axis=1) == target).mean())
-            if best is None or right > best[0]:
-                best = right, penalty, held_out
+                coefficients, offsets = _fit(features[inside], target[inside], outputs, kind, penalty)
+                held_out[~inside] = features[~inside] @ coefficients + offsets
+            goodness = _goodness(held_out, target, kind)
+            if best is None or goodness > best[0]:
+                best = goodness, penalty, held_out
         assert best is not None
-        machine = LinearSVC(C=best[1], random_state=0).fit(features, target)
-        scale = max(float(best[2].std()), 1e-6)
-        coefficients, offsets = machine.coef_.T, machine.intercept_
-        if coefficients.shape[1] == 1:
-            coefficients, offsets = np.hstack([-coefficients, coefficients]), np.array([-offsets[0], offsets[0]])
-        held_out = (best[2] / scale).astype(np.float32)
-        fitted = {_key(text): row for text, row in zip(texts, held_out, strict=True)}
-        return cls(
-            words, characters, (coefficients / scale).astype(np.float32), (offsets / scale).astype(np.float32), fitted
-        )
+        coefficients, offsets = _fit(features, target, outputs, kind, best[1])
+        # A number is its own evidence; decision values become logits of about the right size.
+        scale = 1.0 if kind.label_type == "number" else LOGIT_DEVIATION / max(float(best[2].std()), 1e-6)
+        keys = [_key(text) for text in texts]
+        fitted = dict(zip(keys, (scale * best[2]).astype(np.float32), strict=True))
+        coefficients, offsets = ((scale * each).astype(np.float32) for each in (coefficients, offsets))
+        return cls(words, characters, coefficients, offsets, fitted)
 
     def evidence(self, text: str, tokens: Sequence[str]) -> Tensor:
-        """(classes,): the decision values of a text."""
+        """(outputs,): the decision values of a text, or its number."""
         known = self.fitted.get(_key(text))
         if known is not None:
             return torch.from_numpy(known)
@@ -146,6 +126,59 @@ class LinearNgrams:
             arrays["linear_offsets"],
             dict(zip(arrays["linear_fitted_keys"].tolist(), arrays["linear_fitted"], strict=True)),
         )
+
+
+def _matrix(
+    words: "Vocabulary",
+    characters: "Vocabulary",
+    of_words: Sequence[Counter[str]],
+    of_characters: Sequence[Counter[str]],
+) -> Any:
+    """(texts, n-grams), sparse: the weights of both kinds, words first."""
+    from scipy.sparse import csr_matrix
+
+    places, values, ends = [], [], [0]
+    for pair in zip(of_words, of_characters, strict=True):
+        for vocabulary, counts, first in zip((words, characters), pair, (0, len(words)), strict=True):
+            at, weights = vocabulary.weighed(counts)
+            places.append(at + first)
+            values.append(weights)
+        ends.append(ends[-1] + len(places[-2]) + len(places[-1]))
+    shape = len(of_words), len(words) + len(characters)
+    return csr_matrix((np.concatenate(values), np.concatenate(places), np.array(ends)), shape)
+
+
+def _fit(
+    features: Any, target: np.ndarray, outputs: int, kind: Targets, penalty: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The coefficients (n-grams, outputs) and offsets (outputs,) of a linear machine with this inverse penalty."""
+    from sklearn.linear_model import Ridge
+    from sklearn.svm import LinearSVC
+
+    if kind.label_type == "number":
+        machine = Ridge(alpha=1 / penalty, solver="sparse_cg").fit(features, target)
+        return machine.coef_[:, None], np.array([machine.intercept_])
+    coefficients, offsets = np.zeros((features.shape[1], outputs)), np.full(outputs, -1.0)
+    several = kind.label_type == "classes"
+    for number in range(outputs):
+        inside = target[:, number] == 1 if several else target == number
+        if inside.all() or not inside.any():  # a class that these folds do not have, or have only
+            offsets[number] = 1.0 if inside.all() else -1.0
+        elif outputs == 2 and not several and number == 1:  # the other side of the same machine
+            coefficients[:, 1], offsets[1] = -coefficients[:, 0], -offsets[0]
+        else:
+            machine = LinearSVC(C=penalty, random_state=0).fit(features, inside)
+            coefficients[:, number], offsets[number] = machine.coef_[0], machine.intercept_[0]
+    return coefficients, offsets
+
+
+def _goodness(found: np.ndarray, target: np.ndarray, kind: Targets) -> float:
+    """The accuracy of decision values, or minus the squared error of numbers."""
+    if kind.label_type == "number":
+        return -float(np.square(found[:, 0] - target).mean())
+    if kind.label_type == "classes":
+        return float(((found > 0) == (target == 1)).mean())
+    return float((found.argmax(axis=1) == target).mean())
 
 
 class Vocabulary:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from convzoo.core.errors import DataError
+from convzoo.core.labels import Label
 from convzoo.core.libraries import import_av
 from convzoo.modalities.video.formats import (
     FASTEST_RATE,
@@ -29,7 +30,7 @@ class Video:
         path: path of the file
         frames: (frames, height, width) or (frames, height, width, 3), uint8
         rate: frames a second, of `frames`
-        label: its class; None if unlabelled
+        label: its class, a number, or several classes; None if unlabelled
         group: videos of one group stay in one split: the person, or the film that a clip was cut from
         source: where it comes from
     """
@@ -37,7 +38,7 @@ class Video:
     path: Path | None = None
     frames: np.ndarray | None = None
     rate: float | None = None
-    label: str | None = None
+    label: Label | None = None
     group: str | None = None
     source: str = ""
     sample_input: ClassVar[str] = "clip.mp4"

@@ -10,9 +10,9 @@ from torch import Tensor
 from convzoo.core.arguments import Fraction, NonNegative, Positive, PositiveFloat
 from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
-from convzoo.core.labels import Labels
 from convzoo.core.libraries import import_monai
 from convzoo.core.randomness import Draws
+from convzoo.core.targets import Target, Targets
 from convzoo.modalities.volume import augment as augment3d
 from convzoo.modalities.volume import space as ops
 from convzoo.modalities.volume.example import Volume
@@ -88,15 +88,15 @@ class VolumeEncoder(Encoder):
         self.gamma = max(gamma, 1 / gamma)
         self.noise = noise
         self.spatial_probability = spatial_probability
-        self.labels = Labels()
+        self.targets = Targets()
 
     def fit(self, examples: Sequence[Volume]) -> None:
-        """Learn the classes, and spacing and shape where they are not given, from the headers of the training volumes.
+        """Learn the labels, and spacing and shape where they are not given, from the headers of the training volumes.
 
         Raises:
-            DataError: there are fewer than two classes, or a header cannot be read.
+            DataError: there are fewer than two classes or numbers, or a header cannot be read.
         """
-        self.labels = Labels.of(example.label for example in examples)
+        self.targets = Targets.of(example.label for example in examples)
         if self.spacing is not None and self.shape is not None:
             return
         found = [ops.in_patient_axes(example.geometry()) for example in examples]
@@ -107,10 +107,10 @@ class VolumeEncoder(Encoder):
             sides = shapes * spacings / self.spacing if self.fitting == "crop" else shapes
             self.shape = [int(-(-value // _STEP) * _STEP) for value in np.quantile(sides, 0.9, axis=0).round()]
 
-    def prepare(self, example: Volume) -> tuple[Tensor, int]:
-        """Voxels (1, x, y, z) float32, and the class's number."""
+    def prepare(self, example: Volume) -> tuple[Tensor, Target]:
+        """Voxels (1, x, y, z) float32, and the target."""
         assert self.spacing is not None and self.shape is not None, "fit comes first"
-        label = self.labels.number(example.label, example.where)
+        label = self.targets.target(example.label, example.where)
         voxels, affine = example.read()
         if self.orientation == "patient":
             volume, affine = ops.oriented(voxels, affine)
@@ -125,12 +125,12 @@ class VolumeEncoder(Encoder):
             volume = ops.resized(volume, self.shape)
         return volume.contiguous(), label
 
-    def collate(self, items: Sequence[tuple[Tensor, int]], draws: Draws | None = None) -> Batch:
+    def collate(self, items: Sequence[tuple[Tensor, Target]], draws: Draws | None = None) -> Batch:
         """Stack, and augment with `draws`."""
         volumes = torch.stack([volume for volume, _ in items])
         if draws is not None:
             volumes = self._augment(volumes, draws)
-        return Batch({"volume": volumes}, torch.tensor([label for _, label in items]), len(items))
+        return Batch({"volume": volumes}, self.targets.batch([label for _, label in items]), len(items))
 
     def _augment(self, volumes: Tensor, draws: Draws) -> Tensor:
         uniform = draws.uniform(0, 12)
@@ -154,20 +154,19 @@ class VolumeEncoder(Encoder):
 
     @property
     def dims(self) -> Mapping[str, Any]:
-        """in_channels, shape, classes, labels."""
+        """in_channels, shape, and those of the labels."""
         assert self.shape is not None, "fit comes first"
         return {
             "in_channels": 1,
             "shape": list(self.shape),
-            "classes": len(self.labels),
-            "labels": self.labels.names,
+            **self.targets.dims,
         }
 
     def state(self) -> dict[str, Any]:
         """Spacing, shape and labels."""
-        return {"spacing": self.spacing, "shape": self.shape, "labels": list(self.labels.names)}
+        return {"spacing": self.spacing, "shape": self.shape, **self.targets.state()}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore what `state` returned."""
         self.spacing, self.shape = list(state["spacing"]), list(state["shape"])
-        self.labels = Labels(state["labels"])
+        self.targets = Targets.from_state(state)

@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 import scipy.sparse
 
-from convzoo.core.arguments import Count, Fraction
+from convzoo.core.arguments import Count, Fraction, FromData, LabelType
 from convzoo.core.errors import DataError
 from convzoo.core.files import sha256_of
+from convzoo.core.labels import Label
 from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
 from convzoo.core.text import first_line, nearest
@@ -41,7 +42,7 @@ class GraphTable(Reader):
         path: of the folder or the file
         directed: whether an edge carries messages from source to target only
         id: the column of the nodes' ids
-        label: the column of the classes
+        label: the column of the classes, or of the numbers or lists of classes that the task learns
         split: the column that says train, val or test; by default one named split, set or subset; `none`: there is none
         features: the columns that are features; by default all others
         source: the column of an edge's beginning
@@ -71,6 +72,7 @@ class GraphTable(Reader):
         val: Fraction = 0.15,
         test: Fraction = 0.15,
         seed: Count = 0,
+        label_type: FromData[LabelType] = "class",
     ) -> None:
         self.path = Path(path)
         self.directed = directed
@@ -84,6 +86,7 @@ class GraphTable(Reader):
         self.val = val
         self.test = test
         self.seed = seed
+        self.label_type: LabelType = label_type
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
@@ -108,7 +111,8 @@ class GraphTable(Reader):
             names = [graph.labels[index] for index in labelled.tolist()]
             home = np.full(len(graph), -1)
             home[labelled] = split_by_group(names, labelled.tolist(), self.val, self.test, self.seed)
-            origin = f"made here: stratified by class, val {self.val:g}, test {self.test:g}, seed {self.seed}"
+            by = {"class": "class", "number": "quantile", "classes": "labels"}[self.label_type]
+            origin = f"made here: stratified by {by}, val {self.val:g}, test {self.test:g}, seed {self.seed}"
         parts = [np.flatnonzero(home == number) for number in range(3)]
         for name, part in zip(("train", "val", "test"), parts, strict=True):
             bare = next((graph.ids[index] for index in part.tolist() if graph.labels[index] is None), None)
@@ -116,7 +120,7 @@ class GraphTable(Reader):
                 raise DataError(f"{self.path}: node {bare!r} is in {name} but has no label")
         trained = {graph.labels[index] for index in parts[0].tolist()}
         missing = sorted({graph.labels[i] for part in parts[1:] for i in part.tolist()} - trained, key=str)
-        if missing:
+        if missing and self.label_type == "class":
             raise DataError(
                 f"{self.path}: class {missing[0]!r} has no training node; label one, or leave the class out"
             )
@@ -176,7 +180,7 @@ class GraphTable(Reader):
             raise DataError(f"{edges.place(at)}: column {weight!r} says {weights[at]:g}; a weight should be above 0")
         matrix, notes = make_edges(ends[0], ends[1], len(ids), weights, bool(self.directed))
         features, names = feature_columns(nodes, kept)
-        labels = [None if value in (None, "") else str(value) for value in nodes.columns[str(label)]]
+        labels = nodes.labels(str(label), self.label_type, needed=False)
         graph = Graph(matrix, features, labels, ids, names, bool(self.directed), notes)
         return graph, None if split is None else _homes(nodes, split)
 
@@ -256,8 +260,7 @@ class GraphTable(Reader):
         matrix, notes = make_edges(
             pairs[0].astype(np.int64), pairs[1].astype(np.int64), count, weights, bool(self.directed)
         )
-        # Numbers below 0 and empty names say that a node has no class.
-        labels = [None if str(name) in ("", "-1", "nan") else str(name) for name in held["labels"].tolist()]
+        labels = self._labels_of(held["labels"])
         ids = (
             [str(name) for name in held["ids"].tolist()] if "ids" in held else [str(number) for number in range(count)]
         )
@@ -271,6 +274,18 @@ class GraphTable(Reader):
                 raise DataError(f"{self.path}: has a split but no array {name!r}")
             home[held[name]] = number
         return graph, home
+
+    def _labels_of(self, labels: np.ndarray) -> list[Label | None]:
+        """The labels of an array: -1 and empty names say that a node has no class, NaN that it has no number."""
+        if self.label_type == "classes":
+            raise DataError(f"{self.path}: several classes of a node are read from tables: nodes.csv, edges.csv")
+        if self.label_type == "number":
+            if labels.dtype.kind not in "fiu" or labels.ndim != 1 or np.isinf(labels).any():
+                raise DataError(
+                    f"{self.path}: labels should be finite numbers, (nodes,), not {labels.dtype} {labels.shape}"
+                )
+            return [None if value != value else float(value) for value in labels.tolist()]
+        return [None if str(name) in ("", "-1", "nan") else str(name) for name in labels.tolist()]
 
 
 def feature_columns(table: Table, names: Sequence[str]) -> tuple[Any, list[str]]:

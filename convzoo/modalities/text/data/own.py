@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, ClassVar
 
-from convzoo.core.arguments import Copies, Count, Fraction
+from convzoo.core.arguments import Copies, Count, Fraction, FromData, LabelType
 from convzoo.core.errors import DataError
 from convzoo.core.files import sha256_of
 from convzoo.core.reader import Reader
@@ -29,7 +29,8 @@ class TextTable(Reader):
     Args:
         path: a .csv, .tsv, .jsonl or .parquet file, or a folder with train.*, optionally val.*, and test.*
         text: the column with the text; by default one named text, sentence, review, message, question, content or title
-        label: the column with the class; by default one named label, class, category, target, sentiment or topic
+        label: the column with the class, or with the number or the classes that the task learns; by default one named label,
+            class, category, target, sentiment or topic
         group: a column whose values must not be split (an author, a document)
         split: the column that says train, val or test; by default one named split, set or subset; `none`: there is none
         columns: names of the columns, for a CSV or TSV file without a heading
@@ -60,6 +61,7 @@ class TextTable(Reader):
         test: Fraction = 0.15,
         copies: Copies = "drop",
         seed: Count = 0,
+        label_type: FromData[LabelType] = "class",
     ) -> None:
         self.path = Path(path)
         self.text = text
@@ -74,6 +76,7 @@ class TextTable(Reader):
         self.test = test
         self.copies: Copies = copies
         self.seed = seed
+        self.label_type: LabelType = label_type
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
@@ -103,6 +106,7 @@ class TextTable(Reader):
         notes = [
             *taken_columns(table, dict(zip(("text", "label", "group"), used, strict=False))),
             *unused_columns(table, [*used, *((homes[1],) if homes else ())]),
+            *self._hints(table, used),
         ]
         return split_rows(self, self.path, found, homes, content_of, notes)
 
@@ -115,8 +119,11 @@ class TextTable(Reader):
             found, used = self._examples(table)
             parts[str(_part(file))] += found
             files[str(file)] = {"sha256": sha256_of(file)}
-            notes += unused_columns(table, used)
+            notes += [*unused_columns(table, used), *self._hints(table, used)]
         return as_given(str(self.path), parts, self.val, self.seed, files, content_of, self.copies, notes)
+
+    def _hints(self, table: Table, used: list[str]) -> list[str]:
+        return table.numbers_as_classes(used[1]) if self.label_type == "class" and used else []
 
     def _files(self) -> list[Path]:
         files = [file for file in visible(self.path) if _part(file) is not None]
@@ -134,11 +141,10 @@ class TextTable(Reader):
         label = str(table.find("label", self.label, (*LABEL_NAMES, "sentiment", "topic")))
         group = table.find("group", self.group, (), needed=False)
         found = []
-        labels, groups = table.optional_ids(label), table.optional_ids(group)
+        labels, groups = table.labels(label, self.label_type), table.optional_ids(group)
         for row, words in enumerate(table.columns[text]):
-            if words is None or labels[row] is None:
-                missing = text if words is None else label
-                raise DataError(f"{table.place(row)}: column {missing!r} is empty; fill it or delete the row")
+            if words is None:
+                raise DataError(f"{table.place(row)}: column {text!r} is empty; fill it or delete the row")
             found.append(Text(str(words), labels[row], groups[row], table.place(row)))
         return found, [text, label, *((group,) if group else ())]
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from convzoo.core.arguments import Copies, Count, Fraction, Positive
+from convzoo.core.arguments import Copies, Count, Fraction, FromData, LabelType, Positive
 from convzoo.core.errors import DataError
 from convzoo.core.files import sha256_of
 from convzoo.modalities.volume.example import Volume
 from convzoo.modalities.volume.formats import VOLUME_SUFFIXES, is_series, is_volume, volume_files, volume_suffix
-from convzoo.reading.columns import LABEL_NAMES, PATH_NAMES
+from convzoo.reading.columns import PATH_NAMES
 from convzoo.reading.folder import ClassFolders
 from convzoo.reading.manifest import Manifest, file_in
 from convzoo.reading.tables import Table
@@ -66,7 +66,8 @@ class VolumeTable(Manifest):
         path: a .csv, .tsv, .jsonl or .parquet file with a heading
         file: the column with the scan; by default one named path, file, image, scan, volume or t1
         mask: the column with the mask; by default one named mask, segmentation or seg, or a column `label` that holds paths
-        label: the column with the class; by default one named label, class, diagnosis or target
+        label: the column with the class, or with the number or the classes that the task learns; by default one named label,
+            class, diagnosis or target
         group: the column with the patient; by default one named patient, subject or participant_id, else the `sub-…` of BIDS in
             the path; `none`: there is none
         split: the column that says train, val or test; by default one named split, set or subset; `none`: there is none
@@ -107,8 +108,9 @@ class VolumeTable(Manifest):
         folds: Positive = 5,
         copies: Copies = "refuse",
         seed: Count = 0,
+        label_type: FromData[LabelType] = "class",
     ) -> None:
-        super().__init__(path, file, label, group, split, separator, encoding, val, test, copies, seed)
+        super().__init__(path, file, label, group, split, separator, encoding, val, test, copies, seed, label_type)
         self.mask = mask
         self.structures = structures
         self.fold = fold
@@ -125,7 +127,7 @@ class VolumeTable(Manifest):
     def _rows(self, table: Table) -> tuple[list[Any], list[str]]:
         file = table.find("file", self.file, (*PATH_NAMES, *self.file_names))
         mask = table.find("mask", self.mask, MASK_NAMES, needed=False)
-        label = table.find("label", self.label, (*LABEL_NAMES, *self.label_names), needed=False)
+        label = self._label(table, needed=False)
         if mask is None and self.label is None and label is not None and _are_paths(table, label):
             mask, label = label, None  # the Decathlon calls its masks labels
         if mask is None and label is None:
@@ -137,7 +139,7 @@ class VolumeTable(Manifest):
         usual = self.group_names if label != self._named(table, "group") else self.group_names[1:]
         group = None if self.group == "none" else table.find("group", self.group, usual, needed=False)
         scans, masks = self._volumes(table, file), self._volumes(table, mask)
-        labels = table.ids(label) if label else [None] * len(table)
+        labels = table.labels(label, self.label_type) if label else [None] * len(table)
         groups = table.optional_ids(group)
         examples = [
             Volume(

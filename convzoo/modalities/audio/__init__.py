@@ -14,6 +14,7 @@ PARTS = {
     },
     "baseline": {
         "mfcc_logistic_regression": "baselines:MfccLogisticRegression",
+        "mfcc_svm": "baselines:MfccSVM",
     },
 }
 

@@ -16,6 +16,7 @@ PARTS = {
     "baseline": {
         "pixel_logistic_regression": "baselines:PixelLogisticRegression",
         "eigen_svm": "baselines:EigenSVM",
+        "hog_svm": "baselines:HogSVM",
     },
 }
 

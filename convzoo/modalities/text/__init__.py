@@ -19,6 +19,7 @@ PARTS = {
     },
     "baseline": {
         "tfidf_logistic_regression": "baselines:TfidfLogisticRegression",
+        "tfidf_svm": "baselines:TfidfSVM",
         "nbsvm": "baselines:NBSVM",
         "copy_source": "pair_baselines:CopySource",
         "word_dictionary": "pair_baselines:WordDictionary",

@@ -81,7 +81,8 @@ class LabelPropagation(Baseline):
         # Nodes that no label reaches get the class frequencies of the training split.
         found = found + 1e-9 * np.bincount(numbers, minlength=begin.shape[1])
         self.graph = graph
-        self.found = np.log(found / found.sum(axis=1, keepdims=True)).astype(np.float32)
+        found = np.maximum(found / found.sum(axis=1, keepdims=True), 1e-12)  # a class that training lacks
+        self.found = np.log(found).astype(np.float32)
 
     def outputs(self, examples: Sequence[Node]) -> Tensor:
         """(examples, classes), logarithms of shares."""
@@ -139,20 +140,19 @@ class SmoothedLogisticRegression(FeatureClassifier):
 
     def __init__(self, steps: Positive | None = None, inverse_penalty: PositiveFloat | None = None) -> None:
         self.steps = steps
+        self.tried = sorted(self.choices["steps"]) if steps is None else [steps]
         self.inverse_penalty = inverse_penalty
 
     def prepare(self, examples: Sequence[Node], dims: Mapping[str, Any]) -> None:
         """Spread the features, in the whole graph."""
         graph = examples[0].graph
         matrix = graph_matrix(_both_ways(graph), "symmetric", self_loops=True)
-        wanted = [self.steps] if self.steps is not None else self.choices["steps"]
         table = _node_features(graph)
         self.tables = []
-        for step in range(1, max(wanted) + 1):
+        for step in range(1, self.tried[-1] + 1):
             table = matrix @ table
-            if step in wanted:
+            if step in self.tried:
                 self.tables.append(_unit(table))
-        self.wanted = sorted(wanted)
 
     def features(self, examples: Sequence[Node]) -> Any:
         """(nodes, features × number of steps that are tried): one table beside another."""
@@ -164,8 +164,8 @@ class SmoothedLogisticRegression(FeatureClassifier):
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import FunctionTransformer
 
-        width = features.shape[1] // len(self.wanted)
-        first = self.wanted.index(self.setting("steps")) * width
+        width = features.shape[1] // len(self.tried)
+        first = self.tried.index(self.setting("steps")) * width
         columns = FunctionTransformer(lambda table: table[:, first : first + width], accept_sparse=True)
         return make_pipeline(columns, _regression(self.setting("inverse_penalty")))
 
@@ -181,8 +181,7 @@ def _node_features(graph: Graph) -> Any:
     table = graph.features
     if not table.shape[1]:
         degrees = [np.log1p(np.diff(each.tocsr().indptr)) for each in (graph.edges, graph.edges.T)]
-        places = _directions(graph_matrix(_both_ways(graph), "symmetric", self_loops=True))
-        table = np.column_stack([places, *degrees])
+        table = np.column_stack([_places(_both_ways(graph)), *degrees])
     table = table.astype(np.float64)
     if scipy.sparse.issparse(table):
         largest = np.maximum(abs(table).max(axis=0).toarray().ravel(), 1e-300)
@@ -192,6 +191,14 @@ def _node_features(graph: Graph) -> Any:
         middle, spread = table[:, numbers].mean(axis=0), table[:, numbers].std(axis=0)
         table[:, numbers] = (table[:, numbers] - middle) / np.maximum(spread, 1e-300)
     return _directions(table) if table.shape[0] * table.shape[1] > _MOST_VALUES else table
+
+
+def _places(edges: Any) -> np.ndarray:
+    """(nodes, directions): the strongest directions of the normalised adjacency matrix. To each degree the mean degree is added,
+    else they would only tell the smallest pieces of the graph apart (Amini et al. 2013, doi:10.1214/13-AOS1138)."""
+    degree = np.asarray(edges.sum(axis=1), np.float64).ravel()
+    scale = scipy.sparse.diags((degree + degree.mean()) ** -0.5)
+    return _directions(scale @ edges @ scale)
 
 
 def _directions(matrix: Any) -> np.ndarray:

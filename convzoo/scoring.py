@@ -114,11 +114,16 @@ def score_baselines(experiment: Experiment, split: Mapping[str, Loader], devices
     return found
 
 
-def _chosen_by(task: Task, scores: Mapping[str, float]) -> float:
-    """The score that chooses, higher is better; the lowest of all where an opponent does not have it."""
+def _chosen_by(task: Task, scores: Mapping[str, float]) -> tuple[float, ...]:
+    """What chooses a setting of an opponent, higher is better; the lowest of all where an opponent does not have it.
+
+    It is the score that chooses the network's checkpoint. Cross-entropy is of use for a network only: decision values are no
+    probabilities, and a table of phrases has none. There the meter's first score (accuracy, BLEU) comes before it.
+    """
     name = task.best_by.removeprefix("-").removeprefix("val/")
     value = float(scores.get(name, math.nan))
-    return -math.inf if math.isnan(value) else -value if task.best_by.startswith("-") else value
+    own = -math.inf if math.isnan(value) else -value if task.best_by.startswith("-") else value
+    return (float(next(iter(scores.values()))), own) if name == "cross_entropy" else (own,)
 
 
 def _baseline_name(part: Part, others: Sequence[Part]) -> str:

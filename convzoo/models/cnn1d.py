@@ -38,7 +38,7 @@ class CNN1d(nn.Module):
     added to the logits: a wide and deep network (Cheng et al. 2016, arXiv:1606.07792).
 
     Shape:
-        tokens: (batch, length), 0 is padding; evidence: (batch, classes), or (batch, 1) for a number; output: (batch, classes), logits.
+        tokens: (batch, length), 0 is padding; evidence: (batch, classes or 1); output: (batch, classes), logits.
     """
 
     def __init__(

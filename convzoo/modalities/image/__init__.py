@@ -19,6 +19,7 @@ PARTS = {
         "eigen_svm": "baselines:EigenSVM",
         "pixel_ridge": "number_baselines:PixelRidge",
         "eigen_svr": "number_baselines:EigenSVR",
+        "hog_svm": "baselines:HogSVM",
     },
 }
 

@@ -143,7 +143,7 @@ class Windows(References[Stretch]):
     def __init__(self, stretches: Sequence[Stretch], length: int, stride: int = 1) -> None:
         self.length = length
         self.stride = stride
-        self.runs = [run for stretch in stretches for run in _normal_runs(stretch) if len(run) >= length]
+        self.runs = [run for stretch in stretches for run in normal_runs(stretch) if len(run) >= length]
         counts = [(len(run) - length) // stride + 1 for run in self.runs]
         self.ends = np.cumsum(counts, dtype=np.int64)
         self._before = self.ends - counts
@@ -169,7 +169,7 @@ class Windows(References[Stretch]):
         return Stretch(self.runs[run].series, int(start), int(start) + self.length)
 
 
-def _normal_runs(stretch: Stretch) -> list[Stretch]:
+def normal_runs(stretch: Stretch) -> list[Stretch]:
     """The parts of a stretch that hold no known anomaly."""
     anomalies = stretch.anomalies
     if anomalies is None or not anomalies.any():

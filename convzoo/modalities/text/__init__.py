@@ -19,6 +19,7 @@ PARTS = {
     },
     "baseline": {
         "tfidf_logistic_regression": "baselines:TfidfLogisticRegression",
+        "tfidf_svm": "baselines:TfidfSVM",
         "nbsvm": "baselines:NBSVM",
         "tfidf_ridge": "number_baselines:TfidfRidge",
         "tfidf_one_vs_rest": "multi_label_baselines:TfidfOneVsRest",

@@ -28,6 +28,7 @@ from convzoo.runs import (
     save_state,
     save_weights,
     start_folder,
+    write_skipped,
     write_split,
     write_table,
 )
@@ -111,14 +112,18 @@ def _run_once(
     began = time.perf_counter()
     experiment = assemble(recipe, folder / "encoder")
     split = loaders(experiment, devices)
+    skipped = experiment.splits.skipped
+    notes = [*experiment.splits.notes, *([f"{skipped.in_words()}; skipped.csv lists them"] if skipped.reasons else [])]
     if devices.is_main and not (folder / "encoder.json").exists():
         start_folder(folder, recipe)
         files = experiment.splits.files
         where = f"{devices.device} {_device_name(devices.device)}".strip()
-        about = environment(where, devices.precision, devices.world, files, experiment.splits.notes)
+        about = environment(where, devices.precision, devices.world, files, notes)
         write_json(folder / "environment.json", about)
         if experiment.splits.origin:
             write_split(folder / "split.csv", experiment.splits)
+        if skipped.reasons:
+            write_skipped(folder / "skipped.csv", skipped)
         save_state(folder / "encoder", experiment.encoder.state())
     heard: list[Listener] = [
         CsvListener(folder / "metrics.csv"),
@@ -126,7 +131,7 @@ def _run_once(
         *listeners(experiment.task.best_by),
     ]
     if devices.is_main and listeners is not _no_listeners:
-        for line in filter(None, (*experiment.splits.notes, experiment.encoder.advice())):
+        for line in filter(None, (*notes, experiment.encoder.advice())):
             print(line, file=sys.stderr, flush=True)
     checkpoints = folder / "checkpoints"
     trainer = Trainer(

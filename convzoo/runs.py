@@ -25,7 +25,7 @@ from convzoo.core import html
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.files import atomic_write, read_json, write_json, write_text
-from convzoo.core.splits import Splits
+from convzoo.core.splits import Skipped, Splits
 from convzoo.core.task import Task
 from convzoo.core.text import first_line
 from convzoo.core.version import VERSION
@@ -388,3 +388,8 @@ def write_split(path: Path, splits: Splits) -> None:
             for e in examples
         ],
     )
+
+
+def write_skipped(path: Path, skipped: Skipped) -> None:
+    """Write what was left out because it is damaged: the file or row, and the reason."""
+    write_table(path, [{"source": place, "reason": reason} for place, reason in skipped.reasons.items()])

@@ -26,7 +26,7 @@ class Skipped:
 
     def lines(self) -> list[str]:
         """A line for each, at most ten; then how many more there are."""
-        found = [f"{place}: {reason}" for place, reason in self.reasons.items()]
+        found = [f"{place}: {reason}" if reason else place for place, reason in self.reasons.items()]
         return found[:SHOWN] + ([f"… and {len(found) - SHOWN:,} more"] if len(found) > SHOWN else [])
 
     def in_words(self) -> str:

@@ -151,6 +151,8 @@ def _run_once(
     trainer.load("best.pt")
     weights = trainer.weights()
     trainer.model.load_state_dict(weights)
+    # `predict`, `evaluate` and exported models compute in full precision, so thresholds and scores are made in it.
+    trainer.devices = devices.in_full_precision()
     calibrate(trainer, split["val"])
     scores = {f"val/{key}": value for key, value in trainer.score(split["val"]).items()}
     meter = experiment.task.meter()

@@ -77,6 +77,10 @@ class Run:
         """The folders of the single runs of a repeated run; for a single run, its own folder."""
         return [self.path / name for name in self.about.get("parts", [])] or [self.path]
 
+    def single(self) -> "Run":
+        """This run, or, where it is a repeated one, its first part, with the recipe of that part."""
+        return Run(self.parts[0]) if self.about.get("parts") else self
+
     @cached_property
     def encoder(self) -> Encoder:
         """The encoder, with what it learnt from the training split."""
@@ -264,6 +268,18 @@ class Run:
             html.line(f"convzoo describe {path}", code=True),
             html.line(f"convzoo export {path}", code=True),
         )
+
+
+def first_part(folder: str | Path) -> Run:
+    """A run for a command that takes one network: of a repeated run its first part, which is said on standard error."""
+    run = Run.load(folder)
+    single = run.single()
+    if single is not run:
+        print(
+            f"{run.path}: is a repeated run of {len(run.parts)} parts; this is {single.path.name}, the first",
+            file=sys.stderr,
+        )
+    return single
 
 
 def _several(inputs: Any) -> list[Any]:

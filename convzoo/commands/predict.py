@@ -9,14 +9,14 @@ from typing import Any
 
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.splits import SHOWN, Skipped
-from convzoo.runs import Run, input_of, refuse_overwriting, shown_of, without_arrays
+from convzoo.runs import Run, first_part, input_of, refuse_overwriting, shown_of, without_arrays
 
 
 def main(options: Any) -> int:
     """Predict from raw input, and print or write the predictions. 3 where an input could not be read."""
     if not options.inputs and not options.ids:
         raise RecipeError("name what to predict: texts, files, folders, ids, or - for standard input")
-    run = Run.load(options.run)
+    run = first_part(options.run)
     if options.top is not None:
         if options.top < 1:
             raise RecipeError(f"--top: should be at least 1, not {options.top}")

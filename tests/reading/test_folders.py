@@ -13,8 +13,8 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 from conftest import refused
-
 from contracts import files
+
 from convzoo.core.errors import DataError
 from convzoo.recipe.assembly import load_class
 

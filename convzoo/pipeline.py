@@ -29,6 +29,7 @@ from convzoo.runs import (
     save_state,
     save_weights,
     start_folder,
+    write_skipped,
     write_split,
     write_table,
 )
@@ -136,18 +137,22 @@ def _train_and_score(
         experiment.model, experiment.task, recipe.train, devices, split["train"], split["val"], checkpoints, heard
     )
     known = folder / "environment.json"
+    skipped = experiment.splits.skipped
+    left_out = [f"{skipped.in_words()}; skipped.csv lists them"] if skipped.reasons else []
+    told = (*experiment.splits.notes, *left_out, *experiment.chosen)
     use_threads(trainer, recipe.train.threads, read_json(known)["threads"] if known.exists() else None)
     if devices.is_main and not (folder / "encoder.json").exists():
         start_folder(folder, recipe)
         files = experiment.splits.files
         where = f"{devices.device} {_device_name(devices.device)}".strip()
-        told = (*experiment.splits.notes, *experiment.chosen)
         write_json(known, environment(where, devices.precision, devices.world, files, told))
         if experiment.splits.origin:
             write_split(folder / "split.csv", experiment.splits)
+        if skipped.reasons:
+            write_skipped(folder / "skipped.csv", skipped)
         save_state(folder / "encoder", experiment.encoder.state())
     if devices.is_main and listeners is not _no_listeners:
-        for line in (*experiment.splits.notes, *experiment.chosen):
+        for line in told:
             print(line, file=sys.stderr, flush=True)
     if (checkpoints / "last.pt").exists():
         trainer.load("last.pt")
@@ -163,6 +168,8 @@ def _train_and_score(
     trainer.load("best.pt")
     weights = trainer.weights()
     trainer.model.load_state_dict(weights)
+    # `predict`, `evaluate` and exported models compute in full precision, so thresholds and scores are made in it.
+    trainer.devices = devices.in_full_precision()
     calibrate(trainer, split["val"])
     if devices.is_main and listeners is not _no_listeners and experiment.task.advice():
         print(experiment.task.advice(), file=sys.stderr, flush=True)

@@ -41,6 +41,10 @@ def check(source: str, overrides: Sequence[str], data: str | None) -> Iterator[s
     yield f"data      {sizes}" + (f" ({experiment.splits.origin})" if experiment.splits.origin else "")
     for note in experiment.splits.notes:
         yield f"note      {note}"
+    skipped = experiment.splits.skipped
+    if skipped.reasons:
+        yield f"note      {skipped.in_words()}"
+        yield from (f"left out  {line}" for line in skipped.lines())
     for line in experiment.chosen:
         yield f"chosen    {line}"
     recipe = experiment.recipe

@@ -10,7 +10,7 @@ from convzoo.experiment import assemble
 from convzoo.inspect.describe import Breakdown, describe
 from convzoo.recipe.assembly import build_reader
 from convzoo.recipe.own_data import open_recipe
-from convzoo.runs import Run
+from convzoo.runs import first_part
 
 
 def main(options: Any) -> None:
@@ -44,7 +44,7 @@ def print_breakdown(breakdown: Breakdown) -> None:
 def describe_source(source: str, overrides: Sequence[str], data: str | None) -> Breakdown:
     """The breakdown of a recipe's network, or of a run's."""
     if Path(source).is_dir():
-        run = Run.load(source)
+        run = first_part(source)
         splits = build_reader(run.recipe).read()
         return describe(run.model, run.encoder.sample(splits.test).inputs)
     experiment = assemble(open_recipe(source, overrides, data))

@@ -15,7 +15,7 @@ from convzoo.core.files import write_json
 from convzoo.core.libraries import needs
 from convzoo.core.model import HasExportedForm
 from convzoo.recipe.assembly import build_reader
-from convzoo.runs import Run
+from convzoo.runs import Run, first_part
 
 
 def main(options: Any) -> None:
@@ -40,8 +40,8 @@ def export(folder: str, kind: str, out: str | None = None) -> Iterator[str]:
         RecipeError: the export extra is not installed.
         CheckError: the outputs of the exported model differ.
     """
-    run = Run.load(folder)
-    path = Path(out) if out else run.path / ("model.onnx" if kind == "onnx" else "model.pt2")
+    run = first_part(folder)
+    path = Path(out) if out else Path(folder) / ("model.onnx" if kind == "onnx" else "model.pt2")
     splits = build_reader(run.recipe).read()
     examples = run.encoder.pieces(splits.val) or splits.val  # where nothing is long enough for a piece
     original = run.model.eval()

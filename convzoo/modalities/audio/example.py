@@ -81,6 +81,14 @@ class Audio:
             raise DataError(f"{where}: holds samples that are not finite numbers")
         return samples, rate
 
+    def check(self) -> None:
+        """Read the file once.
+
+        Raises:
+            DataError: as `read`.
+        """
+        self.read()
+
     def seconds(self) -> float:
         """Its length in seconds, from the file's header alone.
 

@@ -153,7 +153,7 @@ class Node:
         return self.name or self.graph.ids[self.index]
 
     @property
-    def text(self) -> str:
+    def shown(self) -> str:
         """What the terminal shows."""
         return f"node {self.source}"
 

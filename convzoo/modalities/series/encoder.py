@@ -1,7 +1,7 @@
 """Sensor readings as tensors: standardised and cut into windows, directly from the arrays that hold them."""
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -233,7 +233,9 @@ class SeriesEncoder(Encoder):
             "- reads rows from standard input and cannot be combined with files; predict the files in a separate call"
         )
 
-    def stream(self, lines: Iterable[str], series: str = "") -> Iterator[Row]:
+    def stream(
+        self, lines: Iterable[str], series: str = "", refused: Callable[[DataError], None] | None = None
+    ) -> Iterator[Row]:
         """Rows of a stream of CSV lines, in the order in which they arrive.
 
         The first line is a heading, or holds numbers for the channels in order, with or without a time before them. A repeated
@@ -243,6 +245,7 @@ class SeriesEncoder(Encoder):
         Args:
             lines: the lines of the stream
             series: the run's series that the stream continues, if each series has its own scale and threshold
+            refused: is called with the error of a row that cannot be read, and the stream goes on; None: the error is raised
 
         Raises:
             RecipeError: the training split has no such series.
@@ -253,7 +256,7 @@ class SeriesEncoder(Encoder):
                 f"--series: the training split has no series {series!r}; "
                 f"{did_you_mean(series, [name for name in self.means if name])}"
             )
-        rows = self._parsed(lines)
+        rows = self._parsed(lines, refused)
         if self.normalise == "series" and series:
             mean, deviation = self.means[series], self.deviations[series]
         elif self.normalise == "series":
@@ -266,7 +269,9 @@ class SeriesEncoder(Encoder):
         for when, row in rows:
             yield Row(when, np.clip((row - mean) / deviation, -self.limit, self.limit), series)
 
-    def _parsed(self, lines: Iterable[str]) -> Iterator[tuple[str, np.ndarray]]:
+    def _parsed(
+        self, lines: Iterable[str], refused: Callable[[DataError], None] | None
+    ) -> Iterator[tuple[str, np.ndarray]]:
         """The time and the values of each row."""
         number, heading, width = 0, None, 0
         columns: list[int] = []
@@ -288,12 +293,18 @@ class SeriesEncoder(Encoder):
                     continue
             if cells == heading:
                 continue
-            if len(cells) != width:
-                raise DataError(
-                    f"standard input:{number}: has {len(cells)} cell{'' if len(cells) == 1 else 's'}, expected {width}"
-                )
-            last = np.array([self._cell(cells[at], number, name, before)
-                             for at, name, before in zip(columns, self.channels, last, strict=True)])  # fmt: skip
+            try:
+                if len(cells) != width:
+                    raise DataError(
+                        f"standard input:{number}: has {len(cells)} cell{'' if len(cells) == 1 else 's'}, expected {width}"
+                    )
+                last = np.array([self._cell(cells[at], number, name, before)
+                                 for at, name, before in zip(columns, self.channels, last, strict=True)])  # fmt: skip
+            except DataError as error:
+                if refused is None:
+                    raise
+                refused(error)
+                continue
             if np.isnan(last).any():
                 continue  # a channel without any value so far: there is nothing to repeat
             yield cells[time] if time is not None else str(number), last

@@ -88,6 +88,15 @@ class Video:
         numbers = np.arange(len(self.frames))
         return Film(numbers / self.rate, numbers, numbers, self.rate)
 
+    def check(self) -> None:
+        """Read when all frames are shown, and decode the first and the last.
+
+        Raises:
+            DataError: as `film` and `read`.
+        """
+        film = self.film()
+        self.read([0, len(film.times) - 1], size=(16, 16), grey=True, film=film)
+
     def read(
         self,
         numbers: Sequence[int] | np.ndarray | None = None,

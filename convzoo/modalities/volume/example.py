@@ -139,6 +139,16 @@ class Volume:
                 )
         return values
 
+    def check(self) -> None:
+        """Read the voxels, and the mask if there is one, once.
+
+        Raises:
+            DataError: as `read` and `read_mask`.
+        """
+        self.read()
+        if self.mask is not None:
+            self.read_mask()
+
     def geometry(self) -> Geometry:
         """Shape, affine and spacing, from the file's header alone where it has one.
 

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -80,6 +81,7 @@ class VolumeTable(Manifest):
         folds: how many folds there are
         copies: of a scan in two parts of a given split: refuse them; drop them from training; or keep them
         seed: of a split that is made here
+        skip_damaged: leave rows and scans that cannot be read out, and say which; by default they are refused
     """
 
     example = Volume
@@ -109,8 +111,11 @@ class VolumeTable(Manifest):
         copies: Copies = "refuse",
         seed: Count = 0,
         label_type: FromData[LabelType] = "class",
+        skip_damaged: bool = False,
     ) -> None:
-        super().__init__(path, file, label, group, split, separator, encoding, val, test, copies, seed, label_type)
+        super().__init__(
+            path, file, label, group, split, separator, encoding, val, test, copies, seed, label_type, skip_damaged
+        )
         self.mask = mask
         self.structures = structures
         self.fold = fold
@@ -138,35 +143,36 @@ class VolumeTable(Manifest):
         # A column named group is the class where no other column is, else the patients'.
         usual = self.group_names if label != self._named(table, "group") else self.group_names[1:]
         group = None if self.group == "none" else table.find("group", self.group, usual, needed=False)
-        scans, masks = self._volumes(table, file), self._volumes(table, mask)
-        labels = table.labels(label, self.label_type) if label else [None] * len(table)
+        label_of = table.label_reader(label, self.label_type) if label else None
         groups = table.optional_ids(group)
-        examples = [
-            Volume(
-                scans[row], mask=masks[row], structures=self.structures, label=labels[row],
+
+        def example(row: int) -> Volume:
+            made = Volume(
+                self._volume(table, row, file), mask=self._volume(table, row, mask), structures=self.structures,
+                label=label_of(row) if label_of else None,
                 group=groups[row] or patient_in(str(table.columns[str(file)][row])), source=table.place(row),
-            )
-            for row in range(len(table))
-        ]  # fmt: skip
+            )  # fmt: skip
+            made.check()
+            return made
+
+        examples = [self.damaged.sound(partial(example, row), table.place(row)) for row in range(len(table))]
         return examples, [name for name in (file, mask, label, group) if name]
 
     @staticmethod
     def _named(table: Table, name: str) -> str | None:
         return table.find(name, None, (name,), needed=False)
 
-    def _volumes(self, table: Table, column: str | None) -> list[Path | None]:
+    def _volume(self, table: Table, row: int, column: str | None) -> Path | None:
         if column is None:
-            return [None] * len(table)
-        paths: list[Path | None] = []
-        for row, name in enumerate(table.ids(column)):
-            path = file_in(table, row, name, folders=True)
-            if not is_volume(path):
-                raise DataError(
-                    f"{table.place(row)}: {name!r} is no volume; it should be {', '.join(VOLUME_SUFFIXES)} or the folder of a "
-                    "DICOM series"
-                )
-            paths.append(path)
-        return paths
+            return None
+        name = table.id(row, column)
+        path = file_in(table, row, name, folders=True)
+        if not is_volume(path):
+            raise DataError(
+                f"{table.place(row)}: {name!r} is no volume; it should be {', '.join(VOLUME_SUFFIXES)} or the folder of a "
+                "DICOM series"
+            )
+        return path
 
 
 def patient_in(name: str) -> str | None:

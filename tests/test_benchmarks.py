@@ -1,5 +1,7 @@
 """Each benchmark runs, with tiny sizes, and prints its ratios. What they measure is not looked at: a busy machine lies."""
 
+import importlib
+import json
 import os
 import re
 import subprocess
@@ -7,6 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from convzoo.recipe.assembly import build
+from convzoo.recipe.own_data import open_recipe
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "benchmarks"
@@ -124,6 +129,109 @@ def test_workers_of_a_benchmark_start_by_themselves() -> None:
 def test_keras_prints_its_ratios(together) -> None:
     (done,) = together([command("keras_speed", TINY)])
     assert ratios(done.code, done.out, done.err) == 2
+
+
+def test_the_league_runs_a_strangers_table_once_and_compares_it(together, tmp_path: Path) -> None:
+    """The mirror is made here: messages with quotes and commas, as the SMS Spam Collection has them."""
+    mirror = tmp_path / "mirror" / "sms_spam"
+    mirror.mkdir(parents=True)
+    lines = [
+        f'{kind}\t"{word}", {number} {word}'
+        for number in range(30)
+        for kind, word in (("ham", "see you"), ("spam", "win a prize"))
+    ]
+    (mirror / "SMSSpamCollection").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    results, table = tmp_path / "results.jsonl", tmp_path / "table.md"
+    league = [
+        FOLDER / "league.py", "--mirror", mirror.parent, "--only", "sms_spam", "mr", "kitti", "--seeds", "0",
+        "--results", results, "--table", table, "--set", "train.epochs=1",
+    ]  # fmt: skip
+    (first,) = together([league])
+    assert first.code == 0, first.out + first.err
+    assert "mr: left out: there is no mr/ in the mirror" in first.out and "kitti: left out" in first.out
+    run, opponent = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
+    assert (run["set"], run["seed"], run["score"]) == ("sms_spam", 0, "test/accuracy")
+    assert sum(run["examples"].values()) == 60
+    assert opponent["value"] == 1.0  # the words tell the classes
+    row = table.read_text(encoding="utf-8").splitlines()[2]
+    assert row.startswith("| sms_spam | 40/10/10 | accuracy | ") and "SVM, words and letters 1.000" in row
+    assert re.search(r"At or above the better of both opponents on [01] of 1\.", first.out)
+    (second,) = together([league])
+    assert (
+        second.code == 0
+        and "seed 0" not in second.out
+        and "| sms_spam | 40/10/10 |" in table.read_text(encoding="utf-8")
+    )
+    assert len(results.read_text(encoding="utf-8").splitlines()) == 2
+
+
+def test_the_league_refuses_a_set_that_it_does_not_know(together, tmp_path: Path) -> None:
+    (done,) = together([[FOLDER / "league.py", "--only", "mnits"]])
+    assert done.code == 2 and "mnits" in done.err and "mnist_2000" in done.err
+
+
+def test_a_table_of_the_league_has_the_means_over_seeds_and_their_intervals(monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    league, sets = (importlib.import_module(name) for name in ("league", "league_sets"))
+    runs = [
+        {"value": value, "score": "test/accuracy", "opponents": {"majority": 0.5, "svm": 0.8}, "minutes": 1.0,
+         "examples": {"train": 1200, "val": 20, "test": 30},
+         "comparisons": {"svm": {"difference": value - 0.8, "low": value - 0.9, "high": value - 0.7}}}
+        for value in (0.8, 0.9)
+    ]  # fmt: skip
+    cells, level = league.table_row(sets.SETS[0], runs, [{"opponent": "another", "value": 0.84}])
+    assert cells[1:] == [
+        "1,200/20/30",
+        "accuracy",
+        "0.850 ± 0.071",
+        "svm 0.800",
+        "+0.050 (-0.050 to +0.150)",
+        "another 0.840",
+        "1.0",
+    ]
+    assert level
+    for run in runs:
+        run["comparisons"] = {}
+    cells, level = league.table_row(sets.SETS[0], runs, [{"opponent": "another", "value": 0.86}])
+    assert cells[5] == "+0.050" and not level
+
+
+def test_a_set_of_the_league_is_converted_into_the_same_files_every_time(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    sets = importlib.import_module("league_sets")
+    for name in ("first", "second"):
+        sets.small_digits(Path(), tmp_path / name, 40)
+    files = [
+        {path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*.png")}
+        for name in ("first", "second")
+    ]
+    assert len(files[0]) == 40 and files[0] == files[1]
+
+
+CLASSES = {
+    "mr": 2, "subj": 2, "sst2": 2, "trec": 6, "sms_spam": 2, "multi30k_6000": 0, "multi30k": 0, "mnist_2000": 10,
+    "mnist_10000": 10, "fer2013_4000": 7, "digits": 10, "fsdd": 10, "fsdd_50": 5, "yesno": 2, "skab": 0, "nab_known": 0,
+    "nab_aws": 0, "cora": 7, "citeseer": 6, "polblogs": 2, "email_eu_core": 38, "twitch_es": 2, "gowalla_1000": 0,
+    "gowalla_3000": 0, "adrenal28_400": 2, "hippocampus_40": 0, "hippocampus_100": 0, "weizmann": 10,
+}  # fmt: skip
+"""Of each set of the league, how many classes it has; 0: its examples have other targets."""
+
+
+@pytest.mark.full
+@pytest.mark.skipif(not os.environ.get("CONVZOO_MIRROR"), reason="CONVZOO_MIRROR names no folder with original files")
+@pytest.mark.parametrize("name", CLASSES)
+def test_each_set_of_the_league_is_read_with_its_classes(name: str, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    league, sets = (importlib.import_module(name) for name in ("league", "league_sets"))
+    assert [stranger.name for stranger in sets.SETS] == list(CLASSES)
+    stranger = next(stranger for stranger in sets.SETS if stranger.name == name)
+    options = league.read_options(["--quick"])
+    if not league.is_there(stranger, options.mirror):
+        pytest.skip(f"the mirror has no {stranger.folder}/")
+    recipe = open_recipe(stranger.recipe, stranger.settings, league.converted(stranger, tmp_path, options))
+    splits = build("data", recipe.data, origins=recipe.origins).read()
+    labels = [{label for example in part if (label := getattr(example, "label", None))} for _, part in splits]
+    assert [len(found) for found in labels] == [CLASSES[name]] * 3 and len(set.union(*labels)) == CLASSES[name]
 
 
 def test_every_benchmark_is_in_the_page() -> None:

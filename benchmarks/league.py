@@ -72,8 +72,11 @@ def main(words: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as temporary:
         work = options.work or Path(temporary)
         do = check if options.check else enter
-        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-            done = list(pool.map(lambda stranger: safely(do, stranger, work, results, options), chosen))
+        if options.jobs == 1:  # in the main thread, so that an interruption stops the run, too
+            done = [safely(do, stranger, work, results, options) for stranger in chosen]
+        else:
+            with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+                done = list(pool.map(lambda stranger: safely(do, stranger, work, results, options), chosen))
     if not options.check:
         print_results(chosen, results, options)
     return 0 if all(done) else 1
@@ -282,4 +285,7 @@ def table_row(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("stopped; the same command goes on, and finished runs are not done again")

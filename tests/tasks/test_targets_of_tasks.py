@@ -163,7 +163,7 @@ def scored(count: int, seed: int) -> tuple[Tensor, Tensor]:
     """Logits of two classes that overlap, and the true classes."""
     generator = torch.Generator().manual_seed(seed)
     target = (torch.rand(count, generator=generator) < 0.3).long()
-    return torch.stack([torch.zeros(count), target - 1.0 + torch.randn(count, generator=generator)], dim=1), target
+    return torch.stack([torch.zeros(count), 2.0 * target - 1 + torch.randn(count, generator=generator)], dim=1), target
 
 
 @pytest.mark.parametrize("positive", ["no", "yes"])

@@ -128,28 +128,30 @@ class Run:
         examples = self.examples(inputs) if damaged == "refuse" else self._examples_or_reasons(inputs)
         sound = [example for example in examples if not isinstance(example, DataError)]
         batch_size = batch_size or self.encoder.at_once
-        predictions: list[dict[str, Any] | None] = []
-        reasons: dict[int, DataError] = {}
-        with torch.no_grad():
-            for start in range(0, len(sound), batch_size):
-                chunk = sound[start : start + batch_size]
-                try:
-                    batch = self.encoder.encode(chunk)
-                except DataError:
-                    if damaged == "refuse":
-                        raise
-                    faults = {at: fault for at, example in enumerate(chunk) if (fault := self._fault(example))}
-                    reasons |= {start + at: fault for at, fault in faults.items()}
-                    chunk = [example for at, example in enumerate(chunk) if at not in faults]
-                    batch = self.encoder.encode(chunk) if chunk else None
-                decoded = self.task.decode(self.task.predict(self.model, batch)) if batch is not None else []
-                found = (self.encoder.annotate(*pair) for pair in zip(chunk, decoded, strict=True))
-                predictions += [
-                    {"damaged": str(reasons[at])} if at in reasons else next(found)
-                    for at in range(start, min(start + batch_size, len(sound)))
-                ]
-        rest = iter(predictions)
+        found: list[dict[str, Any]] = []
+        for start in range(0, len(sound), batch_size):
+            chunk = sound[start : start + batch_size]
+            try:
+                found += self._predicted(chunk)
+            except DataError:
+                if damaged == "refuse":
+                    raise
+                found += [self._predicted_or_reason(example) for example in chunk]
+        rest = iter(found)
         return [{"damaged": str(each)} if isinstance(each, DataError) else next(rest) for each in examples]
+
+    def _predicted(self, examples: Sequence[Any]) -> list[dict[str, Any]]:
+        """The predictions of examples that are computed together."""
+        with torch.no_grad():
+            decoded = self.task.decode(self.task.predict(self.model, self.encoder.encode(examples)))
+        return [self.encoder.annotate(*pair) for pair in zip(examples, decoded, strict=True)]
+
+    def _predicted_or_reason(self, example: Any) -> dict[str, Any]:
+        try:
+            (found,) = self._predicted([example])
+        except DataError as error:
+            return {"damaged": str(error)}
+        return found
 
     def _examples_or_reasons(self, inputs: Any) -> list[Any]:
         """The examples of each input; for one that cannot be read the error."""
@@ -160,14 +162,6 @@ class Run:
             except DataError as error:
                 found.append(error)
         return found
-
-    def _fault(self, example: Any) -> DataError | None:
-        """Why an example cannot be encoded; None if it can be."""
-        try:
-            self.encoder.encode([example])
-        except DataError as error:
-            return error
-        return None
 
     def write(
         self,

@@ -46,8 +46,8 @@ def main(options: Any) -> int:
     if done:
         table = options.out is not None and Path(options.out).suffix.lower() in (".csv", ".jsonl")
         if options.out is not None:
-            rows = [row for row, _, _ in done]
-            numbers = None if None in rows else rows
+            rows = [row for row, _, _ in done if row is not None]
+            numbers = rows if len(rows) == len(done) else None  # else some are files or texts of the command line
             examples, kept = [example for _, example, _ in done], [prediction for _, _, prediction in done]
             _say_written(run.write(options.out, examples, kept, numbers), kept, options.json, table)
         if not table:

@@ -132,7 +132,7 @@ def test_the_exported_model_computes_the_same_on_the_same_files(trained: tuple[R
     run, _ = trained
     path = run.path / "model.onnx"
     assert cli("export", run.path).code == 0
-    inputs = run.encoder.sample(run.examples([raw(scored(run)[0])])).inputs
+    inputs = run.encoder.sample(scored(run)).inputs
     with torch.no_grad():
         expected: Tensor = run.model(**inputs)
     assert torch.allclose(_onnx_session(path)(_exported(run.model, inputs)[1]), expected, rtol=1e-3, atol=1e-4)

@@ -74,11 +74,11 @@ def series_of(opened: "tuple[Any, Source]", form: TableFormat, name: str | None 
     for index, column in enumerate(chosen):
         values[:, index] = _numbers(source, column, table.column(column))
     anomalies = _flags(source, label, table.column(label)) if label else None
-    for row, column in np.argwhere(np.isinf(values)).tolist():
-        source.refuse(row, f"column {chosen[column]!r} is infinite; correct it or delete the row")
+    for row, at in np.argwhere(np.isinf(values)).tolist():
+        source.refuse(row, f"column {chosen[at]!r} is infinite; correct it or delete the row")
     if form.skip_damaged and form.missing == "refuse":
-        for row, column in np.argwhere(np.isnan(values)).tolist():
-            source.refuse(row, f"column {chosen[column]!r} has no value")
+        for row, at in np.argwhere(np.isnan(values)).tolist():
+            source.refuse(row, f"column {chosen[at]!r} has no value")
     if source.bad:
         if len(source.bad) == table.num_rows:
             place = source.place(0)

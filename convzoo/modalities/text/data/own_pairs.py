@@ -160,7 +160,7 @@ class ParallelText(Reader):
                     "translation of line n of the other"
                 )
             rows = (
-                (f"{path}:{number}", partial(tuple, pair))
+                (f"{path}:{number}", partial(_as_they_are, pair))
                 for number, pair in enumerate(zip(sources, targets, strict=True), 1)
             )
         found = [self.damaged.sound(partial(self._pair, where, read), where) for where, read in rows]
@@ -249,6 +249,10 @@ class ParallelText(Reader):
     def _field(self, path: Path, names: Sequence[str], role: str) -> str:
         given, usual = (self.source, SOURCES) if role == "source" else (self.target, TARGETS)
         return find_column(path, role, names, given, usual)
+
+
+def _as_they_are(pair: tuple[str, str]) -> tuple[str, str]:
+    return pair
 
 
 def content_of(pair: Pair) -> str:

@@ -71,7 +71,7 @@ class FeatureClassifier(Baseline):
 
         chosen: Sequence[int] = range(len(examples))
         if self.max_examples is not None and len(examples) > self.max_examples:
-            chosen = evenly_spaced(len(examples), self.max_examples)
+            chosen = evenly_spaced(len(examples), self.max_examples).tolist()
         self.classes = len(dims["labels"])
         used = [examples[at] for at in chosen]
         numbers = class_numbers(used, dims)
@@ -98,7 +98,7 @@ class FeatureClassifier(Baseline):
         return decision_as_logits(self.pipeline.decision_function(features), present, self.classes)
 
     def _features_of(self, examples: Sequence[Any], chosen: Sequence[int]) -> Any:
-        """The features of some examples of a split, computed once: the split is kept beside them, so that its id stays its own."""
+        """The features of some examples of a split, computed once; the split is kept too, so that its id stays its own."""
         if self._kept is None:
             self._kept = {}
         key = id(examples), len(chosen)

@@ -176,8 +176,8 @@ _DIRECTIONS = 64
 
 
 def _node_features(graph: Graph) -> Any:
-    """(nodes, features) of float64. Columns of numbers are standardised, those of a sparse table are scaled to at most 1. For nodes
-    without features, what their places in the graph are like."""
+    """(nodes, features) of float64. Columns of numbers are standardised, those of a sparse table are scaled to at most 1. Nodes
+    without features get their places in the graph instead."""
     table = graph.features
     if not table.shape[1]:
         degrees = [np.log1p(np.diff(each.tocsr().indptr)) for each in (graph.edges, graph.edges.T)]

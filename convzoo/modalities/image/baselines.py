@@ -108,7 +108,9 @@ class HogSVM(ComponentSVM):
     def features(self, examples: Sequence[Image]) -> np.ndarray:
         """(examples, blocks × 36)."""
         images = pixels(examples, self.side).reshape(-1, self.side, self.side)
-        return np.concatenate([oriented_gradients(part, self.cell) for part in np.array_split(images, len(images) // 500 + 1)])
+        return np.concatenate(
+            [oriented_gradients(part, self.cell) for part in np.array_split(images, len(images) // 500 + 1)]
+        )
 
 
 def oriented_gradients(images: np.ndarray, cell: int, directions: int = 9) -> np.ndarray:
@@ -130,12 +132,14 @@ def oriented_gradients(images: np.ndarray, cell: int, directions: int = 9) -> np
     tall, wide = images.shape[1] // cell, images.shape[2] // cell
     cells = np.empty((len(images), tall, wide, directions), np.float32)
     for number in range(directions):
-        weight = size * (
-            (lower % directions == number) * (1 - rest) + ((lower + 1) % directions == number) * rest
-        )
+        weight = size * ((lower % directions == number) * (1 - rest) + ((lower + 1) % directions == number) * rest)
         inside = weight[:, : tall * cell, : wide * cell].reshape(-1, tall, cell, wide, cell)
         cells[..., number] = inside.sum(axis=(2, 4))
-    shifted = [cells[:, a : max(tall - 1, 1) + a, b : max(wide - 1, 1) + b] for a in range(min(2, tall)) for b in range(min(2, wide))]
+    shifted = [
+        cells[:, a : max(tall - 1, 1) + a, b : max(wide - 1, 1) + b]
+        for a in range(min(2, tall))
+        for b in range(min(2, wide))
+    ]
     blocks = np.concatenate(shifted, axis=-1)
     for most in (0.2, None):
         blocks = blocks / np.sqrt(np.square(blocks).sum(axis=-1, keepdims=True) + 1e-4)

@@ -112,7 +112,9 @@ class EASE(Baseline):
         factor, fault = scipy.linalg.lapack.spotrf(gram, lower=1, overwrite_a=1, clean=0)
         inverse, other = scipy.linalg.lapack.spotri(factor, lower=1, overwrite_c=1)
         if fault or other:
-            raise ValueError(f"the users' Gram matrix is not positive definite; raise penalty above {self.setting('penalty'):g}")
+            raise ValueError(
+                f"the users' Gram matrix is not positive definite; raise penalty above {self.setting('penalty'):g}"
+            )
         for first in range(0, users, _BLOCK):  # LAPACK fills one triangle
             last = min(first + _BLOCK, users)
             square = np.tril(inverse[first:last, first:last])

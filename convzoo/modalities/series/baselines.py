@@ -90,14 +90,6 @@ class IsolationForestDetector(Baseline):
             found.append(-forest.score_samples(np.asarray(example.values, dtype=np.float64)) / threshold)
         return Scores(found)
 
-    def _statistics(self, values: np.ndarray) -> np.ndarray:
-        """(time, channels), or (time, 4 channels): what is seen at each step."""
-        if self.window == 1:
-            return values
-        before = np.repeat(values[:1], self.window - 1, axis=0)
-        windows = np.lib.stride_tricks.sliding_window_view(np.concatenate([before, values]), self.window, axis=0)
-        return np.concatenate([values, windows.mean(axis=2), windows.std(axis=2), np.ptp(windows, axis=2)], axis=1)
-
 
 class T2Q(Baseline):
     """Principal components with two control charts: Hotelling's T² inside the components' space, and the squared residual Q

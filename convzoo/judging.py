@@ -6,7 +6,7 @@ count. If examples have groups (patients, speakers), whole groups are drawn, bec
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -82,7 +82,7 @@ def judged(
     opponents: Mapping[str, Meter],
     groups: Sequence[Any],
     score: str,
-    errors: frozenset[str],
+    is_error: Callable[[str], bool],
 ) -> dict[str, Any]:
     """What `scores.json` says of how sure the test scores are.
 
@@ -95,7 +95,7 @@ def judged(
         opponents: by name, theirs
         groups: of each example, in the order in which the meters counted them
         score: the main score, by its name in the meter
-        errors: names of scores of which less is better
+        is_error: whether less is better for a score (`Task.is_error`)
     """
     if not isinstance(network, ResampledMeter):
         return {}
@@ -105,10 +105,10 @@ def judged(
     for name, values in own.items():
         interval = judge.interval(values, float(scores[name]))
         if interval is not None:
-            bounded = 0 <= float(scores[name]) <= 1 and name not in errors and values.min() >= 0
+            bounded = 0 <= float(scores[name]) <= 1 and not is_error(name) and values.min() >= 0
             low, high = (min(max(end, 0.0), 1.0) for end in interval) if bounded else interval
             found["intervals"][f"test/{name}"] = [low, high]
-    sign = -1.0 if score in errors else 1.0
+    sign = -1.0 if is_error(score) else 1.0
     for name, meter in opponents.items():
         theirs = meter.compute()
         if score not in theirs or score not in scores:
@@ -162,14 +162,16 @@ def _joined(values: Sequence[float], deviations: Sequence[float]) -> tuple[float
 
 
 def sentence(
-    comparisons: Mapping[str, Mapping[str, Any]], baselines: Mapping[str, Mapping[str, float]], errors: frozenset[str]
+    comparisons: Mapping[str, Mapping[str, Any]],
+    baselines: Mapping[str, Mapping[str, float]],
+    is_error: Callable[[str], bool],
 ) -> str:
     """One sentence: whether the network is better than the best of its opponents; empty if there is none.
 
     Args:
         comparisons: by opponent, as `judged` gives them
         baselines: by opponent, its test scores
-        errors: names of scores of which less is better
+        is_error: whether less is better for a score (`Task.is_error`)
     """
     if not comparisons:
         return ""
@@ -177,7 +179,7 @@ def sentence(
     name, best = min(comparisons.items(), key=lambda pair: pair[1]["difference"])
     score = str(best["score"]).removeprefix("test/")
     theirs = float(baselines[name][best["score"]])
-    points = score not in errors and 0 <= theirs <= 1 and abs(best["difference"]) <= 1
+    points = not is_error(score) and 0 <= theirs <= 1 and abs(best["difference"]) <= 1
     scale, unit = (100.0, " points") if points else (1.0, f" in {score}")
 
     def number(value: float) -> str:

@@ -185,13 +185,13 @@ def _train_and_score(
     order = [index for part in devices.gather(opponents.order) for index in part]
     groups = [getattr(experiment.splits.test[index], "group", None) for index in order]
     main = main_score(recipe, scores).removeprefix("test/")
-    judgement = judged(meter, opponents.meters, groups, main, experiment.task.errors)
+    judgement = judged(meter, opponents.meters, groups, main, experiment.task.is_error)
     if not devices.is_main:
         return {}
     results = {
         "scores": scores,
         **judgement,
-        "judgement": sentence(judgement.get("comparisons", {}), opponents.scores, experiment.task.errors),
+        "judgement": sentence(judgement.get("comparisons", {}), opponents.scores, experiment.task.is_error),
         "baselines": opponents.scores,
         "baseline_settings": opponents.settings,
         "left_out": opponents.left_out,
@@ -236,8 +236,8 @@ def _run_repeated(
     merged["baselines"] = {name: pair[0] for name, pair in both.items()}
     merged["baselines_spread"] = {name: pair[1] for name, pair in both.items()}
     merged |= over_parts(results)
-    errors = load_class("task", recipe.task.name).errors
-    merged["judgement"] = sentence(merged["comparisons"], merged["baselines"], errors)
+    is_error = load_class("task", recipe.task.name).is_error
+    merged["judgement"] = sentence(merged["comparisons"], merged["baselines"], is_error)
     merged["ceiling"] = mean_and_spread([item["ceiling"] for item in results])[0]
     merged["examples"] = results[0]["examples"]
     for key in ("training_seconds", "seconds"):

@@ -13,6 +13,9 @@ from convzoo.metrics.ranking import RankingMeter
 from convzoo.metrics.translation import TranslationMeter, scorers
 
 
+ERRORS = {"cross_entropy", "rmse"}.__contains__
+
+
 def counted(logits: np.ndarray, target: np.ndarray) -> ClassificationMeter:
     meter = ClassificationMeter(logits.shape[1])
     for part in np.array_split(np.arange(len(target)), 3):
@@ -52,7 +55,7 @@ def test_weighted_scores_are_those_of_scikit_learn():
 def test_the_interval_of_an_accuracy_is_near_the_normal_one():
     logits, target = answers(400, 0.8, 0)
     meter = counted(logits, target)
-    found = judged(meter, {}, [None] * 400, "accuracy", frozenset({"cross_entropy"}))
+    found = judged(meter, {}, [None] * 400, "accuracy", ERRORS)
     accuracy = meter.compute()["accuracy"]
     half = 1.96 * np.sqrt(accuracy * (1 - accuracy) / 400)
     low, high = found["intervals"]["test/accuracy"]
@@ -64,9 +67,7 @@ def test_the_interval_holds_the_true_accuracy_about_nineteen_times_in_twenty():
     inside = 0
     for seed in range(100):
         logits, target = answers(150, 0.75, seed)
-        low, high = judged(counted(logits, target), {}, [None] * 150, "accuracy", frozenset())["intervals"][
-            "test/accuracy"
-        ]
+        low, high = judged(counted(logits, target), {}, [None] * 150, "accuracy", ERRORS)["intervals"]["test/accuracy"]
         inside += low <= 0.75 <= high
     assert 88 <= inside <= 100
 
@@ -75,7 +76,7 @@ def test_a_comparison_on_the_same_examples_is_narrower_than_two_intervals():
     logits, target = answers(500, 0.8, 0)
     other = logits.copy()
     other[:15] = other[:15, ::-1]  # they differ in a few examples only
-    found = judged(counted(logits, target), {"other": counted(other, target)}, [None] * 500, "accuracy", frozenset())
+    found = judged(counted(logits, target), {"other": counted(other, target)}, [None] * 500, "accuracy", ERRORS)
     compared, (low, high) = found["comparisons"]["other"], found["intervals"]["test/accuracy"]
     assert compared["high"] - compared["low"] < (high - low) / 2
     assert compared["low"] <= compared["difference"] <= compared["high"]
@@ -87,8 +88,8 @@ def test_groups_are_drawn_whole_so_their_interval_is_wider():
     right = random.random(20)[groups] > 0.4  # all examples of a group are right, or none
     target = random.integers(0, 2, 400)
     logits = np.eye(2)[np.where(right, target, 1 - target)]
-    alone = judged(counted(logits, target), {}, [None] * 400, "accuracy", frozenset())
-    together = judged(counted(logits, target), {}, [f"g{group}" for group in groups], "accuracy", frozenset())
+    alone = judged(counted(logits, target), {}, [None] * 400, "accuracy", ERRORS)
+    together = judged(counted(logits, target), {}, [f"g{group}" for group in groups], "accuracy", ERRORS)
     width = [np.ptp(each["intervals"]["test/accuracy"]) for each in (alone, together)]
     assert width[1] > 3 * width[0]
     assert together["drawn"].startswith("20 groups")
@@ -96,7 +97,7 @@ def test_groups_are_drawn_whole_so_their_interval_is_wider():
 
 def test_without_a_mistake_the_interval_still_has_a_width():
     logits, target = answers(30, 1.0, 0)
-    found = judged(counted(logits, target), {"same": counted(logits, target)}, [None] * 30, "accuracy", frozenset())
+    found = judged(counted(logits, target), {"same": counted(logits, target)}, [None] * 30, "accuracy", ERRORS)
     assert found["intervals"]["test/accuracy"] == pytest.approx([0.9, 1.0])
     assert found["comparisons"]["same"]["low"] == pytest.approx(-0.1)
 
@@ -107,20 +108,20 @@ def test_the_sentence_names_the_best_opponent_and_says_what_the_interval_allows(
         assert (target == same).all()
         naive = np.tile([1.0, 0.0], (2000, 1))
         meters = {"naive": counted(naive, target), "svm": counted(other, target)}
-        found = judged(counted(logits, target), meters, [None] * 2000, "accuracy", frozenset())
+        found = judged(counted(logits, target), meters, [None] * 2000, "accuracy", ERRORS)
         scores = {name: {"test/accuracy": meter.compute()["accuracy"]} for name, meter in meters.items()}
-        return sentence(found["comparisons"], scores, frozenset())
+        return sentence(found["comparisons"], scores, ERRORS)
 
     assert of(0.9, 0.8).startswith("better than svm by ")
     assert of(0.8, 0.9).startswith("worse than svm by ")
     assert "use svm" in of(0.8, 0.9)
     assert of(0.9, 0.9).startswith("not distinguishable from svm: 0.0 points (95 %: ")
-    assert sentence({}, {}, frozenset()) == ""
+    assert sentence({}, {}, ERRORS) == ""
 
 
 def test_less_is_better_for_an_error():
     compared = {"mean": {"score": "test/rmse", "difference": 3.5, "low": 2.0, "high": 5.0}}
-    said = sentence(compared, {"mean": {"test/rmse": 12.0}}, frozenset({"rmse"}))
+    said = sentence(compared, {"mean": {"test/rmse": 12.0}}, ERRORS)
     assert said == "better than mean by 3.5 in rmse (95 %: 2 to 5)"
 
 

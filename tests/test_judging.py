@@ -12,7 +12,6 @@ from convzoo.metrics.classification import ClassificationMeter
 from convzoo.metrics.ranking import RankingMeter
 from convzoo.metrics.translation import TranslationMeter, scorers
 
-
 ERRORS = {"cross_entropy", "rmse"}.__contains__
 
 

@@ -46,7 +46,7 @@ class SeriesEncoder(Encoder):
     the batch is copied. A channel that is constant in training is only centred.
 
     Args:
-        window: number of rows in a training window
+        window: number of rows in a training window; auto: 128, or a quarter of the longest training stretch where that is less
         stride: rows from one training window to the next
         normalise: `dataset`: by the mean and deviation of all training stretches; `series`: by those of each series' own training
             stretch, for machines that differ; a series that is not in the training split is normalised by its first
@@ -60,13 +60,14 @@ class SeriesEncoder(Encoder):
 
     def __init__(
         self,
-        window: Positive = 64,
+        window: Positive | Literal["auto"] = 64,
         stride: Positive = 1,
         normalise: Literal["dataset", "series"] = "dataset",
         normalise_rows: Positive = 400,
         clip: PositiveFloat | None = None,
     ) -> None:
-        self.window = window
+        self.window = 0 if window == "auto" else window  # 0 until it is chosen
+        self.chose = window == "auto"
         self.stride = stride
         self.normalise = normalise
         self.normalise_rows = normalise_rows
@@ -88,8 +89,10 @@ class SeriesEncoder(Encoder):
         self.form = examples[0].series.form or AS_IT_LOOKS
         for stretch in examples:
             self._require_channels(stretch.series)
+        longest = max(examples, key=len)
+        if self.chose:
+            self.window = max(2, min(128, len(longest) // 4))
         if not len(self.pieces(examples)):
-            longest = max(examples, key=len)
             raise DataError(
                 f"{longest.source}: is the longest training stretch and has {len(longest)} rows, fewer than the window of "
                 f"{self.window} (known anomalies left out, and cut where time jumps): set encoder.window lower"
@@ -103,6 +106,10 @@ class SeriesEncoder(Encoder):
                 by_name.setdefault(stretch.series.name, Moments(len(self.channels))).merge(own)
         for name, found in by_name.items():
             self.means[name], self.deviations[name] = _mean_and_deviation(found)
+
+    def advice(self) -> str:
+        """The window, if it was chosen here."""
+        return f"training windows have {self.window} rows; set encoder.window to change it" if self.chose else ""
 
     def pieces(self, examples: Sequence[Stretch]) -> Windows:
         """The training windows: references, none of which crosses a stretch."""
@@ -366,6 +373,7 @@ class SeriesEncoder(Encoder):
         names = list(self.means)
         return {
             "channels": list(self.channels),
+            "window": self.window,
             "form": asdict(replace(self.form, channels=None, ignore=())),
             "series": names,
             "means": np.stack([self.means[name] for name in names]),
@@ -375,6 +383,7 @@ class SeriesEncoder(Encoder):
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore what `state` returned."""
         self.channels = tuple(state["channels"])
+        self.window = state.get("window", self.window)
         self.form = TableFormat(**state["form"]) if "form" in state else AS_IT_LOOKS
         means, deviations = (np.asarray(state[key], dtype=np.float64) for key in ("means", "deviations"))
         self.means = dict(zip(state["series"], means, strict=True))

@@ -23,6 +23,18 @@ _STEP = 8
 """Sides that are not given are multiples of this, because networks halve them several times."""
 
 
+def _coarser(spacing: np.ndarray, extent: np.ndarray, most: int) -> np.ndarray:
+    """(3,): the spacing, made coarser until the extent has at most `most` voxels. The finest axes give way first, so that voxels
+    become cubes before all axes lose."""
+    spacing = np.array(spacing, dtype=np.float64)
+    while np.prod(extent / spacing) > most * 1.001:
+        finest = spacing <= spacing.min() * 1.001
+        # The side that the finest axes need, but not beyond the next coarser axis.
+        needed = (np.prod(extent / spacing) / most) ** (1 / finest.sum()) * spacing.min()
+        spacing[finest] = min(needed, spacing[~finest].min()) if not finest.all() else needed
+    return spacing
+
+
 class VolumeEncoder(Encoder):
     """Bring volumes to the patient's axes, one spacing, one scale of intensity and one shape; in training also flip, rotate,
     scale and shift them, change their gamma and add noise. All of this uses MONAI's transforms: deterministic ones run once and
@@ -31,9 +43,11 @@ class VolumeEncoder(Encoder):
     Args:
         fit: `crop` resamples to `spacing`, and crops or pads to `shape`; `resize` scales the whole volume to `shape`, whatever
             its spacing; each new voxel is the mean of the old ones that it covers
-        spacing: [x, y, z] in millimetres, to the right, the front and upwards; by default the median of the training volumes
+        spacing: [x, y, z] in millimetres, to the right, the front and upwards; by default the median of the training volumes,
+            made coarser until a volume has at most `max_voxels`
         shape: [x, y, z] voxels; by default the 90th percentile of the training volumes along each axis, rounded up to a multiple
             of 8
+        max_voxels: where spacing or shape are not given: the largest number of voxels of an encoded volume
         orientation: `patient` turns the axes to the right, the front and upwards (RAS); `kept` leaves them as they are stored
         centre: the centre of the new grid: the middle of the old `grid`, or of the `body` (the voxels brighter than the
             mean)
@@ -57,6 +71,7 @@ class VolumeEncoder(Encoder):
         fit: Literal["crop", "resize"] = "crop",
         spacing: list[PositiveFloat] | None = None,
         shape: list[Positive] | None = None,
+        max_voxels: Positive = 2_000_000,
         orientation: Literal["patient", "kept"] = "patient",
         centre: Literal["grid", "body"] = "grid",
         normalise: Literal["head", "whole", "unit", "none"] = "head",
@@ -78,6 +93,8 @@ class VolumeEncoder(Encoder):
         self.fitting = fit
         self.spacing = [float(value) for value in spacing] if spacing else None
         self.shape = list(shape) if shape else None
+        self.max_voxels = max_voxels
+        self.chose = False
         self.orientation = orientation
         self.centre = centre
         self.normalise = normalise
@@ -101,11 +118,25 @@ class VolumeEncoder(Encoder):
             return
         found = [ops.in_patient_axes(example.geometry()) for example in examples]
         shapes, spacings = np.array([shape for shape, _ in found]), np.array([spacing for _, spacing in found])
+        self.chose = True
         if self.spacing is None:
-            self.spacing = [round(float(value), 4) for value in np.median(spacings, axis=0)]
+            extent = np.quantile(shapes * spacings, 0.9, axis=0)
+            coarse = _coarser(np.median(spacings, axis=0), extent, self.max_voxels)
+            self.spacing = [round(float(value), 4) for value in coarse]
         if self.shape is None:
-            sides = shapes * spacings / self.spacing if self.fitting == "crop" else shapes
-            self.shape = [int(-(-value // _STEP) * _STEP) for value in np.quantile(sides, 0.9, axis=0).round()]
+            sides = np.quantile(shapes * spacings / self.spacing if self.fitting == "crop" else shapes, 0.9, axis=0)
+            if self.fitting == "resize":
+                sides = sides / _coarser(np.ones(3), sides, self.max_voxels)
+            self.shape = [int(-(-value // _STEP) * _STEP) for value in sides.round()]
+
+    def advice(self) -> str:
+        """The spacing and the shape that were chosen."""
+        if not self.chose:
+            return ""
+        assert self.spacing is not None and self.shape is not None, "fit comes first"
+        spacing, shape = (" × ".join(f"{value:.4g}" for value in each) for each in (self.spacing, self.shape))
+        voxels = f"{shape} voxels" + (f" of {spacing} mm" if self.fitting == "crop" else "")
+        return f"volumes are brought to {voxels}; set encoder.spacing, encoder.shape or encoder.max_voxels to change it"
 
     def prepare(self, example: Volume) -> tuple[Tensor, Target]:
         """Voxels (1, x, y, z) float32, and the target."""

@@ -152,7 +152,7 @@ def _run_once(
     weights = trainer.weights()
     trainer.model.load_state_dict(weights)
     # `predict`, `evaluate` and exported models compute in full precision, so thresholds and scores are made in it.
-    trainer.devices = devices.in_full_precision()
+    trainer.devices = devices if devices.precision == "64" else replace(devices, precision="32")
     calibrate(trainer, split["val"])
     scores = {f"val/{key}": value for key, value in trainer.score(split["val"]).items()}
     meter = experiment.task.meter()

@@ -169,7 +169,7 @@ def _train_and_score(
     weights = trainer.weights()
     trainer.model.load_state_dict(weights)
     # `predict`, `evaluate` and exported models compute in full precision, so thresholds and scores are made in it.
-    trainer.devices = devices.in_full_precision()
+    trainer.devices = devices if devices.precision == "64" else replace(devices, precision="32")
     calibrate(trainer, split["val"])
     if devices.is_main and listeners is not _no_listeners and experiment.task.advice():
         print(experiment.task.advice(), file=sys.stderr, flush=True)

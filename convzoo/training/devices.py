@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -62,10 +62,6 @@ class Devices:
         if self.precision not in _AUTOCAST:
             return nullcontext()
         return torch.autocast(self.device.type, _AUTOCAST[self.precision])
-
-    def in_full_precision(self) -> "Devices":
-        """The same device without autocast: for the scores at the end, which a trained model then also has elsewhere."""
-        return replace(self, precision="32") if self.precision in _AUTOCAST else self
 
     def memory_format(self, model: nn.Module) -> torch.memory_format:
         """Channels-last if the model has 2-D or 3-D convolutions: it was measured to be faster on the CPU and on tensor cores."""

@@ -135,9 +135,9 @@ class GraphNetwork(nn.Module):
             more = {"order": order} if conv == "cheb" else {}
             kinds = [make(*pair, **more) for pair in pairwise(widths)]
         self.layers = nn.ModuleList(kinds)
-        more = {"gcn2": 2, "mixhop": 1}.get(conv, 0)  # linear layers besides the convolutions
+        ends_count = {"gcn2": 2, "mixhop": 1}.get(conv, 0)  # linear layers besides the convolutions
         self.dropouts = nn.ModuleList(
-            [FeatureDropout(dropout), *(Dropout(dropout) for _ in range(len(kinds) + more - 1))]
+            [FeatureDropout(dropout), *(Dropout(dropout) for _ in range(len(kinds) + ends_count - 1))]
         )
         self.activation = activation_layer(activation)
         for module in ends:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from convzoo.checks import look
 from convzoo.core.errors import RecipeError, TrainingError
 from convzoo.core.files import link, read_json, write_json
 from convzoo.core.text import first_line
@@ -34,7 +35,7 @@ from convzoo.runs import (
 from convzoo.scoring import calibrate, mean_and_spread, predictions, score_baselines
 from convzoo.training.devices import Devices
 from convzoo.training.events import Listener
-from convzoo.training.listeners import CsvListener, LiveListener, PlainListener, TensorBoardListener
+from convzoo.training.listeners import CsvListener, LiveListener, LossWatch, PlainListener, TensorBoardListener
 from convzoo.training.trainer import Stopped, Trainer
 
 
@@ -111,23 +112,30 @@ def _run_once(
     began = time.perf_counter()
     experiment = assemble(recipe, folder / "encoder")
     split = loaders(experiment, devices)
+    findings = look(experiment.splits, experiment.encoder, experiment.task, split)
     if devices.is_main and not (folder / "encoder.json").exists():
         start_folder(folder, recipe)
         files = experiment.splits.files
         where = f"{devices.device} {_device_name(devices.device)}".strip()
-        about = environment(where, devices.precision, devices.world, files, experiment.splits.notes)
+        about = environment(where, devices.precision, devices.world, files, findings.notes, findings.described)
         write_json(folder / "environment.json", about)
         if experiment.splits.origin:
             write_split(folder / "split.csv", experiment.splits)
         save_state(folder / "encoder", experiment.encoder.state())
+
+    def say(line: str) -> None:
+        if devices.is_main and listeners is not _no_listeners:
+            print(line, file=sys.stderr, flush=True)
+
+    watch = LossWatch(say)
     heard: list[Listener] = [
         CsvListener(folder / "metrics.csv"),
         TensorBoardListener(folder),
         *listeners(experiment.task.best_by),
+        watch,
     ]
-    if devices.is_main and listeners is not _no_listeners:
-        for line in filter(None, (*experiment.splits.notes, experiment.encoder.advice())):
-            print(line, file=sys.stderr, flush=True)
+    for line in filter(None, (*findings.notes, experiment.encoder.advice())):
+        say(line)
     checkpoints = folder / "checkpoints"
     trainer = Trainer(
         experiment.model, experiment.task, recipe.train, devices, split["train"], split["val"], checkpoints, heard
@@ -152,6 +160,9 @@ def _run_once(
     rows = predictions(trainer, split["test"], meter)
     scores |= {f"test/{key}": value for key, value in meter.compute().items()}
     if devices.is_main:
+        if watch.notes:
+            about = read_json(folder / "environment.json")
+            write_json(folder / "environment.json", about | {"notes": [*about["notes"], *watch.notes]})
         save_weights(folder / "model.safetensors", weights)
         write_json(folder / "task.json", experiment.task.state())
         write_table(folder / "predictions.csv", rows)
@@ -162,6 +173,7 @@ def _run_once(
         "scores": scores,
         "baselines": baselines,
         "ceiling": dict(experiment.splits.ceiling),
+        "best_by": experiment.task.best_by,
         "examples": {name: len(examples) for name, examples in experiment.splits},
         "best_step": progress.best_step,
         "steps": progress.step,
@@ -203,6 +215,7 @@ def _run_repeated(
     }
     merged["ceiling"] = mean_and_spread([item["ceiling"] for item in results])[0]
     merged["examples"] = results[0]["examples"]
+    merged["best_by"] = results[0].get("best_by", "")
     for key in ("training_seconds", "seconds"):
         merged[key] = round(sum(item[key] for item in results), 2)
     write_json(folder / "scores.json", merged)

@@ -109,10 +109,14 @@ class ClassFolders(Reader):
         files = self._facts()
         if list(parts) == ["all"]:
             self._check_classes(folder, everything)
-            return made_here(
+            splits = made_here(
                 everything, self.val, self.test, self.seed, files, self.content, notes=notes, where=str(folder)
             )
-        return as_given(str(folder), parts, self.val, self.seed, files, self.content, self.copies, notes)
+        else:
+            splits = as_given(str(folder), parts, self.val, self.seed, files, self.content, self.copies, notes)
+        grouped = any(example.group is not None for example in everything)
+        group = "none" if not grouped else "the folder inside" if self.group == "folder" else "by the names"
+        return splits.with_described(files=f"label: the name of the folder; group: {group}")
 
     def parts(self) -> dict[str, list[Any]]:
         """The examples of train, val and test as they lie in the folder, or, where they lie in no such folders, `all`."""

@@ -1,6 +1,6 @@
 """One reader of "a table with a row a file", for every kind of file; a kind adds what its columns and files are called."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,6 +9,7 @@ from convzoo.core.errors import DataError
 from convzoo.core.files import sha256_of
 from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
+from convzoo.core.survey import listed
 from convzoo.reading.columns import LABEL_NAMES, PATH_NAMES
 from convzoo.reading.splitting import as_given, made_here
 from convzoo.reading.tables import Table, is_table, read_table
@@ -102,10 +103,12 @@ class Manifest(Reader):
             DataError: no such file or column, a row that names no file or another split, the same in two parts, or too few rows.
         """
         table = self._table()
-        found, used = self._rows(table)
+        found, roles = self._rows(table)
         homes = table.splits(self.split)
-        notes = unused_columns(table, [*used, *((homes[1],) if homes else ())])
-        return split_rows(self, self.path, found, homes, self.content, notes, **self._folds())
+        roles["split"] = homes[1] if homes else None
+        notes = unused_columns(table, list(roles.values()))
+        splits = split_rows(self, self.path, found, homes, self.content, notes, **self._folds())
+        return splits.with_described(columns=columns_in_words(table, roles))
 
     def _folds(self) -> dict[str, Any]:
         """`fold` and `count`, where a kind has a cross-validation."""
@@ -117,8 +120,8 @@ class Manifest(Reader):
             raise DataError(f"{self.home}: holds no rows")
         return table
 
-    def _rows(self, table: Table) -> tuple[list[Any], list[str]]:
-        """The examples in the order of the rows, and the columns that they were made of."""
+    def _rows(self, table: Table) -> tuple[list[Any], dict[str, str | None]]:
+        """The examples in the order of the rows, and the column of each role, None where there is none."""
         file = table.find("file", self.file, (*PATH_NAMES, *self.file_names))
         label = table.find("label", self.label, (*LABEL_NAMES, *self.label_names))
         group = None if self.group == "none" else table.find("group", self.group, self.group_names, needed=False)
@@ -126,7 +129,7 @@ class Manifest(Reader):
         paths = [file_in(table, row, name) for row, name in enumerate(table.ids(file))]
         rows = zip(paths, table.ids(label), table.optional_ids(group), strict=True)
         examples = [self.make(path, kind, whose, table.place(row)) for row, (path, kind, whose) in enumerate(rows)]
-        return examples, [file, label, *((group,) if group else ())]
+        return examples, {"file": file, "label": label, "group": group}
 
 
 def file_in(table: Table, row: int, name: str, folders: bool = False) -> Path:
@@ -162,13 +165,26 @@ def taken_columns(table: Table, roles: dict[str, str | None]) -> list[str]:
     return [f"{table.path.name}: {', '.join(taken)}"] if taken else []
 
 
+def columns_in_words(table: Table, roles: Mapping[str, str | Sequence[str] | None]) -> str:
+    """`text: review; label: stars; group: none; not used: id, date`: which column was taken for what.
+
+    Args:
+        table: that was read
+        roles: the column of each role, or its columns; None where there is none
+    """
+    columns = {role: [found] if isinstance(found, str) else list(found or ()) for role, found in roles.items()}
+    used = {name for names in columns.values() for name in names}
+    words = [f"{role}: {listed(names) or 'none'}" for role, names in columns.items()]
+    others = [name for name in table.columns if name not in used]
+    return "; ".join([*words, *([f"not used: {listed(others)}"] if others else [])])
+
+
 def unused_columns(table: Table, used: Sequence[str | None]) -> list[str]:
     """A note on the columns that nothing was made of; empty where all were used."""
     others = [name for name in table.columns if name not in used]
     if not others:
         return []
-    listed = ", ".join(others[:8]) + (f", … ({len(others)} in all)" if len(others) > 8 else "")
-    return [f"{table.path.name}: columns that are not used: {listed}"]
+    return [f"{table.path.name}: columns that are not used: {listed(others)}"]
 
 
 def split_rows(

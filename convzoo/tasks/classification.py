@@ -1,6 +1,6 @@
 """Classification: one of several classes, for any kind of data."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from convzoo.core.arguments import Fraction, FromData
 from convzoo.core.batch import Batch
+from convzoo.core.errors import DataError
 from convzoo.core.processes import gather_all
+from convzoo.core.splits import Splits
 from convzoo.core.task import Meter, Task
 
 
@@ -81,6 +83,32 @@ class Classification(Task):
         outputs = model(**batch.inputs)
         return outputs if self.temperature == 1.0 else outputs / self.temperature
 
+    def require(self, splits: Splits) -> None:
+        """Check that the score that chooses the checkpoint can be computed.
+
+        Raises:
+            DataError: it is the area under the ROC curve, and the validation split has one class only.
+        """
+        only = _only_class(splits.val)
+        if self.best_by == "val/auroc" and only is not None:
+            raise DataError(
+                f"task.best_by=val/auroc: all {len(splits.val):,} examples of the val split are of class {only!r}, and the area "
+                "under the ROC curve needs both classes; set data.val higher, or task.best_by=val/accuracy"
+            )
+
+    def cautions(self, splits: Splits) -> list[str]:
+        """Which split has one class only."""
+        found = []
+        for name, examples in (("val", splits.val), ("test", splits.test)):
+            only = _only_class(examples)
+            if only is not None:
+                scores = "auroc is 0.5 and matthews 0" if len(self.labels) == 2 else "matthews is 0"
+                found.append(
+                    f"all {len(examples):,} examples of the {name} split are of class {only!r}: {scores} there, whatever is "
+                    "learnt"
+                )
+        return found
+
     def calibrate(self, model: nn.Module, batches: Iterable[Batch]) -> None:
         """Choose the temperature from the logits of all processes, so that all have the same."""
         if self.calibration == "none":
@@ -100,3 +128,9 @@ class Classification(Task):
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore what `state` gave."""
         self.temperature = float(state.get("temperature", 1.0))
+
+
+def _only_class(examples: Sequence[Any]) -> Any:
+    """The class of all examples; None if there are several, or no labels."""
+    found = {getattr(example, "label", None) for example in examples}
+    return next(iter(found)) if len(found) == 1 else None

@@ -4,12 +4,18 @@ import csv
 import io
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
 from convzoo.core.files import write_text
 from convzoo.core.text import duration_in_words
 from convzoo.training.events import Ended, Event, Progressed, Scored, Started
+
+EXPLODED = 1e4
+"""A loss so many times its first value is no longer learning."""
+
+NO_LOSS = "the loss is exactly 0 at the first step, so there is nothing to learn from: look at the labels"
 
 
 class CsvListener:
@@ -120,6 +126,40 @@ class LiveListener:
     def close(self) -> None:
         """Remove the bar from the terminal."""
         self.bar.stop()
+
+
+class LossWatch:
+    """Says in a line that the loss is 0 at the first step, or that it has exploded but is still finite: then the scores are
+    those of a network that learnt nothing, and nothing else says so.
+
+    Args:
+        say: is given each line
+
+    Attributes:
+        notes: the lines so far
+    """
+
+    def __init__(self, say: Callable[[str], None] = lambda line: None) -> None:
+        self.say = say
+        self.notes: list[str] = []
+        self.first: float | None = None
+
+    def __call__(self, event: Event) -> None:
+        """Look at the loss."""
+        if isinstance(event, Progressed) and self.first is None:
+            self.first = sum(event.losses.values())
+            if not self.first:
+                self._note(NO_LOSS)
+        elif isinstance(event, Scored) and self.first:
+            loss = sum(value for name, value in event.values.items() if name.startswith("train/"))
+            if abs(loss) > EXPLODED * abs(self.first) and not self.notes:
+                self._note(
+                    f"the loss rose from {self.first:.3g} to {loss:.3g}: the network learns nothing; lower train.lr"
+                )
+
+    def _note(self, line: str) -> None:
+        self.notes.append(line)
+        self.say(line)
 
 
 class Rate:

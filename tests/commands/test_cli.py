@@ -138,7 +138,8 @@ def test_check_says_all_short_of_training(cli, tiny, name, tmp_path):
     result = cli("check", name, *tiny(name))
     assert result.code == 0, result.err
     heads = [line.split()[0] for line in result.out.splitlines()]
-    assert heads == ["recipe", "data", "batch", "step", "memory", "time", "ok"]
+    described = {"sentiment_cnn1d": "words", "emotion_cnn2d": "images"}[name]
+    assert heads == ["recipe", "data", "classes", "groups", described, "batch", "step", "memory", "time", "ok"]
     assert not list(tmp_path.iterdir())
 
 

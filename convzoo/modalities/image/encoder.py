@@ -12,6 +12,7 @@ from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
 from convzoo.core.labels import Labels
 from convzoo.core.randomness import Draws
+from convzoo.core.survey import Survey, some_of
 from convzoo.modalities.image.example import Image
 from convzoo.ops import augment
 from convzoo.ops.moments import Moments
@@ -105,6 +106,19 @@ class ImageEncoder(Encoder):
         tensor = tensor.unsqueeze(0) if tensor.ndim == 2 else tensor.permute(2, 0, 1)
         label = self.labels.number(example.label, example.source or str(example.path))
         return tensor, label
+
+    def survey(self, examples: Sequence[Image], items: Sequence[tuple[Tensor, int]] | None) -> Survey:
+        """The size of what the network sees, and images whose pixels are all the same."""
+        assert self.size is not None, "fit comes first"
+        facts = {"images": f"{self.size[1]}×{self.size[0]} pixels (width × height), {self.colour}"}
+        if items is None:
+            return Survey(facts)
+        blank = [
+            example.source or str(example.path or "")
+            for example, (pixels, _) in zip(examples, items, strict=True)
+            if (pixels == pixels[:, :1, :1]).all()
+        ]
+        return Survey(facts, [f"{some_of(blank, len(items), 'images')} are of one colour"] if blank else [])
 
     def collate(self, items: Sequence[tuple[Tensor, int]], draws: Draws | None = None) -> Batch:
         """Stack, augment with `draws`, normalise."""

@@ -51,6 +51,7 @@ class Series:
         times: (time,) of datetime64 or numbers, increasing; None: the rows are numbered
         anomalies: (time,) True where something is wrong; None if unlabelled
         form: how its table was read, so that others are read in the same way; None: it was not a table
+        columns: which column of its table was taken for what, in words; empty: it was not a table
     """
 
     name: str
@@ -59,6 +60,7 @@ class Series:
     times: np.ndarray | None = None
     anomalies: np.ndarray | None = None
     form: TableFormat | None = None
+    columns: str = ""
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.shape[1] != len(self.channels):

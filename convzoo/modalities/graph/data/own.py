@@ -16,6 +16,7 @@ from convzoo.core.splits import Splits
 from convzoo.core.text import first_line, nearest
 from convzoo.modalities.graph.example import Graph, Node, Nodes, make_edges
 from convzoo.reading.columns import SPLIT_NAMES, find_split
+from convzoo.reading.manifest import columns_in_words
 from convzoo.reading.splitting import NAMES, split_by_group
 from convzoo.reading.tables import Table, read_table, table_named
 
@@ -84,6 +85,7 @@ class GraphTable(Reader):
         self.val = val
         self.test = test
         self.seed = seed
+        self.taken = ""  # which columns were taken for what, once tables are read
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
@@ -123,8 +125,9 @@ class GraphTable(Reader):
         facts = {str(file): {"sha256": sha256_of(file)} for file in files}
         train, val, test = (Nodes(graph, part) for part in parts)
         return Splits(
-            train, val, test, origin=f"{origin}; {graph.in_words()}", files=facts, notes=_features_in_words(graph)
-        )
+            train, val, test, origin=f"{origin}; {graph.in_words()}", files=facts, notes=_features_in_words(graph),
+            described={"columns": self.taken} if self.taken else {},
+        )  # fmt: skip
 
     def examples(self) -> list[Any]:
         """All labelled nodes."""
@@ -175,6 +178,10 @@ class GraphTable(Reader):
             at = int(weights.argmin())
             raise DataError(f"{edges.place(at)}: column {weight!r} says {weights[at]:g}; a weight should be above 0")
         matrix, notes = make_edges(ends[0], ends[1], len(ids), weights, bool(self.directed))
+        roles = {"id": id_column, "label": label, "split": split, "features": kept}
+        ends_of = {"source": columns[0], "target": columns[1], "weight": weight}
+        self.taken = f"{nodes.path.name}: {columns_in_words(nodes, roles)}"
+        self.taken += f"; {edges.path.name}: {columns_in_words(edges, ends_of)}"
         features, names = feature_columns(nodes, kept)
         labels = [None if value in (None, "") else str(value) for value in nodes.columns[str(label)]]
         graph = Graph(matrix, features, labels, ids, names, bool(self.directed), notes)

@@ -14,7 +14,7 @@ from convzoo.modalities.points.example import PointCloud
 from convzoo.modalities.points.formats import CLOUD_SUFFIXES
 from convzoo.reading.columns import PATH_NAMES
 from convzoo.reading.files import left_out
-from convzoo.reading.manifest import Manifest, file_in, unused_columns
+from convzoo.reading.manifest import Manifest, columns_in_words, file_in, unused_columns
 from convzoo.reading.splitting import in_order, without_leaks
 from convzoo.reading.tables import Table, as_number, table_named
 
@@ -59,7 +59,7 @@ class CloudTable(Manifest):
         Raises:
             DataError: no such file or column, a row that names no cloud or holds no box, or too few clouds to split.
         """
-        found, homes, notes = self._frames()
+        found, homes, notes, columns = self._frames()
         table = self.home
         if self.path.is_dir():
             notes = [*notes, *left_out(self.path, [table, *(example.path for example in found if example.path)])]
@@ -80,7 +80,9 @@ class CloudTable(Manifest):
         for name, part in parts.items():
             if not part:
                 raise DataError(f"{table}: the {name} split has no clouds")
-        return Splits(parts["train"], parts["val"], parts["test"], origin=origin, files=files, notes=notes)
+        return Splits(
+            parts["train"], parts["val"], parts["test"], origin=origin, files=files, notes=notes, described=columns
+        )
 
     @property
     def home(self) -> Path:
@@ -90,8 +92,8 @@ class CloudTable(Manifest):
             raise DataError(f"{self.path}: holds no table of boxes: boxes.csv (or .tsv, .jsonl, .parquet)")
         return found
 
-    def _frames(self) -> tuple[list[PointCloud], list[str] | None, list[str]]:
-        """The clouds, the split of each where the table says it, and what a person should know."""
+    def _frames(self) -> tuple[list[PointCloud], list[str] | None, list[str], dict[str, str]]:
+        """The clouds, the split of each where the table says it, what a person should know, and what each column is."""
         table = self._table()
         file = str(table.find("file", self.file, FILE_NAMES))
         label = str(table.find("label", self.label, CLASS_NAMES))
@@ -133,9 +135,11 @@ class CloudTable(Manifest):
             kept = [row for row in rows if labels[row]]
             objects = Objects.of([labels[row] for row in kept], boxes[kept])
             frames.append(PointCloud(scan, objects=objects, group=drives[rows[0]], source=name))
-        used = [file, label, group, split[1] if split else None, *(folded[name] for name in BOX)]
+        roles = {"file": file, "class": label, "drive": group, "split": split[1] if split else None}
         homes = [split[0][rows[0]] for rows in rows_of.values()] if split else None
-        return frames, homes, unused_columns(table, used)
+        box = [folded[name] for name in BOX]
+        columns = columns_in_words(table, {**roles, "box": box})
+        return frames, homes, unused_columns(table, [*roles.values(), *box]), {"columns": columns}
 
 
 def content_of(example: PointCloud) -> str:

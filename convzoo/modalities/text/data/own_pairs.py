@@ -69,6 +69,7 @@ class ParallelText(Reader):
         self.test = test
         self.copies: Copies = copies
         self.seed = seed
+        self.taken = ""  # what was taken for the source and the target, once files are read
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
@@ -92,7 +93,8 @@ class ParallelText(Reader):
         pairs, files = self._pairs(self.path)
         if not pairs:
             raise DataError(f"{self.path}: holds no pairs")
-        return made_here(pairs, self.val, self.test, self.seed, files, content_of)
+        splits = made_here(pairs, self.val, self.test, self.seed, files, content_of)
+        return splits.with_described(columns=self.taken)
 
     def _read_folder(self) -> Splits:
         parts: dict[str, list[Pair]] = {"train": [], "val": [], "test": []}
@@ -109,7 +111,8 @@ class ParallelText(Reader):
         for name in ("train", "test"):
             if not parts[name]:
                 raise DataError(f"{self.path}: the {name} split has no pairs; it should be in a file named {name}.*")
-        return as_given(str(self.path), parts, self.val, self.seed, files, content_of, self.copies)
+        splits = as_given(str(self.path), parts, self.val, self.seed, files, content_of, self.copies)
+        return splits.with_described(columns=self.taken)
 
     def _language(self, languages: Sequence[str]) -> str:
         """The source's; the target's is the other, and may have to be named too."""
@@ -135,6 +138,7 @@ class ParallelText(Reader):
             rows = self._json_rows(path, lines) if plain_suffix(path) != ".tsv" else self._tsv_rows(path, lines)
         else:
             twin = self._twin(path)
+            self.taken = f"source: {path.name}; target: {twin.name}"
             files[str(twin)] = {"sha256": sha256_of(twin)}
             sources, targets = (read_lines(file, self.encoding, setting=True) for file in (path, twin))
             if len(sources) != len(targets):
@@ -186,6 +190,9 @@ class ParallelText(Reader):
             or bool({*SOURCES} & {h.strip().lower() for h in heading})
         )
         first, second = self._columns(path, heading) if named else (0, 1)
+        self.taken = (
+            f"source: {heading[first]}; target: {heading[second]}" if named else "source: the first; target: the second"
+        )
         for number, line in enumerate(lines[named:], 1 + named):
             fields = line.split("\t")
             if not named and len(fields) > 2:
@@ -217,8 +224,10 @@ class ParallelText(Reader):
                 raise DataError(f'{path}:{number}: should be an object such as {{"source": "…", "target": "…"}}')
             where = f"{path}:{number}"
             texts = []
-            for role in ("source", "target"):
-                value = row[self._field(Path(where), list(row), role)]
+            names = [self._field(Path(where), list(row), role) for role in ("source", "target")]
+            self.taken = f"source: {names[0]}; target: {names[1]}"
+            for role, name in zip(("source", "target"), names, strict=True):
+                value = row[name]
                 if not isinstance(value, str):
                     raise DataError(f"{where}: the {role} should be a text, not {type(value).__name__}")
                 texts.append(value)

@@ -122,7 +122,7 @@ class VolumeTable(Manifest):
     def _folds(self) -> dict[str, Any]:
         return {"fold": self.fold, "count": self.folds}
 
-    def _rows(self, table: Table) -> tuple[list[Any], list[str]]:
+    def _rows(self, table: Table) -> tuple[list[Any], dict[str, str | None]]:
         file = table.find("file", self.file, (*PATH_NAMES, *self.file_names))
         mask = table.find("mask", self.mask, MASK_NAMES, needed=False)
         label = table.find("label", self.label, (*LABEL_NAMES, *self.label_names), needed=False)
@@ -146,7 +146,7 @@ class VolumeTable(Manifest):
             )
             for row in range(len(table))
         ]  # fmt: skip
-        return examples, [name for name in (file, mask, label, group) if name]
+        return examples, {"file": file, "mask": mask, "label": label, "group": group}
 
     @staticmethod
     def _named(table: Table, name: str) -> str | None:

@@ -104,8 +104,12 @@ def look(splits: Splits, encoder: Encoder, task: Task, loaders: Mapping[str, Loa
         said = {name: survey.facts[topic] for name, survey in surveys.items() if topic in survey.facts}
         same = len(said) == len(surveys) and len(set(said.values())) == 1
         described[topic] = said["train"] if same else "; ".join(f"{name} {phrase}" for name, phrase in said.items())
-    notes = [*splits.notes, *(f"{name}: {note}" for name, survey in surveys.items() for note in survey.notes)]
-    return Findings(described, [*notes, *_missing_classes(splits), *task.cautions(splits)])
+    said_of: dict[str, list[str]] = {}
+    for name, survey in surveys.items():
+        for note in survey.notes:
+            said_of.setdefault(note, []).append(name)
+    surveyed = [f"{', '.join(names)}: {note}" for note, names in said_of.items()]
+    return Findings(described, [*splits.notes, *surveyed, *_missing_classes(splits), *task.cautions(splits)])
 
 
 def label_names(example: Any) -> tuple[str, ...]:
@@ -129,8 +133,10 @@ def _labels_in_words(splits: Splits) -> dict[str, str]:
     """The classes of each split with their counts, or the range and the mean of its numbers."""
     counts = _class_counts(splits)
     if any(counts.values()):
-        most_common = {split: dict(found.most_common()) for split, found in counts.items()}
-        return {"classes": "; ".join(f"{split} {counted(found)}" for split, found in most_common.items())}
+        ordered = {
+            split: dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))) for split, found in counts.items()
+        }
+        return {"classes": "; ".join(f"{split} {counted(found)}" for split, found in ordered.items())}
     numbers = {split: _numbers(examples) for split, examples in splits}
     if not any(numbers.values()):
         return {}
@@ -155,14 +161,14 @@ def _groups_in_words(splits: Splits) -> dict[str, str]:
 
 
 def _missing_classes(splits: Splits) -> list[str]:
-    """A note on classes that are learnt and then neither validated nor tested."""
+    """A note on classes that are learnt and not validated or not tested. Of a split with one class only, the task says more."""
     counts = _class_counts(splits)
     notes = []
     for split in ("val", "test"):
         missing = [repr(name) for name in counts["train"] if name not in counts[split]]
-        if missing and counts[split]:
+        if missing and len(counts[split]) > 1:
             notes.append(
                 f"the {split} split has no example of {listed(missing)} (of {len(counts['train']):,} classes): its scores say "
-                "nothing of them"
+                f"nothing of {'it' if len(missing) == 1 else 'them'}"
             )
     return notes

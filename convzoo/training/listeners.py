@@ -153,9 +153,7 @@ class LossWatch:
         elif isinstance(event, Scored) and self.first:
             loss = sum(value for name, value in event.values.items() if name.startswith("train/"))
             if abs(loss) > EXPLODED * abs(self.first) and not self.notes:
-                self._note(
-                    f"the loss rose from {self.first:.3g} to {loss:.3g}: the network learns nothing; lower train.lr"
-                )
+                self._note(f"the loss rose from {self.first:.3g} to {loss:.3g}: lower train.lr")
 
     def _note(self, line: str) -> None:
         self.notes.append(line)
@@ -194,4 +192,5 @@ def describe_score(event: Scored, best_by: str) -> str:
     """`epoch 3  loss 0.4321  val/accuracy 0.8123 (best)`."""
     loss = sum(value for name, value in event.values.items() if name.startswith("train/"))
     mark = " (best)" if event.is_best else ""
-    return f"epoch {event.epoch:<5.4g} loss {loss:.4f}  {best_by} {event.values[best_by]:.4f}{mark}"
+    shown = f"{loss:.4f}" if abs(loss) < 1e6 else f"{loss:.3g}"  # one that has exploded has thirty digits
+    return f"epoch {event.epoch:<5.4g} loss {shown}  {best_by} {event.values[best_by]:.4f}{mark}"

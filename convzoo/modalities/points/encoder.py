@@ -160,12 +160,7 @@ class PointCloudEncoder(Encoder):
         Raises:
             DataError: the scan is damaged, or an object's class is not in the training split.
         """
-        if example.objects is not None and self.detect is None:
-            for name in set(example.objects.names) - set(self.labels):
-                raise DataError(
-                    f"{example.source}: class {name!r} is not in the training split; {did_you_mean(name, self.labels)}; "
-                    "encoder.detect names the classes to find"
-                )
+        self._require_known(example)
         points = self._inside(torch.from_numpy(np.ascontiguousarray(example.read())))
         if self.intensity != 1.0:
             points = torch.cat([points[:, :3], points[:, 3:] / self.intensity], dim=1)
@@ -175,10 +170,20 @@ class PointCloudEncoder(Encoder):
             boxes = boxes[held >= self.min_points]
         return points, boxes, example
 
+    def _require_known(self, example: PointCloud) -> None:
+        if example.objects is not None and self.detect is None:
+            for name in set(example.objects.names) - set(self.labels):
+                raise DataError(
+                    f"{example.source}: class {name!r} is not in the training split; {did_you_mean(name, self.labels)}; "
+                    "encoder.detect names the classes to find"
+                )
+
     def survey(
         self, examples: Sequence[PointCloud], items: Sequence[tuple[Tensor, Tensor, PointCloud]] | None
     ) -> Survey:
         """The objects of each class, those that lie outside of the range of space, and clouds without a point inside of it."""
+        for example in examples:
+            self._require_known(example)
         names = Counter(name for example in examples if example.objects is not None for name in example.objects.names)
         wanted = {name: names[name] for name in self.labels}
         others = {name: count for name, count in names.items() if name not in wanted}

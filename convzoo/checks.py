@@ -7,6 +7,7 @@ from typing import Any
 
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError
+from convzoo.core.labels import Tags
 from convzoo.core.splits import Splits
 from convzoo.core.survey import counted, listed
 from convzoo.core.task import Task
@@ -113,16 +114,16 @@ def look(splits: Splits, encoder: Encoder, task: Task, loaders: Mapping[str, Loa
 
 
 def label_names(example: Any) -> tuple[str, ...]:
-    """The classes that an example's label names: one, several, or none if it has no label or a number."""
+    """The classes that an example's label names: one, several, or none if it has no label, a number or tags."""
     label = getattr(example, "label", None)
     if isinstance(label, str):
         return (label,)
-    return tuple(map(str, label)) if isinstance(label, tuple | list | frozenset | set) else ()
+    return label if isinstance(label, tuple) and not isinstance(label, Tags) else ()
 
 
 def _numbers(examples: Sequence[Any]) -> list[float]:
     labels = (getattr(example, "label", None) for example in examples)
-    return [float(label) for label in labels if isinstance(label, int | float) and not isinstance(label, bool)]
+    return [label for label in labels if isinstance(label, float)]
 
 
 def _class_counts(splits: Splits) -> dict[str, Counter[str]]:

@@ -47,8 +47,13 @@ def check(source: str, overrides: Sequence[str], data: str | None) -> Iterator[s
         yield f"{topic:<9} {phrase}"
     for note in findings.notes:
         yield f"note      {note}"
-    if experiment.encoder.advice():
-        yield f"advice    {experiment.encoder.advice()}"
+    skipped = experiment.splits.skipped
+    if skipped.reasons:
+        yield f"note      {skipped.in_words()}"
+        yield from (f"left out  {line}" for line in skipped.lines())
+    for line in experiment.chosen:
+        yield f"chosen    {line}"
+    recipe = experiment.recipe
     trainer = Trainer(
         experiment.model, experiment.task, recipe.train, devices, split["train"], split["val"], Path("unused")
     )

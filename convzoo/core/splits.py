@@ -6,6 +6,33 @@ from typing import Any, Generic, TypeVar
 
 ExampleType = TypeVar("ExampleType")
 
+SHOWN = 10
+"""Number of damaged files or rows that are listed; the others are counted."""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """What was left out of a data set because it is damaged.
+
+    Attributes:
+        reasons: what is wrong, by file or row (`file:line`)
+        count: number of files or rows that there were, damaged ones included
+        what: what is counted: `files`, `rows`
+    """
+
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    count: int = 0
+    what: str = "files"
+
+    def lines(self) -> list[str]:
+        """A line for each, at most ten; then how many more there are."""
+        found = [f"{place}: {reason}" if reason else place for place, reason in self.reasons.items()]
+        return found[:SHOWN] + ([f"… and {len(found) - SHOWN:,} more"] if len(found) > SHOWN else [])
+
+    def in_words(self) -> str:
+        """How many were left out, and why."""
+        return f"{len(self.reasons):,} of {self.count:,} {self.what} left out: data.skip_damaged=true"
+
 
 @dataclass(frozen=True)
 class Splits(Generic[ExampleType]):
@@ -21,6 +48,7 @@ class Splits(Generic[ExampleType]):
         notes: what the user should know about the data, a sentence each: files and columns that were left out, copies.
         described: what the reader took for what, a phrase for each topic: `{"columns": "text: review; label: stars"}`. It is
             shown by `convzoo check` and in the report. Topics have at most nine letters.
+        skipped: what was left out because it is damaged; it is written into the run.
     """
 
     train: Sequence[ExampleType]
@@ -31,6 +59,7 @@ class Splits(Generic[ExampleType]):
     files: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
     described: Mapping[str, str] = field(default_factory=dict)
+    skipped: Skipped = field(default_factory=Skipped)
 
     def with_described(self, **phrases: str) -> "Splits[ExampleType]":
         """The same splits, with more phrases of what was taken for what."""

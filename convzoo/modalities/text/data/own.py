@@ -1,9 +1,12 @@
 """Tables of texts of one's own."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from convzoo.core.arguments import Copies, Count, Fraction
+from convzoo.core.arguments import Copies, Count, Fraction, FromData, LabelType
 from convzoo.core.errors import DataError
 from convzoo.core.files import sha256_of
 from convzoo.core.reader import Reader
@@ -11,6 +14,7 @@ from convzoo.core.splits import Splits
 from convzoo.modalities.text.example import Text
 from convzoo.modalities.text.words import fingerprint
 from convzoo.reading.columns import LABEL_NAMES, SPLIT_NAMES
+from convzoo.reading.damaged import Damaged
 from convzoo.reading.files import refuse_twice, visible
 from convzoo.reading.lines import plain_name
 from convzoo.reading.manifest import columns_in_words, split_rows, taken_columns, unused_columns
@@ -29,7 +33,8 @@ class TextTable(Reader):
     Args:
         path: a .csv, .tsv, .jsonl or .parquet file, or a folder with train.*, optionally val.*, and test.*
         text: the column with the text; by default one named text, sentence, review, message, question, content or title
-        label: the column with the class; by default one named label, class, category, target, sentiment or topic
+        label: the column with the class, or with the number or the classes that the task learns; by default one named label,
+            class, category, target, sentiment or topic
         group: a column whose values must not be split (an author, a document)
         split: the column that says train, val or test; by default one named split, set or subset; `none`: there is none
         columns: names of the columns, for a CSV or TSV file without a heading
@@ -40,6 +45,7 @@ class TextTable(Reader):
         test: part for testing, where the split is made here
         copies: of a text in two parts of a given split: drop them from training; refuse them; or keep them
         seed: of a split that is made here
+        skip_damaged: leave rows that cannot be read out, and say which; by default they are refused
     """
 
     example = Text
@@ -60,6 +66,8 @@ class TextTable(Reader):
         test: Fraction = 0.15,
         copies: Copies = "drop",
         seed: Count = 0,
+        label_type: FromData[LabelType] = "class",
+        skip_damaged: bool = False,
     ) -> None:
         self.path = Path(path)
         self.text = text
@@ -74,6 +82,9 @@ class TextTable(Reader):
         self.test = test
         self.copies: Copies = copies
         self.seed = seed
+        self.label_type: LabelType = label_type
+        self.skip_damaged = skip_damaged
+        self.damaged = Damaged(skip_damaged, "rows")
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
@@ -84,8 +95,11 @@ class TextTable(Reader):
 
     def examples(self) -> list[Text]:
         """All rows of the table or tables."""
+        self.damaged = Damaged(self.skip_damaged, "rows")
         files = self._files() if self.path.is_dir() else [self.path]
-        return [example for file in files for example in self._examples(self._table(file))[0]]
+        found = [example for file in files for example in self._examples(self._table(file))[0]]
+        self.damaged.settle()
+        return [example for example in found if example is not None]
 
     def read(self) -> Splits:
         """Read the table or tables.
@@ -93,6 +107,7 @@ class TextTable(Reader):
         Raises:
             DataError: no such file, column or class; a damaged row; too few examples to split.
         """
+        self.damaged = Damaged(self.skip_damaged, "rows")
         if self.path.is_dir():
             return self._read_folder()
         table = self._table(self.path)
@@ -100,7 +115,7 @@ class TextTable(Reader):
             raise DataError(f"{self.path}: holds no rows")
         found, roles = self._examples(table)
         homes = table.splits(self.split)
-        notes = taken_columns(table, roles)
+        notes = [*taken_columns(table, roles), *self._hints(table, roles)]
         roles["split"] = homes[1] if homes else None
         notes += unused_columns(table, list(roles.values()))
         splits = split_rows(self, self.path, found, homes, content_of, notes)
@@ -114,15 +129,20 @@ class TextTable(Reader):
         for file in self._files():
             table = self._table(file)
             found, roles = self._examples(table)
-            parts[str(_part(file))] += found
+            parts[str(_part(file))] += [example for example in found if example is not None]
             files[str(file)] = {"sha256": sha256_of(file)}
-            notes += unused_columns(table, list(roles.values()))
+            notes += [*unused_columns(table, list(roles.values())), *self._hints(table, roles)]
             columns[file.name] = columns_in_words(table, roles)
+        self.damaged.settle()
         splits = as_given(str(self.path), parts, self.val, self.seed, files, content_of, self.copies, notes)
         # The tables of a split nearly always have the same columns: then they are said once.
         same = len(set(columns.values())) == 1
         said = next(iter(columns.values())) if same else "; ".join(f"{name}: {each}" for name, each in columns.items())
-        return splits.with_described(columns=said)
+        return replace(splits.with_described(columns=said), skipped=self.damaged.skipped)
+
+    def _hints(self, table: Table, roles: Mapping[str, str | None]) -> list[str]:
+        label = roles.get("label")
+        return table.numbers_as_classes(label) if self.label_type == "class" and label else []
 
     def _files(self) -> list[Path]:
         files = [file for file in visible(self.path) if _part(file) is not None]
@@ -130,22 +150,25 @@ class TextTable(Reader):
         return files
 
     def _table(self, path: Path) -> Table:
-        return read_table(path, self.columns, self.separator, self.quotes, self.encoding)
+        return read_table(path, self.columns, self.separator, self.quotes, self.encoding, self.damaged)
 
-    def _examples(self, table: Table) -> tuple[list[Text], dict[str, str | None]]:
-        """The texts in the order of the rows, and the column of each role, None where there is none."""
+    def _examples(self, table: Table) -> tuple[list[Text | None], dict[str, str | None]]:
+        """The texts in the order of the rows, None where one is damaged, and the column of each role, None where there is
+        none."""
         if not len(table):
             return [], {}
         text = str(table.find("text", self.text, TEXT_NAMES))
         label = str(table.find("label", self.label, (*LABEL_NAMES, "sentiment", "topic")))
         group = table.find("group", self.group, (), needed=False)
-        found = []
-        labels, groups = table.optional_ids(label), table.optional_ids(group)
-        for row, words in enumerate(table.columns[text]):
-            if words is None or labels[row] is None:
-                missing = text if words is None else label
-                raise DataError(f"{table.place(row)}: column {missing!r} is empty; fill it or delete the row")
-            found.append(Text(str(words), labels[row], groups[row], table.place(row)))
+        groups, label_of = table.optional_ids(group), table.label_reader(label, self.label_type)
+
+        def example(row: int) -> Text:
+            words = table.columns[text][row]
+            if words is None:
+                raise DataError(f"{table.place(row)}: column {text!r} is empty; fill it or delete the row")
+            return Text(str(words), label_of(row), groups[row], table.place(row))
+
+        found = [self.damaged.sound(partial(example, row), table.place(row)) for row in range(len(table))]
         return found, {"text": text, "label": label, "group": group}
 
 

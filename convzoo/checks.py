@@ -162,12 +162,14 @@ def _groups_in_words(splits: Splits) -> dict[str, str]:
 
 
 def _missing_classes(splits: Splits) -> list[str]:
-    """A note on classes that are learnt and not validated or not tested. Of a split with one class only, the task says more."""
+    """A note on classes that are learnt and not validated or not tested. Of a split with one class only, the task says more; where
+    examples have several classes at once, one class is no special case."""
     counts = _class_counts(splits)
+    least = 0 if any(isinstance(getattr(example, "label", None), tuple) for example in splits.train) else 2
     notes = []
     for split in ("val", "test"):
         missing = [repr(name) for name in counts["train"] if name not in counts[split]]
-        if missing and len(counts[split]) > 1:
+        if missing and len(counts[split]) >= least:
             notes.append(
                 f"the {split} split has no example of {listed(missing)} (of {len(counts['train']):,} classes): its scores say "
                 f"nothing of {'it' if len(missing) == 1 else 'them'}"

@@ -10,8 +10,10 @@ from conftest import FORMS, TINY, refused
 
 from convzoo.checks import check_splits, look
 from convzoo.core.errors import DataError
+from convzoo.core.labels import Label, Tags
 from convzoo.core.splits import Splits
 from convzoo.experiment import assemble, loaders
+from convzoo.reading.splitting import contradictions
 from convzoo.recipe.recipe import load
 from convzoo.training.devices import Devices
 from convzoo.training.events import Progressed, Scored
@@ -57,8 +59,9 @@ def test_classes_that_training_lacks_are_counted_before_the_first_step(command: 
 
 @dataclass(frozen=True)
 class Measured:
-    label: float | None
+    label: Label | None
     group: str | None = None
+    source: str = ""
 
 
 def test_numbers_that_never_vary_are_refused() -> None:
@@ -66,6 +69,21 @@ def test_numbers_that_never_vary_are_refused() -> None:
     with pytest.raises(DataError, match=r"every label of the training split is 3 \(4 examples\)"):
         check_splits(Splits(same, others, others))
     check_splits(Splits(others, same, same))
+
+
+def test_each_name_of_several_classes_must_be_in_training() -> None:
+    train = [Measured(("a", "b")), Measured(("b", "c")), Measured(())]
+    strange = [Measured(("a",)), Measured(("a", "x"), source="t.csv:3"), Measured(("x", "y"))]
+    with pytest.raises(
+        DataError, match=r"t\.csv:3: class 'x' is not .* \(2 in test\); 2 classes are not: .*has: a, b, c"
+    ):
+        check_splits(Splits(train, train, strange))
+    check_splits(Splits(train, train, [Measured(("c", "a")), Measured(())]))
+
+
+def test_tags_are_not_compared_as_classes() -> None:
+    train, test = [Measured(Tags(("noun", "verb")))], [Measured(Tags(("noun", "symbol")))]
+    check_splits(Splits(train, train, test))
 
 
 def test_a_damaged_file_of_the_test_split_is_found_before_the_first_step(cli, tmp_path: Path) -> None:
@@ -129,6 +147,14 @@ def test_copies_with_other_labels_are_counted(cli, tmp_path: Path) -> None:
     assert "t.csv:22, 'a'" in note and "t.csv:23, 'b'" in note
     calm = cli("check", "sentiment_cnn1d", "--data", table(tmp_path / "u.csv", [*rows[:-1], "the same,a"]), *TEXT)
     assert notes(calm.out) == []
+
+
+def test_copies_whose_classes_stand_in_another_order_do_not_contradict_each_other() -> None:
+    def seen(*labels: Label) -> list[str]:
+        return contradictions([Measured(label) for label in labels], lambda example: "same")
+
+    assert not seen(("a", "b"), ("b", "a"))
+    assert seen(("a", "b"), ("a",)) and seen(Tags(("a", "b")), Tags(("b", "a"))) and seen(1.0, 2.0)
 
 
 def test_texts_that_hold_nothing_for_the_network_are_counted(cli, tmp_path: Path) -> None:
@@ -216,6 +242,22 @@ def test_check_run_and_report_say_what_was_taken_for_what(cli, tmp_path: Path) -
     assert kept["columns"] == said["columns"] and kept["words"] == said["words"]
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert "<h2>Data</h2>" in page and said["columns"] in page
+
+
+def test_numbers_have_a_range_and_several_classes_are_counted_one_by_one(cli, tmp_path: Path) -> None:
+    def said(topic: str, labels: list[str], *how: str) -> str:
+        path = table(
+            tmp_path / "t.csv", [f"word{n % 3} number{n};{label}" for n, label in enumerate(labels)], "text;label"
+        )
+        done = cli("check", "sentiment_cnn1d", "--data", path, *TEXT, *how)
+        assert done.code == 0, done.err
+        (line,) = [line for line in done.out.splitlines() if line.startswith(f"{topic} ")]
+        return line
+
+    numbers = said("numbers", [str(0.5 + number % 8) for number in range(40)], "task=regression")
+    assert numbers.split()[1:5] == ["train", "0.5", "to", "7.5,"] and numbers.count("mean") == 3
+    classes = said("classes", ["a|b", "a", "", "b|a"] * 10, "task=multi_label")
+    assert classes.count("a ") == classes.count("b ") == 3 and "|" not in classes
 
 
 def test_more_than_ten_classes_are_counted(cli, tmp_path: Path) -> None:

@@ -41,7 +41,8 @@ class GraphEncoder(Encoder):
             sum), or `laplacian`, scaled for Chebyshev polynomials
         self_loops: whether each node is also its own neighbour
         normalise: `none` leaves features as they are; `rows` scales the features of each node to a sum of 1; `standard` scales
-            each feature to mean 0 and standard deviation 1 over the training nodes
+            each feature to mean 0 and standard deviation 1 over the training nodes; `auto` is standard for features that are
+            mostly not zero, else none
         neighbours: how many neighbours are sampled at each hop, such as [10, 10] for two layers; empty for the whole graph in
             every step
     """
@@ -53,7 +54,7 @@ class GraphEncoder(Encoder):
         self,
         matrix: Literal["symmetric", "random_walk", "adjacency", "laplacian"] = "symmetric",
         self_loops: bool = True,
-        normalise: Literal["none", "rows", "standard"] = "none",
+        normalise: Literal["none", "rows", "standard", "auto"] = "none",
         neighbours: list[Positive] = [],  # noqa: B006 (read only: what a recipe writes)
     ) -> None:
         self.matrix = matrix
@@ -85,7 +86,8 @@ class GraphEncoder(Encoder):
         nodes = _indices(examples, range(len(examples)))
         self._graph = graph = examples[0].graph
         self.targets = Targets.of(graph.labels[index] for index in nodes)
-        if self.normalise == "standard" and graph.features.shape[1]:
+        dense = not scipy.sparse.issparse(graph.features) and (graph.features != 0).mean() > 0.5
+        if graph.features.shape[1] and (self.normalise == "standard" or (self.normalise == "auto" and dense)):
             chosen = graph.features[nodes]
             chosen = np.asarray(chosen.todense()) if scipy.sparse.issparse(chosen) else chosen
             self.mean = chosen.mean(axis=0, dtype=np.float64).astype(np.float32)

@@ -162,8 +162,8 @@ def _groups_in_words(splits: Splits) -> dict[str, str]:
 
 
 def _missing_classes(splits: Splits) -> list[str]:
-    """A note on classes that are learnt and not validated or not tested. Of a split with one class only, the task says more; where
-    examples have several classes at once, one class is no special case."""
+    """A note on classes that are learnt and not validated or not tested. Of a split with one class only, the task says more;
+    where examples have several classes at once, it is no special case."""
     counts = _class_counts(splits)
     least = 0 if any(isinstance(getattr(example, "label", None), tuple) for example in splits.train) else 2
     notes = []

@@ -9,11 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from convzoo.checks import look
 from convzoo.core.errors import CheckError
 from convzoo.core.text import duration_in_words, size_in_words
 from convzoo.experiment import assemble, loaders
 from convzoo.recipe.own_data import open_recipe
 from convzoo.training.devices import Devices
+from convzoo.training.listeners import NO_LOSS
 from convzoo.training.trainer import Trainer
 
 
@@ -24,7 +26,7 @@ def main(options: Any) -> None:
 
 
 def check(source: str, overrides: Sequence[str], data: str | None) -> Iterator[str]:
-    """Do everything except training, and report line by line: parts, data, one step, memory and time.
+    """Do everything except training, and report line by line: parts, data and what was taken for what, one step, memory and time.
 
     Raises:
         CheckError: the step gives no finite loss, or a weight gets no gradient.
@@ -39,7 +41,11 @@ def check(source: str, overrides: Sequence[str], data: str | None) -> Iterator[s
     experiment = assemble(recipe)
     sizes = ", ".join(f"{name} {len(examples):,}" for name, examples in experiment.splits)
     yield f"data      {sizes}" + (f" ({experiment.splits.origin})" if experiment.splits.origin else "")
-    for note in experiment.splits.notes:
+    split = loaders(experiment, devices)
+    findings = look(experiment.splits, experiment.encoder, experiment.task, split)
+    for topic, phrase in findings.described.items():
+        yield f"{topic:<9} {phrase}"
+    for note in findings.notes:
         yield f"note      {note}"
     skipped = experiment.splits.skipped
     if skipped.reasons:
@@ -48,7 +54,6 @@ def check(source: str, overrides: Sequence[str], data: str | None) -> Iterator[s
     for line in experiment.chosen:
         yield f"chosen    {line}"
     recipe = experiment.recipe
-    split = loaders(experiment, devices)
     trainer = Trainer(
         experiment.model, experiment.task, recipe.train, devices, split["train"], split["val"], Path("unused")
     )
@@ -63,6 +68,8 @@ def check(source: str, overrides: Sequence[str], data: str | None) -> Iterator[s
     if silent:
         raise CheckError(f"no gradient reaches {', '.join(silent[:5])}: the model does not use these weights")
     yield f"step      loss {', '.join(f'{name} {value:.4f}' for name, value in losses.items())}; every weight gets a gradient"
+    if not sum(losses.values()):
+        yield f"note      {NO_LOSS}"
     times = []
     for _, step in zip(range(5), batches, strict=False):
         began = time.perf_counter()

@@ -16,6 +16,7 @@ from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError
 from convzoo.core.labels import UNLABELLED
 from convzoo.core.randomness import Draws
+from convzoo.core.survey import Survey, some_of
 from convzoo.core.targets import Targets
 from convzoo.core.text import nearest
 from convzoo.modalities.graph.example import Graph, Node, Nodes
@@ -105,6 +106,17 @@ class GraphEncoder(Encoder):
     def prepare(self, example: Node) -> Node:
         """The node itself: it is only a reference."""
         return example
+
+    def survey(self, examples: Sequence[Node], items: Sequence[Any] | None) -> Survey:
+        """How many features the nodes have, and nodes without neighbours."""
+        graph, nodes = examples[0].graph, _indices(examples, range(len(examples)))
+        count = graph.features.shape[1]
+        facts = {"features": f"{count:,} a node" if count else "none: a vector is learnt for each node"}
+        lonely = [graph.ids[node] for node in nodes[np.diff(graph.edges.indptr)[nodes] == 0].tolist()]
+        if not lonely:
+            return Survey(facts)
+        seen = "the network sees their own features only" if count else "the network learns nothing of them from others"
+        return Survey(facts, [f"{some_of(lonely, len(nodes), 'nodes')} have no edge: {seen}"])
 
     def collate(self, items: Sequence[Node], draws: Draws | None = None) -> Batch:
         """A list of nodes to a batch."""

@@ -1,6 +1,7 @@
 """Point clouds as lists of points, with the number of each one's frame, and their boxes."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.outputs.boxes import BOX
 from convzoo.core.randomness import Draws
+from convzoo.core.survey import Survey, counted, lengths_in_words, some_of
 from convzoo.core.text import did_you_mean
 from convzoo.modalities.points.augment import flipped, paste, scaled, turned
 from convzoo.modalities.points.data.kitti_files import write_labels
@@ -166,12 +168,7 @@ class PointCloudEncoder(Encoder):
         Raises:
             DataError: the scan is damaged, or an object's class is not in the training split.
         """
-        if example.objects is not None and self.detect is None:
-            for name in set(example.objects.names) - set(self.labels):
-                raise DataError(
-                    f"{example.source}: class {name!r} is not in the training split; {did_you_mean(name, self.labels)}; "
-                    "encoder.detect names the classes to find"
-                )
+        self._require_known(example)
         points = self._inside(torch.from_numpy(np.ascontiguousarray(example.read())))
         if self.intensity != 1.0:
             points = torch.cat([points[:, :3], points[:, 3:] / self.intensity], dim=1)
@@ -180,6 +177,41 @@ class PointCloudEncoder(Encoder):
             held = torch.stack([points_in_boxes(points[:, :3], box[None, :7]).sum() for box in boxes])
             boxes = boxes[held >= self.min_points]
         return points, boxes, example
+
+    def _require_known(self, example: PointCloud) -> None:
+        if example.objects is not None and self.detect is None:
+            for name in set(example.objects.names) - set(self.labels):
+                raise DataError(
+                    f"{example.source}: class {name!r} is not in the training split; {did_you_mean(name, self.labels)}; "
+                    "encoder.detect names the classes to find"
+                )
+
+    def survey(
+        self, examples: Sequence[PointCloud], items: Sequence[tuple[Tensor, Tensor, PointCloud]] | None
+    ) -> Survey:
+        """The objects of each class, those that lie outside of the range of space, and clouds without a point inside of it."""
+        for example in examples:
+            self._require_known(example)
+        names = Counter(name for example in examples if example.objects is not None for name in example.objects.names)
+        wanted = {name: names[name] for name in self.labels}
+        others = {name: count for name, count in names.items() if name not in wanted}
+        facts = {"objects": counted(wanted) + (f"; background: {counted(others)}" if others else "")}
+        notes = []
+        inside = sum(len(self._boxes(example)) for example in examples)
+        whole = sum(wanted.values())
+        if not whole:
+            notes.append("no frame has an object of the classes to find: average precision is 0")
+        elif inside < whole:
+            notes.append(
+                f"{whole - inside:,} of {whole:,} objects lie outside of encoder.x {self.x} and encoder.y {self.y}, so they "
+                "cannot be found; set these wider if the objects matter"
+            )
+        if items is not None:
+            facts["points"] = lengths_in_words([len(item[0]) for item in items]) + ", inside of encoder.x, y and z"
+            bare = [example.source for example, item in zip(examples, items, strict=True) if not len(item[0])]
+            if bare:
+                notes.append(f"{some_of(bare, len(items), 'clouds')} have no point inside of encoder.x, y and z")
+        return Survey(facts, notes)
 
     def collate(self, items: Sequence[tuple[Tensor, Tensor, PointCloud]], draws: Draws | None = None) -> Batch:
         """Points one after another, each with the number of its frame; boxes padded to one number. Augmented with `draws`."""

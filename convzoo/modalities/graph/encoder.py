@@ -43,8 +43,8 @@ class GraphEncoder(Encoder):
         self_loops: whether each node is also its own neighbour
         normalise: `none` leaves features as they are; `rows` scales the features of each node to a sum of 1; `standard` scales
             each feature to mean 0 and standard deviation 1 over the training nodes; `auto` is standard for features that are
-            mostly not zero, else none
-        without_features: what a node has where the graph has no features: `learned` learns a vector for each; `places` takes
+
+
             where it stands in the graph, the strongest directions of the adjacency matrix and its degree: which needs less
         neighbours: how many neighbours are sampled at each hop, such as [10, 10] for two layers; empty for the whole graph in
             every step

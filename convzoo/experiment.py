@@ -14,6 +14,7 @@ from convzoo.recipe.types import Recipe
 from convzoo.runs import (
     load_state,
 )
+from convzoo.starting import Start
 from convzoo.training.devices import Devices
 from convzoo.training.loader import Loader
 from convzoo.training.random_states import seed_everything
@@ -28,24 +29,35 @@ class Experiment:
     encoder: Encoder
     model: nn.Module
     task: Task
+    started: str = ""
+    """What was taken from the run that `train.start_from` names; empty without one."""
 
 
-def assemble(recipe: Recipe, encoder_state: Path | None = None) -> Experiment:
-    """Read the data, fit the encoder on the training split (or load what it learnt), and make the model and the task."""
+def assemble(recipe: Recipe, encoder_state: Path | None = None, resumed: bool = False) -> Experiment:
+    """Read the data, fit the encoder on the training split (or load what it learnt), and make the model and the task.
+
+    Args:
+        recipe: of the experiment
+        encoder_state: where the encoder's state lies, if the run has begun already
+        resumed: a checkpoint has the weights, so those of `train.start_from` are not loaded again
+    """
     seed_everything(recipe.train.seed)
+    start = Start(recipe) if recipe.train.start_from is not None and not resumed else None
     splits = build("data", recipe.data, origins=recipe.origins).read()
     check_splits(splits)
-    encoder = build("encoder", recipe.encoder, origins=recipe.origins)
+    encoder = build("encoder", start.encoder_part() if start else recipe.encoder, origins=recipe.origins)
     if encoder_state is not None and encoder_state.with_suffix(".json").exists():
         encoder.load_state(load_state(encoder_state))
     else:
         encoder.fit(splits.train)
+        if start:
+            start.keep(encoder, splits.train)
     dims = encoder.dims
     seed_everything(recipe.train.seed)
     model = build("model", recipe.model, dims, recipe.origins)
     task = build("task", recipe.task, dims, recipe.origins)
     task.require(splits)
-    return Experiment(recipe, splits, encoder, model, task)
+    return Experiment(recipe, splits, encoder, model, task, start.give_weights(model, encoder) if start else "")
 
 
 def check_splits(splits: Splits) -> None:

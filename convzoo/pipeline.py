@@ -109,13 +109,16 @@ def _run_once(
     if (folder / "scores.json").exists():
         return read_json(folder / "scores.json")
     began = time.perf_counter()
-    experiment = assemble(recipe, folder / "encoder")
+    checkpoints = folder / "checkpoints"
+    experiment = assemble(recipe, folder / "encoder", resumed=(checkpoints / "last.pt").exists())
     split = loaders(experiment, devices)
     if devices.is_main and not (folder / "encoder.json").exists():
         start_folder(folder, recipe)
         files = experiment.splits.files
         where = f"{devices.device} {_device_name(devices.device)}".strip()
         about = environment(where, devices.precision, devices.world, files, experiment.splits.notes)
+        if experiment.started:
+            about["started"] = experiment.started
         write_json(folder / "environment.json", about)
         if experiment.splits.origin:
             write_split(folder / "split.csv", experiment.splits)
@@ -126,9 +129,8 @@ def _run_once(
         *listeners(experiment.task.best_by),
     ]
     if devices.is_main and listeners is not _no_listeners:
-        for line in filter(None, (*experiment.splits.notes, experiment.encoder.advice())):
+        for line in filter(None, (*experiment.splits.notes, experiment.encoder.advice(), experiment.started)):
             print(line, file=sys.stderr, flush=True)
-    checkpoints = folder / "checkpoints"
     trainer = Trainer(
         experiment.model, experiment.task, recipe.train, devices, split["train"], split["val"], checkpoints, heard
     )

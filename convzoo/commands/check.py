@@ -43,6 +43,8 @@ def check(source: str, overrides: Sequence[str], data: str | None) -> Iterator[s
         yield f"note      {note}"
     if experiment.encoder.advice():
         yield f"advice    {experiment.encoder.advice()}"
+    if experiment.started:
+        yield f"start     {experiment.started}"
     split = loaders(experiment, devices)
     trainer = Trainer(
         experiment.model, experiment.task, recipe.train, devices, split["train"], split["val"], Path("unused")

@@ -159,6 +159,11 @@ class ImageEncoder(Encoder):
             "labels": self.labels.names,
         }
 
+    def keep(self, earlier: "ImageEncoder", examples: Sequence[Image]) -> None:
+        """Keep the earlier mean and deviation, if the channels are the same."""
+        if len(earlier.mean) == len(self.mean):
+            self.mean, self.deviation = earlier.mean, earlier.deviation
+
     def state(self) -> dict[str, Any]:
         """Size, colour, mean, deviation and labels."""
         return {

@@ -89,6 +89,10 @@ class TextEncoder(Encoder):
         if not kept:
             raise DataError("the training split has no token; is the text column empty?")
         self._set_vocabulary(["<pad>", "<unk>", *kept[: max(self.max_vocabulary - 2, 0)]])
+        self._learn_from_words(examples)
+
+    def _learn_from_words(self, examples: Sequence[Text]) -> None:
+        """What depends on the vocabulary: the vectors, and the naive Bayes model."""
         if self.vectors_file:
             self.vectors = read_vectors(self.vectors_file, self.tokens)
         if self.naive_bayes:
@@ -148,6 +152,23 @@ class TextEncoder(Encoder):
             "labels": self.labels.names,
             "vectors": self.vectors,
         }
+
+    @property
+    def names(self) -> Mapping[str, Sequence[str]]:
+        """The classes and the tokens."""
+        return {**super().names, "vocabulary_size": self.tokens}
+
+    def keep(self, earlier: "TextEncoder", examples: Sequence[Text]) -> None:
+        """Keep the earlier vocabulary: subwords as they are, words and characters with the new ones of this training split behind
+        them."""
+        if earlier.units != self.units:
+            return
+        if self.units == "subwords":
+            self._pieces = earlier._pieces
+            self._set_vocabulary(earlier.tokens)
+        else:
+            self._set_vocabulary([*earlier.tokens, *(token for token in self.tokens if token not in earlier._index)])
+        self._learn_from_words(examples)
 
     def state(self) -> dict[str, Any]:
         """Tokens, labels, merges of the byte pairs, and the vectors."""

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 from convzoo import summary
 from convzoo.core import html
 from convzoo.core.encoder import Encoder
-from convzoo.core.errors import DataError, RecipeError
+from convzoo.core.errors import DataError, RecipeError, TrainingError
 from convzoo.core.files import atomic_write, read_json, write_json, write_text
 from convzoo.core.splits import Splits
 from convzoo.core.task import Task
@@ -33,6 +34,7 @@ from convzoo.recipe.assembly import build
 from convzoo.recipe.recipe import load as load_recipe
 from convzoo.recipe.recipe import to_yaml
 from convzoo.recipe.types import Recipe
+from convzoo.training.devices import choose_device
 
 FORMAT = 1
 """The version of the layout of a run's folder. A folder of another version is refused."""
@@ -107,25 +109,55 @@ class Run:
         task.load_state(read_json(self.parts[0] / "task.json") if (self.parts[0] / "task.json").exists() else {})
         return task
 
-    def predict(self, inputs: Any, batch_size: int | None = None) -> list[dict[str, Any]]:
+    def predict(self, inputs: Any, batch_size: int | None = None, device: str = "auto") -> list[dict[str, Any]]:
         """Predictions for raw inputs, one dictionary each: texts, image files, arrays, or examples.
 
         Args:
             inputs: one or several
             batch_size: how many are computed together; by default the encoder's `at_once`
+            device: auto (a CUDA GPU where there is one, else the CPU), cpu, cuda, cuda:0, mps
 
         Raises:
             DataError: an input cannot be read.
+            RecipeError: this machine does not have the device.
+            TrainingError: the device has no memory left.
         """
         examples = self.examples(inputs)
         batch_size = batch_size or self.encoder.at_once
         found: list[dict[str, Any]] = []
-        with torch.no_grad():
+        with self.on(device) as chosen, torch.no_grad():
             for start in range(0, len(examples), batch_size):
                 chunk = examples[start : start + batch_size]
-                decoded = self.task.decode(self.task.predict(self.model, self.encoder.encode(chunk)))
+                decoded = self.task.decode(self.task.predict(self.model, self.encoder.encode(chunk).to(chosen)))
                 found += [self.encoder.annotate(*pair) for pair in zip(chunk, decoded, strict=True)]
         return found
+
+    @contextmanager
+    def on(self, device: str) -> Iterator[torch.device]:
+        """Inside this context the model is on a device; afterwards it is on the CPU again.
+
+        Args:
+            device: as for `predict`
+
+        Raises:
+            RecipeError: this machine does not have the device.
+            TrainingError: the device has no memory left.
+        """
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            chosen = choose_device(device, setting="device")
+        except TrainingError as error:
+            raise RecipeError(str(error)) from None
+        try:
+            self.model.to(chosen)
+            yield chosen
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(
+                f"the device {chosen} has no memory left; take the CPU (--device cpu), or fewer inputs at once ({first_line(error)})"
+            ) from None
+        finally:
+            self.model.to("cpu")
 
     def write(
         self, path: str | Path, inputs: Sequence[Any], predictions: Sequence[Mapping[str, Any]] | None = None

@@ -18,7 +18,7 @@ from convzoo.training.loader import Loader
 
 def main(options: Any) -> None:
     """Print the scores of a run."""
-    scores = evaluate(options.run, options.data, options.overrides)
+    scores = evaluate(options.run, options.data, options.overrides, options.device)
     if options.json:
         print(json.dumps(scores, indent=2))
         return
@@ -27,16 +27,17 @@ def main(options: Any) -> None:
         print(f"{name:<{width}}  {value:.4f}")
 
 
-def evaluate(folder: str, data: str | None, overrides: Sequence[str] = ()) -> dict[str, float]:
+def evaluate(folder: str, data: str | None, overrides: Sequence[str] = (), device: str = "auto") -> dict[str, float]:
     """The scores of a run's model on its test split, which is read again, or on all of a user's own labelled data.
 
     Args:
         folder: of the run
         data: the user's own file or folder; None: the test split
         overrides: how to read the own data, if differently from the run's data: `data.label=state`
+        device: as for `Run.predict`
 
     Raises:
-        RecipeError: a setting that does not belong to the data.
+        RecipeError: a setting that does not belong to the data, or a device that this machine does not have.
         DataError: the data cannot be read.
     """
     for setting in overrides:
@@ -62,8 +63,9 @@ def evaluate(folder: str, data: str | None, overrides: Sequence[str] = ()) -> di
     reader: Reader = build("data", part, origins=recipe.origins)
     examples = list(reader.read().test) if data is None else reader.examples()
     meter = run.task.meter()
-    with torch.no_grad():
+    with run.on(device) as chosen, torch.no_grad():
         for _, batch in Loader(examples, run.encoder, run.encoder.at_once, workers=0).all():
+            batch = batch.to(chosen)
             meter.update(run.task.predict(run.model, batch), batch.target)
     prefix = "test" if data is None else "data"
     return {f"{prefix}/{name}": value for name, value in meter.compute().items()}

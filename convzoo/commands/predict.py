@@ -25,6 +25,8 @@ def main(options: Any) -> None:
     if options.out is not None and options.inputs == ["-"] and run.task.follows:
         raise RecipeError("--out: predictions of a stream are printed line by line; write them to a file with >")
     if options.inputs == ["-"] and run.task.follows:
+        if options.device not in ("auto", "cpu"):
+            raise RecipeError("--device: a stream is followed row by row on the CPU; leave --device out")
         try:
             for prediction in run.follow(sys.stdin, options.series or ""):
                 if options.json:
@@ -39,7 +41,7 @@ def main(options: Any) -> None:
         examples += run.encoder.from_lines(_standard_input()) if word == "-" else run.examples([word])
     if not examples:
         raise RecipeError("nothing to predict: standard input is empty")
-    predictions = run.predict(examples)
+    predictions = run.predict(examples, device=options.device)
     written = [] if options.out is None else run.write(options.out, examples, predictions)
     for path in written:
         print(f"wrote {path}", file=sys.stderr if options.json else sys.stdout)

@@ -732,3 +732,19 @@ def test_an_opponent_that_fails_loses_nothing(cli, tmp_path, tiny):
     )
     refused(result, 2, "mine.py:Broken: no")
     assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_predicting_on_a_device_that_is_not_there(cli, small_run, command):
+    inputs = ["a dull plot"] if command == "predict" else []
+    run = small_run("sentiment_cnn1d")
+    refused(cli(command, run, *inputs, "--device", "cuda"), 2, "device: cuda is not available on this machine")
+    refused(cli(command, run, *inputs, "--device", "gpu"), 2, "device: there is no device 'gpu'")
+    assert cli(command, run, *inputs, "--device", "cpu").out == cli(command, run, *inputs).out
+
+
+def test_a_stream_is_followed_on_the_cpu_only(cli, small_run):
+    refused(
+        cli("predict", small_run("anomaly_cnn1d"), "-", "--device", "cuda", input="1,2\n"), 2, "--device", "row by row"
+    )

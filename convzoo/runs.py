@@ -154,7 +154,7 @@ class Run:
             yield chosen
         except torch.OutOfMemoryError as error:
             raise TrainingError(
-                f"the device {chosen} has no memory left; take the CPU (--device cpu), or fewer inputs at once ({first_line(error)})"
+                f"the device {chosen} has no memory left; take the CPU (--device cpu), or fewer inputs ({first_line(error)})"
             ) from None
         finally:
             self.model.to("cpu")

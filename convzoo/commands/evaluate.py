@@ -63,9 +63,9 @@ def evaluate(folder: str, data: str | None, overrides: Sequence[str] = (), devic
     reader: Reader = build("data", part, origins=recipe.origins)
     examples = list(reader.read().test) if data is None else reader.examples()
     meter = run.task.meter()
-    with run.on(device) as chosen, torch.no_grad():
+    with run.on(device) as place, torch.no_grad():
         for _, batch in Loader(examples, run.encoder, run.encoder.at_once, workers=0).all():
-            batch = batch.to(chosen)
+            batch = batch.to(place)
             meter.update(run.task.predict(run.model, batch), batch.target)
     prefix = "test" if data is None else "data"
     return {f"{prefix}/{name}": value for name, value in meter.compute().items()}

@@ -34,8 +34,8 @@ class TrainConfig:
         bucket: put examples of similar length into one batch, which saves padding
         precision: 32, bf16 or 16 (autocast), 64 (for exact comparisons), or auto: bf16 if it is faster on the device
         start_from: the folder of an earlier run whose weights are the start of this training. Output rows are matched by the
-            names of classes, vectors by their tokens; kernels for another number of channels are summed and divided. What is new is
-            named before training
+            names of classes, vectors by their tokens; kernels for another number of channels are summed and divided. What is
+            new is named before training
         start_encoder: for `start_from`: `keep` the statistics and the vocabulary of the earlier run, which its weights expect
             (new words are added; classes are always those of the new data), or `refit` them on the new data
         device: auto, cpu, cuda, cuda:0, mps

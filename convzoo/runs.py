@@ -34,7 +34,7 @@ from convzoo.recipe.assembly import build
 from convzoo.recipe.recipe import load as load_recipe
 from convzoo.recipe.recipe import to_yaml
 from convzoo.recipe.types import Recipe
-from convzoo.training.devices import choose_device
+from convzoo.training.choice import choose_device
 
 FORMAT = 1
 """The version of the layout of a run's folder. A folder of another version is refused."""

@@ -1,6 +1,7 @@
 """From a recipe to its objects: the data are read and split, the encoder is fitted, the model and the task are made."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import nn
@@ -9,12 +10,12 @@ from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.splits import Splits
 from convzoo.core.task import Task
-from convzoo.recipe.assembly import build
+from convzoo.recipe.assembly import build, build_reader, load_class
+from convzoo.recipe.registry import PARTS
 from convzoo.recipe.types import Recipe
-from convzoo.runs import (
-    load_state,
-)
+from convzoo.runs import load_state
 from convzoo.starting import Start
+from convzoo.training.budget import settled
 from convzoo.training.devices import Devices
 from convzoo.training.loader import Loader
 from convzoo.training.random_states import seed_everything
@@ -22,15 +23,21 @@ from convzoo.training.random_states import seed_everything
 
 @dataclass
 class Experiment:
-    """The objects of a recipe, which training, checking and describing start from."""
+    """The objects of a recipe, which training, checking and describing start from.
+
+    Attributes:
+        recipe: with numbers in the place of the settings that follow from the data
+        chosen: what was chosen automatically from the data, a line each, with the settings that change it
+        started: what was taken from the run that `train.start_from` names; empty without one
+    """
 
     recipe: Recipe
     splits: Splits
     encoder: Encoder
     model: nn.Module
     task: Task
+    chosen: Sequence[str] = ()
     started: str = ""
-    """What was taken from the run that `train.start_from` names; empty without one."""
 
 
 def assemble(recipe: Recipe, encoder_state: Path | None = None, resumed: bool = False) -> Experiment:
@@ -41,10 +48,13 @@ def assemble(recipe: Recipe, encoder_state: Path | None = None, resumed: bool = 
         encoder_state: where the encoder's state lies, if the run has begun already
         resumed: a checkpoint has the weights, so those of `train.start_from` are not loaded again
     """
-    seed_everything(recipe.train.seed)
-    start = Start(recipe) if recipe.train.start_from is not None and not resumed else None
-    splits = build("data", recipe.data, origins=recipe.origins).read()
+    train = recipe.train
+    check_baselines(recipe)
+    start = Start(recipe) if train.start_from is not None and not resumed else None
+    seed_everything(train.seed)
+    splits = build_reader(recipe).read()
     check_splits(splits)
+    check_labels(recipe, splits)
     encoder = build("encoder", start.encoder_part() if start else recipe.encoder, origins=recipe.origins)
     if encoder_state is not None and encoder_state.with_suffix(".json").exists():
         encoder.load_state(load_state(encoder_state))
@@ -53,11 +63,16 @@ def assemble(recipe: Recipe, encoder_state: Path | None = None, resumed: bool = 
         if start:
             start.keep(encoder, splits.train)
     dims = encoder.dims
-    seed_everything(recipe.train.seed)
-    model = build("model", recipe.model, dims, recipe.origins)
     task = build("task", recipe.task, dims, recipe.origins)
+    seed_everything(recipe.train.seed)
+    model = build("model", recipe.model, task.model_dims(dims), recipe.origins)
     task.require(splits)
-    return Experiment(recipe, splits, encoder, model, task, start.give_weights(model, encoder) if start else "")
+    started = start.give_weights(model, task.model_dims(dims), encoder) if start else ""
+    advised = dims.get("batch_size")
+    pieces = len(encoder.pieces(splits.train)) if "auto" in (train.batch_size, train.epochs, train.patience) else 0
+    train, told = settled(train, pieces, None if advised is None else int(advised))
+    chosen = [line for line in (encoder.advice(), told) if line]
+    return Experiment(replace(recipe, train=train), splits, encoder, model, task, chosen, started)
 
 
 def check_splits(splits: Splits) -> None:
@@ -78,15 +93,66 @@ def check_splits(splits: Splits) -> None:
                 )
 
 
+_IN_WORDS = {"class": "a class", "number": "a number", "classes": "several classes at once"}
+
+
+def check_labels(recipe: Recipe, splits: Splits) -> None:
+    """Refuse data whose labels are not what the task learns: folders of classes for a regression.
+
+    Raises:
+        DataError: what the labels are, and what to change.
+    """
+    wanted = load_class("task", recipe.task.name).label_type
+    example = splits.train[0]
+    label = getattr(example, "label", None)
+    found = "class" if isinstance(label, str) else "number" if isinstance(label, float) else "classes"
+    if not isinstance(label, str | float | tuple) or found == wanted:
+        return
+    change = {
+        "class": "take " + ("task=regression" if found == "number" else "task=multi_label"),
+        "number": "give a table with a column of numbers (data.label=COLUMN), or take task=classification",
+        "classes": "give a table with a column that lists them (a|b), or take task=classification",
+    }[wanted]
+    raise DataError(
+        f"{example.source}: the label {label!r} is {_IN_WORDS[found]}, but task {recipe.task.name} learns "
+        f"{_IN_WORDS[wanted]}; {change}"
+    )
+
+
+def check_baselines(recipe: Recipe) -> None:
+    """Refuse opponents that learn other labels than the task, before anything is trained.
+
+    Raises:
+        RecipeError: which opponent, and which ones fit.
+    """
+    wanted = load_class("task", recipe.task.name).label_type
+    for part in recipe.baselines:
+        found = getattr(load_class("baseline", part.name), "label_type", wanted)
+        if found == wanted:
+            continue
+        # Opponents of the encoder's chapter take its examples; those that are in no chapter take any.
+        chapter = PARTS["encoder"].get(str(recipe.encoder.name), "none").rpartition(".")[0]
+        fitting = [
+            name
+            for home in ("convzoo.baselines", chapter)
+            for name, place in PARTS["baseline"].items()
+            if place.startswith(f"{home}.") and load_class("baseline", name).label_type == wanted
+        ]
+        raise RecipeError(
+            f"baseline {part.name} learns {_IN_WORDS[found]}, but task {recipe.task.name} {_IN_WORDS[wanted]}; "
+            f"say baselines=[{','.join(fitting)}]"
+        )
+
+
 def loaders(experiment: Experiment, devices: Devices) -> dict[str, Loader]:
     """A loader for each split."""
     train = experiment.recipe.train
-    size = _batch_size(experiment)
+    assert train.batch_size != "auto", "assemble has settled it"
     found = {}
     for name, examples in experiment.splits:
         pieces = experiment.encoder.pieces(examples) if name == "train" else examples
         found[name] = Loader(
-            pieces, experiment.encoder, size, train.seed, train.accumulate if name == "train" else 1,
+            pieces, experiment.encoder, train.batch_size, train.seed, train.accumulate if name == "train" else 1,
             train.bucket, devices.rank, devices.world, train.workers, train.cache_gigabytes * 1e9, train.batch_tokens,
         )  # fmt: skip
     if len(found["train"].examples) < found["train"].parts:
@@ -95,15 +161,3 @@ def loaders(experiment: Experiment, devices: Devices) -> dict[str, Loader]:
             "lower train.accumulate or the number of processes"
         )
     return found
-
-
-def _batch_size(experiment: Experiment) -> int:
-    chosen = experiment.recipe.train.batch_size
-    if chosen != "auto":
-        return chosen
-    advised = experiment.encoder.dims.get("batch_size")
-    if advised is None:
-        raise RecipeError(
-            f"train.batch_size: encoder {experiment.recipe.encoder.name} does not choose one; set a number instead of auto"
-        )
-    return int(advised)

@@ -15,8 +15,9 @@ from convzoo.core.errors import RecipeError, TrainingError
 from convzoo.core.files import link, read_json, write_json
 from convzoo.core.text import first_line
 from convzoo.experiment import assemble, loaders
+from convzoo.judging import judged, over_parts, sentence
 from convzoo.recipe import recipe as recipes
-from convzoo.recipe.assembly import build
+from convzoo.recipe.assembly import build_reader, load_class
 from convzoo.recipe.own_data import open_recipe
 from convzoo.recipe.types import Recipe
 from convzoo.runs import (
@@ -28,13 +29,16 @@ from convzoo.runs import (
     save_state,
     save_weights,
     start_folder,
+    write_skipped,
     write_split,
     write_table,
 )
 from convzoo.scoring import calibrate, mean_and_spread, predictions, score_baselines
+from convzoo.summary import main_score
 from convzoo.training.devices import Devices
 from convzoo.training.events import Listener
 from convzoo.training.listeners import CsvListener, LiveListener, PlainListener, TensorBoardListener
+from convzoo.training.threads import kept_threads, use_threads
 from convzoo.training.trainer import Stopped, Trainer
 
 
@@ -108,32 +112,51 @@ def _run_once(
     """One training, with everything that its folder holds. A finished one is not done again."""
     if (folder / "scores.json").exists():
         return read_json(folder / "scores.json")
+    with kept_threads():
+        return _train_and_score(recipe, folder, devices, listeners, report)
+
+
+def _train_and_score(
+    recipe: Recipe,
+    folder: Path,
+    devices: Devices,
+    listeners: Callable[[str], list[Listener]],
+    report: bool,
+) -> dict[str, Any]:
     began = time.perf_counter()
     checkpoints = folder / "checkpoints"
     experiment = assemble(recipe, folder / "encoder", resumed=(checkpoints / "last.pt").exists())
+    recipe = experiment.recipe
     split = loaders(experiment, devices)
-    if devices.is_main and not (folder / "encoder.json").exists():
-        start_folder(folder, recipe)
-        files = experiment.splits.files
-        where = f"{devices.device} {_device_name(devices.device)}".strip()
-        about = environment(where, devices.precision, devices.world, files, experiment.splits.notes)
-        if experiment.started:
-            about["started"] = experiment.started
-        write_json(folder / "environment.json", about)
-        if experiment.splits.origin:
-            write_split(folder / "split.csv", experiment.splits)
-        save_state(folder / "encoder", experiment.encoder.state())
     heard: list[Listener] = [
         CsvListener(folder / "metrics.csv"),
         TensorBoardListener(folder),
         *listeners(experiment.task.best_by),
     ]
-    if devices.is_main and listeners is not _no_listeners:
-        for line in filter(None, (*experiment.splits.notes, experiment.encoder.advice(), experiment.started)):
-            print(line, file=sys.stderr, flush=True)
     trainer = Trainer(
         experiment.model, experiment.task, recipe.train, devices, split["train"], split["val"], checkpoints, heard
     )
+    known = folder / "environment.json"
+    skipped = experiment.splits.skipped
+    left_out = [f"{skipped.in_words()}; skipped.csv lists them"] if skipped.reasons else []
+    told = (*experiment.splits.notes, *left_out, *experiment.chosen)
+    use_threads(trainer, recipe.train.threads, read_json(known)["threads"] if known.exists() else None)
+    if devices.is_main and not (folder / "encoder.json").exists():
+        start_folder(folder, recipe)
+        files = experiment.splits.files
+        where = f"{devices.device} {_device_name(devices.device)}".strip()
+        about = environment(where, devices.precision, devices.world, files, told)
+        if experiment.started:
+            about["started"] = experiment.started
+        write_json(known, about)
+        if experiment.splits.origin:
+            write_split(folder / "split.csv", experiment.splits)
+        if skipped.reasons:
+            write_skipped(folder / "skipped.csv", skipped)
+        save_state(folder / "encoder", experiment.encoder.state())
+    if devices.is_main and listeners is not _no_listeners:
+        for line in filter(None, (*told, experiment.started)):
+            print(line, file=sys.stderr, flush=True)
     if (checkpoints / "last.pt").exists():
         trainer.load("last.pt")
         if devices.is_main and trainer.progress.best_step == trainer.progress.step > 0:
@@ -148,7 +171,11 @@ def _run_once(
     trainer.load("best.pt")
     weights = trainer.weights()
     trainer.model.load_state_dict(weights)
+    # `predict`, `evaluate` and exported models compute in full precision, so thresholds and scores are made in it.
+    trainer.devices = devices if devices.precision == "64" else replace(devices, precision="32")
     calibrate(trainer, split["val"])
+    if devices.is_main and listeners is not _no_listeners and experiment.task.advice():
+        print(experiment.task.advice(), file=sys.stderr, flush=True)
     scores = {f"val/{key}": value for key, value in trainer.score(split["val"]).items()}
     meter = experiment.task.meter()
     rows = predictions(trainer, split["test"], meter)
@@ -157,12 +184,20 @@ def _run_once(
         save_weights(folder / "model.safetensors", weights)
         write_json(folder / "task.json", experiment.task.state())
         write_table(folder / "predictions.csv", rows)
-    baselines = score_baselines(experiment, split["test"], devices)
+    opponents = score_baselines(experiment, split, devices)
+    order = [index for part in devices.gather(opponents.order) for index in part]
+    groups = [getattr(experiment.splits.test[index], "group", None) for index in order]
+    main = main_score(recipe, scores).removeprefix("test/")
+    judgement = judged(meter, opponents.meters, groups, main, experiment.task.is_error)
     if not devices.is_main:
         return {}
     results = {
         "scores": scores,
-        "baselines": baselines,
+        **judgement,
+        "judgement": sentence(judgement.get("comparisons", {}), opponents.scores, experiment.task.is_error),
+        "baselines": opponents.scores,
+        "baseline_settings": opponents.settings,
+        "left_out": opponents.left_out,
         "ceiling": dict(experiment.splits.ceiling),
         "examples": {name: len(examples) for name, examples in experiment.splits},
         "best_step": progress.best_step,
@@ -197,12 +232,15 @@ def _run_repeated(
         return
     merged: dict[str, Any] = {"repeated": {setting: list(values)}, "parts": [item["scores"] for item in results]}
     merged["scores"], merged["spread"] = mean_and_spread([item["scores"] for item in results])
-    merged["baselines"] = {
-        name: mean_and_spread([item["baselines"][name] for item in results])[0] for name in results[0]["baselines"]
-    }
-    merged["baselines_spread"] = {
-        name: mean_and_spread([item["baselines"][name] for item in results])[1] for name in results[0]["baselines"]
-    }
+    merged["left_out"] = {name: reason for item in reversed(results) for name, reason in item["left_out"].items()}
+    # An opponent that one part has to leave out has no mean over the parts.
+    opponents = [name for name in results[0]["baselines"] if name not in merged["left_out"]]
+    both = {name: mean_and_spread([item["baselines"][name] for item in results]) for name in opponents}
+    merged["baselines"] = {name: pair[0] for name, pair in both.items()}
+    merged["baselines_spread"] = {name: pair[1] for name, pair in both.items()}
+    merged |= over_parts(results)
+    is_error = load_class("task", recipe.task.name).is_error
+    merged["judgement"] = sentence(merged["comparisons"], merged["baselines"], is_error)
     merged["ceiling"] = mean_and_spread([item["ceiling"] for item in results])[0]
     merged["examples"] = results[0]["examples"]
     for key in ("training_seconds", "seconds"):
@@ -213,7 +251,7 @@ def _run_repeated(
 
         finished = Run.load(folder)
         single = recipes.with_values(recipe, {setting: values[0]})
-        splits = build("data", single.data, origins=recipe.origins).read()
+        splits = build_reader(single).read()
         rows = read_predictions(folder / names[0] / "predictions.csv")
         write_report(folder, recipe, merged, finished.model, finished.encoder, finished.task, splits.test, rows)
 

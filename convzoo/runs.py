@@ -7,12 +7,12 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -25,8 +25,8 @@ from convzoo import summary
 from convzoo.core import html
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError, RecipeError, TrainingError
-from convzoo.core.files import atomic_write, read_json, write_json, write_text
-from convzoo.core.splits import Splits
+from convzoo.core.files import atomic_write, is_file, read_json, write_json, write_text
+from convzoo.core.splits import Skipped, Splits
 from convzoo.core.task import Task
 from convzoo.core.text import first_line
 from convzoo.core.version import VERSION
@@ -79,6 +79,10 @@ class Run:
         """The folders of the single runs of a repeated run; for a single run, its own folder."""
         return [self.path / name for name in self.about.get("parts", [])] or [self.path]
 
+    def single(self) -> "Run":
+        """This run, or, where it is a repeated one, its first part, with the recipe of that part."""
+        return Run(self.parts[0]) if self.about.get("parts") else self
+
     @cached_property
     def encoder(self) -> Encoder:
         """The encoder, with what it learnt from the training split."""
@@ -91,7 +95,7 @@ class Run:
     def model(self) -> nn.Module:
         """The model with its best weights, ready to predict on the CPU."""
         path = self.parts[0] / "model.safetensors"
-        model = build("model", self.recipe.model, self.encoder.dims, self.recipe.origins)
+        model = build("model", self.recipe.model, self.task.model_dims(self.encoder.dims), self.recipe.origins)
         try:
             model.load_state_dict(load_tensors(path.read_bytes()))
         except FileNotFoundError:
@@ -109,27 +113,65 @@ class Run:
         task.load_state(read_json(self.parts[0] / "task.json") if (self.parts[0] / "task.json").exists() else {})
         return task
 
-    def predict(self, inputs: Any, batch_size: int | None = None, device: str = "auto") -> list[dict[str, Any]]:
+    def predict(
+        self,
+        inputs: Any,
+        batch_size: int | None = None,
+        damaged: Literal["refuse", "skip"] = "refuse",
+        device: str = "auto",
+    ) -> list[dict[str, Any]]:
         """Predictions for raw inputs, one dictionary each: texts, image files, arrays, or examples.
 
         Args:
             inputs: one or several
             batch_size: how many are computed together; by default the encoder's `at_once`
+            damaged: what to do with inputs that cannot be read: refuse them all, or skip them: the dictionary of such an input is
+                `{"damaged": reason}`
             device: auto (a CUDA GPU where there is one, else the CPU), cpu, cuda, cuda:0, mps
 
         Raises:
-            DataError: an input cannot be read.
+            DataError: an input cannot be read, and `damaged` is `refuse`.
             RecipeError: this machine does not have the device.
             TrainingError: the device has no memory left.
         """
-        examples = self.examples(inputs)
+        examples = self.examples(inputs) if damaged == "refuse" else self._examples_or_reasons(inputs)
+        sound = [example for example in examples if not isinstance(example, DataError)]
         batch_size = batch_size or self.encoder.at_once
         found: list[dict[str, Any]] = []
-        with self.on(device) as chosen, torch.no_grad():
-            for start in range(0, len(examples), batch_size):
-                chunk = examples[start : start + batch_size]
-                decoded = self.task.decode(self.task.predict(self.model, self.encoder.encode(chunk).to(chosen)))
-                found += [self.encoder.annotate(*pair) for pair in zip(chunk, decoded, strict=True)]
+        with self.on(device) as place:
+            for start in range(0, len(sound), batch_size):
+                chunk = sound[start : start + batch_size]
+                try:
+                    found += self._predicted(chunk, place)
+                except DataError:
+                    if damaged == "refuse":
+                        raise
+                    found += [self._predicted_or_reason(example, place) for example in chunk]
+        rest = iter(found)
+        return [{"damaged": str(each)} if isinstance(each, DataError) else next(rest) for each in examples]
+
+    def _predicted(self, examples: Sequence[Any], place: torch.device) -> list[dict[str, Any]]:
+        """The predictions of examples that are computed together, on the device where the model is."""
+        with torch.no_grad():
+            batch = self.encoder.encode(examples).to(place)
+            decoded = self.task.decode(self.task.predict(self.model, batch))
+        return [self.encoder.annotate(*pair) for pair in zip(examples, decoded, strict=True)]
+
+    def _predicted_or_reason(self, example: Any, place: torch.device) -> dict[str, Any]:
+        try:
+            (found,) = self._predicted([example], place)
+        except DataError as error:
+            return {"damaged": str(error)}
+        return found
+
+    def _examples_or_reasons(self, inputs: Any) -> list[Any]:
+        """The examples of each input; for one that cannot be read the error."""
+        found: list[Any] = []
+        for value in _several(inputs):
+            try:
+                found += self.examples([value])
+            except DataError as error:
+                found.append(error)
         return found
 
     @contextmanager
@@ -160,7 +202,11 @@ class Run:
             self.model.to("cpu")
 
     def write(
-        self, path: str | Path, inputs: Sequence[Any], predictions: Sequence[Mapping[str, Any]] | None = None
+        self,
+        path: str | Path,
+        inputs: Sequence[Any],
+        predictions: Sequence[Mapping[str, Any]] | None = None,
+        rows: Sequence[int] | None = None,
     ) -> list[Path]:
         """Write the predictions for some inputs, in the field's own format if it has one, else as `.csv` or `.jsonl`.
 
@@ -168,51 +214,57 @@ class Run:
             path: a file; a folder if each input gets its own file
             inputs: as for `predict`
             predictions: what `predict` gave for them; None: predict now
+            rows: the number of the row of a stream that each input was, for a table; None: they were in no stream
 
         Returns:
             the files written
 
         Raises:
-            RecipeError: `path` is not a valid name for such files.
+            RecipeError: `path` is not a valid name for such files, or is an input.
             DataError: an input cannot be read, or a file cannot be written.
         """
+        refuse_overwriting([path], inputs)
         path, examples = Path(path), self.examples(inputs)
         predictions = self.predict(examples) if predictions is None else predictions
         written = self.encoder.write_files(path, examples, predictions)
         if written is not None:
             return written
-        rows = [
-            {"input": shown_of(example), **without_arrays(found)}
+        table: list[dict[str, Any]] = [
+            {"input": input_of(example), **without_arrays(found)}
             for example, found in zip(examples, predictions, strict=True)
         ]
+        if rows is not None:
+            table = [{"row": number, **found} for number, found in zip(rows, table, strict=True)]
         if path.suffix == ".csv":
-            write_table(path, rows)
+            write_table(path, table)
         elif path.suffix == ".jsonl":
-            write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+            write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in table))
         else:
             raise RecipeError(
                 f"--out: {path}: predictions are written as .csv or .jsonl, not {path.suffix or 'a name without either'}"
             )
         return [path]
 
-    def follow(self, lines: Iterable[str], series: str = "") -> Iterator[dict[str, Any]]:
+    def follow(
+        self, lines: Iterable[str], series: str = "", refused: Callable[[DataError], None] | None = None
+    ) -> Iterator[dict[str, Any]]:
         """Predict each line of a stream as soon as it arrives.
 
         Args:
             lines: the lines of the stream, as they arrive
             series: the series of the run's data that the stream continues, if each series has its own scale and threshold
+            refused: is called with the error of a row that cannot be read, and the stream goes on; None: the error is raised
 
         Raises:
             RecipeError: the task or the model cannot follow a stream.
-            DataError: a line cannot be read.
+            DataError: a line cannot be read, and nobody is told.
         """
         with torch.inference_mode():
-            yield from self.task.follow(self.model, self.encoder.stream(lines, series))
+            yield from self.task.follow(self.model, self.encoder.stream(lines, series, refused))
 
     def examples(self, inputs: Any) -> list[Any]:
         """Turn raw inputs into the encoder's type of example."""
-        many = isinstance(inputs, Sequence) and not isinstance(inputs, str | bytes)
-        return self.encoder.from_inputs(list(inputs) if many else [inputs])
+        return self.encoder.from_inputs(_several(inputs))
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value:.4f}" for name, value in self.scores.items() if name.startswith("test/"))
@@ -250,9 +302,43 @@ class Run:
         )
 
 
-def shown_of(example: Any) -> str:
-    """The name of an example beside its prediction: its text, or its source."""
+def first_part(folder: str | Path) -> Run:
+    """A run for a command that takes one network: of a repeated run its first part, which is said on standard error."""
+    run = Run.load(folder)
+    single = run.single()
+    if single is not run:
+        print(
+            f"{run.path}: is a repeated run of {len(run.parts)} parts; this is {single.path.name}, the first",
+            file=sys.stderr,
+        )
+    return single
+
+
+def _several(inputs: Any) -> list[Any]:
+    many = isinstance(inputs, Sequence) and not isinstance(inputs, str | bytes)
+    return list(inputs) if many else [inputs]
+
+
+def input_of(example: Any) -> str:
+    """What an example is called in tables and JSON: its text, or its source (a file, an id)."""
     return str(getattr(example, "text", "") or getattr(example, "source", ""))
+
+
+def shown_of(example: Any) -> str:
+    """What an example is called on the terminal: `node p3` says more than its id."""
+    return str(getattr(example, "shown", "") or input_of(example))
+
+
+def refuse_overwriting(written: Iterable[str | Path], inputs: Iterable[Any]) -> None:
+    """
+    Raises:
+        RecipeError: a file that will be written is an input: a path, or an example with one.
+    """
+    paths = (value if isinstance(value, str | Path) else getattr(value, "path", None) for value in inputs)
+    given = {Path(path).resolve() for path in paths if path is not None and is_file(Path(path))}
+    for path in written:
+        if Path(path).resolve() in given:
+            raise RecipeError(f"--out: {path}: is an input; predictions are not written over it: choose another name")
 
 
 def without_arrays(prediction: Mapping[str, Any]) -> dict[str, Any]:
@@ -318,7 +404,7 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows as CSV; a value that is a mapping or a list is written as JSON."""
+    """Write rows as CSV; a value that is a mapping, a list or a tuple is written as JSON."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
@@ -326,7 +412,7 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         writer.writerow(
             {
-                key: json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+                key: json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | tuple) else value
                 for key, value in row.items()
             }
         )
@@ -420,3 +506,8 @@ def write_split(path: Path, splits: Splits) -> None:
             for e in examples
         ],
     )
+
+
+def write_skipped(path: Path, skipped: Skipped) -> None:
+    """Write what was left out because it is damaged: the file or row, and the reason."""
+    write_table(path, [{"source": place, "reason": reason} for place, reason in skipped.reasons.items()])

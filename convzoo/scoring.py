@@ -1,19 +1,20 @@
 """How a trained network and its opponents are scored."""
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
+from convzoo.core.baseline import Baseline
 from convzoo.core.errors import ConvzooError, RecipeError
-from convzoo.core.task import Meter
+from convzoo.core.task import Meter, Task
 from convzoo.core.text import first_line
 from convzoo.experiment import Experiment
 from convzoo.recipe.assembly import build
 from convzoo.recipe.types import Part
-from convzoo.runs import (
-    without_arrays,
-)
+from convzoo.runs import without_arrays
 from convzoo.training.devices import Devices
 from convzoo.training.loader import Loader
 from convzoo.training.trainer import Trainer
@@ -41,31 +42,88 @@ def predictions(trainer: Trainer, loader: Loader, meter: Meter) -> list[dict[str
     return [row for _, row in sorted(gathered, key=lambda pair: pair[0])]
 
 
-def score_baselines(experiment: Experiment, loader: Loader, devices: Devices) -> dict[str, dict[str, float]]:
-    """The test scores of each opponent of the recipe, trained on the same split and scored by the same meter.
+@dataclass
+class Opponents:
+    """The opponents of a run, scored on the test split.
 
-    The main process fits it; every process counts its own share, so that nothing is counted twice.
+    Attributes:
+        scores: by name of the opponent, its test scores
+        meters: by name, the meter that counted them, to compare it with the network's
+        settings: by name, the settings that were chosen on the validation split
+        left_out: by name, why an opponent is not defined for these data
+        order: the indices of this process's test examples, in the order in which meters count them
+    """
+
+    scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    meters: dict[str, Meter] = field(default_factory=dict)
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    order: list[int] = field(default_factory=list)
+
+
+def score_baselines(experiment: Experiment, split: Mapping[str, Loader], devices: Devices) -> Opponents:
+    """The opponents of the recipe, trained on the same split, with open settings chosen on the validation split as the network's
+    checkpoint is, and scored by the same meter.
+
+    The main process fits them; every process counts its own share, so that nothing is counted twice. An opponent that is not
+    defined for these data is left out.
     """
     recipe = experiment.recipe
-    shares = [(list(indices), batch.target) for indices, batch in loader.all()]
-    found = {}
+    shares = {name: [(list(indices), batch.target) for indices, batch in split[name].all()] for name in ("val", "test")}
+    found = Opponents(order=[index for indices, _ in shares["test"] for index in indices])
     for part in recipe.baselines:
-        outputs: Any = None
-        if devices.is_main:
-            try:
-                baseline = build("baseline", part, origins=recipe.origins)
-                baseline.fit(experiment.splits.train, experiment.encoder.dims)
-                outputs = baseline.outputs(loader.examples)
-            except (ValueError, KeyError, ConvzooError) as error:
-                outputs = RecipeError(f"baseline {part.name}: {first_line(error)}; baselines=[] leaves them out")
-        outputs = devices.gather(outputs)[0]
-        if isinstance(outputs, RecipeError):
-            raise outputs
-        meter = experiment.task.meter()
-        for indices, target in shares:
-            meter.update(outputs[indices], target)
-        found[_baseline_name(part, recipe.baselines)] = {f"test/{name}": v for name, v in meter.compute().items()}
+        name = _baseline_name(part, recipe.baselines)
+        baseline = build("baseline", part, origins=recipe.origins)
+        candidates, best = baseline.candidates(), None
+
+        def counted(where: str, settings: Mapping[str, Any], baseline: Baseline = baseline) -> Meter | str:
+            for key, value in settings.items():
+                setattr(baseline, key, value)
+            outputs: Any = None
+            if devices.is_main:
+                try:
+                    baseline.fit(experiment.splits.train, experiment.encoder.dims)
+                    outputs = baseline.outputs(split[where].examples)
+                except (ValueError, KeyError, IndexError, ArithmeticError, ConvzooError) as error:
+                    outputs = RecipeError(first_line(error))
+            outputs = devices.gather(outputs)[0]
+            if isinstance(outputs, RecipeError):
+                return str(outputs)
+            meter = experiment.task.meter()
+            for indices, target in shares[where]:
+                meter.update(outputs[indices], target)
+            return meter
+
+        if len(candidates) > 1:
+            tried = []
+            for settings in candidates:
+                meter = counted("val", settings)
+                if not isinstance(meter, str):
+                    tried.append((_chosen_by(experiment.task, meter.compute()), settings))
+            # Of equal scores the first counts, so candidates stand in the order in which they are preferred.
+            best = max(tried, key=lambda pair: pair[0])[1] if tried else candidates[0]
+        settings = best if best is not None else candidates[0]
+        meter = counted("test", settings)
+        if isinstance(meter, str):
+            found.left_out[name] = meter
+            continue
+        found.scores[name] = {f"test/{score}": value for score, value in meter.compute().items()}
+        found.meters[name] = meter
+        if settings:
+            found.settings[name] = dict(settings)
     return found
+
+
+def _chosen_by(task: Task, scores: Mapping[str, float]) -> tuple[float, ...]:
+    """What chooses a setting of an opponent, higher is better; the lowest of all where an opponent does not have it.
+
+    It is the score that chooses the network's checkpoint. Cross-entropy is of use for a network only: decision values are no
+    probabilities, and a table of phrases has none. There the meter's first score (accuracy, BLEU) comes before it.
+    """
+    name = task.best_by.removeprefix("-").removeprefix("val/")
+    value = float(scores.get(name, math.nan))
+    own = -math.inf if math.isnan(value) else -value if task.best_by.startswith("-") else value
+    return (float(next(iter(scores.values()))), own) if name == "cross_entropy" else (own,)
 
 
 def _baseline_name(part: Part, others: Sequence[Part]) -> str:

@@ -90,16 +90,21 @@ class Start:
         if self.keeps_encoder:
             encoder.keep(self.run.encoder, examples)
 
-    def give_weights(self, model: nn.Module, encoder: Encoder) -> str:
+    def give_weights(self, model: nn.Module, dims: Mapping[str, Any], encoder: Encoder) -> str:
         """Copy the earlier weights into a new model, and say in a line what was taken and what is new.
+
+        Args:
+            model: new
+            dims: which it was built with
+            encoder: of the new run
 
         Raises:
             RecipeError: the model's settings give tensors of other shapes.
         """
-        self._require_same_settings(model, encoder.dims)
+        self._require_same_settings(model, dims)
         present = model.state_dict()
         changes = _changes(self.run.encoder, encoder)
-        axes = self._axes(model, encoder.dims, changes)
+        axes = self._axes(model, dims, changes)
         notes: dict[str, list[str]] = {}
         taken = 0
         for name, tensor in present.items():

@@ -1,8 +1,8 @@
 """A run's scores beside its opponents, its ceiling and published results: the rows that terminal, notebook and report show."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from convzoo.recipe.types import Recipe
@@ -10,27 +10,30 @@ from convzoo.recipe.types import Recipe
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table. `scores` are by name; `kind` says what the line is."""
+    """A line of the table. `scores` and their 95 % `intervals` are by name; `kind` says what the line is."""
 
     name: str
     kind: str
     scores: dict[str, float]
     spread: dict[str, float]
     note: str = ""
+    intervals: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
-def main_score(recipe: Recipe, results: Mapping[str, Any]) -> str:
+def main_score(recipe: Recipe, scores: Mapping[str, float]) -> str:
     """The main test score of the recipe: the first that it expects or cites, else the first that exists."""
     for name in [*recipe.expect, *(f"test/{item.metric}" for item in recipe.reference)]:
-        if name in results["scores"]:
+        if name in scores:
             return name
-    return next(name for name in results["scores"] if name.startswith("test/"))
+    return next(name for name in scores if name.startswith("test/"))
 
 
 def rows(recipe: Recipe, results: Mapping[str, Any]) -> list[Row]:
     """The network first, then its opponents, then the ceiling and published results."""
     test = {name: value for name, value in results["scores"].items() if name.startswith("test/")}
-    found = [Row(str(recipe.model.name), "this network", test, results.get("spread", {}))]
+    found = [
+        Row(str(recipe.model.name), "this network", test, results.get("spread", {}), "", results.get("intervals", {}))
+    ]
     for name, scores in results.get("baselines", {}).items():
         found.append(Row(name, "opponent", scores, results.get("baselines_spread", {}).get(name, {})))
     if results.get("ceiling"):
@@ -43,17 +46,24 @@ def rows(recipe: Recipe, results: Mapping[str, Any]) -> list[Row]:
 
 def columns(recipe: Recipe, results: Mapping[str, Any], most: int = 4) -> list[str]:
     """The test scores that are shown, the main one first."""
-    first = main_score(recipe, results)
+    first = main_score(recipe, results["scores"])
     named = [first, *recipe.expect, *(name for name in results["scores"] if name.startswith("test/"))]
     return list(dict.fromkeys(name for name in named if name in results["scores"]))[:most]
 
 
 def written(row: Row, column: str) -> str:
-    """A score as it is printed, with its standard deviation if it has one."""
+    """A score as it is printed: with its standard deviation over repeated runs, else with its 95 % interval, if it has one."""
     if column not in row.scores:
         return ""
-    spread = row.spread.get(column)
-    return f"{row.scores[column]:.4f}" + (f" ± {spread:.4f}" if spread is not None else "")
+    value, spread, interval = row.scores[column], row.spread.get(column), row.intervals.get(column)
+    if spread is not None:
+        return f"{value:.4f} ± {spread:.4f}"
+    return f"{value:.4f}" + (f" ({interval[0]:.3g}–{interval[1]:.3g})" if interval is not None else "")
+
+
+def judgement(results: Mapping[str, Any]) -> str:
+    """One sentence of whether the network is better than its best opponent; empty if there is none to compare with."""
+    return str(results.get("judgement") or "")
 
 
 def outside_expectation(recipe: Recipe, scores: Mapping[str, float]) -> list[str]:

@@ -61,9 +61,9 @@ def test_classes_and_tokens_are_matched_by_name(small_run: Callable, words: Path
     source = convzoo.Run.load(small_run("sentiment_cnn1d"))
     more = [*FORMS["sentiment_cnn1d"].NETWORK, *STILL, f"train.start_from={source.path}"]
     run = convzoo.run("sentiment_cnn1d", more, data=words, out=tmp_path / "run", quiet=True, report=False)
-    assert run.encoder.labels.names == ("meh", "other", "positive")
+    assert run.encoder.targets.labels.names == ("meh", "other", "positive")
     before, after = weights(source), weights(run)
-    place = source.encoder.labels.names.index("positive")
+    place = source.encoder.targets.labels.names.index("positive")
     assert close(after["classifier.weight"][2], before["classifier.weight"][place])
     assert close(after["classifier.bias"][2], before["classifier.bias"][place])
     assert not close(after["classifier.weight"][0], before["classifier.weight"][0])
@@ -97,7 +97,7 @@ def test_classes_of_equal_number_are_matched_by_name_too(small_run: Callable, tm
     table.write_text("\n".join(["text,label", *rows]) + "\n", encoding="utf-8")
     more = [*FORMS["sentiment_cnn1d"].NETWORK, *STILL, f"train.start_from={source.path}"]
     run = convzoo.run("sentiment_cnn1d", more, data=table, out=tmp_path / "run", quiet=True, report=False)
-    place = source.encoder.labels.names.index("positive")
+    place = source.encoder.targets.labels.names.index("positive")
     assert place == 1
     before, after = weights(source)["classifier.weight"], weights(run)["classifier.weight"]
     assert close(after[0], before[1])
@@ -113,7 +113,7 @@ def test_pictures_of_other_sizes_and_colours_become_those_of_the_start(small_run
     assert run.encoder.size == source.encoder.size
     assert run.encoder.mean == source.encoder.mean
     for label in ("angry", "happy"):
-        here, there = run.encoder.labels.names.index(label), source.encoder.labels.names.index(label)
+        here, there = run.encoder.targets.labels.names.index(label), source.encoder.targets.labels.names.index(label)
         assert close(weights(run)["classifier.weight"][here], weights(source)["classifier.weight"][there])
 
 

@@ -41,10 +41,15 @@ def check(source: str, overrides: Sequence[str], data: str | None) -> Iterator[s
     yield f"data      {sizes}" + (f" ({experiment.splits.origin})" if experiment.splits.origin else "")
     for note in experiment.splits.notes:
         yield f"note      {note}"
-    if experiment.encoder.advice():
-        yield f"advice    {experiment.encoder.advice()}"
+    skipped = experiment.splits.skipped
+    if skipped.reasons:
+        yield f"note      {skipped.in_words()}"
+        yield from (f"left out  {line}" for line in skipped.lines())
+    for line in experiment.chosen:
+        yield f"chosen    {line}"
     if experiment.started:
         yield f"start     {experiment.started}"
+    recipe = experiment.recipe
     split = loaders(experiment, devices)
     trainer = Trainer(
         experiment.model, experiment.task, recipe.train, devices, split["train"], split["val"], Path("unused")

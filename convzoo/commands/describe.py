@@ -8,9 +8,9 @@ from typing import Any
 
 from convzoo.experiment import assemble
 from convzoo.inspect.describe import Breakdown, describe
-from convzoo.recipe.assembly import build
+from convzoo.recipe.assembly import build_reader
 from convzoo.recipe.own_data import open_recipe
-from convzoo.runs import Run
+from convzoo.runs import first_part
 
 
 def main(options: Any) -> None:
@@ -44,8 +44,8 @@ def print_breakdown(breakdown: Breakdown) -> None:
 def describe_source(source: str, overrides: Sequence[str], data: str | None) -> Breakdown:
     """The breakdown of a recipe's network, or of a run's."""
     if Path(source).is_dir():
-        run = Run.load(source)
-        splits = build("data", run.recipe.data, origins=run.recipe.origins).read()
+        run = first_part(source)
+        splits = build_reader(run.recipe).read()
         return describe(run.model, run.encoder.sample(splits.test).inputs)
     experiment = assemble(open_recipe(source, overrides, data))
     # The longest of some examples shows the shapes best.

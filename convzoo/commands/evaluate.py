@@ -1,33 +1,37 @@
 """`convzoo evaluate`: scores a run again, or on other data."""
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from convzoo.core.errors import DataError, RecipeError
+from convzoo.core.errors import RecipeError
 from convzoo.core.reader import Reader
-from convzoo.recipe.assembly import build
+from convzoo.recipe.assembly import build_reader
 from convzoo.recipe.own_data import reader_for
 from convzoo.recipe.recipe import load
 from convzoo.runs import Run
+from convzoo.scoring import mean_and_spread
 from convzoo.training.loader import Loader
 
 
 def main(options: Any) -> None:
     """Print the scores of a run."""
-    scores = evaluate(options.run, options.data, options.overrides, options.device)
+    scores, spread = evaluate(options.run, options.data, options.overrides, options.device)
     if options.json:
-        print(json.dumps(scores, indent=2))
+        print(json.dumps({**scores, **({"spread": spread} if spread else {})}, indent=2))
         return
     width = max(map(len, scores))
     for name, value in scores.items():
-        print(f"{name:<{width}}  {value:.4f}")
+        print(f"{name:<{width}}  {value:.4f}" + (f" ± {spread[name]:.4f}" if spread else ""))
 
 
-def evaluate(folder: str, data: str | None, overrides: Sequence[str] = (), device: str = "auto") -> dict[str, float]:
+def evaluate(
+    folder: str, data: str | None, overrides: Sequence[str] = (), device: str = "auto"
+) -> tuple[dict[str, float], dict[str, float]]:
     """The scores of a run's model on its test split, which is read again, or on all of a user's own labelled data.
 
     Args:
@@ -35,6 +39,9 @@ def evaluate(folder: str, data: str | None, overrides: Sequence[str] = (), devic
         data: the user's own file or folder; None: the test split
         overrides: how to read the own data, if differently from the run's data: `data.label=state`
         device: as for `Run.predict`
+
+    Returns:
+        the scores, and their standard deviations: of a repeated run these are means over its parts; of another there are none
 
     Raises:
         RecipeError: a setting that does not belong to the data, or a device that this machine does not have.
@@ -46,6 +53,12 @@ def evaluate(folder: str, data: str | None, overrides: Sequence[str] = (), devic
                 f"{setting!r}: evaluate takes settings of the data only (data.label=…), and only together with --data PATH"
             )
     run = Run.load(folder)
+    if not run.about.get("parts"):
+        return _scores(run, data, overrides, device), {}
+    return mean_and_spread([_scores(Run.load(part), data, overrides, device) for part in run.parts])
+
+
+def _scores(run: Run, data: str | None, overrides: Sequence[str], device: str) -> dict[str, float]:
     recipe = run.recipe
     part = recipe.data
     if data is not None:
@@ -53,15 +66,17 @@ def evaluate(folder: str, data: str | None, overrides: Sequence[str] = (), devic
         chosen = reader_for(recipe.encoder, Path(data), named)
         # The settings of the run's data (names of columns) are kept, except those of its split.
         own = recipe.data.args if recipe.data.name == chosen["name"] else {}
-        kept = {key: value for key, value in own.items() if key not in ("val", "test", "seed", "split")}
+        kept = {key: value for key, value in own.items() if key not in SPLIT_SETTINGS}
         section = {"name": chosen["name"], **kept, "path": chosen["path"]}
         part = load(recipe, overrides, {"data": section, "expect": {}, "reference": [], "repeat": {}}).data
-    elif recipe.repeat:
-        raise DataError(
-            f"{folder}: is a repeated run; evaluate one of its parts: {', '.join(str(path) for path in run.parts[:3])} …"
-        )
-    reader: Reader = build("data", part, origins=recipe.origins)
-    examples = list(reader.read().test) if data is None else reader.examples()
+    reader: Reader = build_reader(recipe, part)
+    if data is None:
+        splits = reader.read()
+        examples, skipped = list(splits.test), splits.skipped
+    else:
+        examples, skipped = reader.examples(), reader.skipped
+    if skipped.reasons:
+        print(f"{skipped.in_words()}; the first is {skipped.lines()[0]}", file=sys.stderr)
     meter = run.task.meter()
     with run.on(device) as place, torch.no_grad():
         for _, batch in Loader(examples, run.encoder, run.encoder.at_once, workers=0).all():
@@ -69,3 +84,7 @@ def evaluate(folder: str, data: str | None, overrides: Sequence[str] = (), devic
             meter.update(run.task.predict(run.model, batch), batch.target)
     prefix = "test" if data is None else "data"
     return {f"{prefix}/{name}": value for name, value in meter.compute().items()}
+
+
+SPLIT_SETTINGS = ("val", "test", "seed", "split", "fold", "folds")
+"""Settings of a reader that say how its data are split: all of other data are scored."""

@@ -14,8 +14,8 @@ from convzoo.core.errors import CheckError
 from convzoo.core.files import write_json
 from convzoo.core.libraries import needs
 from convzoo.core.model import HasExportedForm
-from convzoo.recipe.assembly import build
-from convzoo.runs import Run
+from convzoo.recipe.assembly import build_reader
+from convzoo.runs import Run, first_part
 
 
 def main(options: Any) -> None:
@@ -40,9 +40,9 @@ def export(folder: str, kind: str, out: str | None = None) -> Iterator[str]:
         RecipeError: the export extra is not installed.
         CheckError: the outputs of the exported model differ.
     """
-    run = Run.load(folder)
-    path = Path(out) if out else run.path / ("model.onnx" if kind == "onnx" else "model.pt2")
-    splits = build("data", run.recipe.data, origins=run.recipe.origins).read()
+    run = first_part(folder)
+    path = Path(out) if out else Path(folder) / ("model.onnx" if kind == "onnx" else "model.pt2")
+    splits = build_reader(run.recipe).read()
     examples = run.encoder.pieces(splits.val) or splits.val  # where nothing is long enough for a piece
     original = run.model.eval()
     model, several = _exported(original, _inputs(run, examples, range(8)))

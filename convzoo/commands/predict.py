@@ -2,62 +2,189 @@
 
 import json
 import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from convzoo.core.errors import DataError, RecipeError
-from convzoo.runs import Run, shown_of, without_arrays
+from convzoo.core.splits import SHOWN, Skipped
+from convzoo.runs import Run, first_part, input_of, refuse_overwriting, shown_of, without_arrays
 
 
-def main(options: Any) -> None:
-    """Predict from raw input, and print or write the predictions."""
+def main(options: Any) -> int:
+    """Predict from raw input, and print or write the predictions. 3 where an input could not be read."""
     if not options.inputs and not options.ids:
         raise RecipeError("name what to predict: texts, files, folders, ids, or - for standard input")
-    run = Run.load(options.run)
+    run = first_part(options.run)
     if options.top is not None:
         if options.top < 1:
             raise RecipeError(f"--top: should be at least 1, not {options.top}")
         run.task.answers(options.top)
-    if options.series is not None and not (options.inputs == ["-"] and run.task.follows):
+    follows = options.inputs == ["-"] and run.task.follows
+    if options.series is not None and not follows:
         raise RecipeError(
             "--series: is for a stream on standard input, and names the series that it continues: "
             "convzoo predict RUN - --series NAME"
         )
-    if options.out is not None and options.inputs == ["-"] and run.task.follows:
+    if options.out is not None and follows:
         raise RecipeError("--out: predictions of a stream are printed line by line; write them to a file with >")
-    if options.inputs == ["-"] and run.task.follows:
+    if follows:
         if options.device not in ("auto", "cpu"):
             raise RecipeError("--device: a stream is followed row by row on the CPU; leave --device out")
-        try:
-            for prediction in run.follow(sys.stdin, options.series or ""):
-                if options.json:
-                    print(json.dumps(prediction, ensure_ascii=False), flush=True)
-                elif words := run.task.in_words(prediction, ""):
-                    print(words, flush=True)
-        except UnicodeDecodeError as error:
-            raise DataError(f"standard input: is not UTF-8 text (byte {error.start})") from None
-        return
-    examples: list[Any] = []
-    for word in [*options.inputs, *options.ids]:
-        examples += run.encoder.from_lines(_standard_input()) if word == "-" else run.examples([word])
-    if not examples:
+        return _follow(run, options.series or "", options.json)
+    if options.out is not None:
+        refuse_overwriting([options.out], options.inputs)
+    found = _examples(run, [*options.inputs, *options.ids])
+    if not found:
         raise RecipeError("nothing to predict: standard input is empty")
-    predictions = run.predict(examples, device=options.device)
-    written = [] if options.out is None else run.write(options.out, examples, predictions)
-    for path in written:
-        print(f"wrote {path}", file=sys.stderr if options.json else sys.stdout)
-    for example, prediction in zip(examples, predictions, strict=True):
-        shown = shown_of(example)
-        if options.json:
-            print(json.dumps({"input": shown, **without_arrays(prediction)}, ensure_ascii=False))
+    predictions = _predictions(run, found, options.device)
+    left_out = _left_out(found, predictions)
+    done = [
+        (row, example, prediction)
+        for (row, example), prediction in zip(found, predictions, strict=True)
+        if "damaged" not in prediction
+    ]
+    if done:
+        table = options.out is not None and Path(options.out).suffix.lower() in (".csv", ".jsonl")
+        if options.out is not None:
+            rows = [row for row, _, _ in done if row is not None]
+            numbers = rows if len(rows) == len(done) else None  # else some are files or texts of the command line
+            examples, kept = [example for _, example, _ in done], [prediction for _, _, prediction in done]
+            _say_written(run.write(options.out, examples, kept, numbers), kept, options.json, table)
+        if not table:
+            _print(run, found, predictions, options.json)
+    return _complain(left_out)
+
+
+def _follow(run: Run, series: str, as_json: bool) -> int:
+    """Predict a stream row by row. Of rows that cannot be read, the first are said at once."""
+    count = 0
+
+    def refused(error: DataError) -> None:
+        nonlocal count
+        count += 1
+        if count <= SHOWN:
+            print(f"convzoo: {error}", file=sys.stderr, flush=True)
+
+    def lines() -> Iterator[str]:
+        for line in _standard_input():
+            if isinstance(line, DataError):
+                refused(line)
+                line = ""
+            yield line
+
+    for prediction in run.follow(lines(), series, refused):
+        if as_json:
+            print(json.dumps(prediction, ensure_ascii=False), flush=True)
+        elif words := run.task.in_words(prediction, ""):
+            print(words, flush=True)
+    if count > SHOWN:
+        print(f"convzoo: … and {count - SHOWN:,} more", file=sys.stderr)
+    return DataError.exit_code if count else 0
+
+
+def _examples(run: Run, words: Sequence[str]) -> list[tuple[int | None, Any]]:
+    """The row of standard input, None for other inputs, and the example; the error of one that cannot be read."""
+    found: list[tuple[int | None, Any]] = []
+    for word in words:
+        if word != "-":
+            try:
+                found += [(None, example) for example in run.examples([word])]
+            except DataError as error:
+                found.append((None, error))
+            continue
+        lines = list(_standard_input())
+        # Blank lines between others stay, so that row n is the prediction of line n.
+        while lines and isinstance(lines[-1], str) and not lines[-1].strip():
+            lines.pop()
+        for number, line in enumerate(lines, 1):
+            try:
+                if isinstance(line, DataError):
+                    raise line
+                found += [(number, example) for example in run.encoder.from_lines([line])]
+            except DataError as error:
+                found.append((number, DataError(_at_row(number, str(error)))))
+    return found
+
+
+def _predictions(run: Run, found: Sequence[tuple[int | None, Any]], device: str) -> list[dict[str, Any]]:
+    """A prediction for each example; `{"damaged": reason}` for one that cannot be read."""
+    sound = [each for _, each in found if not isinstance(each, DataError)]
+    made = iter(run.predict(sound, damaged="skip", device=device))
+    predictions = []
+    for row, each in found:
+        prediction = {"damaged": str(each)} if isinstance(each, DataError) else next(made)
+        if "damaged" in prediction and row is not None:
+            prediction = {"damaged": _at_row(row, prediction["damaged"])}
+        predictions.append(prediction)
+    return predictions
+
+
+def _at_row(row: int, reason: str) -> str:
+    place = f"standard input:{row}: "
+    return place + reason.removeprefix(place)
+
+
+def _left_out(found: Sequence[tuple[int | None, Any]], predictions: Sequence[Mapping[str, Any]]) -> Skipped:
+    """What could not be read: inputs, and rows of tables that the run leaves out."""
+    reasons: dict[str, str] = {}
+    for (_, example), prediction in zip(found, predictions, strict=True):
+        if "damaged" in prediction:
+            place, _, reason = prediction["damaged"].partition(": ")
+            reasons.setdefault(place, reason)
+        reasons |= getattr(example, "skipped", Skipped()).reasons
+    return Skipped(reasons, len(found), "inputs")
+
+
+def _complain(left_out: Skipped) -> int:
+    for line in left_out.lines():
+        print(f"convzoo: {line}", file=sys.stderr)
+    return DataError.exit_code if left_out.reasons else 0
+
+
+def _print(
+    run: Run, found: Sequence[tuple[int | None, Any]], predictions: Sequence[Mapping[str, Any]], as_json: bool
+) -> None:
+    for (row, example), prediction in zip(found, predictions, strict=True):
+        if "damaged" in prediction:
+            if row is not None and not as_json:
+                print()  # line n of the output stays that of line n of the input
+            continue
+        if as_json:
+            number = {} if row is None else {"row": row}
+            line = {**number, "input": input_of(example), **without_arrays(prediction)}
+            print(json.dumps(line, ensure_ascii=False))
         else:
-            print(run.task.in_words(prediction, shown))
+            print(run.task.in_words(prediction, shown_of(example)))
 
 
-def _standard_input() -> list[str]:
-    try:
-        lines = sys.stdin.read().split("\n")
-    except UnicodeDecodeError as error:
-        raise DataError(f"standard input: is not UTF-8 text (byte {error.start})") from None
-    while lines and not lines[-1].strip():  # blank lines between others stay, so that row n is the prediction of line n
-        lines.pop()
-    return lines
+def _say_written(paths: Sequence[Path], predictions: Sequence[Mapping[str, Any]], as_json: bool, table: bool) -> None:
+    """The files that were written; for a table also how many predictions it holds, and how many of each class."""
+    if not table:
+        for path in paths:
+            print(f"wrote {path}", file=sys.stderr if as_json else sys.stdout)
+        return
+    classes = Counter(str(prediction["label"]) for prediction in predictions if "label" in prediction)
+    (path,) = paths
+    if as_json:
+        print(json.dumps({"predictions": len(predictions), "file": str(path), "classes": dict(classes.most_common())}))
+        return
+    number = "1 prediction" if len(predictions) == 1 else f"{len(predictions):,} predictions"
+    counts = ", ".join(f"{name} {count:,}" for name, count in classes.most_common(SHOWN))
+    more = f", … ({len(classes)} classes in all)" if len(classes) > SHOWN else ""
+    print(f"wrote {path}: {number}" + (f" ({counts}{more})" if counts else ""))
+
+
+def _standard_input() -> Iterator[str | DataError]:
+    """The lines of standard input, as they arrive; for one that is not UTF-8 text the error."""
+    stream = getattr(sys.stdin, "buffer", sys.stdin)
+    for number, line in enumerate(stream, 1):
+        if isinstance(line, str):
+            yield line.removesuffix("\n").removesuffix("\r")
+            continue
+        try:
+            yield line.decode("utf-8").removesuffix("\n").removesuffix("\r")
+        except UnicodeDecodeError as error:
+            byte = error.object[error.start]
+            yield DataError(f"standard input:{number}: is not UTF-8 text (byte {byte:#04x} at {error.start})")

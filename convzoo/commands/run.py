@@ -46,7 +46,7 @@ def print_summary(run: "Run") -> None:
     rows = summary.rows(run.recipe, run.results)
     # As many scores as the terminal has room for, the main one at least.
     room = console.width - max(len(row.name) + len(row.kind) for row in rows) - 2
-    shown = summary.columns(run.recipe, run.results, most=max(1, min(4, room // 21)))
+    shown = summary.columns(run.recipe, run.results, most=max(1, min(4, room // 25)))
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column(str(run.about.get("recipe", "")), no_wrap=console.width >= 100)
     table.add_column("", no_wrap=True)
@@ -57,6 +57,10 @@ def print_summary(run: "Run") -> None:
         table.add_row(row.name, row.kind, *cells, style="bold" if row.kind == "this network" else None)
     console.print()
     console.print(table)
+    if summary.judgement(run.results):
+        console.print(f"this network is {summary.judgement(run.results)}", soft_wrap=True)
+    for name, reason in run.results.get("left_out", {}).items():
+        console.print(f"opponent {name} is left out: {reason}")
     outside = summary.outside_expectation(run.recipe, run.scores)
     if run.recipe.expect:
         console.print(f"expected: {'; '.join(outside) if outside else 'inside'}")

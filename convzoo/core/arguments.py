@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class _FromData:
-    """Marks an argument that is set from the data: the encoder's `dims` has its value, and a recipe may not set it."""
+    """Marks an argument that a recipe may not set: its value comes from the encoder's `dims`; a reader's from the task."""
 
     def __repr__(self) -> str:
         return "FromData"
@@ -38,6 +38,7 @@ PoolingKind = Literal["max", "average", "attention", "k_max", "log_sum_exp"]
 Kernels = Literal["full", "factorised", "acs"]
 Initialisation = Literal["torch", "keras"]
 Copies = Literal["refuse", "drop", "keep"]
+LabelType = Literal["class", "number", "classes"]
 
 
 def is_from_data(annotation: Any) -> bool:

@@ -33,8 +33,9 @@ class Batch:
 
         def move(value: Any) -> Any:
             if isinstance(value, Tensor):
-                wanted = dtype if dtype is not None and value.is_floating_point() else None
-                value = value.to(device=device, dtype=wanted, non_blocking=True)
+                wanted = dtype if dtype is not None and value.is_floating_point() else value.dtype
+                if value.device != device or value.dtype != wanted:
+                    value = value.to(device=device, dtype=wanted, non_blocking=True)
                 fits = (memory_format == torch.channels_last and value.ndim == 4) or (
                     memory_format == torch.channels_last_3d and value.ndim == 5
                 )

@@ -1,12 +1,12 @@
 """An encoder turns examples into tensors."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from convzoo.core.batch import Batch
-from convzoo.core.errors import RecipeError
+from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.randomness import Draws
 
 
@@ -92,12 +92,15 @@ class Encoder(ABC):
         """
         return self.example.from_lines(lines)  # type: ignore[attr-defined]
 
-    def stream(self, lines: Iterable[str], series: str = "") -> Iterator[Any]:
+    def stream(
+        self, lines: Iterable[str], series: str = "", refused: Callable[[DataError], None] | None = None
+    ) -> Iterator[Any]:
         """Give each row of a stream as soon as its line arrives, for a task that follows streams.
 
         Args:
             lines: the lines of the stream, as they arrive
             series: the series of the run's data that the stream continues; empty: none
+            refused: is called with the error of a row that cannot be read, and the stream goes on; None: the error is raised
 
         Raises:
             RecipeError: examples of this kind cannot be read line by line.
@@ -122,7 +125,7 @@ class Encoder(ABC):
         """For sizes in `dims` that count things with names, these names in order: the classes, the tokens of a vocabulary. A
         training that starts from an earlier run's weights (`train.start_from`) finds by them which weights belong together."""
         labels, classes = self.dims.get("labels"), self.dims.get("classes")
-        if labels is None or not isinstance(classes, int):
+        if not labels or not isinstance(classes, int):  # numbers have no names
             return {}
         # The classes of a segmentation have the background before the structures.
         return {"classes": [*(f"<background {number}>" for number in range(classes - len(labels))), *labels]}

@@ -1,4 +1,4 @@
-"""Class names to numbers, for every encoder of labelled examples."""
+"""What a label may be, and class names to numbers."""
 
 import re
 from collections.abc import Iterable
@@ -7,6 +7,17 @@ from convzoo.core.errors import DataError
 from convzoo.core.text import nearest
 
 UNLABELLED = -1
+
+
+class Tags(tuple[str, ...]):
+    """A sequence of tags: one for each token of a text, in their order."""
+
+    __slots__ = ()
+
+
+Label = str | float | tuple[str, ...]
+"""The label of an example: a class, a number, the names of several classes at once, or a sequence of tags (`Tags`). Whole
+numbers are floats, too."""
 
 
 class Labels:

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
-from convzoo.core.splits import Splits
+from convzoo.core.splits import Skipped, Splits
 
 
 class Reader(ABC):
@@ -29,6 +29,12 @@ class Reader(ABC):
     def examples(self) -> list[Any]:
         """All labelled examples, for `convzoo evaluate --data`. Overridden if they can be read without making a split."""
         return [example for _, part in self.read() for example in part]
+
+    @property
+    def skipped(self) -> Skipped:
+        """What the last reading left out because it is damaged. A reader that leaves things out notes them in `damaged`."""
+        damaged = getattr(self, "damaged", None)
+        return Skipped() if damaged is None else damaged.skipped
 
     @classmethod
     def recognises(cls, path: Path) -> bool:

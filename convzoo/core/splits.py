@@ -6,6 +6,33 @@ from typing import Any, Generic, TypeVar
 
 ExampleType = TypeVar("ExampleType")
 
+SHOWN = 10
+"""Number of damaged files or rows that are listed; the others are counted."""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """What was left out of a data set because it is damaged.
+
+    Attributes:
+        reasons: what is wrong, by file or row (`file:line`)
+        count: number of files or rows that there were, damaged ones included
+        what: what is counted: `files`, `rows`
+    """
+
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    count: int = 0
+    what: str = "files"
+
+    def lines(self) -> list[str]:
+        """A line for each, at most ten; then how many more there are."""
+        found = [f"{place}: {reason}" if reason else place for place, reason in self.reasons.items()]
+        return found[:SHOWN] + ([f"… and {len(found) - SHOWN:,} more"] if len(found) > SHOWN else [])
+
+    def in_words(self) -> str:
+        """How many were left out, and why."""
+        return f"{len(self.reasons):,} of {self.count:,} {self.what} left out: data.skip_damaged=true"
+
 
 @dataclass(frozen=True)
 class Splits(Generic[ExampleType]):
@@ -19,6 +46,7 @@ class Splits(Generic[ExampleType]):
         origin: how the split was made, in words; it is written into the run.
         files: the files that were read, with their sha256 if known; they are written into the run.
         notes: what the user should know about the data, a sentence each: files and columns that were left out, copies.
+        skipped: what was left out because it is damaged; it is written into the run.
     """
 
     train: Sequence[ExampleType]
@@ -28,6 +56,7 @@ class Splits(Generic[ExampleType]):
     origin: str = ""
     files: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    skipped: Skipped = field(default_factory=Skipped)
 
     def __iter__(self) -> Any:
         return iter((("train", self.train), ("val", self.val), ("test", self.test)))

@@ -4,8 +4,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+import numpy as np
 from torch import Tensor, nn
 
+from convzoo.core.arguments import LabelType
 from convzoo.core.batch import Batch
 from convzoo.core.errors import RecipeError
 from convzoo.core.splits import Splits
@@ -23,16 +25,48 @@ class Meter(Protocol):
         ...
 
 
+@runtime_checkable
+class ResampledMeter(Meter, Protocol):
+    """A meter that keeps what it counted of each example, so that its scores can be computed again for other examples of the
+    same kind: for intervals, and to compare two methods on the same examples. Other meters give scores without intervals."""
+
+    def units(self) -> np.ndarray:
+        """(units,) for each thing that is drawn again, the number of the example that it belongs to, in the order of `update`
+        over all processes. Most meters draw whole examples, so this is 0, 1, 2 …; long series are drawn in pieces."""
+        ...
+
+    def resampled(self, weights: np.ndarray) -> Mapping[str, np.ndarray]:
+        """Scores by name, each (draws,), if unit u counts `weights[d, u]` times in draw d. A score whose resampling would take
+        too long is left out.
+
+        Args:
+            weights: (draws, units), 0 or more
+        """
+        ...
+
+
 class Task(ABC):
     """What is learnt: the losses, how outputs are read, and how they are scored.
 
     Attributes:
+        label_type: what the label of an example is: one class, a number, or several classes; readers of own data read their
+            column of labels as that.
         best_by: the validation score that chooses the best checkpoint; with a leading minus, lower is better.
         follows: whether `predict RUN -` takes standard input as a stream, row by row.
+        errors: the scores of its meter where less is better, without `val/` or `test/`; a name stands for its parts too
+            (`hd95_mm` for `hd95_mm_liver`).
     """
 
+    label_type: ClassVar[LabelType] = "class"
     best_by: str
     follows: ClassVar[bool] = False
+    errors: ClassVar[frozenset[str]] = frozenset()
+
+    @classmethod
+    def is_error(cls, score: str) -> bool:
+        """Whether less is better for a score, with or without `val/` or `test/` before its name."""
+        name = score.rpartition("/")[2]
+        return any(name == error or name.startswith(f"{error}_") for error in cls.errors)
 
     @abstractmethod
     def losses(self, outputs: Any, target: Any) -> dict[str, Tensor]:
@@ -54,6 +88,10 @@ class Task(ABC):
         """Outputs for scoring and decoding. Overridden where generation differs from training (beams, sliding windows)."""
         return model(**batch.inputs)
 
+    def model_dims(self, dims: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The encoder's `dims` as the model gets them. Overridden where the objective needs another number of outputs."""
+        return dims
+
     def require(self, splits: Splits) -> None:
         """Refuse data that the task cannot be calibrated or scored on, before the first step. Most tasks accept all data.
 
@@ -68,6 +106,10 @@ class Task(ABC):
             model: trained
             batches: this process's share of the validation split; all processes must choose the same values
         """
+
+    def advice(self) -> str:
+        """One line to print after `calibrate`: what could not be chosen as the recipe asked; empty if all was."""
+        return ""
 
     def follow(self, model: nn.Module, rows: Iterable[Any]) -> Iterator[dict[str, Any]]:
         """Predict each row of a stream as soon as it arrives.

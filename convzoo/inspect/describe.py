@@ -295,7 +295,8 @@ for _activation in _ACTIVATIONS:
 
 @words_for.register
 def _(module: nn.Linear) -> str:
-    return f"Connects all {module.in_features} values to {module.out_features} neurons."
+    plural = "" if module.out_features == 1 else "s"
+    return f"Connects all {module.in_features} values to {module.out_features} neuron{plural}."
 
 
 @words_for.register

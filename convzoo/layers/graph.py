@@ -172,6 +172,37 @@ class PersonalisedPageRank(geometric.APPNP):
         )
 
 
+class MixedHops(nn.Module):
+    r"""$[H, \tilde A H, \tilde A^2 H, \ldots]$, side by side (MixHop, Abu-El-Haija et al. 2019, arXiv:1905.00067, eq. 3; own
+    features apart from those of neighbours, as in H2GCN, Zhu et al. 2020, arXiv:2006.11468). So the next layer can tell a node
+    from its neighbours, and may weigh them with either sign.
+
+    Args:
+        hops: number of steps along the edges
+
+    Shape:
+        x: (nodes, channels); output: (nodes, (hops + 1) channels).
+    """
+
+    def __init__(self, hops: Positive) -> None:
+        super().__init__()
+        self.hops = hops
+
+    def forward(self, x: Tensor, adjacency: Matrix) -> Tensor:
+        """Own values, then the sums over neighbours one step away, two steps, …"""
+        parts = [x]
+        for _ in range(self.hops):
+            parts.append(product(adjacency, parts[-1]))
+        return torch.cat(parts, dim=1)
+
+    def in_words(self) -> str:
+        """For `describe`."""
+        return (
+            f"Puts a node's own values beside the sums over its neighbours at each of {self.hops} steps along the edges. Nothing "
+            "here is learnt."
+        )
+
+
 class GraphAttention(geometric.GATConv):
     r"""$\sum_j \alpha_{ij} W x_j$ with $\alpha_{ij} = \mathrm{softmax}_j\, \mathrm{LeakyReLU}(a_1 W x_i + a_2 W x_j)$ (Veličković
     et al. 2018, arXiv:1710.10903). The matrix says who is a neighbour; its values do not matter.

@@ -8,6 +8,9 @@ from torch import Tensor
 from convzoo.core.processes import gather_objects
 from convzoo.ops.intervals import intervals
 
+PIECES = 100
+"""Number of pieces that series are cut into where they are drawn again."""
+
 VUS_WIDTH = 100
 """The widest buffer around an anomaly in VUS-PR, in time steps."""
 
@@ -58,6 +61,49 @@ class AnomalyMeter:
         found |= events(labelled)
         volumes = [vus_pr(score, label) for score, label in labelled if label.any() and not label.all()]
         return found | ({"vus_pr": float(np.mean(volumes))} if volumes else {})
+
+    def _labelled(self) -> list[tuple[np.ndarray, np.ndarray | None]]:
+        """The scores and the truth of each series, of all processes."""
+        series = [each for part in gather_objects(self.series) for each in part]
+        return [(scores, None if known is None else known == 1) for scores, _, known in series]
+
+    def _pieces(self) -> list[tuple[int, int, int]]:
+        """(series, start, stop): series in about `PIECES` pieces of equal length, that do not end inside an anomaly."""
+        found = []
+        series = self._labelled()
+        length = max(1, -(-sum(len(scores) for scores, _ in series) // PIECES))
+        for number, (scores, truth) in enumerate(series):
+            start = 0
+            while start < len(scores):
+                stop = min(start + length, len(scores))
+                while truth is not None and stop < len(scores) and truth[stop - 1] and truth[stop]:
+                    stop += 1
+                found.append((number, start, stop))
+                start = stop
+        return found
+
+    def units(self) -> np.ndarray:
+        """Pieces of the series: steps near to each other are alike, so they are drawn together."""
+        return np.array([number for number, _, _ in self._pieces()], dtype=np.int64)
+
+    def resampled(self, weights: np.ndarray) -> Mapping[str, np.ndarray]:
+        """F1, precision, recall, and the fraction of intervals that are found."""
+        series = self._labelled()
+        if any(truth is None for _, truth in series):
+            return {}
+        rows = []
+        for number, start, stop in self._pieces():
+            scores, truth = series[number][0][start:stop], series[number][1][start:stop]  # type: ignore[index]
+            flags = scores > 1
+            seen = [flags[first:last].any() for first, last in intervals(truth)]
+            rows.append([(flags & truth).sum(), (flags & ~truth).sum(), (~flags & truth).sum(), sum(seen), len(seen)])
+        hits, false, missed, seen_ones, all_ones = (weights @ np.array(rows, dtype=np.float64)).T
+        return {
+            "f1": 2 * hits / np.maximum(2 * hits + false + missed, 1e-9),
+            "precision": hits / np.maximum(hits + false, 1e-9),
+            "recall": hits / np.maximum(hits + missed, 1e-9),
+            "events_found": seen_ones / np.maximum(all_ones, 1e-9),
+        }
 
 
 def pointwise(flags: np.ndarray, truth: np.ndarray) -> dict[str, float]:

@@ -1,5 +1,9 @@
 """The scores of a classifier, over a whole split and over all processes."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -10,8 +14,22 @@ BINS = 15
 """Number of bins of the expected calibration error, as in most papers."""
 
 
+@dataclass(frozen=True)
+class Decided:
+    """Logits, and the classes that a threshold on them decided.
+
+    Attributes:
+        logits: (batch, classes)
+        chosen: (batch,), class numbers
+    """
+
+    logits: Tensor
+    chosen: Tensor
+
+
 class ClassificationMeter:
-    """Counts a confusion matrix and computes the scores from it; for two classes, it also keeps the scores of each example.
+    """Counts a confusion matrix and computes the scores from it. Of each example it keeps what the scores are made of, so that
+    they can be computed for examples that are drawn again.
 
     torchmetrics has the same scores, but its import takes a second and a hundred megabytes, more than the networks here. The
     tests compare the scores with torchmetrics and scikit-learn.
@@ -19,26 +37,30 @@ class ClassificationMeter:
     Args:
         classes: number of classes
         calibration: whether to compute the calibration error too
+        positive: the number of the class whose precision, recall and F1 are given too; None: of no class
     """
 
-    def __init__(self, classes: int, calibration: bool = False) -> None:
+    def __init__(self, classes: int, calibration: bool = False, positive: int | None = None) -> None:
+        self.positive = positive
         self.confusion = torch.zeros(classes, classes, dtype=torch.float64)
         self.cross_entropy = torch.zeros((), dtype=torch.float64)
-        # A process may have no share of a small split, so each list begins with an empty tensor: it can always be joined.
-        self.scores = [torch.empty(0, dtype=torch.float64)] if classes == 2 else None
-        self.targets = [torch.empty(0, dtype=torch.int64)]
+        # A process may have no share of a small split, so the list begins with an empty table: it can always be joined.
+        # The columns are the true class, the predicted one, the cross-entropy, and for two classes the score of the second.
+        self.rows = [torch.empty(0, 4, dtype=torch.float64)]
         # For each bin of the probability: the number of predictions, the sum of their probabilities, the number of right ones.
         self.bins = torch.zeros(3, BINS, dtype=torch.float64) if calibration else None
 
-    def update(self, outputs: Tensor, target: Tensor) -> None:
-        """Add a batch: logits (batch, classes) and class numbers (batch,)."""
+    def update(self, outputs: Tensor | Decided, target: Tensor) -> None:
+        """Add a batch: logits (batch, classes), perhaps with classes that a threshold decided, and class numbers (batch,)."""
+        decided = outputs.chosen.cpu() if isinstance(outputs, Decided) else outputs.detach().cpu().argmax(dim=1)
+        outputs = outputs.logits if isinstance(outputs, Decided) else outputs
         outputs, target = outputs.detach().cpu().double(), target.cpu()
         ones = torch.ones(len(target), dtype=torch.float64)
-        self.confusion.index_put_((target, outputs.argmax(dim=1)), ones, accumulate=True)
-        self.cross_entropy += F.cross_entropy(outputs, target, reduction="sum")
-        if self.scores is not None:
-            self.scores.append(outputs[:, 1] - outputs[:, 0])
-            self.targets.append(target)
+        self.confusion.index_put_((target, decided), ones, accumulate=True)
+        losses = F.cross_entropy(outputs, target, reduction="none")
+        self.cross_entropy += losses.sum()
+        score = outputs[:, 1] - outputs[:, 0] if outputs.shape[1] == 2 else torch.zeros_like(losses)
+        self.rows.append(torch.stack([target.double(), decided.double(), losses, score], dim=1))
         if self.bins is not None:
             self.bins += calibration_bins(outputs.softmax(dim=1), target)
 
@@ -52,12 +74,60 @@ class ClassificationMeter:
             "matthews": matthews(confusion),
             "cross_entropy": float(sum_over_processes(self.cross_entropy) / count),
         }
-        if self.scores is not None:
-            scores, targets = gather_all(torch.cat(self.scores)), gather_all(torch.cat(self.targets))
+        if self.positive is not None:
+            precision, recall, f1, _ = class_scores(confusion)[self.positive].tolist()
+            found |= {"precision": precision, "recall": recall, "f1": f1}
+        if len(self.confusion) == 2:
+            targets, _, _, scores = gather_all(torch.cat(self.rows)).unbind(dim=1)
             found["auroc"] = area_under_roc(scores, targets == 1)
         if self.bins is not None:
             found["calibration_error"] = calibration_error(sum_over_processes(self.bins))
         return found
+
+    def units(self) -> np.ndarray:
+        """Each example."""
+        return np.arange(len(gather_all(torch.cat(self.rows))))
+
+    def resampled(self, weights: np.ndarray) -> Mapping[str, np.ndarray]:
+        """All scores except the calibration error, for each draw."""
+        rows = gather_all(torch.cat(self.rows)).numpy()
+        targets, predicted, losses, scores = rows[:, 0].astype(int), rows[:, 1].astype(int), rows[:, 2], rows[:, 3]
+        count = weights.sum(axis=1)
+        hit = targets == predicted
+        # Only the margins of each draw's confusion matrix are needed: classes may be many.
+        kinds = np.eye(len(self.confusion))
+        true, named = weights @ kinds[targets], weights @ kinds[predicted]
+        right = weights[:, hit] @ kinds[targets[hit]]
+        both = true + named
+        f1 = 2 * right / np.maximum(both, 1e-9)
+        total = right.sum(axis=1)
+        spread = (count**2 - (named**2).sum(axis=1)) * (count**2 - (true**2).sum(axis=1))
+        found = {
+            "accuracy": total / count,
+            "macro_f1": f1.sum(axis=1) / np.maximum((both > 0).sum(axis=1), 1),
+            "matthews": (total * count - (named * true).sum(axis=1)) / np.sqrt(np.where(spread > 0, spread, np.inf)),
+            "cross_entropy": weights @ losses / count,
+        }
+        if len(self.confusion) == 2:
+            found["auroc"] = weighted_area_under_roc(scores, targets == 1, weights)
+        return found
+
+
+def weighted_area_under_roc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(draws,): `area_under_roc` where each example counts as often as its weight says; 0.5 without pairs.
+
+    Args:
+        scores: (examples,)
+        positive: (examples,), boolean
+        weights: (draws, examples)
+    """
+    order = np.argsort(scores, kind="stable")
+    starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf) > 0)  # equal scores are one group
+    weights = weights[:, order]
+    pairs = [np.add.reduceat(weights * (positive[order] == kind), starts, axis=1) for kind in (True, False)]
+    above, below = pairs[0], np.cumsum(pairs[1], axis=1) - pairs[1] / 2
+    whole = pairs[0].sum(axis=1) * pairs[1].sum(axis=1)
+    return np.where(whole > 0, (above * below).sum(axis=1) / np.maximum(whole, 1e-9), 0.5)
 
 
 def calibration_bins(probabilities: Tensor, target: Tensor) -> Tensor:
@@ -107,6 +177,17 @@ def best_temperature(outputs: Tensor, target: Tensor) -> float:
     return 1 / ((low * high) ** 0.5)
 
 
+def class_scores(confusion: Tensor) -> Tensor:
+    """Precision, recall, F1 and the number of true examples of each class, (classes, 4); 0 instead of a division by 0.
+
+    Args:
+        confusion: counts, (classes, classes); a row is a true class
+    """
+    hits, predicted, true = confusion.diagonal(), confusion.sum(dim=0), confusion.sum(dim=1)
+    parts = [hits / predicted.clamp(min=1), hits / true.clamp(min=1), 2 * hits / (predicted + true).clamp(min=1), true]
+    return torch.stack(parts, dim=1)
+
+
 def macro_f1(confusion: Tensor) -> float:
     """The mean over the classes of F1 = 2 TP / (2 TP + FP + FN); a class that neither occurs nor is predicted is left out."""
     hits = confusion.diagonal()
@@ -134,3 +215,78 @@ def area_under_roc(scores: Tensor, positive: Tensor) -> float:
     last = counts.cumsum(dim=0)
     ranks = (last - (counts - 1) / 2)[inverse]  # tied examples share their mean rank, from 1
     return float((ranks[positive].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def threshold_counts(scores: Tensor, positive: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """At each different score as the threshold, from the highest: (thresholds,) of true and false positives, and the thresholds.
+
+    Args:
+        scores: (examples,); an example is predicted positive if its score is at least the threshold
+        positive: (examples,), bool
+    """
+    ordered, order = scores.double().sort(descending=True, stable=True)
+    hits = positive[order].double().cumsum(dim=0)
+    last = torch.ones(len(ordered), dtype=torch.bool)
+    last[:-1] = ordered[:-1] != ordered[1:]  # of equal scores, all or none are predicted
+    count = torch.arange(1, len(ordered) + 1, dtype=torch.float64)[last]
+    return hits[last], count - hits[last], ordered[last]
+
+
+def average_precision(scores: Tensor, positive: Tensor) -> float:
+    """The area under the curve of precision and recall, $\\sum_n (R_n - R_{n-1}) P_n$; 0 without positives.
+
+    Args:
+        scores: (examples,)
+        positive: (examples,), bool
+    """
+    if not positive.any():
+        return 0.0
+    hits, false, _ = threshold_counts(scores, positive)
+    recall = torch.cat([torch.zeros(1, dtype=torch.float64), hits / positive.sum()])
+    return float((recall.diff() * hits / (hits + false)).sum())
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """A threshold of the probability, and what it gave on the examples that it was chosen on.
+
+    Attributes:
+        threshold: an example is positive if its probability is at least this
+        precision: the fraction of right ones among the predicted positives
+        recall: the fraction of the positives that are found
+        reached: whether the wanted precision or recall is reached
+    """
+
+    threshold: float
+    precision: float
+    recall: float
+    reached: bool = True
+
+
+def operating_point(probabilities: Tensor, positive: Tensor, wanted: str, least: float = 0.0) -> OperatingPoint | None:
+    """The threshold with the best F1, or the best recall at a precision, or the best precision at a recall.
+
+    It lies half way between two probabilities, so that rounding does not move an example to the other side. Where no threshold
+    reaches the precision, it is the one with the highest precision. None without positive examples.
+
+    Args:
+        probabilities: (examples,), of the positive class
+        positive: (examples,), bool
+        wanted: `f1`, `precision` or `recall`
+        least: the precision or recall that should be reached
+    """
+    if not positive.any():
+        return None
+    hits, false, thresholds = threshold_counts(probabilities, positive)
+    precision, recall = hits / (hits + false), hits / positive.sum()
+    if wanted == "f1":
+        best = int((2 * hits / (hits + false + positive.sum())).argmax())
+    elif wanted == "precision":
+        enough = precision >= least - 1e-12
+        best = int(torch.where(enough, recall, -1.0).argmax()) if enough.any() else int(precision.argmax())
+    else:
+        best = int(torch.where(recall >= least - 1e-12, precision, -1.0).argmax())
+    lower = thresholds[best + 1] if best + 1 < len(thresholds) else torch.zeros(())
+    reached = wanted == "f1" or float((precision if wanted == "precision" else recall)[best]) >= least - 1e-12
+    middle = float((thresholds[best] + lower) / 2)
+    return OperatingPoint(middle, float(precision[best]), float(recall[best]), reached)

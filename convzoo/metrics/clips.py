@@ -1,12 +1,15 @@
-"""The scores of a classifier of videos, which sees each as several clips."""
+"""The scores of videos, of which a network sees several clips each."""
 
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from convzoo.core.processes import sum_over_processes
 from convzoo.metrics.classification import ClassificationMeter
+from convzoo.metrics.regression import RegressionMeter
 
 
 class ClipMeter:
@@ -37,3 +40,19 @@ class ClipMeter:
         right, count = sum_over_processes(self.clips).tolist()
         found = self.videos.compute()
         return {"accuracy": found.pop("accuracy"), "clip_accuracy": right / count, **found}
+
+    def units(self) -> np.ndarray:
+        """Each video."""
+        return self.videos.units()
+
+    def resampled(self, weights: np.ndarray) -> Mapping[str, np.ndarray]:
+        """The scores of whole videos."""
+        return self.videos.resampled(weights)
+
+
+class ClipRegressionMeter(RegressionMeter):
+    """`RegressionMeter`'s scores of whole videos."""
+
+    def update(self, outputs: Tensor, target: dict[str, Tensor]) -> None:  # type: ignore[override]
+        """Add a batch: the value of each video, and perhaps the ends of its interval, (batch, 1 or 3)."""
+        super().update(outputs, target["label"])

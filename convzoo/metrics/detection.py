@@ -8,7 +8,14 @@ import torch
 
 from convzoo.core.outputs.boxes import Calibration, Detections, Found, Objects
 from convzoo.core.processes import gather_objects
-from convzoo.metrics.kitti_ap import DIFFICULTIES, ScoredFrame, average, objects_counted, precision_curve
+from convzoo.metrics.kitti_ap import (
+    DIFFICULTIES,
+    ScoredFrame,
+    average,
+    objects_counted,
+    precision_curve,
+    weighted_average,
+)
 from convzoo.ops.boxes import overlap_from_above, overlap_in_space
 
 
@@ -55,6 +62,20 @@ class DetectionMeter:
                 curve = curves["3d", label] if difficulty == "moderate" else precision_curve(frames, label, difficulty)
                 found[f"{name}_3d_{difficulty}"] = average(curve, 40)
                 found[f"{name}_3d_{difficulty}_r11"] = average(curve, 11)
+        return found
+
+    def units(self) -> np.ndarray:
+        """Each frame."""
+        return np.arange(sum(len(part) for part in gather_objects(self.frames)))
+
+    def resampled(self, weights: np.ndarray) -> Mapping[str, np.ndarray]:
+        """The mean average precision in space and from above, at moderate difficulty and 40 recalls."""
+        frames = [frame for part in gather_objects(self.frames) for frame in part]
+        counted = [label for label in self.labels if objects_counted(frames, label, "moderate")]
+        found = {}
+        for measure in ("3d", "bev"):
+            each = [weighted_average(frames, label, "moderate", measure, weights) for label in counted]
+            found[f"mean_ap_{measure}"] = np.mean(each, axis=0) if each else np.zeros(len(weights))
         return found
 
 

@@ -97,6 +97,41 @@ def precision_curve(frames: Sequence[ScoredFrame], name: str, difficulty: str, m
     return np.maximum.accumulate(curve[::-1])[::-1]
 
 
+def weighted_average(
+    frames: Sequence[ScoredFrame], name: str, difficulty: str, measure: str, weights: np.ndarray
+) -> np.ndarray:
+    """(draws,): the mean precision at 40 recalls if each frame counts as often as its weight says.
+
+    Detections of a frame are matched as `precision_curve` does it, at the thresholds that it takes for all frames, each counted
+    once; so the value at equal weights is close to `average(precision_curve(...), 40)`, not the same.
+
+    Args:
+        frames: all
+        name: of the class
+        difficulty: as in `DIFFICULTIES`
+        measure: of the overlap
+        weights: (draws, frames)
+    """
+    judged = [_judge(frame, name, DIFFICULTIES[difficulty], measure) for frame in frames]
+    least = least_overlap(name)
+    objects = np.array([float((~frame.truth).sum()) for frame in judged])
+    thresholds = recall_thresholds(
+        [score for frame in judged for score in _hit_scores(frame, least)], int(objects.sum())
+    )
+    if not len(thresholds):
+        return np.zeros(len(weights))
+    counts = np.stack([_count(frame, least, thresholds) for frame in judged])  # (frames, right and wrong, thresholds)
+    right, wrong = (weights @ counts[:, kind] for kind in (0, 1))
+    recall = right / np.maximum(weights @ objects, 1e-9)[:, None]
+    precision = np.maximum.accumulate((right / np.maximum(right + wrong, 1e-9))[:, ::-1], axis=1)[:, ::-1]
+    found = np.zeros(len(weights))
+    for wanted in np.arange(1, RECALLS) / (RECALLS - 1):
+        # A threshold serves the recall that it is nearest to, as in the development kit.
+        reached = recall >= wanted - 0.5 / (RECALLS - 1)
+        found += np.where(reached, precision, 0).max(axis=1)
+    return found / (RECALLS - 1)
+
+
 def average(curve: np.ndarray, recalls: int) -> float:
     """The mean of a precision curve at 11 recalls (0 among them) or at 40 (without 0)."""
     if recalls not in (11, 40):

@@ -1,12 +1,14 @@
 """The scores of ranked lists, over a whole split and over all processes."""
 
+import math
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from convzoo.core.outputs.rankings import Ranking
-from convzoo.core.processes import gather_all, sum_over_processes
+from convzoo.core.processes import gather_all
 
 
 class RankingMeter:
@@ -25,8 +27,8 @@ class RankingMeter:
     def __init__(self, items: int, at: list[int]) -> None:
         self.items = items
         self.at = at
-        self.sums = torch.zeros(len(at), 3, dtype=torch.float64)
-        self.users = torch.zeros((), dtype=torch.float64)
+        # Of each user recall, NDCG and MRR at each k; NaN for a user who had nothing afterwards.
+        self.rows = [torch.empty(0, len(at), 3, dtype=torch.float64)]
         self.shown = torch.zeros(len(at), items, dtype=torch.float64)
 
     def update(self, outputs: Ranking, target: Mapping[str, Mapping[str, Tensor]]) -> None:
@@ -36,8 +38,8 @@ class RankingMeter:
         counts = pointers.diff()
         hits = _hits(ranked, counts, wanted, self.items)
         asked = counts > 0
+        table = torch.full((len(hits), len(self.at), 3), math.nan, dtype=torch.float64)
         hits, counts, ranked = hits[asked], counts[asked], ranked[asked]
-        self.users += len(hits)
         width = hits.shape[1]
         discount = 1 / torch.log2(torch.arange(2, width + 2, dtype=torch.float64))
         places = torch.arange(1, width + 1)
@@ -47,22 +49,38 @@ class RankingMeter:
             ideal = torch.cat([torch.zeros(1, dtype=torch.float64), discount.cumsum(0)])
             best = ideal[counts.clamp(max=min(k, width))]
             first = torch.where(inside, places[:k], width + 1).amin(dim=1)
-            self.sums[row, 0] += (inside.sum(dim=1).double() / counts).sum()
-            self.sums[row, 1] += (gain / best).sum()
-            self.sums[row, 2] += torch.where(first <= k, 1 / first.double(), 0.0).sum()
+            table[asked, row, 0] = inside.sum(dim=1).double() / counts
+            table[asked, row, 1] = gain / best
+            table[asked, row, 2] = torch.where(first <= k, 1 / first.double(), 0.0)
             named = ranked[:, :k].reshape(-1)
             self.shown[row, named[named >= 0]] = 1
+        self.rows.append(table)
 
     def compute(self) -> dict[str, float]:
         """The scores over everything so far, on all processes."""
-        sums, users = sum_over_processes(self.sums), sum_over_processes(self.users)
+        rows = gather_all(torch.cat(self.rows))
+        asked = ~rows[:, :1, 0].isnan().squeeze(1)
+        means = rows[asked].sum(dim=0) / asked.sum().clamp(min=1)
         shown = gather_all(self.shown.unsqueeze(0)).amax(dim=0)
         found: dict[str, float] = {}
         for row, k in enumerate(self.at):
-            recall, ndcg, mrr = (sums[row] / users.clamp(min=1)).tolist()
+            recall, ndcg, mrr = means[row].tolist()
             found |= {f"recall_at_{k}": recall, f"ndcg_at_{k}": ndcg, f"mrr_at_{k}": mrr}
             found[f"coverage_at_{k}"] = float(shown[row].mean())
         return found
+
+    def units(self) -> np.ndarray:
+        """Each user."""
+        return np.arange(len(gather_all(torch.cat(self.rows))))
+
+    def resampled(self, weights: np.ndarray) -> Mapping[str, np.ndarray]:
+        """Recall, NDCG and MRR at each k."""
+        rows = gather_all(torch.cat(self.rows)).numpy()
+        asked = ~np.isnan(rows[:, 0, 0])
+        counted = weights[:, asked]
+        means = np.tensordot(counted, rows[asked], axes=1) / np.maximum(counted.sum(axis=1), 1e-9)[:, None, None]
+        names = ("recall", "ndcg", "mrr")
+        return {f"{name}_at_{k}": means[:, row, at] for row, k in enumerate(self.at) for at, name in enumerate(names)}
 
 
 def _hits(ranked: Tensor, counts: Tensor, wanted: Tensor, items: int) -> Tensor:

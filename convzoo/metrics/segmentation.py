@@ -24,6 +24,7 @@ class SegmentationMeter:
     def __init__(self, labels: Sequence[str]) -> None:
         self.labels = tuple(labels)
         self.cases: list[np.ndarray] = []  # (structures, 3)
+        self.labelled: list[bool] = []
 
     def update(self, outputs: Masks, target: Mapping[str, Any]) -> None:
         """Add cases.
@@ -33,15 +34,16 @@ class SegmentationMeter:
             target: `masks`, the true ones on the same grids; `grids`, their grids
         """
         for found, true, grid in zip(outputs.masks, target["masks"], target["grids"], strict=True):
-            if true is not None:
-                self.cases.append(case_scores(found, true, grid.spacing, len(self.labels)))
+            unlabelled = np.full((len(self.labels), 3), np.nan)
+            scored = unlabelled if true is None else case_scores(found, true, grid.spacing, len(self.labels))
+            self.cases.append(scored)
+            self.labelled.append(true is not None)
 
     def compute(self) -> dict[str, float]:
         """The scores over everything so far, on all processes."""
-        cases = [case for part in gather_objects(self.cases) for case in part]
-        if not cases:
+        table = self._table()
+        if not any(known for part in gather_objects(self.labelled) for known in part):
             return {}
-        table = np.stack(cases)  # (cases, structures, 3)
         scored = ~np.isnan(table[..., 0])
         sums = np.where(scored[..., None], table, 0).sum(axis=0)
         held = scored.sum(axis=0)
@@ -54,6 +56,32 @@ class SegmentationMeter:
             for label, value in zip(names, means[:, column], strict=True):
                 found[f"{name}_{label.replace(' ', '_')}"] = float(value)
         return found
+
+    def _table(self) -> np.ndarray:
+        """(cases, structures, 3) of all processes."""
+        cases = [case for part in gather_objects(self.cases) for case in part]
+        return np.stack(cases) if cases else np.zeros((0, len(self.labels), 3))
+
+    def units(self) -> np.ndarray:
+        """Each case."""
+        return np.arange(len(self._table()))
+
+    def resampled(self, weights: np.ndarray) -> Mapping[str, np.ndarray]:
+        """The means over the structures, and the Dice of each."""
+        table = self._table()
+        scored = ~np.isnan(table[..., 0])
+        held = weights @ scored  # (draws, structures)
+        sums = np.tensordot(weights, np.where(scored[..., None], table, 0), axes=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            means = np.where(held[..., None] > 0, sums / held[..., None], np.nan)
+        any_held = held.sum(axis=1) > 0
+        total = np.nansum(means, axis=1) / np.maximum((held > 0).sum(axis=1), 1)[:, None]
+        found = {
+            name: np.where(any_held, total[:, column], float(name == "dice"))
+            for column, name in enumerate(("dice", "hd95_mm", "assd_mm"))
+        }
+        names = [label.replace(" ", "_") for label in self.labels]
+        return found | {f"dice_{name}": means[:, at, 0] for at, name in enumerate(names) if scored[:, at].any()}
 
 
 def case_scores(found: np.ndarray, true: np.ndarray, spacing: Sequence[float], structures: int) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from convzoo.core.outputs.translations import Translations
-from convzoo.core.processes import gather_objects, sum_over_processes
+from convzoo.core.processes import gather_all, gather_objects
 from convzoo.ops.bleu import corpus_bleu
 
 
@@ -31,7 +31,7 @@ class TranslationMeter:
         self.words = words
         self.lower = lower
         self.texts: list[tuple[str, str]] = []
-        self.losses = torch.zeros(3, dtype=torch.float64)
+        self.losses = [torch.empty(0, 3, dtype=torch.float64)]
 
     def update(self, outputs: Translations, target: Mapping[str, Any]) -> None:
         """Add a batch: translations, and the target's `references`.
@@ -43,7 +43,7 @@ class TranslationMeter:
             (texts[0], reference) for texts, reference in zip(outputs.texts, target["references"], strict=True)
         ]
         if outputs.losses is not None:
-            self.losses += torch.from_numpy(np.asarray(outputs.losses, dtype=np.float64)).sum(dim=0)
+            self.losses.append(torch.from_numpy(np.asarray(outputs.losses, dtype=np.float64)))
 
     def compute(self) -> dict[str, float]:
         """The scores over everything so far, on all processes."""
@@ -57,12 +57,30 @@ class TranslationMeter:
                 [self.words(text) for text in written], [self.words(text) for text in references]
             ),
         }
-        loss, tokens, right = sum_over_processes(self.losses).tolist()
+        loss, tokens, right = gather_all(torch.cat(self.losses)).sum(dim=0).tolist()
         if tokens:
             found["cross_entropy"] = loss / tokens
             found["perplexity"] = math.exp(min(loss / tokens, 700.0))
             found["token_accuracy"] = right / tokens
         return found
+
+    def units(self) -> np.ndarray:
+        """Each sentence."""
+        return np.arange(sum(len(share) for share in gather_objects(self.texts)))
+
+    def resampled(self, weights: np.ndarray) -> Mapping[str, np.ndarray]:
+        """BLEU, from the counts of each sentence (Koehn 2004, aclanthology.org/W04-3250)."""
+        bleu, _ = scorers(self.lower)
+        rows = []
+        for written, reference in (pair for share in gather_objects(self.texts) for pair in share):
+            each = bleu.sentence_score(written, [reference])
+            rows.append([each.sys_len, each.ref_len, *each.counts, *each.totals])
+        sums = weights @ np.array(rows, dtype=np.float64)
+        length, wanted, counts, totals = sums[:, 0], sums[:, 1], sums[:, 2:6], sums[:, 6:10]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            precision = np.log(np.where(totals > 0, counts / totals, 0.0)).mean(axis=1)
+            brevity = np.where(length < wanted, 1 - wanted / length, 0.0)
+            return {"bleu": np.nan_to_num(np.exp(precision + brevity))}
 
 
 def scorers(lower: bool) -> tuple[Any, Any]:

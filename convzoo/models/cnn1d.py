@@ -34,8 +34,11 @@ class CNN1d(nn.Module):
         dropout: on the pooled features
         max_norm: largest norm of a row of the last layer (Hinton et al. 2012, arXiv:1207.0580); null for no limit
 
+    If the encoder gives `evidence`, decision values of a linear classifier, they are multiplied by a weight that is learnt and
+    added to the logits: a wide and deep network (Cheng et al. 2016, arXiv:1606.07792).
+
     Shape:
-        tokens: (batch, length), 0 is padding; output: (batch, classes), logits.
+        tokens: (batch, length), 0 is padding; evidence: (batch, classes or 1); output: (batch, classes), logits.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class CNN1d(nn.Module):
         activation: Activation = "relu",
         dropout: Probability = 0.5,
         max_norm: PositiveFloat | None = None,
+        evidence: FromData[bool] = False,
     ) -> None:
         super().__init__()
         self.embedding = TokenEmbedding(
@@ -72,9 +76,12 @@ class CNN1d(nn.Module):
         features = channels * len(kernel_sizes) * (k if pooling == "k_max" else 1)
         self.classifier = nn.Linear(features, classes)
         self.max_norm = max_norm
+        self.evidence_weight = nn.Parameter(torch.tensor(1.0)) if evidence else None
 
-    def forward(self, tokens: Int[Tensor, "batch length"]) -> Float[Tensor, "batch classes"]:
-        """Tokens to logits."""
+    def forward(
+        self, tokens: Int[Tensor, "batch length"], evidence: Float[Tensor, "batch evidence"] | None = None
+    ) -> Float[Tensor, "batch classes"]:
+        """Tokens, and if the encoder gives it the evidence of a linear classifier, to logits."""
         vectors = self.embedding(tokens)  # (batch, channels, length)
         pooled = []
         for width, convolution, pooling in zip(self.kernel_sizes, self.convolutions, self.poolings, strict=True):
@@ -90,4 +97,7 @@ class CNN1d(nn.Module):
         if self.training and self.max_norm is not None:
             with torch.no_grad():
                 self.classifier.weight.copy_(torch.renorm(self.classifier.weight, 2, 0, self.max_norm))
-        return self.classifier(self.dropout(x))
+        logits = self.classifier(self.dropout(x))
+        if evidence is not None and self.evidence_weight is not None:
+            logits = logits + self.evidence_weight * evidence
+        return logits

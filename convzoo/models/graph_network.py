@@ -18,6 +18,7 @@ from convzoo.layers.graph import (
     GraphAttention,
     GraphConvolution,
     InitialResidual,
+    MixedHops,
     PersonalisedPageRank,
     SampleAndAggregate,
 )
@@ -26,7 +27,7 @@ from convzoo.ops.sparse import EdgeList, GraphTensors, SparseMatrix, nodes_withi
 _BLOCK = 65_536
 """Number of nodes that are computed at once when no gradient is needed."""
 
-ConvolutionKind = Literal["gcn", "sage", "gat", "gcn2", "appnp", "cheb"]
+ConvolutionKind = Literal["gcn", "sage", "gat", "gcn2", "appnp", "cheb", "mixhop"]
 
 
 class GraphNetwork(nn.Module):
@@ -34,11 +35,14 @@ class GraphNetwork(nn.Module):
 
     `gcn`, `sage`, `gat` and `cheb` are stacks of dropout, convolution and activation, the last one without activation. `gcn2`
     has a linear layer before and after its convolutions; `appnp` has linear layers, and then spreads their outputs over the
-    graph.
+    graph. `mixhop` has one linear layer and the activation, puts a node's values beside the sums over its neighbours at 1, 2, …
+    `layers` steps, and has a linear layer over all of them: it serves graphs whose neighbours are alike and graphs whose
+    neighbours differ. It needs a matrix without self-loops.
 
     Sources: `gcn` Kipf & Welling 2017 (arXiv:1609.02907), `sage` Hamilton et al. 2017 (arXiv:1706.02216), `gat` Veličković et al.
     2018 (arXiv:1710.10903), `gcn2` Chen et al. 2020 (arXiv:2007.02133), `appnp` Gasteiger et al. 2019 (arXiv:1810.05997), `cheb`
-    Defferrard et al. 2016 (arXiv:1606.09375).
+    Defferrard et al. 2016 (arXiv:1606.09375), `mixhop` Abu-El-Haija et al. 2019 (arXiv:1905.00067) and Zhu et al. 2020
+    (arXiv:2006.11468).
 
     Outside training, all nodes are computed layer by layer, once for each state of the weights. So the memory is that of the
     widest layer, and scoring a graph in many batches costs no more than in one.
@@ -49,7 +53,7 @@ class GraphNetwork(nn.Module):
         matrix: the kind of matrix that the encoder made of the graph
         hops: number of hops of neighbours that the encoder samples; 0 if it gives the whole graph
         conv: the kind of convolution
-        layers: number of convolutions one after another (for `appnp`, linear layers)
+        layers: number of convolutions one after another (for `appnp`, linear layers; for `mixhop`, steps along the edges)
         channels: width of the hidden layers (for `gat`, of a head)
         dropout: probability, before each layer
         activation: between layers
@@ -114,6 +118,10 @@ class GraphNetwork(nn.Module):
         elif conv == "appnp":
             kinds = [FeatureLinear(*pair, True) for pair in pairwise(widths)]
             self.last = PersonalisedPageRank(steps, alpha)
+        elif conv == "mixhop":
+            kinds = [FeatureLinear(in_channels, channels, True)]
+            self.first = MixedHops(layers)
+            self.last = nn.Linear((layers + 1) * channels, classes)
         elif conv == "gat":
             kinds = [
                 GraphAttention(
@@ -127,10 +135,9 @@ class GraphNetwork(nn.Module):
             more = {"order": order} if conv == "cheb" else {}
             kinds = [make(*pair, **more) for pair in pairwise(widths)]
         self.layers = nn.ModuleList(kinds)
+        ends_count = {"gcn2": 2, "mixhop": 1}.get(conv, 0)  # linear layers besides the convolutions
         self.dropouts = nn.ModuleList(
-            [FeatureDropout(dropout), *(Dropout(dropout) for _ in range(len(kinds) + (conv == "gcn2")))][
-                : len(kinds) + 2 * (conv == "gcn2")
-            ]
+            [FeatureDropout(dropout), *(Dropout(dropout) for _ in range(len(kinds) + ends_count - 1))]
         )
         self.activation = activation_layer(activation)
         for module in ends:
@@ -169,6 +176,9 @@ class GraphNetwork(nn.Module):
             for layer in self.layers:
                 x = self.activation(layer(next(dropouts)(x), begin, adjacency))
             return self.last(next(dropouts)(x))  # type: ignore[misc]
+        if self.conv == "mixhop":
+            x = self._activated(self.layers[0](next(dropouts)(x)))
+            return self.last(next(dropouts)(self.first(x, adjacency)))  # type: ignore[misc]
         for number, layer in enumerate(self.layers):
             x = next(dropouts)(x)
             x = layer(x) if self.conv == "appnp" else layer(x, adjacency)
@@ -189,6 +199,8 @@ class GraphNetwork(nn.Module):
         sees = nodes_within(graph.adjacency, node, self.hops)
         if self.conv == "appnp":
             return {"last": (sees[-1],)}
+        if self.conv == "mixhop":
+            return {"layers.0": (1,), "first": (sees[-1],), "last": (sees[-1],)}
         each = self.hops // len(self.layers)
         found: dict[str, tuple[int, ...]] = {
             f"layers.{number}": (sees[each * (number + 1)],) for number in range(len(self.layers))

@@ -1,6 +1,7 @@
 """One reader of "a folder a class", for every kind of file; a kind adds what its files look like."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -11,6 +12,7 @@ from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
 from convzoo.core.text import did_you_mean
 from convzoo.reading.columns import split_in
+from convzoo.reading.damaged import Damaged
 from convzoo.reading.files import class_folders, left_out, visible, with_suffix
 from convzoo.reading.splitting import as_given, made_here
 from convzoo.reading.tables import is_table
@@ -31,6 +33,7 @@ class ClassFolders(Reader):
         test: part for testing, where the split is made here
         copies: of a file in two parts of a given split: refuse them; drop them from training; or keep them
         seed: of a split that is made here
+        skip_damaged: leave files that cannot be read out, and say which; by default they are refused
 
     Attributes:
         what: one such file, in words
@@ -53,6 +56,7 @@ class ClassFolders(Reader):
         test: Fraction = 0.15,
         copies: Copies = "refuse",
         seed: Count = 0,
+        skip_damaged: bool = False,
     ) -> None:
         self.path = Path(path)
         self.classes = classes
@@ -61,6 +65,8 @@ class ClassFolders(Reader):
         self.test = test
         self.copies: Copies = copies
         self.seed = seed
+        self.skip_damaged = skip_damaged
+        self.damaged = Damaged(skip_damaged)
 
     # What a kind of file may say otherwise.
 
@@ -84,6 +90,14 @@ class ClassFolders(Reader):
         """A fingerprint of the file's content."""
         return sha256_of(example.path)[:16]
 
+    def check(self, example: Any) -> None:
+        """Open the file, so that a damaged one is found before training.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        example.check()
+
     # What is the same for all.
 
     @classmethod
@@ -93,13 +107,15 @@ class ClassFolders(Reader):
 
     def examples(self) -> list[Any]:
         """All examples, whatever the split."""
-        return [example for part in self.parts().values() for example in part]
+        folder = self._folder()
+        return [example for part in self._sound(folder, self._parts(folder)).values() for example in part]
 
     def read(self) -> Splits:
-        """List the files. They are opened when they are encoded.
+        """List the files, and open each once. Their contents are read again when they are encoded.
 
         Raises:
-            DataError: no such folder, no class or one only, a class with too few files, or the same in two parts of a split.
+            DataError: no such folder, no class or one only, a class with too few files, files that cannot be read, or the same
+                in two parts of a split.
         """
         folder = self._folder()
         parts = self._parts(folder)
@@ -109,10 +125,28 @@ class ClassFolders(Reader):
         files = self._facts()
         if list(parts) == ["all"]:
             self._check_classes(folder, everything)
-            return made_here(
-                everything, self.val, self.test, self.seed, files, self.content, notes=notes, where=str(folder)
+        parts = self._sound(folder, parts)
+        if list(parts) == ["all"]:
+            splits = made_here(
+                parts["all"], self.val, self.test, self.seed, files, self.content, notes=notes, where=str(folder)
             )
-        return as_given(str(folder), parts, self.val, self.seed, files, self.content, self.copies, notes)
+        else:
+            splits = as_given(str(folder), parts, self.val, self.seed, files, self.content, self.copies, notes)
+        return replace(splits, skipped=self.damaged.skipped)
+
+    def _sound(self, folder: Path, parts: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        """The parts without files that cannot be read."""
+        self.damaged = Damaged(self.skip_damaged)
+        kept = {
+            name: self.damaged.kept(examples, self.check, lambda example: str(example.path))
+            for name, examples in parts.items()
+        }
+        self.damaged.settle()
+        labels = {example.label for examples in kept.values() for example in examples}
+        for example in (example for examples in parts.values() for example in examples):
+            if example.label not in labels:
+                raise DataError(f"{folder}: every {self.what} of {self.one_class} {example.label!r} is damaged")
+        return kept
 
     def parts(self) -> dict[str, list[Any]]:
         """The examples of train, val and test as they lie in the folder, or, where they lie in no such folders, `all`."""
@@ -159,8 +193,6 @@ class ClassFolders(Reader):
             if not files:
                 raise DataError(f"{kind}: {self.one_class} {name!r} has no {self.what} ({self._endings()})")
             for path in files:
-                if path.is_file() and path.stat().st_size == 0:
-                    raise DataError(f"{path}: is empty (0 bytes); delete it or replace it")
                 source = path.relative_to(below).as_posix()
                 found.append(self.make(path, name, self._group(path.relative_to(kind)), source))
         if not found:

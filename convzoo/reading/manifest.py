@@ -1,15 +1,19 @@
 """One reader of "a table with a row a file", for every kind of file; a kind adds what its columns and files are called."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from convzoo.core.arguments import Copies, Count, Fraction
+from convzoo.core.arguments import Copies, Count, Fraction, FromData, LabelType
 from convzoo.core.errors import DataError
 from convzoo.core.files import sha256_of
+from convzoo.core.labels import Label
 from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
 from convzoo.reading.columns import LABEL_NAMES, PATH_NAMES
+from convzoo.reading.damaged import Damaged
 from convzoo.reading.splitting import as_given, made_here
 from convzoo.reading.tables import Table, is_table, read_table
 
@@ -23,7 +27,8 @@ class Manifest(Reader):
     Args:
         path: a .csv, .tsv, .jsonl or .parquet file with a heading
         file: the column with the path; by default one that is usually called so
-        label: the column with the class; by default one that is usually called so
+        label: the column with the class, or with the number or the classes that the task learns; by default one that is usually
+            called so
         group: the column with what must not be split; by default one that is usually called so; `none`: there is none
         split: the column that says train, val or test; by default one named split, set or subset; `none`: there is none
         separator: between the fields of a CSV file; by default found
@@ -32,6 +37,7 @@ class Manifest(Reader):
         test: part for testing, where the split is made here
         copies: of a file in two parts of a given split: refuse them; drop them from training; or keep them
         seed: of a split that is made here
+        skip_damaged: leave rows and files that cannot be read out, and say which; by default they are refused
 
     Attributes:
         what: one such file, in words
@@ -58,6 +64,8 @@ class Manifest(Reader):
         test: Fraction = 0.15,
         copies: Copies = "refuse",
         seed: Count = 0,
+        label_type: FromData[LabelType] = "class",
+        skip_damaged: bool = False,
     ) -> None:
         self.path = Path(path)
         self.file = file
@@ -70,6 +78,9 @@ class Manifest(Reader):
         self.test = test
         self.copies: Copies = copies
         self.seed = seed
+        self.label_type: LabelType = label_type
+        self.skip_damaged = skip_damaged
+        self.damaged = Damaged(skip_damaged, "rows")
 
     @property
     def home(self) -> Path:
@@ -77,7 +88,7 @@ class Manifest(Reader):
         return self.path
 
     @classmethod
-    def make(cls, path: Path, label: str, group: str | None, source: str) -> Any:
+    def make(cls, path: Path, label: Label | None, group: str | None, source: str) -> Any:
         """One example."""
         return cls.example(path=path, label=label, group=group, source=source)
 
@@ -93,18 +104,24 @@ class Manifest(Reader):
 
     def examples(self) -> list[Any]:
         """All rows, whatever the split."""
-        return self._rows(self._table())[0]
+        found, _ = self._rows(self._table())
+        self.damaged.settle()
+        return [example for example in found if example is not None]
 
     def read(self) -> Splits:
-        """Read the table. The files are opened when they are encoded.
+        """Read the table, and open each file once. Their contents are read again when they are encoded.
 
         Raises:
-            DataError: no such file or column, a row that names no file or another split, the same in two parts, or too few rows.
+            DataError: no such file or column, a row that names no file or another split, files that cannot be read, the same in
+                two parts, or too few rows.
         """
         table = self._table()
         found, used = self._rows(table)
         homes = table.splits(self.split)
         notes = unused_columns(table, [*used, *((homes[1],) if homes else ())])
+        label = self._label(table, needed=False)
+        if self.label_type == "class" and label in used:
+            notes += table.numbers_as_classes(label)
         return split_rows(self, self.path, found, homes, self.content, notes, **self._folds())
 
     def _folds(self) -> dict[str, Any]:
@@ -112,20 +129,31 @@ class Manifest(Reader):
         return {}
 
     def _table(self) -> Table:
-        table = read_table(self.home, separator=self.separator, encoding=self.encoding)
+        self.damaged = Damaged(self.skip_damaged, "rows")
+        table = read_table(self.home, separator=self.separator, encoding=self.encoding, damaged=self.damaged)
         if not len(table):
             raise DataError(f"{self.home}: holds no rows")
         return table
 
+    def _label(self, table: Table, needed: bool = True) -> str | None:
+        """The column with the label."""
+        return table.find("label", self.label, (*LABEL_NAMES, *self.label_names), needed)
+
     def _rows(self, table: Table) -> tuple[list[Any], list[str]]:
-        """The examples in the order of the rows, and the columns that they were made of."""
+        """The examples in the order of the rows, None where one is damaged, and the columns that they were made of."""
         file = table.find("file", self.file, (*PATH_NAMES, *self.file_names))
-        label = table.find("label", self.label, (*LABEL_NAMES, *self.label_names))
+        label = self._label(table)
         group = None if self.group == "none" else table.find("group", self.group, self.group_names, needed=False)
         assert file is not None and label is not None, "needed columns are found"
-        paths = [file_in(table, row, name) for row, name in enumerate(table.ids(file))]
-        rows = zip(paths, table.ids(label), table.optional_ids(group), strict=True)
-        examples = [self.make(path, kind, whose, table.place(row)) for row, (path, kind, whose) in enumerate(rows)]
+        groups, label_of = table.optional_ids(group), table.label_reader(label, self.label_type)
+
+        def example(row: int) -> Any:
+            path = file_in(table, row, table.id(row, file))
+            made = self.make(path, label_of(row), groups[row], table.place(row))
+            made.check()
+            return made
+
+        examples = [self.damaged.sound(partial(example, row), table.place(row)) for row in range(len(table))]
         return examples, [file, label, *((group,) if group else ())]
 
 
@@ -183,20 +211,25 @@ def split_rows(
     """The rows of one table in their splits: as its column says, else made here.
 
     Args:
-        reader: with `val`, `test`, `seed` and `copies`
+        reader: with `val`, `test`, `seed`, `copies` and `damaged`
         where: the table
-        examples: in the order of the rows
+        examples: in the order of the rows; None where a row is damaged
         homes: the split of each row and the column that says so; None where there is no such column
         content: a fingerprint of an example's content
         notes: what was found out while reading
         folds: `fold` and `count`, where the split is one of a cross-validation
     """
+    reader.damaged.settle()
     files = {str(where): {"sha256": sha256_of(where)}}
     if homes is None:
-        return made_here(
-            examples, reader.val, reader.test, reader.seed, files, content, notes=notes, where=str(where), **folds
+        kept = [example for example in examples if example is not None]
+        splits = made_here(
+            kept, reader.val, reader.test, reader.seed, files, content, notes=notes, where=str(where), **folds
         )
-    parts: dict[str, list[Any]] = {"train": [], "val": [], "test": []}
-    for home, example in zip(homes[0], examples, strict=True):
-        parts[home].append(example)
-    return as_given(str(where), parts, reader.val, reader.seed, files, content, reader.copies, notes)
+    else:
+        parts: dict[str, list[Any]] = {"train": [], "val": [], "test": []}
+        for home, example in zip(homes[0], examples, strict=True):
+            if example is not None:
+                parts[home].append(example)
+        splits = as_given(str(where), parts, reader.val, reader.seed, files, content, reader.copies, notes)
+    return replace(splits, skipped=reader.damaged.skipped)

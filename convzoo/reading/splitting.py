@@ -1,4 +1,4 @@
-"""Splits: made here, as given, and folds for cross-validation. Groups stay whole, copies too, classes in proportion."""
+"""Splits: made here, as given, and folds for cross-validation. Groups and copies stay together, labels are in proportion."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -9,13 +9,58 @@ import numpy as np
 
 from convzoo.core.arguments import Copies
 from convzoo.core.errors import DataError
+from convzoo.core.labels import Label, Tags
 from convzoo.core.splits import Splits
 
 NAMES = ("train", "val", "test")
 
+QUANTILES = 10
+"""Numbers are stratified by at most this many quantiles."""
+
+IN_A_STRATUM = 10
+"""Examples that a quantile, or a combination of several labels, has at least to be a stratum of its own."""
+
+
+def strata(labels: Sequence[Label | None]) -> list[Hashable]:
+    """For each example what a split keeps in proportion. Labels that are not floats, tuples or `Tags` are themselves the strata.
+
+    Numbers are divided into up to ten quantiles of the same size. Several labels at once count by their combination where
+    it has at least ten examples, else by the rarest of them. Sequences of tags are not stratified. An example without a label,
+    and one whose stratum has fewer than ten, is in a stratum with all other such examples.
+    """
+    if any(isinstance(label, Tags) for label in labels):
+        return ["all"] * len(labels)
+    if any(isinstance(label, float) for label in labels):
+        found = _quantiles(labels)
+    elif any(isinstance(label, tuple) for label in labels):
+        found = _combinations(labels)
+    else:
+        return list(labels)
+    counts = Counter(found)
+    return [key if counts[key] >= IN_A_STRATUM else "others" for key in found]
+
+
+def _quantiles(labels: Sequence[Any]) -> list[Hashable]:
+    known = [index for index, label in enumerate(labels) if label is not None]
+    bins = min(QUANTILES, max(1, len(known) // IN_A_STRATUM))
+    found: list[Hashable] = [None] * len(labels)
+    for place, index in enumerate(sorted(known, key=lambda index: labels[index])):
+        found[index] = place * bins // len(known)
+    return found
+
+
+def _combinations(labels: Sequence[Any]) -> list[Hashable]:
+    combined = [None if label is None else tuple(sorted(set(label))) for label in labels]
+    common = {key for key, count in Counter(combined).items() if count >= IN_A_STRATUM}
+    counts = Counter(name for names in combined for name in names or ())
+    return [
+        names if names in common or not names else min(names, key=lambda name: (counts[name], name))
+        for names in combined
+    ]
+
 
 def split_by_group(
-    labels: Sequence[Hashable],
+    labels: Sequence[Any],
     groups: Sequence[Hashable],
     val: float,
     test: float,
@@ -23,12 +68,12 @@ def split_by_group(
     where: str = "",
     names: Sequence[str] = NAMES,
 ) -> np.ndarray:
-    """For each example 0 (train), 1 (val) or 2 (test): groups stay whole, each class comes near its proportion.
+    """For each example 0 (train), 1 (val) or 2 (test): groups stay whole, each of the `strata` comes near its proportion.
 
-    Groups are taken in a random order, the large ones first, and each goes where its classes are missed most.
+    Groups are taken in a random order, the large ones first, and each goes where its strata are missed most.
 
     Args:
-        labels: of each example its class
+        labels: of each example its label
         groups: of each example its group
         val: part for validation
         test: part for testing
@@ -43,12 +88,20 @@ def split_by_group(
     where = f"{where}: " if where else ""
     parts = list(dict.fromkeys(names))
     words = f"{', '.join(parts[:-1])} and {parts[-1]}"
-    counts = Counter(labels)
-    for label, count in counts.items():
+    layers = strata(labels)
+    counts = Counter(layers)
+    classes = not any(isinstance(label, float | tuple) for label in labels)
+    if not classes and len(labels) < len(parts):
+        raise DataError(
+            f"{where}has {len(labels)} example{'' if len(labels) == 1 else 's'}; a split into {words} needs at least "
+            f"{len(parts)}: add examples"
+        )
+    for label, count in counts.items() if classes else ():
         if count < len(parts):
+            numbers = "; the labels are numbers: task=regression predicts a number" if _are_numbers(labels) else ""
             raise DataError(
                 f"{where}class {label!r} has {count} example{'s' if count > 1 else ''}; a split into {words} needs at least "
-                f"{len(parts)}: add examples, or leave the class out"
+                f"{len(parts)}: add examples, or leave the class out{numbers}"
             )
     shares = np.array([1 - val - test, val, test])
     number = {label: index for index, label in enumerate(counts)}
@@ -63,7 +116,7 @@ def split_by_group(
     missed = wanted.copy()
     for at in order:
         inside = members[keys[at]]
-        content = np.bincount([number[labels[index]] for index in inside], minlength=len(counts))
+        content = np.bincount([number[layers[index]] for index in inside], minlength=len(counts))
         # What is missed is measured against what the split should have, so that small splits are served too.
         need = ((missed / np.maximum(wanted, 1e-9)) * content).sum(axis=1)
         chosen = int(np.argmax(need))
@@ -99,13 +152,21 @@ def joined(*keys: Sequence[Hashable | None]) -> list[Hashable]:
     return [root(index) for index in range(len(parent))]
 
 
-def folds(labels: Sequence[Hashable], count: int, seed: int) -> np.ndarray:
-    """For each example the fold that it is tested in: every class is dealt out evenly, in a random order."""
+def _are_numbers(labels: Sequence[Any]) -> bool:
+    """Whether all labels are text that says a number, and more than two different ones."""
+    try:
+        return len({float(label) for label in labels}) > 2
+    except (TypeError, ValueError):
+        return False
+
+
+def folds(labels: Sequence[Any], count: int, seed: int) -> np.ndarray:
+    """For each example the fold that it is tested in: each of the `strata` is dealt out evenly, in a random order."""
     random = np.random.default_rng(seed)
     fold = np.empty(len(labels), dtype=np.int64)
     start = 0
     by_class: dict[Hashable, list[int]] = defaultdict(list)
-    for index, label in enumerate(labels):
+    for index, label in enumerate(strata(labels)):
         by_class[label].append(index)
     for label in sorted(by_class, key=str):
         indices = random.permutation(by_class[label])
@@ -114,8 +175,8 @@ def folds(labels: Sequence[Hashable], count: int, seed: int) -> np.ndarray:
     return fold
 
 
-def hold_out(labels: Sequence[Hashable], part: float, seed: int) -> np.ndarray:
-    """True for about `part` of the examples of each class."""
+def hold_out(labels: Sequence[Any], part: float, seed: int) -> np.ndarray:
+    """True for about `part` of the examples of each of the `strata`."""
     if not 0 < part < 1:
         raise DataError(f"data.val={part:g} should be above 0 and below 1: validation chooses the best checkpoint")
     count = round(1 / part)
@@ -123,8 +184,9 @@ def hold_out(labels: Sequence[Hashable], part: float, seed: int) -> np.ndarray:
         return folds(labels, count, seed) == 0
     place = np.random.default_rng(seed).permutation(len(labels))
     held = np.zeros(len(labels), dtype=bool)
-    for label in set(labels):
-        inside = np.array([index for index, other in enumerate(labels) if other == label])
+    layers = strata(labels)
+    for label in set(layers):
+        inside = np.array([index for index, other in enumerate(layers) if other == label])
         held[inside[np.argsort(place[inside])][: round(part * len(inside))]] = True
     return held
 
@@ -352,8 +414,10 @@ def _check_shares(val: float, test: float) -> None:
 def _how(examples: Sequence[Any]) -> str:
     """What a split that is made here goes by."""
     words = ["by group" if any(example.group is not None for example in examples) else "no groups known"]
-    if len({example.label for example in examples}) > 1:
-        words.append("stratified by class")
+    labels = {example.label for example in examples}
+    if len(labels) > 1 and not any(isinstance(label, Tags) for label in labels):
+        numbers, several = (any(isinstance(label, kind) for label in labels) for kind in (float, tuple))
+        words.append(f"stratified by {'quantile' if numbers else 'labels' if several else 'class'}")
     return ", ".join(words)
 
 

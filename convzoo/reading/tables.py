@@ -5,19 +5,23 @@ import csv
 import gzip
 import io
 import json
+import math
 import re
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from convzoo.core.arguments import LabelType
 from convzoo.core.errors import DataError
+from convzoo.core.labels import Label
 from convzoo.core.text import first_line
 from convzoo.reading.columns import find_column, find_split, optional_column, split_named
+from convzoo.reading.damaged import Damaged
 from convzoo.reading.files import files_below, refuse_twice, visible
 from convzoo.reading.lines import encoding_of, plain_name, plain_suffix, read_text
 
@@ -29,6 +33,7 @@ SEPARATORS = (",", ";", "\t", "|")
 _LOOKED_AT = 100
 _HEAD = 200_000
 _DECIMAL_COMMA = re.compile(r"[+-]?(?:\d{1,3}(?:\.\d{3})+|\d*),\d+(?:[eE][+-]?\d+)?")
+_DECIMAL_POINT = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+")
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 _EXCEL_SEPARATOR = re.compile(r"sep=([,;\t|])\r?\n")
@@ -108,13 +113,20 @@ class Table:
         Raises:
             DataError: one is empty, or is no single value.
         """
-        found = []
-        for row, value in enumerate(self.columns[name]):
-            if isinstance(value, list | dict):
-                raise DataError(f"{self.place(row)}: column {name!r} holds {type(value).__name__}, not one value")
-            found.append("" if value is None else str(value).strip())
-        if "" in found:
-            raise DataError(f"{self.place(found.index(''))}: column {name!r} is empty; fill it or delete the row")
+        return [self.id(row, name) for row in range(len(self))]
+
+    def id(self, row: int, name: str) -> str:
+        """An id or a name in a row, as text.
+
+        Raises:
+            DataError: it is empty, or is no single value.
+        """
+        value = self.columns[name][row]
+        if isinstance(value, list | dict):
+            raise DataError(f"{self.place(row)}: column {name!r} holds {type(value).__name__}, not one value")
+        found = "" if value is None else str(value).strip()
+        if not found:
+            raise DataError(f"{self.place(row)}: column {name!r} is empty; fill it or delete the row")
         return found
 
     def optional_ids(self, name: str | None) -> list[str | None]:
@@ -123,29 +135,112 @@ class Table:
             return [None] * len(self)
         return [None if value is None else str(value).strip() or None for value in self.columns[name]]
 
+    def labels(self, name: str, label_type: LabelType, needed: bool = True) -> list[Label | None]:
+        """A column of labels: classes as text, numbers as floats, or the names of several classes as a tuple.
+
+        A cell of several classes is a JSON list (`["a", "b"]`), or names with `|`, `;` or `,` between them: the first of these
+        marks that is in the column separates the names of all its cells. An empty cell has none of the classes.
+
+        Args:
+            name: of the column
+            label_type: what each label is
+            needed: whether a class or a number must be in each row; else an empty cell is None
+
+        Raises:
+            DataError: a cell is empty, is no single class, no finite number or no list of names.
+        """
+        read = self.label_reader(name, label_type, needed)
+        return [read(row) for row in range(len(self))]
+
+    def label_reader(self, name: str, label_type: LabelType, needed: bool = True) -> Callable[[int], Label | None]:
+        """What reads the label of a row: as `labels`, for readers that leave damaged rows out."""
+        if label_type == "classes":
+            return self._reader_of_several(name)
+        if label_type == "class":
+            return lambda row: None if not needed and _is_empty(self.columns[name][row]) else self.id(row, name)
+        commas = self._commas_in(name)
+        return lambda row: None if not needed and _is_empty(self.columns[name][row]) else self.number(row, name, commas)
+
+    def _commas_in(self, name: str) -> bool:
+        """Whether a column writes decimal commas, also between commas and quotes: one cell has such a comma, and none a point."""
+        cells = [str(value).strip() for value in self.columns[name]]
+        points = any(_DECIMAL_POINT.fullmatch(cell) and not _THOUSANDS.fullmatch(cell) for cell in cells)
+        return self.decimal_commas or (not points and any(_DECIMAL_COMMA.fullmatch(cell) for cell in cells))
+
+    def _reader_of_several(self, name: str) -> Callable[[int], tuple[str, ...]]:
+        text = [cell for cell in map(_names_in, self.columns[name]) if isinstance(cell, str)]
+        separator = next((mark for mark in ("|", ";", ",") if any(mark in cell for cell in text)), None)
+
+        def read(row: int) -> tuple[str, ...]:
+            cell = _names_in(self.columns[name][row])
+            names = cell.split(separator) if isinstance(cell, str) else cell
+            if names is None:
+                value = str(self.columns[name][row])[:40]
+                raise DataError(
+                    f'{self.place(row)}: column {name!r} says {value!r}; it should name classes, such as a|b or ["a", "b"]'
+                )
+            return tuple(dict.fromkeys(filter(None, (each.strip() for each in names))))
+
+        return read
+
+    def numbers_as_classes(self, name: str) -> list[str]:
+        """A note where a column of classes looks like one of numbers: many different numbers, few of them twice."""
+        values = [value for value in self.columns[name] if not _is_empty(value)]
+        different = len({str(value) for value in values})
+        commas = self._commas_in(name)
+        if different <= max(20, len(values) / 20) or any(as_number(value, commas) is None for value in values):
+            return []
+        return [
+            f"{self.path.name}: column {name!r} has {different:,} different numbers, and each is taken as a class; "
+            "task=regression predicts a number"
+        ]
+
     def numbers(self, name: str) -> np.ndarray:
         """A column of finite numbers, float64. In a file with decimal commas, 3,14 is one, and 1.012 is a thousand and twelve.
 
         Raises:
             DataError: one is empty or no finite number.
         """
-        values = self.columns[name]
-        found = np.empty(len(values))
-        for row, value in enumerate(values):
-            number = as_number(value, self.decimal_commas)
-            if number is None:
-                said = "is empty" if value in (None, "") else f"says {str(value)[:40]!r}"
-                raise DataError(f"{self.place(row)}: column {name!r} {said}; it should be a number")
-            found[row] = number
-        if not np.isfinite(found).all():
-            at = int(np.flatnonzero(~np.isfinite(found))[0])
-            raise DataError(f"{self.place(at)}: column {name!r} says {values[at]!r}; it should be a finite number")
-        return found
+        return np.array([self.number(row, name) for row in range(len(self))], np.float64)
+
+    def number(self, row: int, name: str, commas: bool | None = None) -> float:
+        """A finite number in a row.
+
+        Args:
+            row: its number
+            name: of the column
+            commas: whether decimals may stand after a comma; None: as in the rest of the table
+
+        Raises:
+            DataError: it is empty or no finite number.
+        """
+        value = self.columns[name][row]
+        number = as_number(value, self.decimal_commas if commas is None else commas)
+        if number is None:
+            said = "is empty" if _is_empty(value) else f"says {str(value)[:40]!r}"
+            raise DataError(f"{self.place(row)}: column {name!r} {said}; it should be a number")
+        if not math.isfinite(number):
+            raise DataError(f"{self.place(row)}: column {name!r} says {value!r}; it should be a finite number")
+        return number
 
     def is_numeric(self, name: str) -> bool:
-        """Whether a column has numbers only (empty ones aside), and at least one."""
-        values = [value for value in self.columns[name] if value not in (None, "")]
-        return bool(values) and all(as_number(value, self.decimal_commas) is not None for value in values)
+        """Whether a column holds numbers: nine in ten of its cells (empty ones aside) are; others are then unreadable."""
+        values = [value for value in self.columns[name] if not _is_empty(value)]
+        return bool(values) and (
+            sum(as_number(value, self.decimal_commas) is not None for value in values) >= 0.9 * len(values)
+        )
+
+    def sound(self, damaged: Damaged, check: Callable[[int], Any]) -> "Table":
+        """The table without the rows for which `check` raises a DataError; these are noted."""
+        kept = [row for row in range(len(self)) if damaged.sound(partial(_passes, check, row))]
+        return self if len(kept) == len(self) else self.part(kept)
+
+    def part(self, rows: Sequence[int]) -> "Table":
+        """Some rows."""
+        columns = {name: [values[row] for row in rows] for name, values in self.columns.items()}
+        found = Table(self.path, columns, [self.lines[row] for row in rows], self.separator)
+        found.decimal_commas = self.decimal_commas
+        return found
 
     @cached_property
     def decimal_commas(self) -> bool:
@@ -155,16 +250,39 @@ class Table:
         return any(writes_decimal_commas(values) for values in self.columns.values())
 
 
+def _passes(check: Callable[[int], Any], row: int) -> bool:
+    check(row)
+    return True
+
+
 def writes_decimal_commas(values: Iterable[Any]) -> bool:
-    """Whether values of a text column are numbers with decimal commas: all are numbers, and at least one has such a comma."""
-    found = False
-    for value in values:
-        text = "" if value is None else str(value).strip()
+    """Whether values of a text column are numbers with decimal commas: nine in ten are numbers, and one has such a comma."""
+    found, others = False, 0
+    texts = ["" if value is None else str(value).strip() for value in values]
+    for text in texts:
         if _DECIMAL_COMMA.fullmatch(text):
             found = True
         elif text and not _NUMBER.fullmatch(text) and not _THOUSANDS.fullmatch(text):
-            return False
+            others += 1
+            if others > 0.1 * len(texts):
+                return False
     return found
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _names_in(value: Any) -> list[str] | str | None:
+    """The names in a cell: a list where it is one, else text that is still to be divided; None where it is neither."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return None
+    if isinstance(value, list):
+        return [str(name) for name in value] if all(isinstance(name, str | int | float) for name in value) else None
+    return None if isinstance(value, dict) else "" if value is None else str(value)
 
 
 def as_number(value: Any, decimal_commas: bool = False) -> float | None:
@@ -198,6 +316,7 @@ def read_table(
     separator: str | None = None,
     quotes: bool | None = None,
     encoding: str | None = None,
+    damaged: Damaged | None = None,
 ) -> Table:
     """A table from a file: .csv, .tsv, .jsonl or .ndjson (all also as .gz), or .parquet.
 
@@ -207,6 +326,7 @@ def read_table(
         separator: between fields; None: a comma, semicolon, tab or bar, whichever cuts the rows best
         quotes: whether quotation marks enclose fields; None: yes, but with tabs only where the file is written so
         encoding: of the text; None: UTF-8, UTF-16 or UTF-32, found by the first bytes
+        damaged: takes note of rows that cannot be read, which are then left out; None: the first one is refused
 
     Raises:
         DataError: the file is absent or damaged, is not text in that encoding, or a row has too few or too many fields.
@@ -216,13 +336,14 @@ def read_table(
         return _parquet(path)
     text = read_text(path, encoding)
     if suffix in (".jsonl", ".ndjson"):
-        return _json_lines(path, text)
+        return _json_lines(path, text, damaged)
     first = 1
     if named := _EXCEL_SEPARATOR.match(text):  # Excel's own first line, sep=;
         separator, text, first = separator or named[1], text[named.end() :], 2
     if separator is not None and len(separator) > 1:  # MovieLens writes ::
         text, separator = text.replace(separator, "\x1f"), "\x1f"
-    return _csv(path, text, list(heading) if heading else None, dialect_of(text, suffix, separator, quotes), first)
+    dialect = dialect_of(text, suffix, separator, quotes)
+    return _csv(path, text, list(heading) if heading else None, dialect, first, damaged)
 
 
 def dialect_of(text: str, suffix: str, separator: str | None = None, quotes: bool | None = None) -> Dialect:
@@ -313,7 +434,9 @@ def records(text: str, dialect: Dialect, strict: bool = True) -> Any:
     return csv.reader(io.StringIO(text, newline=""), delimiter=dialect.separator, quoting=quoting, strict=strict)
 
 
-def _csv(path: Path, text: str, heading: list[str] | None, dialect: Dialect, first: int) -> Table:
+def _csv(
+    path: Path, text: str, heading: list[str] | None, dialect: Dialect, first: int, damaged: Damaged | None
+) -> Table:
     rows: list[list[str]] = []
     lines: list[int] = []
     reader = records(text, dialect)
@@ -331,15 +454,19 @@ def _csv(path: Path, text: str, heading: list[str] | None, dialect: Dialect, fir
                 continue
             if len(fields) != len(heading):
                 shown = {"\t": "a tab", "\x1f": "the separator"}.get(dialect.separator, repr(dialect.separator))
-                raise DataError(
-                    f"{path}:{line}: has {len(fields)} fields, the heading {len(heading)} (separated by {shown})"
+                _refuse_row(
+                    damaged,
+                    f"{path}:{line}: has {len(fields)} fields, the heading {len(heading)} (separated by {shown})",
                 )
+                continue
             rows.append(fields)
             lines.append(line)
     except csv.Error as error:
         raise DataError(f"{path}:{reader.line_num}: is not valid CSV ({error}); try data.quotes=false") from None
     if heading is None:
         raise DataError(f"{path}: is empty: it holds no rows")
+    if damaged is not None and not rows:
+        damaged.settle()
     columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in heading]
     named = {
         name or f"column {number}": column
@@ -348,7 +475,14 @@ def _csv(path: Path, text: str, heading: list[str] | None, dialect: Dialect, fir
     return Table(path, named, lines, dialect.separator)
 
 
-def _json_lines(path: Path, text: str) -> Table:
+def _refuse_row(damaged: Damaged | None, message: str) -> None:
+    if damaged is None:
+        raise DataError(message)
+    damaged.count += 1
+    damaged.note(message)
+
+
+def _json_lines(path: Path, text: str, damaged: Damaged | None) -> Table:
     rows: list[dict[str, Any]] = []
     lines: list[int] = []
     for number, line in enumerate(text.split("\n"), start=1):
@@ -357,11 +491,15 @@ def _json_lines(path: Path, text: str) -> Table:
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise DataError(f"{path}:{number}: is not JSON ({error})") from None
+            _refuse_row(damaged, f"{path}:{number}: is not JSON ({error})")
+            continue
         if not isinstance(row, dict):
-            raise DataError(f'{path}:{number}: should be an object such as {{"text": …, "label": …}}')
+            _refuse_row(damaged, f'{path}:{number}: should be an object such as {{"text": …, "label": …}}')
+            continue
         rows.append(row)
         lines.append(number)
+    if damaged is not None and not rows:
+        damaged.settle()
     names = list(dict.fromkeys(name for row in rows for name in row))
     return Table(path, {name: [row.get(name) for row in rows] for name in names}, lines)
 

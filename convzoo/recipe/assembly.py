@@ -21,7 +21,7 @@ from convzoo.core.task import Task
 from convzoo.core.text import first_line
 from convzoo.recipe.registry import entries, pages_of
 from convzoo.recipe.signatures import MISSING, signature_of
-from convzoo.recipe.types import Part
+from convzoo.recipe.types import Part, Recipe
 
 _BASES: dict[str, type] = {
     "data": Reader,
@@ -61,6 +61,20 @@ def build(
         raise RecipeError(f"{where}: {part.name}: {first_line(error)}") from error
     except ImportError as error:
         raise _missing(kind, part.name, error) from error
+
+
+def build_reader(recipe: Recipe, part: Part | None = None) -> Reader:
+    """The reader of a recipe's data, which reads labels as the recipe's task needs them.
+
+    Args:
+        recipe: checked
+        part: other data for the same task; None: the recipe's own
+
+    Raises:
+        RecipeError: as for `build`.
+    """
+    dims = {"label_type": load_class("task", recipe.task.name).label_type}
+    return build("data", part or recipe.data, dims, recipe.origins)
 
 
 def load_class(kind: str, name: str | type) -> Any:

@@ -12,7 +12,7 @@ from convzoo.core.text import did_you_mean, nearest
 from convzoo.recipe.registry import MODALITIES, PARTS, entries
 from convzoo.recipe.renamed import present_part_name, present_setting, use_present_names
 from convzoo.recipe.signatures import MISSING, Signature, signature_of
-from convzoo.recipe.types import KEYS, PART_KEYS, REFERENCE_KEYS, KeyPath, Part, Recipe, Reference
+from convzoo.recipe.types import KEYS, PART_KEYS, REFERENCE_KEYS, WITH_DATA_KEYS, KeyPath, Part, Recipe, Reference
 
 
 class Checker:
@@ -33,6 +33,7 @@ class Checker:
         expect = self._expect(raw.get("expect") or {})
         reference = self._reference(raw.get("reference") or [])
         repeat = self._repeat(raw.get("repeat") or {}, raw)
+        with_data = self._with_data(raw.get("with_data") or {}, raw)
         if not isinstance(raw.get("about", ""), str):
             self._fault(("about",), f"should be text, not {raw['about']!r}")
         modality = raw.get("modality")
@@ -42,6 +43,7 @@ class Checker:
             raise RecipeError("\n".join(self.faults))
         return Recipe(
             **parts, train=train, baselines=baselines, expect=expect, reference=reference, repeat=repeat,
+            with_data=with_data,
             name=name, about=str(raw.get("about", "")), modality=modality, folder=self.folder, origins=self.origins,
         )  # fmt: skip
 
@@ -211,6 +213,24 @@ class Checker:
                 found.append(Reference(**item))
         return tuple(found)
 
+    def _with_data(self, raw: Any, recipe: dict[Any, Any]) -> dict[str, Any]:
+        if not self._keys(raw, WITH_DATA_KEYS, ("with_data",)) or not raw:
+            return {}
+        # The recipe must hold with these settings too: a fault in them should not wait until somebody brings data.
+        inner = Checker({}, "", self.folder)
+        changed = with_own_settings({key: value for key, value in recipe.items() if key != "with_data"}, raw)
+        for key in ("encoder", "model", "task"):
+            if key in raw:
+                inner._part(key, changed[key], (key,))
+        if "train" in raw:
+            inner._train(changed["train"])
+        if "baselines" in raw:
+            inner._baselines(changed["baselines"])
+        for fault in inner.faults:
+            where, _, text = fault.removeprefix(": ").partition(": ")
+            self._fault(("with_data", *where.split(".")), text)
+        return dict(raw)
+
     def _repeat(self, raw: Any, recipe: dict[Any, Any]) -> dict[str, list[Any]]:
         if not isinstance(raw, dict) or len(raw) > 1:
             self._fault(("repeat",), "should name one setting and its values, such as {data.fold: [0, 1, 2]}")
@@ -243,6 +263,23 @@ class Checker:
                     self._fault(("repeat", key), wrong[0].removeprefix(": "))
                     break
         return dict(raw)
+
+
+def with_own_settings(raw: dict[Any, Any], changes: dict[str, Any]) -> dict[Any, Any]:
+    """A raw recipe with the settings of its `with_data`: a part of another name is replaced, and so are the baselines; of the
+    other sections the settings that are named change."""
+    changed = dict(raw)
+    for section, value in changes.items():
+        before = changed.get(section)
+        before = {"name": before} if isinstance(before, str) else before
+        value = {"name": value} if isinstance(value, str) else value
+        if isinstance(value, dict) and isinstance(before, dict):
+            same = value.get("name", before.get("name")) == before.get("name")
+            if section == "train" and ("epochs" in value or "steps" in value):  # a recipe has one of the two
+                before = {key: kept for key, kept in before.items() if key not in ("epochs", "steps")}
+            value = {**before, **value} if same else value
+        changed[section] = value
+    return changed
 
 
 @cache

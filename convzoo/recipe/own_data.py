@@ -21,12 +21,12 @@ def open_recipe(
     # What is said, promised and published of the recipe's own data does not hold for other data.
     replaced = {
         "about": "",
-        "data": reader_for(recipes.load(source).encoder, Path(data), chosen),
+        "data": reader_for(recipes.load(source, with_data=True).encoder, Path(data), chosen),
         "expect": {},
         "reference": [],
         "repeat": {},
     }
-    return recipes.load(source, overrides, replaced)
+    return recipes.load(source, overrides, replaced, with_data=True)
 
 
 def reader_for(encoder: Part, path: Path, name: str | None = None) -> dict[str, Any]:

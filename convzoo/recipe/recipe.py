@@ -10,7 +10,7 @@ import yaml
 from convzoo.core.config import TrainConfig
 from convzoo.core.errors import RecipeError
 from convzoo.core.text import nearest
-from convzoo.recipe.checker import Checker
+from convzoo.recipe.checker import Checker, with_own_settings
 from convzoo.recipe.renamed import present_override, use_present_names
 from convzoo.recipe.types import KEYS, PART_KEYS, REFERENCE_KEYS, KeyPath, Part, Recipe
 from convzoo.recipe.yaml_files import dump, inline, parse_value, read_yaml
@@ -57,6 +57,7 @@ def load(
     source: str | Path | Recipe | Mapping[str, Any],
     overrides: Sequence[str] = (),
     replaced: Mapping[str, Any] | None = None,
+    with_data: bool = False,
 ) -> Recipe:
     """A checked recipe from a file, a shipped name, a mapping or a Recipe made in Python.
 
@@ -64,6 +65,7 @@ def load(
         source: the recipe
         overrides: dotted settings, applied last
         replaced: whole sections that replace those of the source
+        with_data: use the settings that the recipe has for a person's own data, its section `with_data`
 
     Raises:
         RecipeError: what is wrong: one line for each fault, with its place.
@@ -80,7 +82,13 @@ def load(
         name, folder, label = path.stem, path.parent, str(path)
     if not isinstance(raw, dict):
         raise RecipeError(f"{label}: a recipe is a mapping with the keys {', '.join(KEYS)}")
-    raw = _copy(raw) | _copy(replaced or {})
+    raw = _copy(raw)
+    if with_data and isinstance(raw.get("with_data"), dict):
+        changes = raw.pop("with_data")
+        raw = with_own_settings(raw, changes)
+        origins |= {key[1:]: place for key, place in origins.items() if key[0] == "with_data" and len(key) > 1}
+        origins = {key: place for key, place in origins.items() if key[0] != "with_data"}
+    raw |= _copy(replaced or {})
     origins = {key: place for key, place in origins.items() if key[0] not in (replaced or {})}
     use_present_names(raw, origins)  # first, so that an override replaces a setting under its former name too
     for override in overrides:
@@ -148,6 +156,8 @@ def to_mapping(recipe: Recipe) -> dict[str, Any]:
     mapping |= {key: part(getattr(recipe, key)) for key in PART_KEYS} | {"train": train}
     if recipe.baselines:
         mapping["baselines"] = [part(item) for item in recipe.baselines]
+    if recipe.with_data:
+        mapping["with_data"] = _copy(recipe.with_data)
     if recipe.repeat:
         mapping["repeat"] = dict(recipe.repeat)
     if recipe.expect:

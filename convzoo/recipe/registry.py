@@ -47,10 +47,15 @@ SHARED: dict[str, dict[str, str]] = {
         "ranking": "convzoo.tasks.ranking:RankItems",
         "segmentation": "convzoo.tasks.segmentation:Segmentation",
         "clip_classification": "convzoo.tasks.clip_classification:ClipClassification",
+        "multi_label": "convzoo.tasks.multi_label:MultiLabel",
+        "regression": "convzoo.tasks.regression:Regression",
+        "clip_regression": "convzoo.tasks.clip_regression:ClipRegression",
         "detection": "convzoo.tasks.detection:Detection",
     },
     "baseline": {
         "majority": "convzoo.baselines.majority:Majority",
+        "frequencies": "convzoo.baselines.frequencies:Frequencies",
+        "mean": "convzoo.baselines.mean:Mean",
     },
 }
 """The parts that serve several kinds of data."""

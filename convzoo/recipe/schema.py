@@ -6,7 +6,7 @@ from pydantic import TypeAdapter
 
 from convzoo.recipe.registry import MODALITIES, entries
 from convzoo.recipe.signatures import MISSING, Argument, Signature, signature_of
-from convzoo.recipe.types import KEYS, PART_KEYS, REFERENCE_KEYS
+from convzoo.recipe.types import KEYS, PART_KEYS, REFERENCE_KEYS, WITH_DATA_KEYS
 
 
 def recipe_schema() -> dict[str, Any]:
@@ -16,6 +16,10 @@ def recipe_schema() -> dict[str, Any]:
         "modality": {"enum": list(MODALITIES)},
         "train": _object(signature_of("convzoo.core.config:TrainConfig")),
         "baselines": {"type": "array", "items": _part("baseline"), "description": "the opponents, naive and classical"},
+        "with_data": {
+            "type": "object", "properties": {key: {} for key in WITH_DATA_KEYS}, "additionalProperties": False,
+            "description": "what changes when --data puts a person's own data in the place of the recipe's: settings by section",
+        },
         "repeat": {
             "type": "object", "maxProperties": 1, "additionalProperties": {"type": "array", "minItems": 1},
             "description": "a setting and its values, such as data.fold: [0, 1, 2]; scores become means",

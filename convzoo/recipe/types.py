@@ -10,7 +10,11 @@ from convzoo.core.config import TrainConfig
 PART_KEYS = ("data", "encoder", "model", "task")
 
 
-KEYS = ("about", "modality", *PART_KEYS, "train", "baselines", "repeat", "expect", "reference")
+KEYS = ("about", "modality", *PART_KEYS, "train", "baselines", "with_data", "repeat", "expect", "reference")
+
+
+WITH_DATA_KEYS = ("encoder", "model", "task", "train", "baselines")
+"""The sections that `with_data` may change."""
 
 
 REFERENCE_KEYS = ("dataset", "metric", "value", "source", "protocol")
@@ -56,6 +60,7 @@ class Recipe:
         baselines: the opponents
         expect: by score (`test/accuracy`), the lowest and the highest value that a correct run gives
         reference: published results, to compare the scores with
+        with_data: what changes when `--data` puts a person's own data in the place of the recipe's: settings by section
         repeat: one setting (`data.fold`) and its values; the recipe is run once with each
         name: of the recipe, and of its runs' folders
         about: what it does, in a line
@@ -72,6 +77,7 @@ class Recipe:
     baselines: tuple[Part, ...] = ()
     expect: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     reference: tuple[Reference, ...] = ()
+    with_data: Mapping[str, Any] = field(default_factory=dict)
     repeat: Mapping[str, list[Any]] = field(default_factory=dict)
     name: str = "recipe"
     about: str = ""

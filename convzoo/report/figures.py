@@ -196,12 +196,63 @@ def reliability(counted: Mapping[str, np.ndarray]) -> str:
     return as_svg(figure)
 
 
+def against(true: np.ndarray, found: np.ndarray, intervals: np.ndarray | None, most: int = 1000) -> str:
+    """Predicted against true numbers, with the intervals (examples, 2) if there are any; of many examples an even choice."""
+    chosen = np.unique(np.linspace(0, len(true) - 1, min(len(true), most)).astype(int))
+    true, found = true[chosen], found[chosen]
+    figure = new_figure(5.2, 4.6)
+    axes = figure.subplots()
+    if intervals is not None:
+        axes.vlines(true, intervals[chosen, 0], intervals[chosen, 1], color="tab:blue", alpha=0.15, linewidth=1)
+    axes.scatter(true, found, s=9, alpha=0.7, color="#33526e", linewidths=0)
+    ends = [float(min(true.min(), found.min())), float(max(true.max(), found.max()))]
+    axes.plot(ends, ends, color="grey", linestyle=":", linewidth=1)
+    axes.set_xlabel("true")
+    axes.set_ylabel("predicted")
+    axes.spines[["top", "right"]].set_visible(False)
+    return as_svg(figure)
+
+
+def thresholds(
+    false_rate: np.ndarray,
+    recall: np.ndarray,
+    precision: np.ndarray,
+    share: float,
+    point: tuple[float, float, float] | None,
+) -> str:
+    """The ROC curve, and the curve of precision and recall.
+
+    Args:
+        false_rate: (thresholds,), the fraction of negatives that are predicted positive, from the highest threshold on
+        recall: (thresholds,), the fraction of positives that are found
+        precision: (thresholds,)
+        share: of positives, which is the precision of chance
+        point: false rate, recall and precision of the threshold that is used
+    """
+    figure = new_figure(8, 3.6)
+    left, right = figure.subplots(1, 2)
+    left.plot([0, *false_rate], [0, *recall], color="tab:blue")
+    left.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1)
+    right.step([0, *recall], [precision[0], *precision], where="pre", color="tab:blue")
+    right.axhline(share, color="grey", linestyle=":", linewidth=1)
+    if point is not None:
+        left.plot(point[0], point[1], "o", color="tab:orange")
+        right.plot(point[1], point[2], "o", color="tab:orange")
+    for axes, across, up in ((left, "false positive rate", "true positive rate"), (right, "recall", "precision")):
+        axes.set_xlabel(across)
+        axes.set_ylabel(up)
+        axes.set_xlim(-0.02, 1.02)
+        axes.set_ylim(-0.02, 1.02)
+        axes.spines[["top", "right"]].set_visible(False)
+    return as_svg(figure)
+
+
 def bars(labels: Sequence[str], values: Sequence[float], below: Sequence[str], across: str, title: str) -> str:
     """A bar for each label, with its value above it and a note below the label."""
     figure = new_figure(7, 2.9)
     axes = figure.subplots()
     drawn = axes.bar(range(len(labels)), values, color="tab:blue")
-    axes.bar_label(drawn, [f"{value:.1f}" for value in values], fontsize=8)
+    axes.bar_label(drawn, [f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for value in values], fontsize=8)
     axes.set_xticks(range(len(labels)), [f"{label}\n{note}" for label, note in zip(labels, below, strict=True)])
     axes.set_xlabel(across)
     axes.set_title(title)

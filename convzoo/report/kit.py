@@ -40,6 +40,25 @@ def html_safe(text: str) -> Any:
     return Markup(text)
 
 
+def class_table(labels: Sequence[str], counts: Sequence[tuple[int, int, int]]) -> str:
+    """Precision, recall, F1 and the number of examples of each class as an HTML table.
+
+    Args:
+        labels: of the classes
+        counts: of each class: right predictions, all predictions, true examples
+    """
+    lines = []
+    for label, (hits, predicted, true) in zip(labels, counts, strict=True):
+        scores = (hits / predicted if predicted else 0.0, hits / true if true else 0.0)
+        f1 = 2 * hits / (predicted + true) if predicted + true else 0.0
+        numbers = [f"{value:.3f}" for value in (*scores, f1)] + [f"{true:,}", f"{predicted:,}"]
+        cells = "".join(f"<td class='number'>{number}</td>" for number in numbers)
+        lines.append(f"<tr><td>{html.escape(label)}</td>{cells}</tr>")
+    names = ("precision", "recall", "F1", "true", "predicted")
+    heading = "".join(f"<th class='number'>{name}</th>" for name in names)
+    return f"<table class='classes'><tr><th>class</th>{heading}</tr>{''.join(lines)}</table>"
+
+
 def worst_mistakes(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The wrong predictions with the highest probabilities."""
     wrong = [row for row in rows if row["true_label"] != row["label"]]

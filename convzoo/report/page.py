@@ -11,16 +11,18 @@ from torch import nn
 from convzoo import summary
 from convzoo.core.encoder import Encoder
 from convzoo.core.files import read_json, write_text
-from convzoo.core.pages import Material, Pages
+from convzoo.core.pages import Material, Pages, Section
 from convzoo.core.task import Task
 from convzoo.core.text import duration_in_words
 from convzoo.inspect.describe import describe
 from convzoo.recipe.assembly import load_pages
 from convzoo.recipe.recipe import to_yaml
 from convzoo.recipe.types import Recipe
-from convzoo.report import classification, figures
+from convzoo.report import classification, figures, multi_label, regression
 from convzoo.report.kit import html_safe
 from convzoo.tasks.classification import Classification
+from convzoo.tasks.multi_label import MultiLabel
+from convzoo.tasks.regression import Regression
 
 
 def write_report(
@@ -64,11 +66,7 @@ def write_report(
     material = Material(model, encoder, examples, predictions)
     # A user's own encoder may not name its type of example; then the base class of all pages is used.
     pages = load_pages(getattr(encoder, "example", object), type(task))
-    sections = (
-        classification.sections(task, material, pages)
-        if isinstance(task, Classification)
-        else pages.sections(task, material)
-    )
+    sections = sections_of(task, material, pages)
     page = template.render(
         name=recipe.name,
         about=recipe.about or headline(recipe, results, task, pages),
@@ -80,6 +78,12 @@ def write_report(
         rows=[(row, [summary.written(row, column) for column in shown]) for row in summary.rows(recipe, results)],
         expect=[(name, low, high, results["scores"].get(name)) for name, (low, high) in recipe.expect.items()],
         repeated=results.get("repeated"),
+        judgement=summary.judgement(results),
+        intervals=results.get("intervals", {}),
+        comparisons=results.get("comparisons", {}),
+        drawn=results.get("drawn", ""),
+        settings=results.get("baseline_settings", {}),
+        left_out=results.get("left_out", {}),
         curves=html_safe(figures.curves(metrics, score, results.get("best_step"))) if metrics and score in metrics[0] else "",
         sections=sections,
         breakdown=breakdown,
@@ -91,6 +95,17 @@ def write_report(
     return folder / "report.html"
 
 
+def sections_of(task: Task, material: Material, pages: Pages) -> list[Section]:
+    """What the page shows of the predictions: what every task of its kind shows, and what its kind of example does."""
+    if isinstance(task, Classification):
+        return classification.sections(task, material, pages)
+    if isinstance(task, Regression):
+        return regression.sections(task, material, pages)
+    if isinstance(task, MultiLabel):
+        return multi_label.sections(task, material, pages)
+    return pages.sections(task, material)
+
+
 def headline(recipe: Recipe, results: Mapping[str, Any], task: Task, pages: Pages) -> str:
     """What data a recipe without words of its own was run on: your own data have no other description.
 
@@ -98,9 +113,11 @@ def headline(recipe: Recipe, results: Mapping[str, Any], task: Task, pages: Page
     """
     count = sum(results["examples"].values())
     classes = ""
-    if isinstance(task, Classification):
+    if isinstance(task, Classification | MultiLabel):
         names = list(task.labels)
         listed = f" ({', '.join(names)})" if len(names) <= 4 else ""
         classes = f" in {len(names)} classes{listed}"
+    if isinstance(task, Regression):
+        classes = f" with a number each (mean {task.mean:.4g}, deviation {task.deviation:.4g})"
     path = recipe.data.args.get("path")
     return f"{count:,} {pages.plural}{classes}" + (f", from {Path(path).name}" if path else "")

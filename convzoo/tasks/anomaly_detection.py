@@ -50,6 +50,9 @@ class AnomalyDetection(Task):
 
     follows: ClassVar[bool] = True
     best_by = "-val/error"
+    errors: ClassVar[frozenset[str]] = frozenset(
+        {"error", "alarm_rate", "false_alarm_rate", "missed_alarm_rate", "detection_delay"}
+    )
 
     def __init__(
         self,

@@ -1,17 +1,22 @@
 """Classification: one of several classes, for any kind of data."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from convzoo.core.arguments import Fraction, FromData
+from convzoo.core.arguments import Fraction, FromData, PositiveFloat
 from convzoo.core.batch import Batch
 from convzoo.core.processes import gather_all
 from convzoo.core.task import Meter, Task
+from convzoo.core.text import did_you_mean
+from convzoo.metrics.classification import Decided
 
 
 class Classification(Task):
@@ -26,11 +31,24 @@ class Classification(Task):
     closer to the frequency of right predictions. The scores then have `calibration_error`, the expected calibration error over
     15 bins.
 
+    For two classes, `threshold` chooses how probable the positive class must be to be predicted, on the validation split, after
+    the temperature. The scores then have precision, recall and F1 of the positive class. Opponents are scored with their most
+    probable classes.
+
     Args:
         label_smoothing: the fraction of the target that is spread over all classes
         best_by: the validation score that chooses the best checkpoint
         calibrate: `temperature` calibrates the probabilities on the validation split
+        class_weights: the weight of the loss by class: `none`; `balanced`, so that all classes weigh the same together,
+            examples / (classes · examples of the class); or a mapping from label to weight, in which a label that is not
+            named has the weight 1
+        threshold: for two classes: `none` predicts the more probable one; else the probability from which the positive class is
+            predicted: a number; `best_f1`; `precision>=0.99`, the most of the positive class that can be found at this
+            precision; `recall>=0.95`, the best precision at this recall
+        positive: the class that `threshold` is about; null: the second of the two, in the order of their names
     """
+
+    errors: ClassVar[frozenset[str]] = frozenset({"cross_entropy", "calibration_error"})
 
     def __init__(
         self,
@@ -40,6 +58,10 @@ class Classification(Task):
             "val/accuracy", "val/macro_f1", "val/matthews", "val/auroc", "-val/cross_entropy"
         ] = "val/accuracy",
         calibrate: Literal["none", "temperature"] = "none",
+        class_weights: Literal["none", "balanced"] | dict[str, PositiveFloat] = "none",
+        threshold: float | str = "none",
+        positive: str | None = None,
+        counts: FromData[tuple] = (),
     ) -> None:
         self.labels = tuple(labels)
         self.label_smoothing = label_smoothing
@@ -48,15 +70,24 @@ class Classification(Task):
             raise ValueError(f"best_by: val/auroc is for two classes, but there are {len(self.labels)}")
         self.calibration = calibrate
         self.temperature = 1.0
+        self.weights = weights_of_classes(class_weights, self.labels, counts)
+        self.wanted = Wanted.of(threshold, self.labels)
+        self.positive = positive_class(positive, self.labels)
+        self.point: dict[str, Any] | None = None  # what was chosen; None: the more probable class is predicted
 
     def losses(self, outputs: Float[Tensor, "batch classes"], target: Int[Tensor, " batch"]) -> dict[str, Tensor]:
-        """The cross-entropy."""
-        return {"cross_entropy": F.cross_entropy(outputs, target, label_smoothing=self.label_smoothing)}
+        """The cross-entropy; with weights a mean over the examples, each with the weight of its class."""
+        if self.weights is None:
+            return {"cross_entropy": F.cross_entropy(outputs, target, label_smoothing=self.label_smoothing)}
+        weights = self.weights.to(outputs.device, outputs.dtype)
+        each = F.cross_entropy(outputs, target, weights, label_smoothing=self.label_smoothing, reduction="none")
+        return {"cross_entropy": each.mean()}
 
-    def decode(self, outputs: Float[Tensor, "batch classes"]) -> list[dict[str, Any]]:
+    def decode(self, outputs: Float[Tensor, "batch classes"] | Decided) -> list[dict[str, Any]]:
         """The class, its probability, and all probabilities."""
-        probabilities = outputs.float().softmax(dim=1)
-        best = probabilities.argmax(dim=1).tolist()
+        logits = outputs.logits if isinstance(outputs, Decided) else outputs
+        probabilities = logits.float().softmax(dim=1)
+        best = (outputs.chosen if isinstance(outputs, Decided) else probabilities.argmax(dim=1)).tolist()
         return [
             {
                 "label": self.labels[index],
@@ -71,19 +102,25 @@ class Classification(Task):
         return [{"label": self.labels[number] if number >= 0 else None} for number in target.tolist()]
 
     def meter(self) -> Meter:
-        """Accuracy, macro F1, Matthews' correlation; cross-entropy; AUROC for two classes."""
+        """Accuracy, macro F1, Matthews' correlation; cross-entropy; AUROC for two classes; with a threshold also precision,
+        recall and F1 of the positive class."""
         from convzoo.metrics.classification import ClassificationMeter
 
-        return ClassificationMeter(len(self.labels), calibration=self.calibration != "none")
+        positive = self.positive if self.wanted is not None else None
+        return ClassificationMeter(len(self.labels), self.calibration != "none", positive)
 
-    def predict(self, model: nn.Module, batch: Batch) -> Tensor:
-        """The logits, divided by the temperature if one was chosen."""
+    def predict(self, model: nn.Module, batch: Batch) -> Any:
+        """The logits, divided by the temperature if one was chosen; and the classes, if a threshold was."""
         outputs = model(**batch.inputs)
-        return outputs if self.temperature == 1.0 else outputs / self.temperature
+        outputs = outputs if self.temperature == 1.0 else outputs / self.temperature
+        if self.point is None:
+            return outputs
+        found = outputs.double().softmax(dim=1)[:, self.positive] >= self.point["threshold"]
+        return Decided(outputs, torch.where(found, self.positive, 1 - self.positive))
 
     def calibrate(self, model: nn.Module, batches: Iterable[Batch]) -> None:
-        """Choose the temperature from the logits of all processes, so that all have the same."""
-        if self.calibration == "none":
+        """Choose temperature and threshold from the logits of all processes, so that all have the same."""
+        if self.calibration == "none" and self.wanted is None:
             return
         from convzoo.metrics.classification import best_temperature
 
@@ -91,12 +128,125 @@ class Classification(Task):
         for batch in batches:
             outputs.append(model(**batch.inputs).double().cpu())
             targets.append(batch.target.cpu())
-        self.temperature = best_temperature(gather_all(torch.cat(outputs)), gather_all(torch.cat(targets)))
+        logits, truth = gather_all(torch.cat(outputs)), gather_all(torch.cat(targets))
+        if self.calibration != "none":
+            self.temperature = best_temperature(logits, truth)
+        if self.wanted is not None:
+            probabilities = (logits / self.temperature).softmax(dim=1)[:, self.positive]
+            self.point = self.wanted.chosen(probabilities, truth == self.positive)
+
+    def advice(self) -> str:
+        """What the threshold could not reach on the validation split."""
+        if self.wanted is None or self.point is None or self.point.get("reached", True):
+            return ""
+        name = self.wanted.score
+        return (
+            f"task.threshold={self.wanted.said}: no threshold reaches it on the validation split; the one with the highest "
+            f"{name} was taken, {name} {self.point[name]:.3f}: set it lower, or train longer"
+        )
 
     def state(self) -> dict[str, Any]:
-        """The temperature, if there is one."""
-        return {"temperature": self.temperature} if self.calibration != "none" else {}
+        """The temperature and the threshold, if there are any."""
+        found: dict[str, Any] = {"temperature": self.temperature} if self.calibration != "none" else {}
+        if self.point is not None:
+            found["operating_point"] = {"positive": self.labels[self.positive], **self.point}
+        return found
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore what `state` gave."""
         self.temperature = float(state.get("temperature", 1.0))
+        point = state.get("operating_point")
+        self.point = None if point is None else {key: value for key, value in point.items() if key != "positive"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The operating point that a recipe asks for.
+
+    Attributes:
+        said: as the recipe says it
+        score: `f1`, `precision` or `recall`; empty for a fixed threshold
+        least: the precision or recall that should be reached, or the fixed threshold
+    """
+
+    said: str
+    score: str
+    least: float
+
+    @classmethod
+    def of(cls, threshold: float | str, labels: Sequence[str]) -> "Wanted | None":
+        """From the argument `threshold`; None for `none`.
+
+        Raises:
+            ValueError: it is none of the forms, or there are not two classes.
+        """
+        if threshold == "none":
+            return None
+        match = re.fullmatch(r"\s*(precision|recall)\s*>=\s*([0-9.]+)\s*", str(threshold))
+        number = as_fraction(match[2] if match else threshold)
+        if threshold == "best_f1":
+            found = cls("best_f1", "f1", 0.0)
+        elif number is not None:
+            found = cls(str(threshold), match[1] if match else "", number)
+        else:
+            raise ValueError(
+                f"threshold: {threshold!r} should be none, best_f1, precision>=0.99, recall>=0.95 or a number between 0 and 1"
+            )
+        if len(labels) != 2:
+            raise ValueError(f"threshold: {threshold!r} is for two classes, but there are {len(labels)}; remove it")
+        return found
+
+    def chosen(self, probabilities: Tensor, positive: Tensor) -> dict[str, Any] | None:
+        """The threshold, and what it gives on the examples that it is chosen on; None if none of these is positive."""
+        from convzoo.metrics.classification import operating_point
+
+        if not self.score:
+            return {"threshold": self.least}
+        point = operating_point(probabilities, positive, self.score, self.least)
+        return None if point is None else asdict(point)
+
+
+def as_fraction(value: Any) -> float | None:
+    """A number above 0 and up to 1, also as text; None if it is none."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) and 0 < number <= 1 else None
+
+
+def positive_class(positive: str | None, labels: Sequence[str]) -> int:
+    """The number of the positive class: the named one, else the last.
+
+    Raises:
+        ValueError: there is no such class.
+    """
+    if positive is None:
+        return len(labels) - 1
+    if positive not in labels:
+        raise ValueError(f"positive: there is no class {positive!r}; {did_you_mean(positive, labels)}")
+    return list(labels).index(positive)
+
+
+def weights_of_classes(
+    class_weights: str | Mapping[str, float], labels: Sequence[str], counts: Sequence[int]
+) -> Tensor | None:
+    """The weight of each class in the loss, (classes,); None for none.
+
+    Raises:
+        ValueError: a label that there is not, or `balanced` without the number of examples of each class.
+    """
+    if class_weights == "none":
+        return None
+    if isinstance(class_weights, str):
+        if len(counts) != len(labels):
+            raise ValueError(
+                "class_weights: balanced needs the number of examples of each class, which this encoder does not give; "
+                "write a mapping from label to weight"
+            )
+        found = torch.tensor(counts, dtype=torch.float64)
+        return found.sum() / (len(labels) * found)
+    for label in class_weights:
+        if label not in labels:
+            raise ValueError(f"class_weights: there is no class {label!r}; {did_you_mean(label, labels)}")
+    return torch.tensor([class_weights.get(label, 1.0) for label in labels], dtype=torch.float64)

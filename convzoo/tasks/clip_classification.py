@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from convzoo.core.arguments import Fraction, FromData, Positive
+from convzoo.core.arguments import Fraction, FromData, Positive, PositiveFloat
 from convzoo.core.batch import Batch
 from convzoo.core.task import Meter
 from convzoo.tasks.classification import Classification
@@ -42,6 +42,8 @@ class ClipClassification(Classification):
     Args:
         label_smoothing: the fraction of the target that is spread over all classes
         best_by: the validation score that chooses the best checkpoint
+        class_weights: the weight of the loss by class: `none`; `balanced`, so that all classes weigh the same together; or a
+            mapping from label to weight
     """
 
     def __init__(
@@ -50,8 +52,10 @@ class ClipClassification(Classification):
         crops: FromData[Positive] = 1,
         label_smoothing: Fraction = 0.0,
         best_by: Literal["val/accuracy", "val/macro_f1", "val/matthews", "-val/cross_entropy"] = "val/accuracy",
+        class_weights: Literal["none", "balanced"] | dict[str, PositiveFloat] = "none",
+        counts: FromData[tuple] = (),
     ) -> None:
-        super().__init__(labels, label_smoothing, best_by)
+        super().__init__(labels, label_smoothing, best_by, class_weights=class_weights, counts=counts)
         self.crops = crops
 
     def losses(  # type: ignore[override]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -44,6 +44,8 @@ class Segmentation(Task):
         min_size: connected parts of a structure with fewer voxels than this become background
         best_by: the validation score that chooses the best checkpoint
     """
+
+    errors: ClassVar[frozenset[str]] = frozenset({"hd95_mm", "assd_mm"})
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -34,6 +34,8 @@ class Translation(Task):
         copy_unknown: an unknown word is replaced by the source word with the largest attention weight
         best_by: the validation score that chooses the best checkpoint
     """
+
+    errors: ClassVar[frozenset[str]] = frozenset({"cross_entropy", "perplexity"})
 
     def __init__(
         self,

@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -80,8 +82,11 @@ class Trainer:
         self.model.to(memory_format=self.memory_format)  # type: ignore[call-overload]
         devices.same(self.model.state_dict().values())
         seed_dropout(self.model, config.seed, devices.rank)
+        self.trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self.optimizer = make_optimizer(self.model, config, devices.device)
         per_epoch = train.steps_per_epoch
+        assert config.epochs != "auto" and config.patience != "auto", "settled() puts numbers in their place"
+        self.patience = config.patience
         self.total_steps = config.steps or (config.epochs or 1) * per_epoch
         self.schedule = Schedule(config, self.total_steps, per_epoch)
         self.average = MovingAverage(self.model, config.ema) if config.ema else None
@@ -184,6 +189,15 @@ class Trainer:
         """One step that does not change `progress`: for checks and benchmarks."""
         return self._step(batches)[0]
 
+    def try_gradient(self, batches: list[Batch]) -> None:
+        """The forward and the backward pass of a step, without the step itself: to time it."""
+        self.model.train()
+        for batch in batches:
+            batch = self.place(batch)
+            with self.devices.autocast():
+                terms = self.task.losses(self.model(**batch.inputs), batch.target)
+            sum(terms.values()).backward()  # type: ignore[union-attr]
+
     def weights(self) -> dict[str, Tensor]:
         """The weights that are scored and saved: the moving average if there is one."""
         with self.average.applied() if self.average else nullcontext():
@@ -203,15 +217,18 @@ class Trainer:
             group["lr"] = self.config.lr * self.schedule.factor(self.progress.step)
         (total,) = self.devices.sum(float(sum(batch.size for batch in batches)))
         sums: dict[str, Tensor] = {}
-        self.optimizer.zero_grad(set_to_none=True)
+        for parameter in self.trained:  # as `zero_grad` does it, without its bookkeeping for the profiler
+            parameter.grad = None
         for batch in batches:
             batch = self.place(batch)
             with self.devices.autocast():
                 terms = self.task.losses(self.model(**batch.inputs), batch.target)
             share = batch.size / total
-            self.scaler.scale(sum(terms.values()) * share).backward()  # type: ignore[arg-type]
+            if share != 1.0:  # a product costs as much time as a small layer, in both directions
+                terms = {name: term * share for name, term in terms.items()}
+            self.scaler.scale(reduce(add, terms.values())).backward()
             for name, term in terms.items():
-                sums[name] = sums.get(name, 0) + term.detach() * share  # type: ignore[assignment]
+                sums[name] = sums[name] + term.detach() if name in sums else term.detach()
         self.devices.sum_gradients(self.model.parameters())
         losses = {name: value.item() for name, value in sums.items()}
         if not self.terms:  # this process may have no micro-batch in a step, even in the first one
@@ -269,7 +286,7 @@ class Trainer:
         return better
 
     def _out_of_patience(self) -> bool:
-        return self.config.patience is not None and self.progress.evaluations_since_best >= self.config.patience
+        return self.patience is not None and self.progress.evaluations_since_best >= self.patience
 
     def _tell(self, event: Event) -> None:
         for listener in self.listeners:

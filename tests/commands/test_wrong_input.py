@@ -722,7 +722,7 @@ def test_an_author_on_both_sides_of_a_given_split_is_refused(cli, tmp_path):
     refused(result, 3, "group 'ann' stands in both train and val")
 
 
-def test_an_opponent_that_fails_loses_nothing(cli, tmp_path, tiny):
+def test_an_opponent_that_fails_is_left_out_and_named(cli, tmp_path, tiny):
     (tmp_path / "mine.py").write_text(
         "from convzoo import Baseline\nclass Broken(Baseline):\n    def fit(self, examples, dims): raise ValueError('no')\n"
         "    def outputs(self, examples): return None\n"
@@ -730,8 +730,9 @@ def test_an_opponent_that_fails_loses_nothing(cli, tmp_path, tiny):
     result = cli(
         "run", "sentiment_cnn1d", *tiny("sentiment_cnn1d"), "baselines=['mine.py:Broken']", "--quiet", "--out", "run"
     )
-    refused(result, 2, "mine.py:Broken: no")
-    assert (tmp_path / "run" / "model.safetensors").exists()
+    assert result.code == 0, result.err
+    assert "mine.py:Broken is left out: no" in result.out
+    assert (tmp_path / "run" / "report.html").exists()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")

@@ -45,7 +45,8 @@ class Form:
 
     Attributes:
         recipe: the embedded recipe's name
-        parts: parts that replace the recipe's, by kind; `data: {"name": …}` alone takes that reader's own form
+        parts: parts that replace the recipe's, by kind; `data: {"name": …}` alone takes that reader's own form, and
+            `data: {"name": …, "form": "numbers"}` another one of its file
         augments: whether the encoder's training batches differ from epoch to epoch; None to find out
     """
 
@@ -56,9 +57,9 @@ class Form:
     def load(self) -> Recipe:
         """The checked recipe. Settings of `TINY` for a part that is replaced are left out."""
         replaced = {kind: dict(part) if isinstance(part, Mapping) else part for kind, part in self.parts.items()}
-        if "data" in replaced and list(replaced["data"]) == ["name"]:
-            name = replaced["data"]["name"]
-            replaced["data"] = {"name": name, **written(name)}
+        if "data" in replaced and set(replaced["data"]) <= {"name", "form"}:
+            name, form = replaced["data"]["name"], replaced["data"].get("form", "form")
+            replaced["data"] = {"name": name, **written(name, form)}
         kept = [o for o in TINY[self.recipe] if o.partition("=")[0].partition(".")[0] not in replaced]
         return recipes.load(self.recipe, kept, replaced)
 
@@ -157,7 +158,8 @@ def assembled(label: str, form: Form) -> Experiment:
     if whole not in _made:
         torch.manual_seed(0)
         dims = first.encoder.dims
-        model, task = build("model", recipe.model, dims), build("task", recipe.task, dims)
+        task = build("task", recipe.task, dims)
+        model = build("model", recipe.model, task.model_dims(dims))
         _made[whole] = Experiment(recipe, first.splits, first.encoder, model, task)
     return dataclasses.replace(_made[whole], recipe=recipe)
 
@@ -168,21 +170,21 @@ def _folder() -> tempfile.TemporaryDirectory:
 
 
 @cache
-def _written(name: str) -> dict[str, Any]:
+def _written(name: str, form: str) -> dict[str, Any]:
     module = form_module("data", name)
     if module is None:
         pytest.fail(
             f"reader {name!r} has no form: write tests/contracts/forms/data/{name}.py with form(folder), which writes a small "
             "data set and returns the reader's arguments"
         )
-    folder = Path(_folder().name) / name
-    folder.mkdir()
-    return module.form(folder)
+    folder = Path(_folder().name) / name / form
+    folder.mkdir(parents=True)
+    return getattr(module, form)(folder)
 
 
-def written(name: str) -> dict[str, Any]:
+def written(name: str, form: str = "form") -> dict[str, Any]:
     """A small data set in a reader's format, written once a session: the arguments that read it."""
-    return dict(_written(name))
+    return dict(_written(name, form))
 
 
 @cache

@@ -1,6 +1,7 @@
 """What every opponent keeps to: the meter takes its outputs, it is the same every time, and it never sees the truth."""
 
 import copy
+import inspect
 import math
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -114,3 +115,15 @@ def test_outputs_carry_no_gradient(case: Case) -> None:
     outputs = judgement(case)
     held = [outputs] if isinstance(outputs, torch.Tensor) else list(getattr(outputs, "__dict__", {}).values())
     assert not any(isinstance(value, torch.Tensor) and value.requires_grad for value in held)
+
+
+@over_names("baseline")
+def test_open_settings_are_arguments_that_a_recipe_may_leave_out(name: str) -> None:
+    cls = class_of("baseline", name)
+    signature = inspect.signature(cls)
+    for setting, candidates in cls.choices.items():
+        assert signature.parameters[setting].default is None, setting
+        assert len(set(candidates)) == len(candidates) > 1, setting
+        for value in candidates:
+            assert getattr(cls(**{setting: value}), setting) == value
+    assert len(cls().candidates()) <= 10, "trying them takes seconds"

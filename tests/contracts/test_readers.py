@@ -144,14 +144,14 @@ def test_splits_share_no_group_no_example_and_no_content(name: str) -> None:
 
 
 @over_names("data")
-def test_examples_say_where_they_are_from_and_labels_are_text(name: str) -> None:
+def test_examples_say_where_they_are_from_and_labels_are_text_or_numbers(name: str) -> None:
     for _, examples in small_splits(name):
         sources = Counter(example.source for example in examples)
         assert all(isinstance(source, str) and source for source in sources)
         assert max(sources.values()) == 1, sources.most_common(1)
         for example in examples:
+            assert isinstance(getattr(example, "label", None), str | float | None)
             labels = [
-                getattr(example, "label", None),
                 getattr(example, "translation", None),
                 getattr(example, "group", None),
             ]

@@ -13,6 +13,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 from conftest import refused
+from contracts import files
 
 from convzoo.core.errors import DataError
 from convzoo.recipe.assembly import load_class
@@ -31,7 +32,7 @@ def sound(path: Path, number: int) -> None:
 
 
 def video(path: Path, number: int) -> None:
-    path.with_suffix(".mp4").write_bytes(f"film {number}".encode())  # opened only when it is encoded
+    files.video(path.with_suffix(".mp4"), number)
 
 
 def volume(path: Path, number: int) -> None:

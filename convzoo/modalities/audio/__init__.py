@@ -14,6 +14,8 @@ PARTS = {
     },
     "baseline": {
         "mfcc_logistic_regression": "baselines:MfccLogisticRegression",
+        "mfcc_ridge": "number_baselines:MfccRidge",
+        "mfcc_svm": "baselines:MfccSVM",
     },
 }
 

@@ -14,9 +14,9 @@ from convzoo.core.arguments import Count, Fraction, NonNegative, Positive, Posit
 from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError
-from convzoo.core.labels import Labels
 from convzoo.core.libraries import import_torchaudio
 from convzoo.core.randomness import Draws
+from convzoo.core.targets import Target, Targets
 from convzoo.modalities.audio import augment as sound
 from convzoo.modalities.audio.example import Audio
 from convzoo.modalities.audio.formats import sound_files
@@ -114,7 +114,7 @@ class AudioEncoder(Encoder):
         self.band_mask_width = band_mask_width
         self.frame_masks = frame_masks
         self.frame_mask_width = frame_mask_width
-        self.labels = Labels()
+        self.targets = Targets()
         self.mean = torch.zeros(1)
         self.deviation = torch.ones(1)
         self._resamplers: dict[int, Any] = {}
@@ -134,20 +134,20 @@ class AudioEncoder(Encoder):
             )
 
     def fit(self, examples: Sequence[Audio]) -> None:
-        """Learn the classes, the length where it is not given, and the mean and deviation of the input.
+        """Learn the labels, the length where it is not given, and the mean and deviation of the input.
 
         Raises:
-            DataError: there are fewer than two classes, or a damaged file.
+            DataError: there are fewer than two classes or numbers, or a damaged file.
         """
-        self.labels = Labels.of(example.label for example in examples)
+        self.targets = Targets.of(example.label for example in examples)
         self.seconds = self.seconds or sound.common_length([example.seconds() for example in examples])
         chosen = range(0, len(examples), max(1, len(examples) // _FIT_ON))
         found = Moments.of(self._features(self._floats([self.prepare(examples[index])]))[0].numpy() for index in chosen)
         self.mean = torch.from_numpy(found.mean).float()
         self.deviation = torch.from_numpy(found.deviation(1e-4)).float()
 
-    def prepare(self, example: Audio) -> tuple[Tensor, int]:
-        """int16 samples (samples,) of the common length and the class's number: half the memory of floats."""
+    def prepare(self, example: Audio) -> tuple[Tensor, Target]:
+        """int16 samples (samples,) of the common length and the target: half the memory of floats."""
         assert self.seconds is not None, "fit comes first"
         samples, rate = example.read()
         waveform = self._resample(torch.from_numpy(samples), rate)
@@ -156,10 +156,10 @@ class AudioEncoder(Encoder):
             inside = sound.loudest_stretch(waveform, min(length, len(waveform)))
             waveform = waveform * (_LEVEL / inside.square().mean().sqrt().clamp(min=1e-5))
         waveform = sound.loudest_stretch(waveform, length)
-        label = self.labels.number(example.label, example.source or str(example.path))
+        label = self.targets.target(example.label, example.source or str(example.path))
         return (waveform * 32768).round_().clamp_(-32768, 32767).to(torch.int16), label
 
-    def collate(self, items: Sequence[tuple[Tensor, int]], draws: Draws | None = None) -> Batch:
+    def collate(self, items: Sequence[tuple[Tensor, Target]], draws: Draws | None = None) -> Batch:
         """Stack, augment with `draws`, compute spectrograms if asked for, normalise."""
         waveforms = self._floats(items)
         if draws is not None:
@@ -171,7 +171,7 @@ class AudioEncoder(Encoder):
         name = "spectrogram" if self.features == "log_mel" else "waveform"
         return Batch({name: values}, torch.tensor([label for _, label in items]), len(items))
 
-    def _floats(self, items: Sequence[tuple[Tensor, int]]) -> Tensor:
+    def _floats(self, items: Sequence[tuple[Tensor, Target]]) -> Tensor:
         return torch.stack([samples for samples, _ in items]).float().div_(32768)
 
     def _features(self, waveforms: Tensor) -> Tensor:
@@ -239,9 +239,9 @@ class AudioEncoder(Encoder):
 
     @property
     def dims(self) -> Mapping[str, Any]:
-        """classes, labels; in_channels of a waveform, or mels of a spectrogram."""
+        """Those of the labels; in_channels of a waveform, or mels of a spectrogram."""
         size = {"in_channels": 1} if self.features == "waveform" else {"mels": self.mels}
-        return {**size, "classes": len(self.labels), "labels": self.labels.names}
+        return {**size, **self.targets.dims}
 
     def keep(self, earlier: "AudioEncoder", examples: Sequence[Audio]) -> None:
         """Keep the earlier mean and deviation, if the bands are the same."""
@@ -254,14 +254,14 @@ class AudioEncoder(Encoder):
             "seconds": self.seconds,
             "mean": self.mean,
             "deviation": self.deviation,
-            "labels": list(self.labels.names),
+            **self.targets.state(),
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore what `state` returned."""
         self.seconds = state["seconds"]
         self.mean, self.deviation = state["mean"], state["deviation"]
-        self.labels = Labels(state["labels"])
+        self.targets = Targets.from_state(state)
 
 
 def _next_power_of_two(number: int) -> int:

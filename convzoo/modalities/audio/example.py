@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from convzoo.core.errors import DataError
+from convzoo.core.labels import Label
 from convzoo.modalities.audio.formats import AUDIO_SUFFIXES, HIGHEST_RATE, LOWEST_RATE, _opened, read_sound
 from convzoo.reading.files import files_named
 
@@ -20,7 +21,7 @@ class Audio:
         path: path of the file
         samples: (samples,) or (samples, channels): floats in [-1, 1], or int16
         rate: samples a second, of `samples`
-        label: its class; None if unlabelled
+        label: its class, a number, or several classes; None if unlabelled
         group: recordings of one group stay in one split; usually the speaker
         source: where it comes from
     """
@@ -28,7 +29,7 @@ class Audio:
     path: Path | None = None
     samples: np.ndarray | None = None
     rate: int | None = None
-    label: str | None = None
+    label: Label | None = None
     group: str | None = None
     source: str = ""
     sample_input: ClassVar[str] = "word.wav"
@@ -79,6 +80,14 @@ class Audio:
         if not np.isfinite(samples).all():
             raise DataError(f"{where}: holds samples that are not finite numbers")
         return samples, rate
+
+    def check(self) -> None:
+        """Read the file once.
+
+        Raises:
+            DataError: as `read`.
+        """
+        self.read()
 
     def seconds(self) -> float:
         """Its length in seconds, from the file's header alone.

@@ -14,6 +14,8 @@ PARTS = {
     "baseline": {
         "feature_mlp": "baselines:FeatureMLP",
         "label_propagation": "baselines:LabelPropagation",
+        "neighbour_logistic_regression": "baselines:NeighbourLogisticRegression",
+        "smoothed_logistic_regression": "baselines:SmoothedLogisticRegression",
     },
 }
 

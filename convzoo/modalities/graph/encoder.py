@@ -14,8 +14,9 @@ from convzoo.core.arguments import Positive
 from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError
-from convzoo.core.labels import UNLABELLED, Labels
+from convzoo.core.labels import UNLABELLED
 from convzoo.core.randomness import Draws
+from convzoo.core.targets import Targets
 from convzoo.core.text import nearest
 from convzoo.modalities.graph.example import Graph, Node, Nodes
 from convzoo.modalities.graph.matrices import degrees, entry_scale, graph_matrix
@@ -39,7 +40,8 @@ class GraphEncoder(Encoder):
             sum), or `laplacian`, scaled for Chebyshev polynomials
         self_loops: whether each node is also its own neighbour
         normalise: `none` leaves features as they are; `rows` scales the features of each node to a sum of 1; `standard` scales
-            each feature to mean 0 and standard deviation 1 over the training nodes
+            each feature to mean 0 and standard deviation 1 over the training nodes; `auto` is standard for features that are
+            mostly not zero, else none
         neighbours: how many neighbours are sampled at each hop, such as [10, 10] for two layers; empty for the whole graph in
             every step
     """
@@ -51,14 +53,14 @@ class GraphEncoder(Encoder):
         self,
         matrix: Literal["symmetric", "random_walk", "adjacency", "laplacian"] = "symmetric",
         self_loops: bool = True,
-        normalise: Literal["none", "rows", "standard"] = "none",
+        normalise: Literal["none", "rows", "standard", "auto"] = "none",
         neighbours: list[Positive] = [],  # noqa: B006 (read only: what a recipe writes)
     ) -> None:
         self.matrix = matrix
         self.self_loops = self_loops
         self.normalise = normalise
         self.neighbours = list(neighbours)
-        self.labels = Labels()
+        self.targets = Targets()
         self.mean: np.ndarray | None = None
         self.deviation: np.ndarray | None = None
         self._graph: Graph | None = None
@@ -78,12 +80,13 @@ class GraphEncoder(Encoder):
         """Keep the graph; learn the classes and, for `standard`, the features' means and deviations from the training nodes.
 
         Raises:
-            DataError: there are fewer than two classes.
+            DataError: there are fewer than two classes or numbers.
         """
         nodes = _indices(examples, range(len(examples)))
         self._graph = graph = examples[0].graph
-        self.labels = Labels.of(graph.labels[index] for index in nodes)
-        if self.normalise == "standard" and graph.features.shape[1]:
+        self.targets = Targets.of(graph.labels[index] for index in nodes)
+        dense = not scipy.sparse.issparse(graph.features) and (graph.features != 0).mean() > 0.5
+        if graph.features.shape[1] and (self.normalise == "standard" or (self.normalise == "auto" and dense)):
             chosen = graph.features[nodes]
             chosen = np.asarray(chosen.todense()) if scipy.sparse.issparse(chosen) else chosen
             self.mean = chosen.mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -99,17 +102,18 @@ class GraphEncoder(Encoder):
         return self.gather(items, range(len(items)), draws)
 
     def gather(self, examples: Sequence[Node], indices: Sequence[int], draws: Draws | None = None) -> Batch:
-        """The graph, (batch,) numbers of nodes in it, and their classes.
+        """The graph, (batch,) numbers of nodes in it, and their targets.
 
         Raises:
             DataError: a node's class does not occur in training; the graph's features are not those of training.
         """
         graph = examples[indices[0]].graph if len(indices) else self.graph
         nodes = _indices(examples, indices)
-        target = np.where(nodes >= 0, self._classes(graph)[nodes], UNLABELLED)
-        if (target < UNLABELLED).any():
+        target = self._targets(graph)[nodes]
+        target[nodes < 0] = self.targets.unlabelled()
+        if self.targets.label_type == "class" and (target < UNLABELLED).any():
             at = int(nodes[np.flatnonzero(target < UNLABELLED)[0]])
-            self.labels.number(graph.labels[at], f"node {graph.ids[at]!r}")
+            self.targets.target(graph.labels[at], f"node {graph.ids[at]!r}")
         size = len(nodes)
         if (nodes < 0).any():
             whole, nodes = self._attached(graph, [examples[index] for index in indices])
@@ -125,17 +129,27 @@ class GraphEncoder(Encoder):
             self._made = (graph, graph_matrix(graph.edges, self.matrix, self.self_loops))
         return self._made[1]
 
-    def _classes(self, graph: Graph) -> np.ndarray:
-        """(nodes,): the nodes' class numbers, made once; below UNLABELLED where training has no such class."""
+    def _targets(self, graph: Graph) -> np.ndarray:
+        """(nodes,) or (nodes, labels): the nodes' targets, made once; below UNLABELLED where training has no such class."""
         if self._numbers is None or self._numbers[0] is not graph:
             wanted = self.graph.features.shape[1] or len(self.graph)
             found = graph.features.shape[1] or len(graph)
             if found != wanted:
                 raise DataError(f"the graph's nodes have {found} features; the network was trained with {wanted}")
-            number: dict[str | None, int] = {name: index for index, name in enumerate(self.labels.names)}
-            number[None] = UNLABELLED
-            self._numbers = (graph, np.array([number.get(name, UNLABELLED - 1) for name in graph.labels], np.int64))
+            self._numbers = (graph, self._targets_of(graph))
         return self._numbers[1]
+
+    def _targets_of(self, graph: Graph) -> np.ndarray:
+        if self.targets.label_type != "class":
+            rows = [
+                self.targets.target(label, f"node {name!r}")
+                for label, name in zip(graph.labels, graph.ids, strict=True)
+            ]
+            return np.asarray(rows, np.float32)
+        # An unknown class is an error only where its node is asked for.
+        number: dict[Any, int] = {name: index for index, name in enumerate(self.targets.labels.names)}
+        number[None] = UNLABELLED
+        return np.array([number.get(name, UNLABELLED - 1) for name in graph.labels], np.int64)
 
     def _whole(self, graph: Graph) -> GraphTensors:
         """The whole graph, made once."""
@@ -312,11 +326,10 @@ class GraphEncoder(Encoder):
 
     @property
     def dims(self) -> Mapping[str, Any]:
-        """How many features and classes, the classes, the kind of matrix and how many hops are sampled."""
+        """How many features, those of the labels, the kind of matrix and how many hops are sampled."""
         return {
             "in_channels": self.graph.features.shape[1] or len(self.graph),
-            "classes": len(self.labels),
-            "labels": self.labels.names,
+            **self.targets.dims,
             "matrix": self.matrix,
             "hops": len(self.neighbours),
         }
@@ -344,7 +357,7 @@ class GraphEncoder(Encoder):
         learnt = {} if self.mean is None else {"mean": self.mean, "deviation": self.deviation}
         edges = {"edge_" + name: getattr(graph.edges, name) for name in ("indptr", "indices", "data")}
         return {
-            "labels": list(self.labels.names),
+            **self.targets.state(),
             "ids": list(graph.ids),
             "feature_names": list(graph.feature_names),
             "directed": graph.directed,
@@ -358,7 +371,7 @@ class GraphEncoder(Encoder):
         arrays: dict[str, Any] = {
             key: value.numpy() if isinstance(value, Tensor) else value for key, value in state.items()
         }
-        self.labels = Labels(arrays["labels"])
+        self.targets = Targets.from_state(arrays)
         count = len(arrays["ids"])
         features = arrays.get("features")
         if features is None:

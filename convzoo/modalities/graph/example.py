@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse
 
 from convzoo.core.errors import DataError
+from convzoo.core.labels import Label
 from convzoo.core.references import References
 
 
@@ -19,7 +20,7 @@ class Graph:
         edges: a SciPy CSR matrix (nodes, nodes) of float32: in row i, column j the weight of the edge that carries node j's
             messages to node i (from j to i, where edges have a direction)
         features: (nodes, features) of float32, an array or a SciPy CSR matrix; no columns where nodes have no features
-        labels: (nodes,) of class names, None where a node has none
+        labels: (nodes,), the label of each node: its class, a number, or several classes; None where a node has none
         ids: (nodes,) names
         feature_names: one for each column; the column `colour=red` is 1 where the text column `colour` holds `red`
         directed: whether edges have a direction
@@ -29,7 +30,7 @@ class Graph:
 
     edges: Any
     features: Any
-    labels: Sequence[str | None]
+    labels: Sequence[Label | None]
     ids: Sequence[str]
     feature_names: Sequence[str] = ()
     directed: bool = False
@@ -129,7 +130,7 @@ class Node:
     Attributes:
         graph: the graph that it is in, or that it is attached to
         index: its number; -1 if it is new
-        label: its class
+        label: its class, a number, or several classes
         name: name of a new node
         features: (features,), the features of a new node
         neighbours: the numbers of the nodes that a new node is connected to
@@ -138,7 +139,7 @@ class Node:
 
     graph: Graph
     index: int
-    label: str | None = None
+    label: Label | None = None
     name: str = ""
     features: np.ndarray | None = None
     neighbours: np.ndarray | None = None
@@ -152,7 +153,7 @@ class Node:
         return self.name or self.graph.ids[self.index]
 
     @property
-    def text(self) -> str:
+    def shown(self) -> str:
         """What the terminal shows."""
         return f"node {self.source}"
 

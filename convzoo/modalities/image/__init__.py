@@ -5,6 +5,7 @@ MODALITY = "image"
 PARTS = {
     "data": {
         "faces": "data.faces:Faces",
+        "gauges": "data.gauges:Gauges",
         "idx": "data.idx:Idx",
         "image_table": "data.own:ImageTable",
         "image_folder": "data.own:ImageFolder",
@@ -16,6 +17,9 @@ PARTS = {
     "baseline": {
         "pixel_logistic_regression": "baselines:PixelLogisticRegression",
         "eigen_svm": "baselines:EigenSVM",
+        "pixel_ridge": "number_baselines:PixelRidge",
+        "eigen_svr": "number_baselines:EigenSVR",
+        "hog_svm": "baselines:HogSVM",
     },
 }
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from convzoo.core.arguments import Fraction, NonNegative, Positive
 from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
-from convzoo.core.labels import Labels
 from convzoo.core.randomness import Draws
+from convzoo.core.targets import Target, Targets
 from convzoo.modalities.image.example import Image
 from convzoo.ops import augment
 from convzoo.ops.moments import Moments
@@ -68,17 +68,17 @@ class ImageEncoder(Encoder):
         self.contrast = contrast
         self.cutout = cutout
         self.spatial_probability = spatial_probability
-        self.labels = Labels()
+        self.targets = Targets()
         self.mean: list[float] = []
         self.deviation: list[float] = []
 
     def fit(self, examples: Sequence[Image]) -> None:
-        """Learn the classes, the size and colour where they are not given, and the mean and deviation of the pixels.
+        """Learn the labels, the size and colour where they are not given, and the mean and deviation of the pixels.
 
         Raises:
-            DataError: there are fewer than two classes, or a damaged image.
+            DataError: there are fewer than two classes or numbers, or a damaged image.
         """
-        self.labels = Labels.of(example.label for example in examples)
+        self.targets = Targets.of(example.label for example in examples)
         first = examples[0].array()
         self.size = self.size or list(first.shape[:2])
         if self.colour == "auto":
@@ -88,8 +88,8 @@ class ImageEncoder(Encoder):
         found = Moments.of(self.prepare(examples[index])[0].flatten(1).double().div(255).numpy() for index in chosen)
         self.mean, self.deviation = found.mean.tolist(), found.deviation(1e-3).tolist()
 
-    def prepare(self, example: Image) -> tuple[Tensor, int]:
-        """uint8 pixels (channels, height, width) and the class's number."""
+    def prepare(self, example: Image) -> tuple[Tensor, Target]:
+        """uint8 pixels (channels, height, width) and the target."""
         pixels = example.array()
         assert self.size is not None, "fit comes first"
         wanted = 1 if self.colour == "grey" else 3
@@ -103,10 +103,10 @@ class ImageEncoder(Encoder):
             pixels = np.asarray(image)
         tensor = torch.from_numpy(np.array(pixels))
         tensor = tensor.unsqueeze(0) if tensor.ndim == 2 else tensor.permute(2, 0, 1)
-        label = self.labels.number(example.label, example.source or str(example.path))
+        label = self.targets.target(example.label, example.source or str(example.path))
         return tensor, label
 
-    def collate(self, items: Sequence[tuple[Tensor, int]], draws: Draws | None = None) -> Batch:
+    def collate(self, items: Sequence[tuple[Tensor, Target]], draws: Draws | None = None) -> Batch:
         """Stack, augment with `draws`, normalise."""
         images = torch.stack([pixels for pixels, _ in items]).float().div_(255)
         if draws is not None:
@@ -117,7 +117,7 @@ class ImageEncoder(Encoder):
         elif self.normalise == "image":
             mean = images.mean(dim=(1, 2, 3), keepdim=True)
             images = (images - mean) / images.std(dim=(1, 2, 3), keepdim=True).clamp(min=1e-3)
-        return Batch({"image": images}, torch.tensor([label for _, label in items]), len(items))
+        return Batch({"image": images}, self.targets.batch([label for _, label in items]), len(items))
 
     def _augment(self, images: Tensor, draws: Draws) -> Tensor:
         uniform = draws.uniform(0, 9)
@@ -149,14 +149,13 @@ class ImageEncoder(Encoder):
 
     @property
     def dims(self) -> Mapping[str, Any]:
-        """in_channels, height, width, classes, labels."""
+        """in_channels, height, width, and those of the labels."""
         assert self.size is not None, "fit comes first"
         return {
             "in_channels": 1 if self.colour == "grey" else 3,
             "height": self.size[0],
             "width": self.size[1],
-            "classes": len(self.labels),
-            "labels": self.labels.names,
+            **self.targets.dims,
         }
 
     def keep(self, earlier: "ImageEncoder", examples: Sequence[Image]) -> None:
@@ -171,11 +170,11 @@ class ImageEncoder(Encoder):
             "colour": self.colour,
             "mean": self.mean,
             "deviation": self.deviation,
-            "labels": list(self.labels.names),
+            **self.targets.state(),
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore what `state` returned."""
         self.size, self.colour = list(state["size"]), state["colour"]
         self.mean, self.deviation = list(state["mean"]), list(state["deviation"])
-        self.labels = Labels(state["labels"])
+        self.targets = Targets.from_state(state)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from convzoo.core.errors import DataError
+from convzoo.core.labels import Label
 from convzoo.core.text import first_line
 from convzoo.reading.files import files_named
 
@@ -21,14 +22,14 @@ class Image:
     Attributes:
         pixels: (height, width) or (height, width, 3), uint8
         path: path of the file
-        label: its class; None if unlabelled
+        label: its class, a number, or several classes; None if unlabelled
         group: images of one group stay in one split; for example the person in them
         source: where it comes from
     """
 
     pixels: np.ndarray | None = None
     path: Path | None = None
-    label: str | None = None
+    label: Label | None = None
     group: str | None = None
     source: str = ""
     sample_input: ClassVar[str] = "image.png"
@@ -61,12 +62,23 @@ class Image:
                 found.extend(cls(path=path, source=str(path)) for path in files)
         return found
 
+    def check(self) -> None:
+        """Decode the file once, smaller where its format allows that: a damaged one is found at a part of the cost.
+
+        Raises:
+            DataError: as `array`.
+        """
+        self._decoded(small=True)
+
     def array(self) -> np.ndarray:
         """The pixels as uint8, (height, width) if grey, (height, width, 3) if coloured.
 
         Raises:
-            DataError: the file is not an image, is damaged or is empty.
+            DataError: the file is not an image, is damaged or is empty, or no pixel is a finite number.
         """
+        return self._decoded()
+
+    def _decoded(self, small: bool = False) -> np.ndarray:
         if self.pixels is not None:
             return self.pixels
         assert self.path is not None, "an Image has pixels or a path"
@@ -77,9 +89,14 @@ class Image:
             if self.path.stat().st_size == 0:
                 raise DataError(f"{self.path}: is empty (0 bytes); delete it or replace it by an image")
             with PIL.Image.open(self.path) as image:
+                if small:
+                    image.draft(None, (1, 1))  # JPEG is read to its end, and computed at an eighth of its size
                 image = PIL.ImageOps.exif_transpose(image)
                 if image.mode.startswith("I") or image.mode == "F":
-                    deep = np.nan_to_num(np.asarray(image, dtype=np.float64))
+                    deep = np.asarray(image, dtype=np.float64)
+                    if not np.isfinite(deep).any():
+                        raise DataError(f"{self.path}: none of its pixels is a finite number; replace the file")
+                    deep = np.nan_to_num(deep)
                     span = deep.max() - deep.min()
                     return np.uint8(255 * (deep - deep.min()) / span) if span else np.zeros(deep.shape, np.uint8)
                 grey = image.mode in ("1", "L", "LA")

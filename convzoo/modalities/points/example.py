@@ -90,6 +90,14 @@ class PointCloud:
             values = np.c_[values[:, :3], np.nan_to_num(values[:, 3:], posinf=0.0, neginf=0.0)]
         return values
 
+    def check(self) -> None:
+        """Read the points once.
+
+        Raises:
+            DataError: as `read`.
+        """
+        self.read()
+
     def with_calibration(self, calibration: Calibration) -> "PointCloud":
         """The same cloud, seen by a camera."""
         return replace(self, calibration=calibration)

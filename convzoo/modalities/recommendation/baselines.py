@@ -1,7 +1,7 @@
 """Opponents for recommendation: popularity, item-based filtering, EASE, matrix factorisation."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import scipy.linalg
@@ -39,11 +39,16 @@ class ItemNeighbours(Baseline):
     active users count less: each item of a user with n items has the weight n^(-activity / 2).
 
     Args:
-        neighbours: number of nearest items of each item that count; null: all
-        activity: 0: all users count alike (plain cosines); 1: each user's row has unit length
+        neighbours: number of nearest items of each item that count, or `all`; null: chosen on the validation split
+        activity: 0: all users count alike (plain cosines); 1: each user's row has unit length; null: chosen on the validation
+            split
     """
 
-    def __init__(self, neighbours: Positive | None = None, activity: NonNegative = 0.5) -> None:
+    choices: ClassVar[Mapping[str, Sequence[Any]]] = {"neighbours": ("all", 50), "activity": (0.5, 1.0, 0.0)}
+
+    def __init__(
+        self, neighbours: Positive | Literal["all"] | None = None, activity: NonNegative | None = None
+    ) -> None:
         self.neighbours = neighbours
         self.activity = activity
 
@@ -53,7 +58,8 @@ class ItemNeighbours(Baseline):
         users, items = (
             np.maximum(np.asarray(self.had.sum(axis=axis)).ravel(), 1).astype(np.float32) for axis in (1, 0)
         )
-        scaled = scipy.sparse.diags(users ** (-self.activity / 2)) @ self.had @ scipy.sparse.diags(items**-0.5)
+        most, activity = self.setting("neighbours"), self.setting("activity")
+        scaled = scipy.sparse.diags(users ** (-activity / 2)) @ self.had @ scipy.sparse.diags(items**-0.5)
         scaled = scaled.tocsc()
         blocks = []
         for first in range(0, dims["items"], _BLOCK):
@@ -62,8 +68,8 @@ class ItemNeighbours(Baseline):
                 begin, end = similar.indptr[row], similar.indptr[row + 1]
                 values = similar.data[begin:end]
                 values[similar.indices[begin:end] == first + row] = 0  # its cosine with itself
-                if self.neighbours and len(values) > self.neighbours:
-                    values[np.argpartition(values, -self.neighbours)[: -self.neighbours]] = 0
+                if most != "all" and len(values) > most:
+                    values[np.argpartition(values, -most)[:-most]] = 0
             similar.eliminate_zeros()
             blocks.append(similar)
         self.nearest = scipy.sparse.vstack(blocks, format="csr").T.tocsr()  # from what was had to what is scored
@@ -87,10 +93,12 @@ class EASE(Baseline):
     scores are made a block of items at a time.
 
     Args:
-        penalty: λ, the L2 penalty
+        penalty: λ, the L2 penalty; null: chosen on the validation split, which inverts the matrix once for each candidate
     """
 
-    def __init__(self, penalty: PositiveFloat = 200.0) -> None:
+    choices: ClassVar[Mapping[str, Sequence[Any]]] = {"penalty": (200.0, 50.0, 1000.0)}
+
+    def __init__(self, penalty: PositiveFloat | None = None) -> None:
         self.penalty = penalty
 
     def fit(self, examples: Sequence[User], dims: Mapping[str, Any]) -> None:
@@ -100,11 +108,13 @@ class EASE(Baseline):
         gram = np.zeros((users, users), np.float32, order="F")
         for first in range(0, users, _BLOCK):
             gram[:, first : first + _BLOCK] = (self.had @ self.had[first : first + _BLOCK].T).toarray()
-        gram[np.diag_indices(users)] += self.penalty
+        gram[np.diag_indices(users)] += self.setting("penalty")
         factor, fault = scipy.linalg.lapack.spotrf(gram, lower=1, overwrite_a=1, clean=0)
         inverse, other = scipy.linalg.lapack.spotri(factor, lower=1, overwrite_c=1)
         if fault or other:
-            raise ValueError(f"the users' Gram matrix is not positive definite; raise penalty above {self.penalty:g}")
+            raise ValueError(
+                f"the users' Gram matrix is not positive definite; raise penalty above {self.setting('penalty'):g}"
+            )
         for first in range(0, users, _BLOCK):  # LAPACK fills one triangle
             last = min(first + _BLOCK, users)
             square = np.tril(inverse[first:last, first:last])
@@ -123,7 +133,7 @@ class EASE(Baseline):
             block = columns[first : first + _BLOCK]
             solved = block @ self.inverse  # (block, users): X^T K^-1, and K is its own transpose
             had = block.toarray()
-            diagonal = (1 - (had * solved).sum(axis=1)) / self.penalty
+            diagonal = (1 - (had * solved).sum(axis=1)) / self.setting("penalty")
             found = torch.from_numpy((had - solved / np.maximum(diagonal, 1e-12)[:, None]).T.astype(np.float32))[users]
             inside = (seen >= first) & (seen < first + had.shape[0])
             found[rows[inside], seen[inside] - first] = -torch.inf

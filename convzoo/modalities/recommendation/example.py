@@ -95,7 +95,7 @@ class User:
         return self.catalogue.users[self.index]
 
     @property
-    def text(self) -> str:
+    def shown(self) -> str:
         """What the terminal shows."""
         return f"user {self.source}"
 

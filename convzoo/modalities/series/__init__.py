@@ -16,6 +16,7 @@ PARTS = {
         "always": "baselines:Always",
         "isolation_forest": "baselines:IsolationForestDetector",
         "t2_q": "baselines:T2Q",
+        "lag_regression": "baselines:LagRegression",
         "windowed_gaussian": "baselines:WindowedGaussian",
     },
 }

@@ -1,7 +1,7 @@
 """Sensor readings as tensors: standardised and cut into windows, directly from the arrays that hold them."""
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -46,7 +46,7 @@ class SeriesEncoder(Encoder):
     the batch is copied. A channel that is constant in training is only centred.
 
     Args:
-        window: number of rows in a training window
+        window: number of rows in a training window; auto: 128, or a quarter of the longest training stretch where that is less
         stride: rows from one training window to the next
         normalise: `dataset`: by the mean and deviation of all training stretches; `series`: by those of each series' own training
             stretch, for machines that differ; a series that is not in the training split is normalised by its first
@@ -60,13 +60,14 @@ class SeriesEncoder(Encoder):
 
     def __init__(
         self,
-        window: Positive = 64,
+        window: Positive | Literal["auto"] = 64,
         stride: Positive = 1,
         normalise: Literal["dataset", "series"] = "dataset",
         normalise_rows: Positive = 400,
         clip: PositiveFloat | None = None,
     ) -> None:
-        self.window = window
+        self.window = 0 if window == "auto" else window  # 0 until it is chosen
+        self.chose = window == "auto"
         self.stride = stride
         self.normalise = normalise
         self.normalise_rows = normalise_rows
@@ -88,8 +89,10 @@ class SeriesEncoder(Encoder):
         self.form = examples[0].series.form or AS_IT_LOOKS
         for stretch in examples:
             self._require_channels(stretch.series)
+        longest = max(examples, key=len)
+        if self.chose:
+            self.window = max(2, min(128, len(longest) // 4))
         if not len(self.pieces(examples)):
-            longest = max(examples, key=len)
             raise DataError(
                 f"{longest.source}: is the longest training stretch and has {len(longest)} rows, fewer than the window of "
                 f"{self.window} (known anomalies left out, and cut where time jumps): set encoder.window lower"
@@ -103,6 +106,10 @@ class SeriesEncoder(Encoder):
                 by_name.setdefault(stretch.series.name, Moments(len(self.channels))).merge(own)
         for name, found in by_name.items():
             self.means[name], self.deviations[name] = _mean_and_deviation(found)
+
+    def advice(self) -> str:
+        """The window, if it was chosen here."""
+        return f"training windows have {self.window} rows; set encoder.window to change it" if self.chose else ""
 
     def pieces(self, examples: Sequence[Stretch]) -> Windows:
         """The training windows: references, none of which crosses a stretch."""
@@ -233,7 +240,9 @@ class SeriesEncoder(Encoder):
             "- reads rows from standard input and cannot be combined with files; predict the files in a separate call"
         )
 
-    def stream(self, lines: Iterable[str], series: str = "") -> Iterator[Row]:
+    def stream(
+        self, lines: Iterable[str], series: str = "", refused: Callable[[DataError], None] | None = None
+    ) -> Iterator[Row]:
         """Rows of a stream of CSV lines, in the order in which they arrive.
 
         The first line is a heading, or holds numbers for the channels in order, with or without a time before them. A repeated
@@ -243,6 +252,7 @@ class SeriesEncoder(Encoder):
         Args:
             lines: the lines of the stream
             series: the run's series that the stream continues, if each series has its own scale and threshold
+            refused: is called with the error of a row that cannot be read, and the stream goes on; None: the error is raised
 
         Raises:
             RecipeError: the training split has no such series.
@@ -253,7 +263,7 @@ class SeriesEncoder(Encoder):
                 f"--series: the training split has no series {series!r}; "
                 f"{did_you_mean(series, [name for name in self.means if name])}"
             )
-        rows = self._parsed(lines)
+        rows = self._parsed(lines, refused)
         if self.normalise == "series" and series:
             mean, deviation = self.means[series], self.deviations[series]
         elif self.normalise == "series":
@@ -266,7 +276,9 @@ class SeriesEncoder(Encoder):
         for when, row in rows:
             yield Row(when, np.clip((row - mean) / deviation, -self.limit, self.limit), series)
 
-    def _parsed(self, lines: Iterable[str]) -> Iterator[tuple[str, np.ndarray]]:
+    def _parsed(
+        self, lines: Iterable[str], refused: Callable[[DataError], None] | None
+    ) -> Iterator[tuple[str, np.ndarray]]:
         """The time and the values of each row."""
         number, heading, width = 0, None, 0
         columns: list[int] = []
@@ -288,12 +300,18 @@ class SeriesEncoder(Encoder):
                     continue
             if cells == heading:
                 continue
-            if len(cells) != width:
-                raise DataError(
-                    f"standard input:{number}: has {len(cells)} cell{'' if len(cells) == 1 else 's'}, expected {width}"
-                )
-            last = np.array([self._cell(cells[at], number, name, before)
-                             for at, name, before in zip(columns, self.channels, last, strict=True)])  # fmt: skip
+            try:
+                if len(cells) != width:
+                    raise DataError(
+                        f"standard input:{number}: has {len(cells)} cell{'' if len(cells) == 1 else 's'}, expected {width}"
+                    )
+                last = np.array([self._cell(cells[at], number, name, before)
+                                 for at, name, before in zip(columns, self.channels, last, strict=True)])  # fmt: skip
+            except DataError as error:
+                if refused is None:
+                    raise
+                refused(error)
+                continue
             if np.isnan(last).any():
                 continue  # a channel without any value so far: there is nothing to repeat
             yield cells[time] if time is not None else str(number), last
@@ -367,6 +385,7 @@ class SeriesEncoder(Encoder):
         names = list(self.means)
         return {
             "channels": list(self.channels),
+            "window": self.window,
             "form": asdict(replace(self.form, channels=None, ignore=())),
             "series": names,
             "means": np.stack([self.means[name] for name in names]),
@@ -376,6 +395,7 @@ class SeriesEncoder(Encoder):
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore what `state` returned."""
         self.channels = tuple(state["channels"])
+        self.window = state.get("window", self.window)
         self.form = TableFormat(**state["form"]) if "form" in state else AS_IT_LOOKS
         means, deviations = (np.asarray(state[key], dtype=np.float64) for key in ("means", "deviations"))
         self.means = dict(zip(state["series"], means, strict=True))

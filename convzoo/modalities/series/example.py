@@ -1,13 +1,14 @@
 """Recordings of sensors: a series is one array; an example is a reference to a stretch of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from convzoo.core.errors import DataError
 from convzoo.core.references import References
+from convzoo.core.splits import Skipped
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class TableFormat:
         gap: a time step this many times longer than usual begins a new stretch; None: no step does
         separator: the separator of the cells in a CSV file; None: detected
         encoding: encoding of a text file; None: detected
+        skip_damaged: leave rows that cannot be read out; else they are refused
     """
 
     time: str | None = None
@@ -38,6 +40,7 @@ class TableFormat:
     gap: float | None = None
     separator: str | None = None
     encoding: str | None = None
+    skip_damaged: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +54,7 @@ class Series:
         times: (time,) of datetime64 or numbers, increasing; None: the rows are numbered
         anomalies: (time,) True where something is wrong; None if unlabelled
         form: how its table was read, so that others are read in the same way; None: it was not a table
+        skipped: the rows of its table that were left out because they are damaged
     """
 
     name: str
@@ -59,6 +63,7 @@ class Series:
     times: np.ndarray | None = None
     anomalies: np.ndarray | None = None
     form: TableFormat | None = None
+    skipped: Skipped = field(default_factory=Skipped)
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.shape[1] != len(self.channels):
@@ -106,6 +111,11 @@ class Stretch:
         return None if self.series.anomalies is None else self.series.anomalies[self.start : self.stop]
 
     @property
+    def skipped(self) -> Skipped:
+        """The rows of its series' table that were left out because they are damaged."""
+        return self.series.skipped
+
+    @property
     def source(self) -> str:
         """Where it comes from."""
         whole = self.start == 0 and self.stop == len(self.series)
@@ -143,7 +153,7 @@ class Windows(References[Stretch]):
     def __init__(self, stretches: Sequence[Stretch], length: int, stride: int = 1) -> None:
         self.length = length
         self.stride = stride
-        self.runs = [run for stretch in stretches for run in _normal_runs(stretch) if len(run) >= length]
+        self.runs = [run for stretch in stretches for run in normal_runs(stretch) if len(run) >= length]
         counts = [(len(run) - length) // stride + 1 for run in self.runs]
         self.ends = np.cumsum(counts, dtype=np.int64)
         self._before = self.ends - counts
@@ -169,7 +179,7 @@ class Windows(References[Stretch]):
         return Stretch(self.runs[run].series, int(start), int(start) + self.length)
 
 
-def _normal_runs(stretch: Stretch) -> list[Stretch]:
+def normal_runs(stretch: Stretch) -> list[Stretch]:
     """The parts of a stretch that hold no known anomaly."""
     anomalies = stretch.anomalies
     if anomalies is None or not anomalies.any():

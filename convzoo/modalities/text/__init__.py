@@ -19,7 +19,10 @@ PARTS = {
     },
     "baseline": {
         "tfidf_logistic_regression": "baselines:TfidfLogisticRegression",
+        "tfidf_svm": "baselines:TfidfSVM",
         "nbsvm": "baselines:NBSVM",
+        "tfidf_ridge": "number_baselines:TfidfRidge",
+        "tfidf_one_vs_rest": "multi_label_baselines:TfidfOneVsRest",
         "copy_source": "pair_baselines:CopySource",
         "word_dictionary": "pair_baselines:WordDictionary",
         "phrase_table": "pair_baselines:PhraseTable",

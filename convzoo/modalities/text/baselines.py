@@ -1,16 +1,23 @@
 """Classical opponents for texts."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from torch import Tensor
+import scipy.sparse
 
-from convzoo.baselines.scikit import as_logits, class_numbers, decision_as_logits
-from convzoo.core.arguments import Positive, PositiveFloat
-from convzoo.core.baseline import Baseline
+from convzoo.baselines.scikit import FeatureClassifier
+from convzoo.core.arguments import Fraction, Positive, PositiveFloat
+from convzoo.core.errors import DataError
 from convzoo.modalities.text.example import Text
 from convzoo.modalities.text.words import split_words
+
+_LARGE = 20_000
+"""From this number of texts on, n-grams that occur in one text only are left out, to save memory and time."""
+
+_LONG = 4_000_000
+"""With more characters than this in all training texts, n-grams of characters would take minutes; then words must do."""
 
 
 def words(text: str) -> list[str]:
@@ -18,89 +25,178 @@ def words(text: str) -> list[str]:
     return split_words(text.lower())
 
 
-class TfidfLogisticRegression(Baseline):
+class _TextClassifier(FeatureClassifier):
+    """A linear classifier on n-grams, which are counted once, however many candidates of a setting are tried."""
+
+    vectorizers: Sequence[Any]
+
+    def prepare(self, examples: Sequence[Text], dims: Mapping[str, Any]) -> None:
+        """Learn the n-grams of the training texts."""
+        texts = [example.text for example in examples]
+        self.vectorizers = self.make_vectorizers(texts)
+        try:
+            for vectorizer in self.vectorizers:
+                vectorizer.fit(texts)
+        except ValueError:  # scikit-learn: the vocabulary is empty
+            raise DataError("the training texts have no words to learn from") from None
+
+    @abstractmethod
+    def make_vectorizers(self, texts: Sequence[str]) -> Sequence[Any]:
+        """The vectorizers of scikit-learn for such training texts; their columns are joined."""
+
+    def features(self, examples: Sequence[Text]) -> Any:
+        """(examples, n-grams), sparse."""
+        texts = [example.text for example in examples]
+        parts = [vectorizer.transform(texts) for vectorizer in self.vectorizers]
+        return parts[0] if len(parts) == 1 else scipy.sparse.hstack(parts, format="csr")
+
+
+class TfidfLogisticRegression(_TextClassifier):
     """Logistic regression on the TF-IDF of n-grams.
 
     Args:
         ngrams: the longest n-gram, in words
-        inverse_penalty: inverse of the regularisation (scikit-learn's C)
+        inverse_penalty: inverse of the regularisation (scikit-learn's C); null: chosen on the validation split
     """
 
-    def __init__(self, ngrams: Positive = 1, inverse_penalty: PositiveFloat = 3.0) -> None:
+    choices: ClassVar[Mapping[str, Sequence[Any]]] = {"inverse_penalty": (3.0, 30.0, 0.3)}
+
+    def __init__(self, ngrams: Positive = 1, inverse_penalty: PositiveFloat | None = None) -> None:
         self.ngrams = ngrams
         self.inverse_penalty = inverse_penalty
 
-    def fit(self, examples: Sequence[Text], dims: Mapping[str, Any]) -> None:
-        """Learn weights and coefficients from the training split."""
-        from sklearn.feature_extraction.text import TfidfVectorizer
+    def make_vectorizers(self, texts: Sequence[str]) -> Sequence[Any]:
+        """TF-IDF of words."""
+        return [_word_tfidf(self.ngrams, 1)]
+
+    def machine(self, features: Any) -> Any:
+        """Logistic regression."""
         from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
 
-        vectorizer = TfidfVectorizer(
-            tokenizer=words, token_pattern=None, lowercase=False, ngram_range=(1, self.ngrams), sublinear_tf=True
-        )
-        self.pipeline = make_pipeline(vectorizer, LogisticRegression(C=self.inverse_penalty, max_iter=1000))
-        self.classes = len(dims["labels"])
-        self.pipeline.fit([example.text for example in examples], class_numbers(examples, dims))
-
-    def outputs(self, examples: Sequence[Text]) -> Tensor:
-        """(examples, classes), logarithms of probabilities."""
-        probabilities = self.pipeline.predict_proba([example.text for example in examples])
-        return as_logits(probabilities, self.pipeline.classes_, self.classes)
+        return LogisticRegression(C=self.setting("inverse_penalty"), max_iter=1000)
 
 
-class NBSVM(Baseline):
+class TfidfSVM(_TextClassifier):
+    """A linear support vector machine on the TF-IDF of n-grams of words and of characters inside words: the usual strong
+    opponent of text classifiers. Characters also see endings, parts of compounds and misspellings; where there is much text,
+    only words are used, to stay within seconds.
+
+    Args:
+        ngrams: the longest n-gram, in words
+        characters: the longest n-gram, in characters; those of two and more are used
+        inverse_penalty: inverse of the regularisation (scikit-learn's C); null: chosen on the validation split
+    """
+
+    choices: ClassVar[Mapping[str, Sequence[Any]]] = {"inverse_penalty": (1.0, 0.3, 3.0, 0.1)}
+
+    def __init__(
+        self, ngrams: Positive = 2, characters: Positive = 5, inverse_penalty: PositiveFloat | None = None
+    ) -> None:
+        self.ngrams = ngrams
+        self.characters = characters
+        self.inverse_penalty = inverse_penalty
+
+    def make_vectorizers(self, texts: Sequence[str]) -> Sequence[Any]:
+        """TF-IDF of words, and of characters."""
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        min_count = 2 if len(texts) >= _LARGE else 1
+        word_vectorizer = _word_tfidf(self.ngrams, min_count)
+        if sum(map(len, texts)) > _LONG:
+            return [word_vectorizer]
+        characters = TfidfVectorizer(
+            analyzer="char_wb", ngram_range=(min(2, self.characters), self.characters), min_df=min_count,
+            sublinear_tf=True, dtype=np.float32,
+        )  # fmt: skip
+        return [word_vectorizer, characters]
+
+    def machine(self, features: Any) -> Any:
+        """A linear support vector machine."""
+        from sklearn.svm import LinearSVC
+
+        return LinearSVC(C=self.setting("inverse_penalty"), random_state=0)
+
+
+class NBSVM(_TextClassifier):
     r"""NBSVM (Wang & Manning 2012, aclanthology.org/P12-2018): a linear SVM on features weighted by
     $r = \log \frac{p / |p|_1}{q / |q|_1}$, with p and q the smoothed counts of each n-gram in and outside a class; the weights
     are drawn towards their mean magnitude by `interpolation` (β of the paper).
 
     Args:
         ngrams: the longest n-gram, in words
-        inverse_penalty: inverse of the regularisation (C)
+        inverse_penalty: inverse of the regularisation (C); null: chosen on the validation split
         smoothing: added to the counts (α)
         interpolation: fraction of the SVM's own weights (β)
     """
 
+    choices: ClassVar[Mapping[str, Sequence[Any]]] = {"inverse_penalty": (1.0, 0.1, 0.01)}
+
     def __init__(
         self,
         ngrams: Positive = 2,
-        inverse_penalty: PositiveFloat = 1.0,
+        inverse_penalty: PositiveFloat | None = None,
         smoothing: PositiveFloat = 1.0,
-        interpolation: PositiveFloat = 0.25,
+        interpolation: Fraction = 0.25,
     ) -> None:
         self.ngrams = ngrams
         self.inverse_penalty = inverse_penalty
         self.smoothing = smoothing
         self.interpolation = interpolation
 
-    def fit(self, examples: Sequence[Text], dims: Mapping[str, Any]) -> None:
-        """One weighted SVM a class against the rest (for two classes, one)."""
+    def make_vectorizers(self, texts: Sequence[str]) -> Sequence[Any]:
+        """Which n-grams of words a text has."""
         from sklearn.feature_extraction.text import CountVectorizer
+
+        return [
+            CountVectorizer(
+                tokenizer=words, token_pattern=None, lowercase=False, ngram_range=(1, self.ngrams), binary=True
+            )
+        ]
+
+    def machine(self, features: Any) -> Any:
+        """One weighted SVM a class against the rest (for two classes, one)."""
+        return _WeightedSVM(self.setting("inverse_penalty"), self.smoothing, self.interpolation)
+
+
+class _WeightedSVM:
+    """The machine of `NBSVM`, with the methods of a classifier of scikit-learn."""
+
+    def __init__(self, inverse_penalty: float, smoothing: float, interpolation: float) -> None:
+        self.inverse_penalty = inverse_penalty
+        self.smoothing = smoothing
+        self.interpolation = interpolation
+
+    def fit(self, counts: Any, numbers: np.ndarray) -> "_WeightedSVM":
+        """Learn a weight for each n-gram and class."""
         from sklearn.svm import LinearSVC
 
-        self.vectorizer = CountVectorizer(
-            tokenizer=words, token_pattern=None, lowercase=False, ngram_range=(1, self.ngrams), binary=True
-        )
-        counts = self.vectorizer.fit_transform([example.text for example in examples])
-        numbers = class_numbers(examples, dims)
-        self.classes = len(dims["labels"])
-        self.present = np.unique(numbers)
-        self.weights, self.biases = [], []
-        for chosen in self.present[1:] if len(self.present) == 2 else self.present:
+        self.classes_ = np.unique(numbers)
+        weights, biases = [], []
+        for chosen in self.classes_[1:] if len(self.classes_) == 2 else self.classes_:
             inside = numbers == chosen
             ratio = self._log_ratio(counts[inside]) - self._log_ratio(counts[~inside])
             machine = LinearSVC(C=self.inverse_penalty, random_state=0).fit(counts.multiply(ratio).tocsr(), inside)
-            weights = machine.coef_[0]
-            weights = (1 - self.interpolation) * np.abs(weights).mean() + self.interpolation * weights
-            self.weights.append(ratio * weights)
-            self.biases.append(self.interpolation * machine.intercept_[0])
+            own = machine.coef_[0]
+            own = (1 - self.interpolation) * np.abs(own).mean() + self.interpolation * own
+            weights.append(ratio * own)
+            biases.append(self.interpolation * machine.intercept_[0])
+        self.weights, self.biases = np.stack(weights, axis=1), np.array(biases)
+        return self
 
-    def outputs(self, examples: Sequence[Text]) -> Tensor:
-        """(examples, classes), decision values."""
-        counts = self.vectorizer.transform([example.text for example in examples])
-        decision = counts @ np.stack(self.weights, axis=1) + np.array(self.biases)
-        return decision_as_logits(decision[:, 0] if decision.shape[1] == 1 else decision, self.present, self.classes)
+    def decision_function(self, counts: Any) -> np.ndarray:
+        """(examples,) for two classes, else (examples, classes)."""
+        decision = counts @ self.weights + self.biases
+        return decision[:, 0] if decision.shape[1] == 1 else decision
 
     def _log_ratio(self, counts: Any) -> np.ndarray:
         total = self.smoothing + np.asarray(counts.sum(axis=0)).ravel()
         return np.log(total / total.sum())
+
+
+def _word_tfidf(ngrams: int, min_count: int) -> Any:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return TfidfVectorizer(
+        tokenizer=words, token_pattern=None, lowercase=False, ngram_range=(1, ngrams), min_df=min_count,
+        sublinear_tf=True,
+    )  # fmt: skip

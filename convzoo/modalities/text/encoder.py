@@ -13,14 +13,15 @@ from convzoo.core.arguments import Count, Positive, Probability
 from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError
-from convzoo.core.labels import Labels
 from convzoo.core.randomness import Draws
+from convzoo.core.targets import Target, Targets
 from convzoo.modalities.text.example import Text
+from convzoo.modalities.text.linear import LinearNgrams
 from convzoo.modalities.text.naive_bayes import NaiveBayes
 from convzoo.modalities.text.vectors import read_vectors
 from convzoo.modalities.text.words import split_words
 
-Item = tuple[np.ndarray, int, Tensor | None]
+Item = tuple[np.ndarray, Target, Tensor | None]
 
 PADDING, UNKNOWN = 0, 1
 
@@ -40,6 +41,8 @@ class TextEncoder(Encoder):
         vectors: a file of pre-trained word vectors as text, GloVe's or word2vec's
         naive_bayes: 0 for none, else the longest n-gram of a naive Bayes model of the training split, whose log-likelihoods of
             the classes become a second input, `evidence`
+        evidence: `linear`: that second input has the decision values of a linear classifier on n-grams of words and characters,
+            which a network adds to its own; so it starts from the strongest quick classifier, and needs fewer texts
     """
 
     example = Text
@@ -55,6 +58,7 @@ class TextEncoder(Encoder):
         word_dropout: Probability = 0.0,
         vectors: str | None = None,
         naive_bayes: Count = 0,
+        evidence: Literal["none", "linear"] = "none",
     ) -> None:
         self.units = units
         self.split = split
@@ -65,20 +69,24 @@ class TextEncoder(Encoder):
         self.word_dropout = word_dropout
         self.vectors_file = vectors
         self.naive_bayes = naive_bayes
+        self.evidence = evidence
+        if naive_bayes and evidence != "none":
+            raise ValueError("naive_bayes and evidence: set one of them, since both give the input `evidence`")
         self.bayes: NaiveBayes | None = None
+        self.linear: LinearNgrams | None = None
         self.vectors: Tensor | None = None
-        self.labels = Labels()
+        self.targets = Targets()
         self.tokens: list[str] = []
         self._index: dict[str, int] = {}
         self._pieces: Any = None
 
     def fit(self, examples: Sequence[Text]) -> None:
-        """Learn the vocabulary and the classes.
+        """Learn the vocabulary and the labels.
 
         Raises:
-            DataError: there are fewer than two classes, no text at all, or an unreadable vectors file.
+            DataError: there are fewer than two classes or numbers, no text at all, or an unreadable vectors file.
         """
-        self.labels = Labels.of(example.label for example in examples)
+        self.targets = Targets.of(example.label for example in examples)
         if self.units == "subwords":
             self._learn_pieces([example.text for example in examples])
         counts = Counter(token for example in examples for token in self.tokenise(example.text))
@@ -89,16 +97,33 @@ class TextEncoder(Encoder):
         if not kept:
             raise DataError("the training split has no token; is the text column empty?")
         self._set_vocabulary(["<pad>", "<unk>", *kept[: max(self.max_vocabulary - 2, 0)]])
-        self._learn_from_words(examples)
+        self._read_vectors()
+        self._fit_evidence(examples)
 
-    def _learn_from_words(self, examples: Sequence[Text]) -> None:
-        """What depends on the vocabulary: the vectors, and the naive Bayes model."""
+    def _read_vectors(self) -> None:
         if self.vectors_file:
             self.vectors = read_vectors(self.vectors_file, self.tokens)
+
+    def _fit_evidence(self, examples: Sequence[Text]) -> None:
+        """What is learnt from the tokens of the training texts and their labels: naive Bayes, or the linear classifier."""
         if self.naive_bayes:
-            numbers = [self.labels.number(example.label, example.source) for example in examples]
+            if self.targets.label_type != "class":
+                raise DataError(
+                    f"encoder.naive_bayes={self.naive_bayes}: is for texts of one class each; set it to 0 for other labels"
+                )
+            numbers = [self.targets.labels.number(example.label, example.source) for example in examples]  # type: ignore[arg-type]
             texts = [self.tokenise(example.text) for example in examples]
-            self.bayes = NaiveBayes.of(texts, numbers, len(self.labels), self.naive_bayes)
+            self.bayes = NaiveBayes.of(texts, numbers, len(self.targets.labels), self.naive_bayes)
+        if self.evidence == "linear":
+            targets = [self.targets.target(example.label, example.source) for example in examples]
+            written = [self._written(example) for example in examples]
+            cut = [self.tokenise(text)[: self.max_length] for text in written]
+            self.linear = LinearNgrams.of(written, cut, targets, self.targets)
+
+    def _written(self, example: Text) -> str:
+        """The part of a text that is encoded."""
+        text = example.text[: self.max_length * 40]
+        return text.lower() if self.lower else text
 
     def tokenise(self, text: str) -> list[str]:
         """A text's tokens, as strings."""
@@ -111,14 +136,17 @@ class TextEncoder(Encoder):
         return text.split() if self.split == "spaces" else split_words(text)
 
     def prepare(self, example: Text) -> Item:
-        """Token numbers (length,), the class's number and the evidence (classes,), if asked for.
+        """Token numbers (length,), the target and the evidence (classes,), if asked for.
 
         A text without any token becomes one unknown token.
         """
         tokens = self.tokenise(example.text[: self.max_length * 40])[: self.max_length]
         numbers = [self._index.get(token, UNKNOWN) for token in tokens] or [UNKNOWN]
-        label = self.labels.number(example.label, example.source or repr(example.text[:40]))
-        return np.array(numbers), label, self.bayes.evidence(tokens) if self.bayes is not None else None
+        label = self.targets.target(example.label, example.source or repr(example.text[:40]))
+        evidence = self.bayes.evidence(tokens) if self.bayes is not None else None
+        if self.linear is not None:
+            evidence = self.linear.evidence(self._written(example), tokens)
+        return np.array(numbers), label, evidence
 
     def collate(self, items: Sequence[Item], draws: Draws | None = None) -> Batch:
         """Pad to the longest; with `draws`, replace some tokens by the unknown one."""
@@ -131,9 +159,9 @@ class TextEncoder(Encoder):
             dropped = torch.from_numpy(draws.uniform(0, tokens.shape[1]) < self.word_dropout)
             tokens = tokens.masked_fill(dropped & tokens.ne(PADDING), UNKNOWN)
         inputs = {"tokens": tokens}
-        if self.bayes is not None:
+        if self.bayes is not None or self.linear is not None:
             inputs["evidence"] = torch.stack([item[2] for item in items if item[2] is not None])
-        return Batch(inputs, torch.tensor([item[1] for item in items]), len(items))
+        return Batch(inputs, self.targets.batch([item[1] for item in items]), len(items))
 
     def length(self, item: Item) -> int:
         """Number of tokens."""
@@ -145,12 +173,12 @@ class TextEncoder(Encoder):
 
     @property
     def dims(self) -> Mapping[str, Any]:
-        """vocabulary_size, classes, labels, vectors."""
+        """vocabulary_size, vectors, and those of the labels."""
         return {
             "vocabulary_size": len(self.tokens),
-            "classes": len(self.labels),
-            "labels": self.labels.names,
+            **self.targets.dims,
             "vectors": self.vectors,
+            "evidence": self.linear is not None,
         }
 
     @property
@@ -160,35 +188,39 @@ class TextEncoder(Encoder):
 
     def keep(self, earlier: "TextEncoder", examples: Sequence[Text]) -> None:
         """Keep the earlier vocabulary: subwords as they are, words and characters with the new ones of this training split behind
-        them."""
+        them. The evidence is always that of this training split: what a training text gets comes from other folds of it."""
         if earlier.units != self.units:
             return
         if self.units == "subwords":
             self._pieces = earlier._pieces
             self._set_vocabulary(earlier.tokens)
+            self._fit_evidence(examples)  # texts have other tokens now
         else:
             self._set_vocabulary([*earlier.tokens, *(token for token in self.tokens if token not in earlier._index)])
-        self._learn_from_words(examples)
+        self._read_vectors()
 
     def state(self) -> dict[str, Any]:
         """Tokens, labels, merges of the byte pairs, and the vectors."""
         return {
             "tokens": self.tokens,
-            "labels": list(self.labels.names),
+            **self.targets.state(),
             "pieces": self._pieces.to_str() if self._pieces is not None else None,
             "vectors": self.vectors,
             "ngrams": list(self.bayes.index) if self.bayes is not None else None,
             "likelihoods": self.bayes.likelihoods if self.bayes is not None else None,
+            **(self.linear.state() if self.linear is not None else {}),
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore what `state` returned."""
         self._set_vocabulary(list(state["tokens"]))
-        self.labels = Labels(state["labels"])
+        self.targets = Targets.from_state(state)
         self.vectors = state["vectors"]
         if state["ngrams"]:
             index = {ngram: number for number, ngram in enumerate(state["ngrams"])}
             self.bayes = NaiveBayes(index, state["likelihoods"], self.naive_bayes)
+        if "linear_words" in state:
+            self.linear = LinearNgrams.from_state(state)
         if state["pieces"]:
             from tokenizers import Tokenizer
 

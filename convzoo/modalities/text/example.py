@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from convzoo.core.errors import DataError
 from convzoo.core.files import is_file
+from convzoo.core.labels import Label
 from convzoo.reading.lines import read_lines
 
 
@@ -16,13 +17,13 @@ class Text:
 
     Attributes:
         text: the text itself
-        label: its class; None if unlabelled
+        label: its class, a number, or several classes; None if unlabelled
         group: texts of one group stay in one split; for example an author
         source: where it comes from (`file:line`)
     """
 
     text: str
-    label: str | None = None
+    label: Label | None = None
     group: str | None = None
     source: str = ""
     sample_input: ClassVar[str] = "'a text'"

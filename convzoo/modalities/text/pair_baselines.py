@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -58,41 +58,58 @@ class PhraseTable(Baseline):
     no phrase is looked up in the dictionary of the model, or else copied.
 
     Args:
-        max_phrase_length: largest number of words in a phrase
-        min_count: smallest number of times that a phrase must occur with its translation
+        max_phrase_length: largest number of words in a phrase; null: chosen on the validation split
+        min_count: smallest number of times that a phrase must occur with its translation; null: chosen on the validation split
         iterations: of expectation-maximisation
     """
 
-    def __init__(self, max_phrase_length: Positive = 4, min_count: Positive = 2, iterations: Positive = 10) -> None:
+    choices: ClassVar[Mapping[str, Sequence[Any]]] = {"max_phrase_length": (4, 6, 8), "min_count": (2, 1)}
+
+    def __init__(
+        self,
+        max_phrase_length: Positive | None = None,
+        min_count: Positive | None = None,
+        iterations: Positive = 10,
+    ) -> None:
+        self.longest = max(self.choices["max_phrase_length"]) if max_phrase_length is None else max_phrase_length
+        self._trained_on: Any = None
         self.max_phrase_length = max_phrase_length
         self.min_count = min_count
         self.iterations = iterations
 
     def fit(self, examples: Sequence[Pair], dims: Mapping[str, Any]) -> None:
-        """Align the words and count the phrases."""
+        """Align the words and count the phrases, once for all candidates; then keep the phrases that the settings allow."""
         self.words, self.join = dims["words"], dims["join"]
-        sources, targets = _cut(examples, self.words)
+        if self._trained_on is not examples:
+            self._count(*_cut(examples, self.words))
+            self._trained_on = examples
+        longest, least = self.setting("max_phrase_length"), self.setting("min_count")
+        allowed = (self.counts >= least) & (self.sizes.max(axis=1) <= longest)
+        self.table = dict(self.dictionary)
+        # Of two equally frequent ones, the longer one: the shorter leaves out words without a link.
+        order = np.lexsort((self.sizes[allowed, 1], self.counts[allowed]))
+        for key in self.keys[allowed][order].tolist():
+            self.table[self.phrases[key >> 32]] = self.translations[key & 0xFFFFFFFF]
+
+    def _count(self, sources: Sequence[Words], targets: Sequence[Words]) -> None:
+        """Pairs of phrases up to the longest that is tried: their numbers (`keys`), how often they occur, and their words."""
         model = LexicalModel.learn(sources, targets, self.iterations)
         forth = model.align()
         back = LexicalModel.learn(targets, sources, self.iterations).align()
-        self.table = model.dictionary()
+        self.dictionary = model.dictionary()
         # Phrases by number, and their pairs in one array: a counter for each phrase would take gigabytes.
         ours: dict[str, int] = {}
         theirs: dict[str, int] = {}
         pairs = array("q")
         for source, target, one, other in zip(sources, targets, forth, back, strict=True):
             links = _symmetric(set(one), {(j, i) for i, j in other}, len(source), len(target))
-            for (start, stop), (first, last) in phrase_pairs(links, len(source), len(target), self.max_phrase_length):
+            for (start, stop), (first, last) in phrase_pairs(links, len(source), len(target), self.longest):
                 phrase = ours.setdefault(" ".join(source[start:stop]), len(ours))
                 pairs.append(phrase << 32 | theirs.setdefault(" ".join(target[first:last]), len(theirs)))
-        found, times = np.unique(np.asarray(pairs, dtype=np.int64), return_counts=True)
-        enough = times >= self.min_count
-        found, times = found[enough], times[enough]
-        phrases, translations = [*ours], [*theirs]
-        # Of two equally frequent ones, the longer one: the shorter leaves out words without a link.
-        sizes = np.array([translations[number].count(" ") for number in (found & 0xFFFFFFFF).tolist()])
-        for key in found[np.lexsort((sizes, times))].tolist():
-            self.table[phrases[key >> 32]] = translations[key & 0xFFFFFFFF]
+        self.keys, self.counts = np.unique(np.asarray(pairs, dtype=np.int64), return_counts=True)
+        self.phrases, self.translations = [*ours], [*theirs]
+        lengths = [np.array([phrase.count(" ") + 1 for phrase in each], np.int64) for each in (ours, theirs)]
+        self.sizes = np.stack([lengths[0][self.keys >> 32], lengths[1][self.keys & 0xFFFFFFFF]], axis=1)
 
     def outputs(self, examples: Sequence[Pair]) -> Translations:
         """Phrase by phrase."""
@@ -102,7 +119,7 @@ class PhraseTable(Baseline):
         written: Words = []
         at = 0
         while at < len(source):
-            for size in range(min(self.max_phrase_length, len(source) - at), 0, -1):
+            for size in range(min(self.setting("max_phrase_length"), len(source) - at), 0, -1):
                 phrase = " ".join(source[at : at + size])
                 if phrase in self.table:
                     written += self.table[phrase].split(" ")

@@ -1,11 +1,11 @@
 """Opponents for videos: their appearance without time, and a picture of where and when something moved."""
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from convzoo.baselines.scikit import FeatureClassifier, component_svm, regression
+from convzoo.baselines.scikit import ComponentSVM, FeatureClassifier, regression
 from convzoo.core.arguments import Fraction, Positive, PositiveFloat
 from convzoo.modalities.video.example import Video
 
@@ -16,11 +16,16 @@ class FrameAverage(FeatureClassifier):
     Args:
         side: frames are shrunk to side × side
         frames: `all` for their mean, `middle` for one frame
-        inverse_penalty: inverse of the regularisation (scikit-learn's C)
+        inverse_penalty: inverse of the regularisation (scikit-learn's C); null: chosen on the validation split
     """
 
+    choices: ClassVar[Mapping[str, Sequence[Any]]] = {"inverse_penalty": (0.01, 0.001, 0.1)}
+
     def __init__(
-        self, side: Positive = 24, frames: Literal["all", "middle"] = "all", inverse_penalty: PositiveFloat = 0.01
+        self,
+        side: Positive = 24,
+        frames: Literal["all", "middle"] = "all",
+        inverse_penalty: PositiveFloat | None = None,
     ) -> None:
         self.side = side
         self.frames = frames
@@ -28,7 +33,7 @@ class FrameAverage(FeatureClassifier):
 
     def machine(self, features: np.ndarray) -> Any:
         """Logistic regression."""
-        return regression(self.inverse_penalty, iterations=500)
+        return regression(self.setting("inverse_penalty"), iterations=500)
 
     def features(self, examples: Sequence[Video]) -> np.ndarray:
         """(examples, side²)."""
@@ -40,7 +45,7 @@ class FrameAverage(FeatureClassifier):
         return np.stack(rows)
 
 
-class MotionHistorySVM(FeatureClassifier):
+class MotionHistorySVM(ComponentSVM):
     r"""A support vector machine with a radial kernel on motion history images (Bobick & Davis 2001, doi:10.1109/34.910878).
 
     If a pixel changes by more than `threshold`, its history is 1; else it fades by 1/duration a frame. The features of a video
@@ -51,27 +56,32 @@ class MotionHistorySVM(FeatureClassifier):
         side: frames are shrunk to side × side
         threshold: as a fraction of the range of brightness
         duration: frames until a change is forgotten
-        components: number of principal components that the machine sees
-        inverse_penalty: inverse of the regularisation (scikit-learn's C)
+        components: number of principal components that the machine sees; null: chosen on the validation split
+        whiten: give every component the same variance; null: chosen on the validation split
+        inverse_penalty: inverse of the regularisation (scikit-learn's C); null: chosen on the validation split
     """
+
+    choices: ClassVar[Mapping[str, Sequence[Any]]] = {
+        "components": (100, 20),
+        "whiten": (False, True),
+        "inverse_penalty": (10.0, 1.0),
+    }
 
     def __init__(
         self,
         side: Positive = 32,
         threshold: Fraction = 0.1,
         duration: Positive = 12,
-        components: Positive = 100,
-        inverse_penalty: PositiveFloat = 5.0,
+        components: Positive | None = None,
+        whiten: bool | None = None,
+        inverse_penalty: PositiveFloat | None = None,
     ) -> None:
         self.side = side
         self.threshold = threshold
         self.duration = duration
         self.components = components
+        self.whiten = whiten
         self.inverse_penalty = inverse_penalty
-
-    def machine(self, features: np.ndarray) -> Any:
-        """A support vector machine on principal components."""
-        return component_svm(features, self.components, self.inverse_penalty)
 
     def features(self, examples: Sequence[Video]) -> np.ndarray:
         """(examples, 4 side²)."""

@@ -12,9 +12,9 @@ from torch import Tensor
 from convzoo.core.arguments import Fraction, Positive, PositiveFloat
 from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
-from convzoo.core.labels import Labels
 from convzoo.core.randomness import Draws
 from convzoo.core.references import References
+from convzoo.core.targets import Target, Targets
 from convzoo.modalities.video import clips
 from convzoo.modalities.video.example import Video
 from convzoo.modalities.video.formats import Film
@@ -123,7 +123,7 @@ class VideoEncoder(Encoder):
         self.contrast = contrast
         self.views = views
         self.crops = crops
-        self.labels = Labels()
+        self.targets = Targets()
         self.mean: list[float] = []
         self.deviation: list[float] = []
         self._films: dict[Path, Film] = {}
@@ -134,12 +134,12 @@ class VideoEncoder(Encoder):
         return self.frames + (self.features == "differences")
 
     def fit(self, examples: Sequence[Video]) -> None:
-        """Learn the classes, the rate and the colour where they are not given, and the mean and deviation of the input.
+        """Learn the labels, the rate and the colour where they are not given, and the mean and deviation of the input.
 
         Raises:
-            DataError: there are fewer than two classes, or a damaged file.
+            DataError: there are fewer than two classes or numbers, or a damaged file.
         """
-        self.labels = Labels.of(example.label for example in examples)
+        self.targets = Targets.of(example.label for example in examples)
         if self.frame_rate is None:
             rates = [self._film(examples[index]).rate for index in evenly_spaced(len(examples), _RATES_OF)]
             self.frame_rate = round(float(np.median(rates)), 3)
@@ -165,14 +165,14 @@ class VideoEncoder(Encoder):
         """One clip of each video."""
         return Clips(examples)
 
-    def prepare(self, example: Video | OneClip) -> tuple[Tensor, int, bool]:
-        """All frames as uint8 (channels, frames, height, width), the class's number, and whether one clip is wanted."""
+    def prepare(self, example: Video | OneClip) -> tuple[Tensor, Target, bool]:
+        """All frames as uint8 (channels, frames, height, width), the target, and whether one clip is wanted."""
         video = example.video if isinstance(example, OneClip) else example
         film = self._film(video)
         numbers = self._numbers(film)
         return self._read(video, numbers, film), self._label(video), isinstance(example, OneClip)
 
-    def collate(self, items: Sequence[tuple[Tensor, int, bool]], draws: Draws | None = None) -> Batch:
+    def collate(self, items: Sequence[tuple[Tensor, Target, bool]], draws: Draws | None = None) -> Batch:
         """Cut the clips out, augment with `draws`, stack, normalise."""
         uniform = _uniform(draws)
         plans = [self._plan(frames.shape[1], one, uniform, row) for row, (frames, _, one) in enumerate(items)]
@@ -186,7 +186,9 @@ class VideoEncoder(Encoder):
     def gather(self, examples: Sequence[Any], indices: Sequence[int], draws: Draws | None = None) -> Batch:
         """Some videos to one batch: only the frames that the clips show are decoded."""
         uniform = _uniform(draws)
-        found, plans, labels = [], [], []
+        found: list[Tensor] = []
+        plans: list[list[_Wanted]] = []
+        labels: list[Target] = []
         for row, index in enumerate(indices):
             example = examples[index]
             video = example.video if isinstance(example, OneClip) else example
@@ -248,7 +250,7 @@ class VideoEncoder(Encoder):
         ]
 
     def _batch(
-        self, found: list[Tensor], plans: list[list[_Wanted]], labels: list[int], uniform: np.ndarray | None
+        self, found: list[Tensor], plans: list[list[_Wanted]], labels: list[Target], uniform: np.ndarray | None
     ) -> Batch:
         frames = torch.stack(found).float().div_(255)
         if uniform is not None and self.contrast:
@@ -262,7 +264,7 @@ class VideoEncoder(Encoder):
         mean, deviation = (torch.tensor(each).view(-1, 1, 1, 1) for each in (self.mean, self.deviation))
         crops = 1 if uniform is not None else self.crops
         views = torch.tensor([max(1, len(plan) // crops) for plan in plans])
-        target = {"label": torch.tensor(labels), "views": views}
+        target = {"label": self.targets.batch(labels), "views": views}
         return Batch({"clip": values.sub_(mean).div_(deviation)}, target, len(labels))
 
     def _features(self, frames: Tensor) -> Tensor:
@@ -285,19 +287,18 @@ class VideoEncoder(Encoder):
         pixels = torch.from_numpy(video.read(numbers, self.size, grey, self.proportions == "squeeze", film))
         return pixels.unsqueeze(0) if grey else pixels.movedim(-1, 0).contiguous()
 
-    def _label(self, video: Video) -> int:
-        return self.labels.number(video.label, video.source or str(video.path))
+    def _label(self, video: Video) -> Target:
+        return self.targets.target(video.label, video.source or str(video.path))
 
     @property
     def dims(self) -> Mapping[str, Any]:
-        """in_channels, frames, height, width, classes, labels, crops."""
+        """in_channels, frames, height, width, crops, and those of the labels."""
         return {
             "in_channels": 1 if self.colour == "grey" else 3,
             "frames": self.frames,
             "height": self.crop[0],
             "width": self.crop[1],
-            "classes": len(self.labels),
-            "labels": self.labels.names,
+            **self.targets.dims,
             "crops": self.crops,
         }
 
@@ -315,7 +316,7 @@ class VideoEncoder(Encoder):
             "colour": self.colour,
             "mean": self.mean,
             "deviation": self.deviation,
-            "labels": list(self.labels.names),
+            **self.targets.state(),
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -324,7 +325,7 @@ class VideoEncoder(Encoder):
         self.size, self.crop = (height, width), (crop_height, crop_width)
         self.frame_rate, self.colour = state["frame_rate"], state["colour"]
         self.mean, self.deviation = list(state["mean"]), list(state["deviation"])
-        self.labels = Labels(state["labels"])
+        self.targets = Targets.from_state(state)
 
 
 def _uniform(draws: Draws | None) -> np.ndarray | None:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from convzoo.core.errors import DataError
+from convzoo.core.labels import Label
 from convzoo.core.libraries import import_av
 from convzoo.modalities.video.formats import (
     FASTEST_RATE,
@@ -29,7 +30,7 @@ class Video:
         path: path of the file
         frames: (frames, height, width) or (frames, height, width, 3), uint8
         rate: frames a second, of `frames`
-        label: its class; None if unlabelled
+        label: its class, a number, or several classes; None if unlabelled
         group: videos of one group stay in one split: the person, or the film that a clip was cut from
         source: where it comes from
     """
@@ -37,7 +38,7 @@ class Video:
     path: Path | None = None
     frames: np.ndarray | None = None
     rate: float | None = None
-    label: str | None = None
+    label: Label | None = None
     group: str | None = None
     source: str = ""
     sample_input: ClassVar[str] = "clip.mp4"
@@ -86,6 +87,15 @@ class Video:
             raise DataError(f"{self.where}: holds {len(self.frames)} frames; an action takes at least 2")
         numbers = np.arange(len(self.frames))
         return Film(numbers / self.rate, numbers, numbers, self.rate)
+
+    def check(self) -> None:
+        """Read when all frames are shown, and decode the first and the last.
+
+        Raises:
+            DataError: as `film` and `read`.
+        """
+        film = self.film()
+        self.read([0, len(film.times) - 1], size=(16, 16), grey=True, film=film)
 
     def read(
         self,

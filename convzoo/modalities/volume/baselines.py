@@ -1,11 +1,11 @@
 """Classical opponents for volumes."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
-from convzoo.baselines.scikit import FeatureClassifier, component_svm, regression
+from convzoo.baselines.scikit import ComponentSVM, FeatureClassifier, regression
 from convzoo.core.arguments import Positive, PositiveFloat
 from convzoo.modalities.volume import space as ops
 from convzoo.modalities.volume.example import Volume
@@ -16,16 +16,18 @@ class HistogramLogisticRegression(FeatureClassifier):
 
     Args:
         bins: number of bins of the histogram, from 0 to 1.3 times the 99.5 percentile
-        inverse_penalty: inverse of the regularisation (scikit-learn's C)
+        inverse_penalty: inverse of the regularisation (scikit-learn's C); null: chosen on the validation split
     """
 
-    def __init__(self, bins: Positive = 64, inverse_penalty: PositiveFloat = 0.1) -> None:
+    choices: ClassVar[Mapping[str, Sequence[Any]]] = {"inverse_penalty": (0.1, 0.01, 1.0)}
+
+    def __init__(self, bins: Positive = 64, inverse_penalty: PositiveFloat | None = None) -> None:
         self.bins = bins
         self.inverse_penalty = inverse_penalty
 
     def machine(self, features: np.ndarray) -> Any:
         """Logistic regression."""
-        return regression(self.inverse_penalty, iterations=2000)
+        return regression(self.setting("inverse_penalty"), iterations=2000)
 
     def features(self, examples: Sequence[Volume]) -> np.ndarray:
         """(examples, bins), the part of the voxels in each bin."""
@@ -37,24 +39,34 @@ class HistogramLogisticRegression(FeatureClassifier):
         return np.stack(rows)
 
 
-class EigenVolumeSVM(FeatureClassifier):
+class EigenVolumeSVM(ComponentSVM):
     """A support vector machine with a radial kernel on the principal components of the volumes, resampled to a few voxels along
     the patient's axes.
 
     Args:
         side: volumes are resampled to side × side × side voxels
-        components: number of principal components
-        inverse_penalty: inverse of the regularisation (scikit-learn's C)
+        components: number of principal components; null: chosen on the validation split
+        whiten: give every component the same variance; null: chosen on the validation split
+        inverse_penalty: inverse of the regularisation (scikit-learn's C); null: chosen on the validation split
     """
 
-    def __init__(self, side: Positive = 16, components: Positive = 80, inverse_penalty: PositiveFloat = 5.0) -> None:
+    choices: ClassVar[Mapping[str, Sequence[Any]]] = {
+        "components": (80, 20),
+        "whiten": (False, True),
+        "inverse_penalty": (10.0, 1.0),
+    }
+
+    def __init__(
+        self,
+        side: Positive = 16,
+        components: Positive | None = None,
+        whiten: bool | None = None,
+        inverse_penalty: PositiveFloat | None = None,
+    ) -> None:
         self.side = side
         self.components = components
+        self.whiten = whiten
         self.inverse_penalty = inverse_penalty
-
-    def machine(self, features: np.ndarray) -> Any:
-        """A support vector machine on principal components."""
-        return component_svm(features, self.components, self.inverse_penalty, solver="full")
 
     def features(self, examples: Sequence[Volume]) -> np.ndarray:
         """(examples, side³), in units of each volume's bright part."""
@@ -75,15 +87,17 @@ class ShapeLogisticRegression(FeatureClassifier):
     thickness, and the number of its pieces; all in voxels and millimetres of the volume, sizes as logarithms.
 
     Args:
-        inverse_penalty: inverse of the regularisation (scikit-learn's C)
+        inverse_penalty: inverse of the regularisation (scikit-learn's C); null: chosen on the validation split
     """
 
-    def __init__(self, inverse_penalty: PositiveFloat = 1.0) -> None:
+    choices: ClassVar[Mapping[str, Sequence[Any]]] = {"inverse_penalty": (1.0, 0.1, 10.0, 0.01)}
+
+    def __init__(self, inverse_penalty: PositiveFloat | None = None) -> None:
         self.inverse_penalty = inverse_penalty
 
     def machine(self, features: np.ndarray) -> Any:
         """Logistic regression."""
-        return regression(self.inverse_penalty, iterations=2000)
+        return regression(self.setting("inverse_penalty"), iterations=2000)
 
     def features(self, examples: Sequence[Volume]) -> np.ndarray:
         """(examples, features)."""

@@ -10,9 +10,9 @@ from torch import Tensor
 from convzoo.core.arguments import Fraction, NonNegative, Positive, PositiveFloat
 from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
-from convzoo.core.labels import Labels
 from convzoo.core.libraries import import_monai
 from convzoo.core.randomness import Draws
+from convzoo.core.targets import Target, Targets
 from convzoo.modalities.volume import augment as augment3d
 from convzoo.modalities.volume import space as ops
 from convzoo.modalities.volume.example import Volume
@@ -23,6 +23,18 @@ _STEP = 8
 """Sides that are not given are multiples of this, because networks halve them several times."""
 
 
+def _coarser(spacing: np.ndarray, extent: np.ndarray, most: int) -> np.ndarray:
+    """(3,): the spacing, made coarser until the extent has at most `most` voxels. The finest axes give way first, so that voxels
+    become cubes before all axes lose."""
+    spacing = np.array(spacing, dtype=np.float64)
+    while np.prod(extent / spacing) > most * 1.001:
+        finest = spacing <= spacing.min() * 1.001
+        # The side that the finest axes need, but not beyond the next coarser axis.
+        needed = (np.prod(extent / spacing) / most) ** (1 / finest.sum()) * spacing.min()
+        spacing[finest] = min(needed, spacing[~finest].min()) if not finest.all() else needed
+    return spacing
+
+
 class VolumeEncoder(Encoder):
     """Bring volumes to the patient's axes, one spacing, one scale of intensity and one shape; in training also flip, rotate,
     scale and shift them, change their gamma and add noise. All of this uses MONAI's transforms: deterministic ones run once and
@@ -31,9 +43,11 @@ class VolumeEncoder(Encoder):
     Args:
         fit: `crop` resamples to `spacing`, and crops or pads to `shape`; `resize` scales the whole volume to `shape`, whatever
             its spacing; each new voxel is the mean of the old ones that it covers
-        spacing: [x, y, z] in millimetres, to the right, the front and upwards; by default the median of the training volumes
+        spacing: [x, y, z] in millimetres, to the right, the front and upwards; by default the median of the training volumes,
+            made coarser until a volume has at most `max_voxels`
         shape: [x, y, z] voxels; by default the 90th percentile of the training volumes along each axis, rounded up to a multiple
             of 8
+        max_voxels: where spacing or shape are not given: the largest number of voxels of an encoded volume
         orientation: `patient` turns the axes to the right, the front and upwards (RAS); `kept` leaves them as they are stored
         centre: the centre of the new grid: the middle of the old `grid`, or of the `body` (the voxels brighter than the
             mean)
@@ -57,6 +71,7 @@ class VolumeEncoder(Encoder):
         fit: Literal["crop", "resize"] = "crop",
         spacing: list[PositiveFloat] | None = None,
         shape: list[Positive] | None = None,
+        max_voxels: Positive = 2_000_000,
         orientation: Literal["patient", "kept"] = "patient",
         centre: Literal["grid", "body"] = "grid",
         normalise: Literal["head", "whole", "unit", "none"] = "head",
@@ -78,6 +93,8 @@ class VolumeEncoder(Encoder):
         self.fitting = fit
         self.spacing = [float(value) for value in spacing] if spacing else None
         self.shape = list(shape) if shape else None
+        self.max_voxels = max_voxels
+        self.chose = False
         self.orientation = orientation
         self.centre = centre
         self.normalise = normalise
@@ -88,29 +105,43 @@ class VolumeEncoder(Encoder):
         self.gamma = max(gamma, 1 / gamma)
         self.noise = noise
         self.spatial_probability = spatial_probability
-        self.labels = Labels()
+        self.targets = Targets()
 
     def fit(self, examples: Sequence[Volume]) -> None:
-        """Learn the classes, and spacing and shape where they are not given, from the headers of the training volumes.
+        """Learn the labels, and spacing and shape where they are not given, from the headers of the training volumes.
 
         Raises:
-            DataError: there are fewer than two classes, or a header cannot be read.
+            DataError: there are fewer than two classes or numbers, or a header cannot be read.
         """
-        self.labels = Labels.of(example.label for example in examples)
+        self.targets = Targets.of(example.label for example in examples)
         if self.spacing is not None and self.shape is not None:
             return
         found = [ops.in_patient_axes(example.geometry()) for example in examples]
         shapes, spacings = np.array([shape for shape, _ in found]), np.array([spacing for _, spacing in found])
+        self.chose = True
         if self.spacing is None:
-            self.spacing = [round(float(value), 4) for value in np.median(spacings, axis=0)]
+            extent = np.quantile(shapes * spacings, 0.9, axis=0)
+            coarse = _coarser(np.median(spacings, axis=0), extent, self.max_voxels)
+            self.spacing = [round(float(value), 4) for value in coarse]
         if self.shape is None:
-            sides = shapes * spacings / self.spacing if self.fitting == "crop" else shapes
-            self.shape = [int(-(-value // _STEP) * _STEP) for value in np.quantile(sides, 0.9, axis=0).round()]
+            sides = np.quantile(shapes * spacings / self.spacing if self.fitting == "crop" else shapes, 0.9, axis=0)
+            if self.fitting == "resize":
+                sides = sides / _coarser(np.ones(3), sides, self.max_voxels)
+            self.shape = [int(-(-value // _STEP) * _STEP) for value in sides.round()]
 
-    def prepare(self, example: Volume) -> tuple[Tensor, int]:
-        """Voxels (1, x, y, z) float32, and the class's number."""
+    def advice(self) -> str:
+        """The spacing and the shape that were chosen."""
+        if not self.chose:
+            return ""
         assert self.spacing is not None and self.shape is not None, "fit comes first"
-        label = self.labels.number(example.label, example.where)
+        spacing, shape = (" × ".join(f"{value:.4g}" for value in each) for each in (self.spacing, self.shape))
+        voxels = f"{shape} voxels" + (f" of {spacing} mm" if self.fitting == "crop" else "")
+        return f"volumes are brought to {voxels}; set encoder.spacing, encoder.shape or encoder.max_voxels to change it"
+
+    def prepare(self, example: Volume) -> tuple[Tensor, Target]:
+        """Voxels (1, x, y, z) float32, and the target."""
+        assert self.spacing is not None and self.shape is not None, "fit comes first"
+        label = self.targets.target(example.label, example.where)
         voxels, affine = example.read()
         if self.orientation == "patient":
             volume, affine = ops.oriented(voxels, affine)
@@ -125,12 +156,12 @@ class VolumeEncoder(Encoder):
             volume = ops.resized(volume, self.shape)
         return volume.contiguous(), label
 
-    def collate(self, items: Sequence[tuple[Tensor, int]], draws: Draws | None = None) -> Batch:
+    def collate(self, items: Sequence[tuple[Tensor, Target]], draws: Draws | None = None) -> Batch:
         """Stack, and augment with `draws`."""
         volumes = torch.stack([volume for volume, _ in items])
         if draws is not None:
             volumes = self._augment(volumes, draws)
-        return Batch({"volume": volumes}, torch.tensor([label for _, label in items]), len(items))
+        return Batch({"volume": volumes}, self.targets.batch([label for _, label in items]), len(items))
 
     def _augment(self, volumes: Tensor, draws: Draws) -> Tensor:
         uniform = draws.uniform(0, 12)
@@ -154,20 +185,19 @@ class VolumeEncoder(Encoder):
 
     @property
     def dims(self) -> Mapping[str, Any]:
-        """in_channels, shape, classes, labels."""
+        """in_channels, shape, and those of the labels."""
         assert self.shape is not None, "fit comes first"
         return {
             "in_channels": 1,
             "shape": list(self.shape),
-            "classes": len(self.labels),
-            "labels": self.labels.names,
+            **self.targets.dims,
         }
 
     def state(self) -> dict[str, Any]:
         """Spacing, shape and labels."""
-        return {"spacing": self.spacing, "shape": self.shape, "labels": list(self.labels.names)}
+        return {"spacing": self.spacing, "shape": self.shape, **self.targets.state()}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore what `state` returned."""
         self.spacing, self.shape = list(state["spacing"]), list(state["shape"])
-        self.labels = Labels(state["labels"])
+        self.targets = Targets.from_state(state)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from convzoo.core.errors import DataError
+from convzoo.core.labels import Label
 from convzoo.modalities.volume.formats import (
     VOLUME_SUFFIXES,
     Geometry,
@@ -35,7 +36,7 @@ class Volume:
         affine: (4, 4), from an index of `voxels` to millimetres to the right, the front and upwards (RAS+); by default 1 mm
         mask: the structure at each voxel: a file or an array of whole numbers, 0 for none
         structures: the values that a mask may hold besides 0, with their names
-        label: the class of the whole scan
+        label: of the whole scan: its class, a number, or several classes
         group: the patient; all scans of one patient stay in one split
         source: where it comes from
     """
@@ -45,7 +46,7 @@ class Volume:
     affine: np.ndarray | None = None
     mask: Path | np.ndarray | None = None
     structures: Mapping[int, str] | None = None
-    label: str | None = None
+    label: Label | None = None
     group: str | None = None
     source: str = ""
     sample_input: ClassVar[str] = "scan.nii.gz"
@@ -137,6 +138,16 @@ class Volume:
                     f"{name}: holds the label {unknown[0]}, which is not declared; declared are 0, {declared}"
                 )
         return values
+
+    def check(self) -> None:
+        """Read the voxels, and the mask if there is one, once.
+
+        Raises:
+            DataError: as `read` and `read_mask`.
+        """
+        self.read()
+        if self.mask is not None:
+            self.read_mask()
 
     def geometry(self) -> Geometry:
         """Shape, affine and spacing, from the file's header alone where it has one.

@@ -358,6 +358,10 @@ class SegmentationEncoder(Encoder):
                 if names.count(name) > 1:
                     raise RecipeError(f"--out: {path}: two scans are called {name!r}; predict them one by one")
             paths = [path / f"{name}.nii.gz" for name in names]
+        scans = {example.path.resolve() for example in examples if example.path}
+        for file in paths:
+            if file.resolve() in scans:
+                raise RecipeError(f"--out: {file}: is a scan; its mask is not written over it: name another folder")
         table = np.array([0, *self.values], dtype=np.uint8 if max(self.values) < 256 else np.int32)
         for file, example, prediction in zip(paths, examples, predictions, strict=True):
             write_nifti(file, table[prediction["mask"]], example.geometry().affine)

@@ -167,7 +167,19 @@ def test_convolutions_are_those_of_torch_geometric(conv):
     torch.testing.assert_close(found, y, atol=1e-6, rtol=1e-5)  # the matrix itself is in float32
 
 
-@pytest.mark.parametrize("conv", ["gcn", "gat", "gcn2", "appnp"])
+def test_mixed_hops_are_powers_of_the_matrix_side_by_side():
+    torch.manual_seed(0)
+    matrix = graph_matrix(random_edges(40, 100), "random_walk", self_loops=False)
+    x, dense = torch.randn(40, 7), torch.from_numpy(matrix.toarray())
+    network = GraphNetwork(7, 3, "random_walk", conv="mixhop", layers=3, channels=6, dropout=0.0)
+    found = network(GraphTensors(x, SparseMatrix.of(matrix)), torch.arange(40))
+    hidden = (x @ network.layers[0].weight + network.layers[0].bias).relu()
+    powers = [torch.linalg.matrix_power(dense, power) @ hidden for power in range(4)]
+    wanted = torch.cat(powers, dim=1) @ network.last.weight.T + network.last.bias
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("conv", ["gcn", "gat", "gcn2", "appnp", "mixhop"])
 def test_sparse_features_are_only_a_faster_form(conv):
     torch.manual_seed(0)
     graph, _ = a_graph()
@@ -593,7 +605,7 @@ def test_another_graph_is_scored_with_the_runs_network(cli, tmp_path):
     assert result.code == 3 and "have 1 features; the network was trained with 4" in result.err
 
 
-@pytest.mark.parametrize("conv", ["sage", "gat", "gcn2", "appnp", "cheb"])
+@pytest.mark.parametrize("conv", ["sage", "gat", "gcn2", "appnp", "cheb", "mixhop"])
 def test_every_convolution_trains_explains_and_is_exported(conv, cli, tmp_path, tiny):
     matrix = {"sage": "random_walk", "cheb": "laplacian"}.get(conv, "symmetric")
     more = [

@@ -505,6 +505,8 @@ def test_table_splits_by_patient(tmp_path: Path) -> None:
 def test_table_of_masks_and_series(tmp_path: Path) -> None:
     folder, _, _ = series(tmp_path / "series")
     names = scans(tmp_path, 3)
+    for number, name in enumerate(names):  # the same file is scan and mask
+        write(tmp_path / name, np.random.default_rng(number).integers(0, 2, (6, 6, 6)).astype(np.uint8))
     with pytest.raises(DataError, match="which column"):
         (tmp_path / "u.csv").write_text(f"image\n{names[0]}\n")
         VolumeTable(str(tmp_path / "u.csv")).read()

@@ -76,7 +76,7 @@ class Fsdd(Reader):
 
         rest = [(example, speaker) for example, speaker, take in found if not tested(speaker, take)]
         test = [example for example, speaker, take in found if tested(speaker, take)]
-        held = hold_out([(example.label, speaker) for example, speaker in rest], self.val, self.seed)
+        held = hold_out([str((example.label, speaker)) for example, speaker in rest], self.val, self.seed)
         how = "official test split (takes 0 to 4)" if self.speaker is None else f"test: speaker {self.speaker}"
         return Splits(
             [example for (example, _), val in zip(rest, held, strict=True) if not val],

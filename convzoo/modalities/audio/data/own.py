@@ -33,6 +33,7 @@ class AudioFolder(ClassFolders):
         test: part for testing, where the split is made here
         copies: of a file in two parts of a given split: refuse them; drop them from training; or keep them
         seed: of a split that is made here
+        skip_damaged: leave sounds that cannot be read out, and say which; by default they are refused
     """
 
     example = Audio
@@ -52,19 +53,29 @@ class AudioFolder(ClassFolders):
         test: Fraction = 0.15,
         copies: Copies = "refuse",
         seed: Count = 0,
+        skip_damaged: bool = False,
     ) -> None:
         self.fetched: dict[str, Any] = {}
         if path is None:
             # Its own lists hold copies of a few recordings under several names.
             folder, self.fetched = _speech_commands()
             path, copies = str(folder), "keep"
-        super().__init__(path, classes, group, val, test, copies, seed)
+        super().__init__(path, classes, group, val, test, copies, seed, skip_damaged)
 
     @classmethod
     def group_of(cls, inside: Path) -> str | None:
         """The speaker."""
         speaker, marked, _ = inside.name.partition(SPEAKER)
         return speaker if marked else None
+
+    def check(self, example: Any) -> None:
+        """Open the file; not those of the fetched archive, whose checksum is known.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        if not self.fetched:
+            super().check(example)
 
     def _facts(self) -> dict[str, Any]:
         return self.fetched

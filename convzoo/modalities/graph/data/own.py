@@ -2,20 +2,23 @@
 
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse
 
-from convzoo.core.arguments import Count, Fraction
+from convzoo.core.arguments import Count, Fraction, FromData, LabelType
 from convzoo.core.errors import DataError
 from convzoo.core.files import sha256_of
+from convzoo.core.labels import Label
 from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
 from convzoo.core.text import first_line, nearest
 from convzoo.modalities.graph.example import Graph, Node, Nodes, make_edges
 from convzoo.reading.columns import SPLIT_NAMES, find_split
+from convzoo.reading.damaged import Damaged
 from convzoo.reading.splitting import NAMES, split_by_group
 from convzoo.reading.tables import Table, read_table, table_named
 
@@ -41,7 +44,7 @@ class GraphTable(Reader):
         path: of the folder or the file
         directed: whether an edge carries messages from source to target only
         id: the column of the nodes' ids
-        label: the column of the classes
+        label: the column of the classes, or of the numbers or lists of classes that the task learns
         split: the column that says train, val or test; by default one named split, set or subset; `none`: there is none
         features: the columns that are features; by default all others
         source: the column of an edge's beginning
@@ -50,6 +53,7 @@ class GraphTable(Reader):
         val: part of the labelled nodes for validation, where the split is made here
         test: part for testing
         seed: of the split
+        skip_damaged: leave nodes and edges whose rows cannot be read out, and say which; by default they are refused
     """
 
     example = Node
@@ -71,6 +75,8 @@ class GraphTable(Reader):
         val: Fraction = 0.15,
         test: Fraction = 0.15,
         seed: Count = 0,
+        label_type: FromData[LabelType] = "class",
+        skip_damaged: bool = False,
     ) -> None:
         self.path = Path(path)
         self.directed = directed
@@ -84,6 +90,9 @@ class GraphTable(Reader):
         self.val = val
         self.test = test
         self.seed = seed
+        self.label_type: LabelType = label_type
+        self.skip_damaged = skip_damaged
+        self.damaged = Damaged(skip_damaged, "nodes and edges")
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
@@ -108,7 +117,8 @@ class GraphTable(Reader):
             names = [graph.labels[index] for index in labelled.tolist()]
             home = np.full(len(graph), -1)
             home[labelled] = split_by_group(names, labelled.tolist(), self.val, self.test, self.seed)
-            origin = f"made here: stratified by class, val {self.val:g}, test {self.test:g}, seed {self.seed}"
+            by = {"class": "class", "number": "quantile", "classes": "labels"}[self.label_type]
+            origin = f"made here: stratified by {by}, val {self.val:g}, test {self.test:g}, seed {self.seed}"
         parts = [np.flatnonzero(home == number) for number in range(3)]
         for name, part in zip(("train", "val", "test"), parts, strict=True):
             bare = next((graph.ids[index] for index in part.tolist() if graph.labels[index] is None), None)
@@ -116,15 +126,16 @@ class GraphTable(Reader):
                 raise DataError(f"{self.path}: node {bare!r} is in {name} but has no label")
         trained = {graph.labels[index] for index in parts[0].tolist()}
         missing = sorted({graph.labels[i] for part in parts[1:] for i in part.tolist()} - trained, key=str)
-        if missing:
+        if missing and self.label_type == "class":
             raise DataError(
                 f"{self.path}: class {missing[0]!r} has no training node; label one, or leave the class out"
             )
         facts = {str(file): {"sha256": sha256_of(file)} for file in files}
         train, val, test = (Nodes(graph, part) for part in parts)
-        return Splits(
+        splits = Splits(
             train, val, test, origin=f"{origin}; {graph.in_words()}", files=facts, notes=_features_in_words(graph)
         )
+        return replace(splits, skipped=self.damaged.skipped)
 
     def examples(self) -> list[Any]:
         """All labelled nodes."""
@@ -133,13 +144,15 @@ class GraphTable(Reader):
         return list(Nodes(graph, chosen))
 
     def _read(self) -> tuple[Graph, np.ndarray | None, list[Path]]:
+        self.damaged = Damaged(self.skip_damaged, "nodes and edges")
         if self.path.is_dir():
             nodes, edges = (table_named(self.path, name) for name in ("nodes", "edges"))
             for name, file in (("nodes", nodes), ("edges", edges)):
                 if file is None:
                     raise DataError(f"{self.path}: has no {name}.csv (or .tsv, .parquet)")
             assert nodes is not None and edges is not None
-            return *self._from_tables(read_table(nodes), read_table(edges)), [nodes, edges]
+            tables = (read_table(file, damaged=self.damaged) for file in (nodes, edges))
+            return *self._from_tables(*tables), [nodes, edges]
         if not self.path.is_file():
             raise DataError(f"{self.path}: no such file or folder")
         if self.path.suffix.lower() == ".graphml":
@@ -150,13 +163,6 @@ class GraphTable(Reader):
         if not len(nodes):
             raise DataError(f"{nodes.path}: the graph is empty: there are no nodes")
         id_column = nodes.find("id", self.id, ID)
-        ids = nodes.ids(str(id_column))
-        numbers = {name: number for number, name in enumerate(ids)}
-        if len(numbers) < len(ids):
-            twice = next(number for number, name in enumerate(ids) if numbers[name] != number)
-            raise DataError(
-                f"{nodes.place(numbers[ids[twice]])}: node {ids[twice]!r} is there twice; its first row is {nodes.place(twice)}"
-            )
         label = nodes.find("label", self.label, LABEL)
         split = find_split(
             nodes.path,
@@ -167,31 +173,53 @@ class GraphTable(Reader):
         kept = [name for name in nodes.columns if name not in (id_column, label, split)]
         if self.features is not None:
             kept = [str(nodes.find("features", name, ())) for name in self.features]
-        columns = [edges.find("source", self.source, SOURCE), edges.find("target", self.target, TARGET)]
-        ends = [self._ends(edges, str(column), numbers, nodes.path) for column in columns]
-        weight = edges.find("weight", self.weight, WEIGHT, needed=False)
-        weights = edges.numbers(weight) if weight else None
-        if weights is not None and len(weights) and weights.min() <= 0:
-            at = int(weights.argmin())
-            raise DataError(f"{edges.place(at)}: column {weight!r} says {weights[at]:g}; a weight should be above 0")
+        numeric = [name for name in kept if nodes.is_numeric(name)]
+        given = nodes
+        nodes = given.sound(
+            self.damaged, lambda row: (given.id(row, str(id_column)), *(given.number(row, name) for name in numeric))
+        )
+        ids = nodes.ids(str(id_column))
+        numbers = {name: number for number, name in enumerate(ids)}
+        if len(numbers) < len(ids):
+            twice = next(number for number, name in enumerate(ids) if numbers[name] != number)
+            raise DataError(
+                f"{nodes.place(numbers[ids[twice]])}: node {ids[twice]!r} is there twice; its first row is {nodes.place(twice)}"
+            )
+        ends, weights = self._edges(edges, numbers, nodes.path, _left_out(given, nodes, str(id_column)))
+        self.damaged.settle()
         matrix, notes = make_edges(ends[0], ends[1], len(ids), weights, bool(self.directed))
         features, names = feature_columns(nodes, kept)
-        labels = [None if value in (None, "") else str(value) for value in nodes.columns[str(label)]]
+        labels = nodes.labels(str(label), self.label_type, needed=False)
         graph = Graph(matrix, features, labels, ids, names, bool(self.directed), notes)
         return graph, None if split is None else _homes(nodes, split)
 
-    def _ends(self, edges: Table, column: str, numbers: dict[str, int], nodes: Path) -> np.ndarray:
-        names = edges.ids(column)
-        found = np.array([numbers.get(name, -1) for name in names], np.int64)
-        if (found < 0).any():
-            rows = np.flatnonzero(found < 0)
-            name = names[rows[0]]
-            near = nearest(name, list(numbers)[:20_000])
-            hint = f"; did you mean {near!r}?" if near else ""
-            raise DataError(
-                f"{edges.place(int(rows[0]))}: node {name!r} has no row in {nodes.name} ({len(rows)} such ends of edges){hint}"
-            )
-        return found
+    def _edges(
+        self, edges: Table, numbers: dict[str, int], nodes: Path, gone: set[str]
+    ) -> tuple[list[np.ndarray], np.ndarray | None]:
+        """The numbers of the nodes at both ends of each edge, and the weights; without edges that cannot be read, and without
+        those of nodes that were left out."""
+        columns = [
+            str(edges.find("source", self.source, SOURCE)),
+            str(edges.find("target", self.target, TARGET)),
+        ]
+        weight = edges.find("weight", self.weight, WEIGHT, needed=False)
+
+        def check(row: int) -> None:
+            for column in columns:
+                name = edges.id(row, column)
+                if name not in numbers and name not in gone:
+                    near = nearest(name, list(numbers)[:20_000])
+                    hint = f"; did you mean {near!r}?" if near else ""
+                    raise DataError(f"{edges.place(row)}: node {name!r} has no row in {nodes.name}{hint}")
+            if weight and edges.number(row, weight) <= 0:
+                value = edges.number(row, weight)
+                raise DataError(f"{edges.place(row)}: column {weight!r} says {value:g}; a weight should be above 0")
+
+        sound = edges.sound(self.damaged, check)
+        names = [sound.ids(column) for column in columns]
+        there = [row for row in range(len(sound)) if all(ends[row] in numbers for ends in names)]
+        found = [np.array([numbers[ends[row]] for row in there], np.int64) for ends in names]
+        return found, sound.numbers(weight)[there] if weight else None
 
     def _graphml(self) -> tuple[Table, Table]:
         """Nodes and edges of a GraphML file as tables; XML entities are not expanded, since none are needed."""
@@ -256,8 +284,7 @@ class GraphTable(Reader):
         matrix, notes = make_edges(
             pairs[0].astype(np.int64), pairs[1].astype(np.int64), count, weights, bool(self.directed)
         )
-        # Numbers below 0 and empty names say that a node has no class.
-        labels = [None if str(name) in ("", "-1", "nan") else str(name) for name in held["labels"].tolist()]
+        labels = self._labels_of(held["labels"])
         ids = (
             [str(name) for name in held["ids"].tolist()] if "ids" in held else [str(number) for number in range(count)]
         )
@@ -271,6 +298,24 @@ class GraphTable(Reader):
                 raise DataError(f"{self.path}: has a split but no array {name!r}")
             home[held[name]] = number
         return graph, home
+
+    def _labels_of(self, labels: np.ndarray) -> list[Label | None]:
+        """The labels of an array: -1 and empty names say that a node has no class, NaN that it has no number."""
+        if self.label_type == "classes":
+            raise DataError(f"{self.path}: several classes of a node are read from tables: nodes.csv, edges.csv")
+        if self.label_type == "number":
+            if labels.dtype.kind not in "fiu" or labels.ndim != 1 or np.isinf(labels).any():
+                raise DataError(
+                    f"{self.path}: labels should be finite numbers, (nodes,), not {labels.dtype} {labels.shape}"
+                )
+            return [None if value != value else float(value) for value in labels.tolist()]
+        return [None if str(name) in ("", "-1", "nan") else str(name) for name in labels.tolist()]
+
+
+def _left_out(given: Table, kept: Table, column: str) -> set[str]:
+    """The ids of nodes that are damaged."""
+    known = set(kept.ids(column))
+    return {str(value).strip() for value in given.columns[column] if value not in (None, "")} - known
 
 
 def feature_columns(table: Table, names: Sequence[str]) -> tuple[Any, list[str]]:

@@ -11,6 +11,7 @@ from convzoo.core.splits import Splits
 from convzoo.modalities.points.data.kitti_files import SPLITS, frames_of, lists_of, read_frames
 from convzoo.modalities.points.example import PointCloud
 from convzoo.reading.benchmark import benchmark_folder
+from convzoo.reading.damaged import Damaged
 from convzoo.reading.splitting import in_order
 
 
@@ -30,6 +31,7 @@ class Kitti(Reader):
         test: fraction for testing, if the split is made here
         held_out: fraction of the list `train` used for validation, if `val` is for testing
         seed: random seed of a split by drive
+        skip_damaged: leave frames whose files cannot be read out, and say which; by default they are refused
     """
 
     example = PointCloud
@@ -43,6 +45,7 @@ class Kitti(Reader):
         test: Fraction = 0.15,
         held_out: Fraction = 0.1,
         seed: Count = 0,
+        skip_damaged: bool = False,
     ) -> None:
         self.path = path
         self.lists = lists
@@ -50,6 +53,8 @@ class Kitti(Reader):
         self.test = test
         self.held_out = held_out
         self.seed = seed
+        self.skip_damaged = skip_damaged
+        self.damaged = Damaged(skip_damaged, "frames")
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
@@ -59,13 +64,16 @@ class Kitti(Reader):
     def examples(self) -> list[PointCloud]:
         """All frames that have labels, of all splits."""
         home, _ = self._home()
-        return read_frames(home, frames_of(home))
+        self.damaged = Damaged(self.skip_damaged, "frames")
+        frames = read_frames(home, frames_of(home), self.damaged)
+        self.damaged.settle()
+        return frames
 
     def read(self) -> Splits:
-        """Read labels and calibrations. The scans are opened when they are encoded.
+        """Read labels and calibrations, and each scan once. The scans are read again when they are encoded.
 
         Raises:
-            DataError: no such folder, a frame that a list names is not there, or a damaged file.
+            DataError: no such folder, a frame that a list names is not there, or files that cannot be read.
         """
         home, folder = self._home()
         facts: dict[str, Any] = {}
@@ -79,8 +87,10 @@ class Kitti(Reader):
             parts, origin = self._split(names)
         else:
             parts, origin = self._given(home, folder, listed)
-        train, val, test = (read_frames(home, parts[name]) for name in SPLITS)
-        return Splits(train, val, test, origin=origin, files=facts)
+        self.damaged = Damaged(self.skip_damaged, "frames")
+        train, val, test = (read_frames(home, parts[name], self.damaged) for name in SPLITS)
+        self.damaged.settle()
+        return Splits(train, val, test, origin=origin, files=facts, skipped=self.damaged.skipped)
 
     def _home(self) -> tuple[Path, Path]:
         if self.path is None:

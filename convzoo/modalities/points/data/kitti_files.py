@@ -1,6 +1,7 @@
 """KITTI's folders, label and calibration files (Geiger et al. 2012, doi:10.1109/CVPR.2012.6248074), read and written."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from convzoo.core.files import write_text
 from convzoo.core.outputs.boxes import BOX, DONT_CARE, IMAGE_SIZE, Calibration, Objects
 from convzoo.core.text import first_line
 from convzoo.modalities.points.example import PointCloud
+from convzoo.reading.damaged import Damaged
 from convzoo.reading.lines import read_lines
 
 SPLITS = ("train", "val", "test")
@@ -203,8 +205,14 @@ def frames_of(home: Path) -> list[str]:
     return names
 
 
-def read_frames(home: Path, names: Sequence[str]) -> list[PointCloud]:
+def read_frames(home: Path, names: Sequence[str], damaged: Damaged | None = None) -> list[PointCloud]:
     """Frames with their labels and calibrations.
+
+    Args:
+        home: the folder with `velodyne/`, `label_2/` and `calib/`
+        names: of the frames
+        damaged: takes note of frames that cannot be read, which are then left out; None: the first one is refused, and scans are
+            not opened
 
     Raises:
         DataError: a frame's scan, label or calibration is absent or damaged.
@@ -217,20 +225,29 @@ def read_frames(home: Path, names: Sequence[str]) -> list[PointCloud]:
                 absent = sum(not (home / "velodyne" / f"{other}.bin").is_file() for other in names)
                 more = f"; {absent:,} of {len(names):,} frames of this split have no scan" if absent else ""
                 raise DataError(f"{path}: no such file{more}")
-        if scan.stat().st_size == 0:
-            raise DataError(f"{scan}: is empty (0 bytes); delete the frame or replace it by a scan")
-        calibration = read_calibration(home / "calib" / f"{name}.txt", image_size(home / "image_2" / f"{name}.png"))
-        drive, line, _ = name.rpartition("_")
-        found.append(
-            PointCloud(
-                scan,
-                objects=read_labels(label, calibration),
-                calibration=calibration,
-                group=drive if line else None,
-                source=scan.name,
-            )
-        )
+        if damaged is None:
+            found.append(_frame(home, name, scan, label))
+        elif frame := damaged.sound(partial(_checked_frame, home, name, scan, label)):
+            found.append(frame)
     return found
+
+
+def _checked_frame(home: Path, name: str, scan: Path, label: Path) -> PointCloud:
+    made = _frame(home, name, scan, label)
+    made.check()
+    return made
+
+
+def _frame(home: Path, name: str, scan: Path, label: Path) -> PointCloud:
+    calibration = read_calibration(home / "calib" / f"{name}.txt", image_size(home / "image_2" / f"{name}.png"))
+    drive, line, _ = name.rpartition("_")
+    return PointCloud(
+        scan,
+        objects=read_labels(label, calibration),
+        calibration=calibration,
+        group=drive if line else None,
+        source=scan.name,
+    )
 
 
 def image_size(path: Path) -> tuple[int, int]:

@@ -1,6 +1,8 @@
 """Point clouds of any format, with a table of the boxes in them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,10 +15,11 @@ from convzoo.core.splits import Splits
 from convzoo.modalities.points.example import PointCloud
 from convzoo.modalities.points.formats import CLOUD_SUFFIXES
 from convzoo.reading.columns import PATH_NAMES
+from convzoo.reading.damaged import Damaged
 from convzoo.reading.files import left_out
 from convzoo.reading.manifest import Manifest, file_in, unused_columns
 from convzoo.reading.splitting import in_order, without_leaks
-from convzoo.reading.tables import Table, as_number, table_named
+from convzoo.reading.tables import read_table, table_named
 
 FILE_NAMES = (*PATH_NAMES, "frame", "cloud", "scan")
 CLASS_NAMES = ("class", "label", "category", "name", "type")
@@ -51,18 +54,23 @@ class CloudTable(Manifest):
 
     def examples(self) -> list[PointCloud]:
         """All clouds, whatever the split."""
-        return self._frames()[0]
+        found = self._frames()[0]
+        self.damaged.settle()
+        return [example for example in found if example is not None]
 
     def read(self) -> Splits:
-        """Read the table. The clouds are opened when they are encoded.
+        """Read the table, and open each cloud once. They are read again when they are encoded.
 
         Raises:
-            DataError: no such file or column, a row that names no cloud or holds no box, or too few clouds to split.
+            DataError: no such file or column, a row that names no cloud or holds no box, clouds that cannot be read, or too few
+                clouds to split.
         """
-        found, homes, notes = self._frames()
+        frames, places, notes = self._frames()
         table = self.home
-        if self.path.is_dir():
-            notes = [*notes, *left_out(self.path, [table, *(example.path for example in found if example.path)])]
+        self.damaged.settle()
+        sound = [example is not None for example in frames]
+        found = [example for example in frames if example is not None]
+        homes = None if places is None else [home for home, fine in zip(places, sound, strict=True) if fine]
         files = {str(table): {"sha256": sha256_of(table)}}
         if homes is None:
             contents = [content_of(example) for example in found]
@@ -80,7 +88,8 @@ class CloudTable(Manifest):
         for name, part in parts.items():
             if not part:
                 raise DataError(f"{table}: the {name} split has no clouds")
-        return Splits(parts["train"], parts["val"], parts["test"], origin=origin, files=files, notes=notes)
+        splits = Splits(parts["train"], parts["val"], parts["test"], origin=origin, files=files, notes=notes)
+        return replace(splits, skipped=self.damaged.skipped)
 
     @property
     def home(self) -> Path:
@@ -90,9 +99,13 @@ class CloudTable(Manifest):
             raise DataError(f"{self.path}: holds no table of boxes: boxes.csv (or .tsv, .jsonl, .parquet)")
         return found
 
-    def _frames(self) -> tuple[list[PointCloud], list[str] | None, list[str]]:
-        """The clouds, the split of each where the table says it, and what a person should know."""
-        table = self._table()
+    def _frames(self) -> tuple[list[PointCloud | None], list[str] | None, list[str]]:
+        """The clouds, None where one is damaged, the split of each where the table says it, and what a person should know."""
+        # A row with too few fields is refused: nobody knows which cloud would lack its box.
+        table = read_table(self.home, separator=self.separator, encoding=self.encoding)
+        if not len(table):
+            raise DataError(f"{self.home}: holds no rows")
+        self.damaged = Damaged(self.skip_damaged, "clouds")
         file = str(table.find("file", self.file, FILE_NAMES))
         label = str(table.find("label", self.label, CLASS_NAMES))
         group = None if self.group == "none" else table.find("group", self.group, DRIVE_NAMES, needed=False)
@@ -101,41 +114,48 @@ class CloudTable(Manifest):
         for name in BOX:
             if name not in folded:
                 raise DataError(f"{table.path}: has no column {name!r}: a box needs {HEADING}")
-        names = table.ids(file)
         labels = [value or "" for value in table.optional_ids(label)]
-        filled = [row for row, kind in enumerate(labels) if kind]
-        boxes = np.full((len(table), 7), np.nan)
-        for column, name in enumerate(BOX):
-            cells = table.columns[folded[name]]
-            for row in filled:
-                boxes[row, column] = _number(table, row, name, cells[row])
-        for row in filled:
-            if boxes[row, 3:6].min() <= 0:
-                length, width, height = boxes[row, 3:6]
+        drives = table.optional_ids(group)
+        rows_of: dict[str, list[int]] = {}
+        for row, name in enumerate(table.ids(file)):
+            rows_of.setdefault(name, []).append(row)
+
+        def box(row: int) -> list[float]:
+            found = [table.number(row, folded[name]) for name in BOX]
+            length, width, height = found[3:6]
+            if min(length, width, height) <= 0:
                 raise DataError(
                     f"{table.place(row)}: a {labels[row]} of length {length:g}, width {width:g}, height {height:g}: a box needs "
                     "sizes above 0"
                 )
-        drives = table.optional_ids(group)
-        rows_of: dict[str, list[int]] = {}
-        for row, name in enumerate(names):
-            rows_of.setdefault(name, []).append(row)
-        frames = []
-        for name, rows in rows_of.items():
+            return found
+
+        def frame(name: str, rows: list[int]) -> PointCloud:
             scan = file_in(table, rows[0], name)
             if scan.suffix.lower() not in CLOUD_SUFFIXES:
                 raise DataError(
                     f"{table.place(rows[0])}: {name!r} is no point cloud; {', '.join(sorted(CLOUD_SUFFIXES))} can be read"
                 )
+            kept = [row for row in rows if labels[row]]
+            boxes = np.array([box(row) for row in kept], np.float64).reshape(-1, 7)
+            objects = Objects.of([labels[row] for row in kept], boxes)
+            made = PointCloud(scan, objects=objects, group=drives[rows[0]], source=name)
+            made.check()
+            return made
+
+        for name, rows in rows_of.items():
             for role, values in (("drive", drives), ("split", split[0] if split else drives)):
                 if len({values[row] for row in rows}) > 1:
                     raise DataError(f"{table.place(rows[0])}: {name!r} has more than one {role}")
-            kept = [row for row in rows if labels[row]]
-            objects = Objects.of([labels[row] for row in kept], boxes[kept])
-            frames.append(PointCloud(scan, objects=objects, group=drives[rows[0]], source=name))
+        # A cloud of which one box cannot be read is left out as a whole: it would teach that nothing is there.
+        frames = [self.damaged.sound(partial(frame, name, rows)) for name, rows in rows_of.items()]
         used = [file, label, group, split[1] if split else None, *(folded[name] for name in BOX)]
         homes = [split[0][rows[0]] for rows in rows_of.values()] if split else None
-        return frames, homes, unused_columns(table, used)
+        notes = unused_columns(table, used)
+        if self.path.is_dir():
+            clouds = [example.path for example in frames if example is not None and example.path]
+            notes += left_out(self.path, [table.path, *clouds, *(table.path.parent / name for name in rows_of)])
+        return frames, homes, notes
 
 
 def content_of(example: PointCloud) -> str:
@@ -149,12 +169,3 @@ def _parts(examples: Sequence[PointCloud], homes: Sequence[str]) -> dict[str, li
     for example, home in zip(examples, homes, strict=True):
         parts[home].append(example)
     return parts
-
-
-def _number(table: Table, row: int, name: str, value: object) -> float:
-    number = as_number(value, table.decimal_commas)
-    if number is None:
-        raise DataError(f"{table.place(row)}: column {name!r} says {str(value)[:40]!r}; it should be a number")
-    if not np.isfinite(number):
-        raise DataError(f"{table.place(row)}: column {name!r} says {value!r}; it should be a finite number")
-    return number

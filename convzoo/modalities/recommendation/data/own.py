@@ -1,5 +1,8 @@
 """A person's own interactions: a table of who had what, or MovieLens' files."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -12,6 +15,7 @@ from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
 from convzoo.modalities.recommendation.data.holding_out import hold_out_items, users_of
 from convzoo.modalities.recommendation.example import Catalogue, Rows, User
+from convzoo.reading.damaged import Damaged
 from convzoo.reading.files import refuse_twice
 from convzoo.reading.tables import Table, is_table, read_table
 
@@ -56,6 +60,7 @@ class InteractionTable(Reader):
         val: part of each user's interactions for validation
         test: part for testing
         seed: of a drawn split
+        skip_damaged: leave rows that cannot be read out, and say which; by default they are refused
     """
 
     example = User
@@ -76,6 +81,7 @@ class InteractionTable(Reader):
         val: Fraction = 0.1,
         test: Fraction = 0.2,
         seed: Count = 0,
+        skip_damaged: bool = False,
     ) -> None:
         self.path = Path(path)
         self.user = user
@@ -88,6 +94,8 @@ class InteractionTable(Reader):
         self.val = val
         self.test = test
         self.seed = seed
+        self.skip_damaged = skip_damaged
+        self.damaged = Damaged(skip_damaged, "rows")
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
@@ -118,28 +126,37 @@ class InteractionTable(Reader):
             rest, test = hold_out_items(rows, self.test, self.seed, at_least=3)
             train, val = hold_out_items(rest, self.val / (1 - self.test), self.seed + 1)
             origin = f"made here: drawn within each user, val {self.val:g}, test {self.test:g}, seed {self.seed}"
-        return users_of(names, train, val, test, origin, {str(path): {"sha256": sha256_of(path)}})
+        splits = users_of(names, train, val, test, origin, {str(path): {"sha256": sha256_of(path)}})
+        return replace(splits, skipped=self.damaged.skipped)
 
     def _read(self) -> tuple[Path, np.ndarray, np.ndarray, np.ndarray | None, Catalogue]:
         path = self._file()
+        self.damaged = Damaged(self.skip_damaged, "rows")
         if path.name == "u.data":
-            table = read_table(path, list(_MOVIELENS), "\t")
+            table = read_table(path, list(_MOVIELENS), "\t", damaged=self.damaged)
         elif path.name == "ratings.dat":
-            table = read_table(path, list(_MOVIELENS), "::")
+            table = read_table(path, list(_MOVIELENS), "::", damaged=self.damaged)
         else:
-            table = read_table(path)
+            table = read_table(path, damaged=self.damaged)
         user, item = table.find("user", self.user, USER), table.find("item", self.item, ITEM)
         rating = table.find("rating", self.rating, RATING, needed=False)
         time = table.find("time", self.time, TIME, needed=False)
         if not len(table):
             raise DataError(f"{path}: holds no interactions")
-        users, items = table.ids(str(user)), table.ids(str(item))
-        times = _times(table, time) if time else None
-        kept = np.ones(len(users), bool)
-        if self.min_rating is not None:
-            if rating is None:
-                raise DataError(f"{path}: has no column of ratings for data.min_rating; say data.rating=COLUMN")
-            kept = table.numbers(rating) >= self.min_rating
+        if self.min_rating is not None and rating is None:
+            raise DataError(f"{path}: has no column of ratings for data.min_rating; say data.rating=COLUMN")
+        read_time = _reader_of_times(table, time) if time else None
+
+        def row(at: int) -> tuple[str, str, float, float]:
+            rated = 0.0 if self.min_rating is None else table.number(at, str(rating))
+            when = 0.0 if read_time is None else read_time(at)
+            return table.id(at, str(user)), table.id(at, str(item)), when, rated
+
+        found = [self.damaged.sound(partial(row, at), table.place(at)) for at in range(len(table))]
+        self.damaged.settle()
+        users, items, moments, ratings = zip(*(values for values in found if values is not None), strict=True)
+        times = None if read_time is None else np.array(moments)
+        kept = np.ones(len(users), bool) if self.min_rating is None else np.array(ratings) >= self.min_rating
         user_names, user_numbers = np.unique(np.array(users)[kept], return_inverse=True)
         item_names, item_numbers = np.unique(np.array(items)[kept], return_inverse=True)
         times = times[kept] if times is not None else None
@@ -193,21 +210,24 @@ def _by_time(
     return train, held, kept_for_test
 
 
-def _times(table: Table, column: str) -> np.ndarray:
+def _reader_of_times(table: Table, column: str) -> Callable[[int], float]:
+    """What reads the time of a row: a number, or an ISO date in microseconds."""
     if table.is_numeric(column):
-        return table.numbers(column)
-    found = np.empty(len(table))
-    for row, value in enumerate(table.columns[column]):
+        return lambda row: table.number(row, column)
+
+    def read(row: int) -> float:
+        value = table.columns[column][row]
         try:
             moment = np.datetime64(str(value).strip().removesuffix("Z").replace(" ", "T"))
-            found[row] = moment.astype("datetime64[us]").astype(np.int64)
             if np.isnat(moment):
                 raise ValueError
         except ValueError:
             raise DataError(
                 f"{table.place(row)}: column {column!r} says {str(value)[:40]!r}; it should be a number or an ISO date"
             ) from None
-    return found
+        return float(moment.astype("datetime64[us]").astype(np.int64))
+
+    return read
 
 
 def _frequent(users: np.ndarray, items: np.ndarray, min_interactions: int) -> np.ndarray:

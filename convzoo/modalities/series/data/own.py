@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -10,8 +11,9 @@ from convzoo.core.errors import DataError
 from convzoo.core.files import sha256_of
 from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
-from convzoo.modalities.series.data.tables import between_gaps, flag_windows, read_series, read_windows
+from convzoo.modalities.series.data.tables import between_gaps, flag_windows, open_table, read_windows, series_of
 from convzoo.modalities.series.example import Series, Stretch, TableFormat
+from convzoo.reading.damaged import Damaged
 from convzoo.reading.tables import SUFFIXES, is_table, tables_below
 
 
@@ -38,6 +40,7 @@ class SeriesTable(Reader):
         encoding: of the files; by default found
         train: part of each file to learn from
         val: part after it that chooses the best checkpoint and sets the threshold
+        skip_damaged: leave rows and tables that cannot be read out, and say which; by default they are refused
     """
 
     example = Stretch
@@ -59,6 +62,7 @@ class SeriesTable(Reader):
         encoding: str | None = None,
         train: Fraction = 0.4,
         val: Fraction = 0.1,
+        skip_damaged: bool = False,
     ) -> None:
         if not 0 < train < train + val < 1 or not val:
             raise DataError(
@@ -66,7 +70,10 @@ class SeriesTable(Reader):
             )
         self.path = Path(path)
         self.windows = Path(windows) if windows else None
-        self.form = TableFormat(time, label, channels, ignore, missing, order, duplicates, gap, separator, encoding)
+        self.form = TableFormat(
+            time, label, channels, ignore, missing, order, duplicates, gap, separator, encoding, skip_damaged
+        )
+        self.damaged = Damaged(skip_damaged, "rows")
         self.train = train
         self.val = val
 
@@ -77,6 +84,7 @@ class SeriesTable(Reader):
 
     def examples(self) -> list[Stretch]:
         """All rows of all tables, whatever the split."""
+        self.damaged = Damaged(self.form.skip_damaged, "rows")
         return [part for series in self._all(self.path) for part in between_gaps(series, 0, len(series))]
 
     def read(self) -> Splits:
@@ -85,6 +93,7 @@ class SeriesTable(Reader):
         Raises:
             DataError: no such file or column; damaged, missing or unordered cells; channels that differ between files.
         """
+        self.damaged = Damaged(self.form.skip_damaged, "rows")
         if (self.path / "train").is_dir() and (self.path / "test").is_dir():
             return self._as_given()
         parts: dict[str, Any] = {"train": [], "val": [], "test": []}
@@ -100,7 +109,7 @@ class SeriesTable(Reader):
         origin = (
             f"made here, in time: of each series the first {self.train:g} to train, the next {self.val:g} to validate"
         )
-        return Splits(**parts, origin=origin, files=self._hashes())
+        return Splits(**parts, origin=origin, files=self._hashes(), skipped=self.damaged.skipped)
 
     def _as_given(self) -> Splits:
         train, val = [], []
@@ -113,7 +122,7 @@ class SeriesTable(Reader):
             val += between_gaps(series, cut, len(series))
         test = [part for series in tested for part in between_gaps(series, 0, len(series))]
         origin = f"as given; val made here, in time: the last {share:.2g} of each training series"
-        return Splits(train, val, test, origin=origin, files=self._hashes())
+        return Splits(train, val, test, origin=origin, files=self._hashes(), skipped=self.damaged.skipped)
 
     def _all(self, path: Path) -> list[Series]:
         if not path.exists():
@@ -124,7 +133,13 @@ class SeriesTable(Reader):
         windows = read_windows(self.windows) if self.windows else None
         found = []
         for file in files:
-            series = read_series(file, self.form, file.name if path.is_file() else file.relative_to(path).as_posix())
+            # A whole table is left out where there are others.
+            reading = partial(open_table, file, self.form, self.damaged)
+            opened = reading() if len(files) == 1 else self.damaged.sound(reading)
+            if opened is None:
+                continue
+            name = file.name if path.is_file() else file.relative_to(path).as_posix()
+            series = series_of(opened, self.form, name)
             if windows is not None and self.windows is not None:
                 known = [windows[series.name]] if series.name in windows else []
                 named_alike = [each for each in files if each.name == file.name]
@@ -136,6 +151,7 @@ class SeriesTable(Reader):
                     )
                 series = replace(series, anomalies=flag_windows(series, known[0], self.windows))
             found.append(series)
+        self.damaged.settle()
         _same_channels(found)
         return found
 

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import islice, pairwise
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from convzoo.core.files import read_json
 from convzoo.core.text import did_you_mean, first_line
 from convzoo.modalities.series.example import Series, Stretch, TableFormat
 from convzoo.ops.intervals import intervals
+from convzoo.reading.damaged import Damaged
 from convzoo.reading.lines import plain_suffix, read_text
 from convzoo.reading.tables import Dialect, as_number, beginning, dialect_of, read_table, records, writes_decimal_commas
 
@@ -32,11 +34,26 @@ def read_series(path: Path, form: TableFormat = AS_IT_LOOKS, name: str | None = 
     """A series from a table.
 
     Raises:
-        DataError: no such file or column; a cell that is not a number; NaN or infinity; times that do not increase; no rows.
+        DataError: no such file or column; rows with a cell that is not a number, NaN or infinity, where the format does not
+            leave them out; times that do not increase; no rows.
     """
-    table, source = _read_table(path, form)
+    damaged = Damaged(form.skip_damaged, "rows")
+    series = series_of(open_table(path, form, damaged), form, name)
+    damaged.settle()
+    return replace(series, skipped=damaged.skipped)
+
+
+def series_of(opened: "tuple[Any, Source]", form: TableFormat, name: str | None = None) -> Series:
+    """A series from an opened table, without the rows that cannot be read; these are noted.
+
+    Raises:
+        DataError: no such column, times that do not increase, or no row that can be read.
+    """
+    table, source = opened
+    path = source.path
     if not table.num_rows:
         raise DataError(f"{path}: holds no rows")
+    source.damaged.count += table.num_rows
     names = list(table.column_names)
     for column in [
         *form.ignore,
@@ -57,6 +74,19 @@ def read_series(path: Path, form: TableFormat = AS_IT_LOOKS, name: str | None = 
     for index, column in enumerate(chosen):
         values[:, index] = _numbers(source, column, table.column(column))
     anomalies = _flags(source, label, table.column(label)) if label else None
+    for row, at in np.argwhere(np.isinf(values)).tolist():
+        source.refuse(row, f"column {chosen[at]!r} is infinite; correct it or delete the row")
+    if form.skip_damaged and form.missing == "refuse":
+        for row, at in np.argwhere(np.isnan(values)).tolist():
+            source.refuse(row, f"column {chosen[at]!r} has no value")
+    if source.bad:
+        if len(source.bad) == table.num_rows:
+            place = source.place(0)
+            raise DataError(f"{place}: {source.damaged.reasons[place]}; none of the rows can be read")
+        kept = np.setdiff1d(np.arange(table.num_rows), sorted(source.bad))
+        times = times[kept] if times is not None else None
+        values, anomalies = values[kept], anomalies[kept] if anomalies is not None else None
+        source = replace(source, rows=kept, bad=set())
     if anomalies is not None and anomalies.all():
         raise DataError(
             f"{path}: column {label!r} is 1 in every row, so nothing is normal; if it is not a label, set data.label=none"
@@ -135,7 +165,7 @@ def _column(given: str | None, names: Sequence[str], usual: Sequence[str]) -> st
 
 
 @dataclass(frozen=True)
-class _Source:
+class Source:
     """A table's file, and which of its rows are in use, so that an error can name the line.
 
     Attributes:
@@ -144,6 +174,9 @@ class _Source:
         encoding: encoding of the text
         rows: for each row in use, its number in the file; None: all rows, in their order
         decimal_commas: whether 3,14 is one number
+        damaged: takes note of rows that cannot be read
+        bad: the numbers of these rows
+        known_lines: for each row of the file its line, where they are known
     """
 
     path: Path
@@ -151,33 +184,59 @@ class _Source:
     encoding: str = ""
     rows: np.ndarray | None = None
     decimal_commas: bool = False
+    damaged: Damaged = field(default_factory=Damaged)
+    bad: set[int] = field(default_factory=set)
+    known_lines: Sequence[Any] | None = None
 
     def place(self, row: int) -> str:
         """`file:line` of a row in use; for JSON lines and Parquet `file: row number`."""
         number = row if self.rows is None else int(self.rows[row])
-        if self.dialect is None:
+        if self._lines is None:
             return f"{self.path}: row {number + 1}"
+        return f"{self.path}:{self._lines[number] if number < len(self._lines) else number + 2}"
+
+    @cached_property
+    def _lines(self) -> Sequence[Any] | None:
+        """The line of each row; None for JSON lines and Parquet."""
+        if self.known_lines is not None or self.dialect is None:
+            return self.known_lines
         # Rows are not lines: blank lines do not count, quoted cells may span several. Lines are counted only for an error.
         reader = records(read_text(self.path, self.encoding), self.dialect, strict=False)
-        lines = (reader.line_num for cells in reader if cells)
-        return f"{self.path}:{next(islice(lines, number + 1, None), number + 2)}"
+        return [reader.line_num for cells in reader if cells][1:]
+
+    def refuse(self, row: int, problem: str) -> None:
+        """Note that a row cannot be read."""
+        place = self.place(row)
+        self.damaged.note(f"{place}: {problem}", place)
+        self.bad.add(row)
 
 
-def _read_table(path: Path, form: TableFormat) -> tuple[Any, _Source]:
+def open_table(path: Path, form: TableFormat, damaged: Damaged) -> tuple[Any, Source]:
+    """The columns of a table, and where its rows are.
+
+    Args:
+        path: of the file
+        form: how it is read
+        damaged: takes note of rows that cannot be read
+
+    Raises:
+        DataError: the file is absent, is empty or is no table.
+    """
     import pyarrow
     import pyarrow.csv
     import pyarrow.parquet
 
     try:
         if plain_suffix(path) == ".parquet":
-            return pyarrow.parquet.read_table(path), _Source(path)
+            return pyarrow.parquet.read_table(path), Source(path, damaged=damaged)
         if plain_suffix(path) in (".jsonl", ".ndjson"):
-            return pyarrow.table(read_table(path, encoding=form.encoding).columns), _Source(path)
+            read = read_table(path, encoding=form.encoding, damaged=damaged)
+            return pyarrow.table(read.columns), Source(path, damaged=damaged)
         head, encoding = beginning(path, form.encoding)
         if not head.strip():
             raise DataError(f"{path}: is empty: it holds no rows")
         dialect = dialect_of(head, plain_suffix(path), form.separator)
-        source = _Source(path, dialect, encoding)
+        source = Source(path, dialect, encoding, damaged=damaged)
         names = [name.strip() for name in next(cells for cells in records(head, dialect, strict=False) if cells)]
         twice = next((name for name in names if name and names.count(name) > 1), None)
         if twice is not None and not is_number(twice):
@@ -185,26 +244,26 @@ def _read_table(path: Path, form: TableFormat) -> tuple[Any, _Source]:
         if all(is_number(name) or read_time(name) is not None for name in names):
             raise DataError(f"{path}:1: holds readings; the first line should name the columns: time,temperature,…")
 
-        def read(**how: Any) -> Any:
+        def parsed(**how: Any) -> Any:
             reading = pyarrow.csv.ReadOptions(use_threads=False, column_names=names, skip_rows=1, encoding=encoding)
             parsing = pyarrow.csv.ParseOptions(delimiter=dialect.separator, quote_char='"' if dialect.quotes else False)
             return pyarrow.csv.read_csv(path, reading, parsing, pyarrow.csv.ConvertOptions(**how))
 
         texts = {"column_types": dict.fromkeys(names, pyarrow.string())}
         try:
-            table = read()
+            table = parsed()
             commas = dialect.separator != "," and any(
                 writes_decimal_commas(column.to_pylist())
                 for column in table.columns
                 if pyarrow.types.is_string(column.type)
             )
             if commas:  # then 1.012 is a thousand and twelve
-                table, source = read(**texts), replace(source, decimal_commas=True)
+                table, source = parsed(**texts), replace(source, decimal_commas=True)
         except pyarrow.ArrowInvalid as error:
             if "conversion error" not in str(error):
                 raise
             # A cell far down has another type than those before it: read all as text, so that its row can be named.
-            table = read(**texts)
+            table = parsed(**texts)
         # A delimiter at the end of each line makes a column without a name and without values.
         unnamed = [at for at, name in enumerate(names) if not name and _is_empty(table.column(at))]
         return table.select([at for at in range(len(names)) if at not in unnamed]), source
@@ -214,48 +273,56 @@ def _read_table(path: Path, form: TableFormat) -> tuple[Any, _Source]:
         read_text(path, encoding)  # says in which line
         raise
     except (OSError, pyarrow.ArrowException) as error:
-        raise DataError(_ragged(path, form) or f"{path}: cannot be read as a table ({first_line(error)})") from None
+        if plain_suffix(path) == ".parquet" or path.is_dir():
+            raise DataError(f"{path}: cannot be read as a table ({first_line(error)})") from None
+        return _row_by_row(path, form, damaged)
 
 
 def _is_empty(column: Any) -> bool:
     return column.null_count == len(column) or not any(column.to_pylist())
 
 
-def _ragged(path: Path, form: TableFormat) -> str | None:
-    """What is wrong with a text table: a row has more or fewer cells than the heading, or the file is not text."""
-    if plain_suffix(path) == ".parquet" or path.is_dir():
-        return None
-    try:
-        read_table(path, separator=form.separator, encoding=form.encoding)
-    except DataError as error:
-        return str(error)
-    return None
+def _row_by_row(path: Path, form: TableFormat, damaged: Damaged) -> tuple[Any, Source]:
+    """A text table of which rows have more or fewer cells than the heading: these are noted, the others are read as text."""
+    import pyarrow
+
+    table = read_table(path, separator=form.separator, encoding=form.encoding, damaged=damaged)
+    columns = {name: values for name, values in table.columns.items() if any(values) or not name.startswith("column ")}
+    source = Source(path, decimal_commas=table.decimal_commas, damaged=damaged, known_lines=table.lines)
+    return pyarrow.table({name: pyarrow.array(values, pyarrow.string()) for name, values in columns.items()}), source
 
 
-def _times(source: _Source, column: Any) -> np.ndarray:
+def _times(source: Source, column: Any) -> np.ndarray:
+    """The times of all rows; those of rows that are refused mean nothing."""
     import pyarrow
     import pyarrow.compute
 
-    if column.null_count:
-        raise DataError(f"{source.place(_first_null(column))}: has no time; give it one or delete the row")
+    absent = "has no time; give it one or delete the row"
+    for row in np.flatnonzero(pyarrow.compute.is_null(column).to_numpy()).tolist():
+        source.refuse(row, absent)
     if pyarrow.types.is_integer(column.type) or pyarrow.types.is_floating(column.type):
         times = column.to_numpy()
-        if not np.isfinite(times).all():
-            raise DataError(
-                f"{source.place(int(np.flatnonzero(~np.isfinite(times))[0]))}: has no time; give it one or delete the row"
-            )
+        for row in np.flatnonzero(~np.isfinite(times)).tolist():
+            source.refuse(row, absent)
         return times
     if pyarrow.types.is_date(column.type):
         column = column.cast(pyarrow.timestamp("s"))
     if not pyarrow.types.is_timestamp(column.type):
-        texts = _texts(source, "of times", column)
-        found = [read_time(str(text)) for text in texts]
-        if None in found:
-            bad = found.index(None)
-            raise DataError(
-                f"{source.place(bad)}: {texts[bad]!r} is not a time; it should look like 2024-05-01 13:45:00, or be a number"
-            )
-        return np.array(found, dtype="datetime64[ms]")
+        texts = [text or "" for text in _texts(source, "of times", column)]
+        numbers = [as_number(text, source.decimal_commas) for text in texts]
+        if sum(number is not None for number in numbers) >= 0.9 * len(texts):
+            found: Any = np.array([np.nan if number is None else number for number in numbers])
+            wrong = np.flatnonzero(~np.isfinite(found))
+        else:
+            times = [read_time(text) for text in texts]
+            found = np.array([np.datetime64("NaT") if time is None else time for time in times], "datetime64[ms]")
+            wrong = np.flatnonzero(np.isnat(found))
+        for row in wrong.tolist():
+            source.refuse(
+                row, f"{texts[row]!r} is not a time; it should look like 2024-05-01 13:45:00, or be a number"
+                if texts[row] else absent
+            )  # fmt: skip
+        return found
     if column.type.tz is not None:  # keep the time in UTC
         column = column.cast(pyarrow.timestamp(column.type.unit))
     return column.to_numpy()
@@ -278,13 +345,7 @@ def read_time(text: str) -> np.datetime64 | None:
     return time
 
 
-def _first_null(column: Any) -> int:
-    import pyarrow.compute
-
-    return int(pyarrow.compute.index(pyarrow.compute.is_null(column), True).as_py())
-
-
-def _texts(source: _Source, name: str, column: Any) -> list[str | None]:
+def _texts(source: Source, name: str, column: Any) -> list[str | None]:
     import pyarrow
 
     try:
@@ -293,7 +354,7 @@ def _texts(source: _Source, name: str, column: Any) -> list[str | None]:
         raise DataError(f"{source.path}: column {name!r} holds {column.type}, which is not a number") from None
 
 
-def _numbers(source: _Source, name: str, column: Any) -> np.ndarray:
+def _numbers(source: Source, name: str, column: Any) -> np.ndarray:
     import pyarrow
 
     kind = column.type
@@ -312,7 +373,8 @@ def _numbers(source: _Source, name: str, column: Any) -> np.ndarray:
                     advice = f"if it is the time, set data.time={name}"
                 else:
                     advice = f"correct it, or leave the column out with data.ignore=[{name}]"
-                raise DataError(f"{source.place(row)}: column {name!r} holds {text!r}, which is not a number; {advice}")
+                source.refuse(row, f"column {name!r} holds {text!r}, which is not a number; {advice}")
+                continue
             numbers[row] = number
         return numbers
     return np.asarray(column.to_numpy(), dtype=np.float64)
@@ -327,29 +389,31 @@ def is_number(text: str) -> bool:
     return True
 
 
-def _flags(source: _Source, name: str, column: Any) -> np.ndarray:
+def _flags(source: Source, name: str, column: Any) -> np.ndarray:
+    """True for the rows that are marked; what is said of rows that are refused means nothing."""
     import pyarrow
 
-    if column.null_count:
-        raise DataError(
-            f"{source.place(_first_null(column))}: column {name!r} has no value; it should be 0 or 1 "
-            "(set data.label=none if it is not a label)"
-        )
+    wanted = "it should be 0 or 1 (set data.label=none if it is not a label)"
     if pyarrow.types.is_boolean(column.type):
-        return column.to_numpy().astype(bool)
-    values = _numbers(source, name, column)
-    odd = np.flatnonzero(~np.isin(values, (0.0, 1.0)))
-    if len(odd):
-        raise DataError(
-            f"{source.place(int(odd[0]))}: column {name!r} is {values[odd[0]]:g}; it should be 0 or 1 "
-            "(set data.label=none if it is not a label)"
-        )
+        values = np.array([np.nan if value is None else float(value) for value in column.to_pylist()])
+    elif (
+        pyarrow.types.is_string(column.type) and {text.lower() for text in column.to_pylist() if text} <= _FLAGS.keys()
+    ):
+        values = np.array([_FLAGS.get((text or "").lower(), np.nan) for text in column.to_pylist()])
+    else:
+        values = _numbers(source, name, column)
+    for row in np.flatnonzero(~np.isin(values, (0.0, 1.0))).tolist():
+        said = "has no value" if np.isnan(values[row]) else f"is {values[row]:g}"
+        source.refuse(row, f"column {name!r} {said}; {wanted}")
     return values == 1
 
 
+_FLAGS = {"true": 1.0, "false": 0.0}
+
+
 def _in_order(
-    source: _Source, times: np.ndarray, values: np.ndarray, anomalies: np.ndarray | None, form: TableFormat
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, _Source]:
+    source: Source, times: np.ndarray, values: np.ndarray, anomalies: np.ndarray | None, form: TableFormat
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, Source]:
     rows = np.arange(len(times))
     if form.order == "sort":
         rows = np.argsort(times, kind="stable")
@@ -378,12 +442,8 @@ def _written(time: Any) -> str:
     return str(time).replace("T", " ")
 
 
-def _fill(source: _Source, values: np.ndarray, channels: Sequence[str], missing: str) -> None:
-    """Refuse infinite values; refuse or fill missing values, in place."""
-    infinite = np.argwhere(np.isinf(values))
-    if len(infinite):
-        row, column = infinite[0].tolist()
-        raise DataError(f"{source.place(row)}: column {channels[column]!r} is infinite; correct it or delete the row")
+def _fill(source: Source, values: np.ndarray, channels: Sequence[str], missing: str) -> None:
+    """Refuse or fill missing values, in place."""
     empty = np.isnan(values)
     if not empty.any():
         return

@@ -1,9 +1,11 @@
 """Tables of texts of one's own."""
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from convzoo.core.arguments import Copies, Count, Fraction
+from convzoo.core.arguments import Copies, Count, Fraction, FromData, LabelType
 from convzoo.core.errors import DataError
 from convzoo.core.files import sha256_of
 from convzoo.core.reader import Reader
@@ -11,6 +13,7 @@ from convzoo.core.splits import Splits
 from convzoo.modalities.text.example import Text
 from convzoo.modalities.text.words import fingerprint
 from convzoo.reading.columns import LABEL_NAMES, SPLIT_NAMES
+from convzoo.reading.damaged import Damaged
 from convzoo.reading.files import refuse_twice, visible
 from convzoo.reading.lines import plain_name
 from convzoo.reading.manifest import split_rows, taken_columns, unused_columns
@@ -29,7 +32,8 @@ class TextTable(Reader):
     Args:
         path: a .csv, .tsv, .jsonl or .parquet file, or a folder with train.*, optionally val.*, and test.*
         text: the column with the text; by default one named text, sentence, review, message, question, content or title
-        label: the column with the class; by default one named label, class, category, target, sentiment or topic
+        label: the column with the class, or with the number or the classes that the task learns; by default one named label,
+            class, category, target, sentiment or topic
         group: a column whose values must not be split (an author, a document)
         split: the column that says train, val or test; by default one named split, set or subset; `none`: there is none
         columns: names of the columns, for a CSV or TSV file without a heading
@@ -40,6 +44,7 @@ class TextTable(Reader):
         test: part for testing, where the split is made here
         copies: of a text in two parts of a given split: drop them from training; refuse them; or keep them
         seed: of a split that is made here
+        skip_damaged: leave rows that cannot be read out, and say which; by default they are refused
     """
 
     example = Text
@@ -60,6 +65,8 @@ class TextTable(Reader):
         test: Fraction = 0.15,
         copies: Copies = "drop",
         seed: Count = 0,
+        label_type: FromData[LabelType] = "class",
+        skip_damaged: bool = False,
     ) -> None:
         self.path = Path(path)
         self.text = text
@@ -74,6 +81,9 @@ class TextTable(Reader):
         self.test = test
         self.copies: Copies = copies
         self.seed = seed
+        self.label_type: LabelType = label_type
+        self.skip_damaged = skip_damaged
+        self.damaged = Damaged(skip_damaged, "rows")
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
@@ -84,8 +94,11 @@ class TextTable(Reader):
 
     def examples(self) -> list[Text]:
         """All rows of the table or tables."""
+        self.damaged = Damaged(self.skip_damaged, "rows")
         files = self._files() if self.path.is_dir() else [self.path]
-        return [example for file in files for example in self._examples(self._table(file))[0]]
+        found = [example for file in files for example in self._examples(self._table(file))[0]]
+        self.damaged.settle()
+        return [example for example in found if example is not None]
 
     def read(self) -> Splits:
         """Read the table or tables.
@@ -93,6 +106,7 @@ class TextTable(Reader):
         Raises:
             DataError: no such file, column or class; a damaged row; too few examples to split.
         """
+        self.damaged = Damaged(self.skip_damaged, "rows")
         if self.path.is_dir():
             return self._read_folder()
         table = self._table(self.path)
@@ -103,6 +117,7 @@ class TextTable(Reader):
         notes = [
             *taken_columns(table, dict(zip(("text", "label", "group"), used, strict=False))),
             *unused_columns(table, [*used, *((homes[1],) if homes else ())]),
+            *self._hints(table, used),
         ]
         return split_rows(self, self.path, found, homes, content_of, notes)
 
@@ -113,10 +128,15 @@ class TextTable(Reader):
         for file in self._files():
             table = self._table(file)
             found, used = self._examples(table)
-            parts[str(_part(file))] += found
+            parts[str(_part(file))] += [example for example in found if example is not None]
             files[str(file)] = {"sha256": sha256_of(file)}
-            notes += unused_columns(table, used)
-        return as_given(str(self.path), parts, self.val, self.seed, files, content_of, self.copies, notes)
+            notes += [*unused_columns(table, used), *self._hints(table, used)]
+        self.damaged.settle()
+        splits = as_given(str(self.path), parts, self.val, self.seed, files, content_of, self.copies, notes)
+        return replace(splits, skipped=self.damaged.skipped)
+
+    def _hints(self, table: Table, used: list[str]) -> list[str]:
+        return table.numbers_as_classes(used[1]) if self.label_type == "class" and used else []
 
     def _files(self) -> list[Path]:
         files = [file for file in visible(self.path) if _part(file) is not None]
@@ -124,22 +144,24 @@ class TextTable(Reader):
         return files
 
     def _table(self, path: Path) -> Table:
-        return read_table(path, self.columns, self.separator, self.quotes, self.encoding)
+        return read_table(path, self.columns, self.separator, self.quotes, self.encoding, self.damaged)
 
-    def _examples(self, table: Table) -> tuple[list[Text], list[str]]:
-        """The texts in the order of the rows, and the columns that they were made of."""
+    def _examples(self, table: Table) -> tuple[list[Text | None], list[str]]:
+        """The texts in the order of the rows, None where one is damaged, and the columns that they were made of."""
         if not len(table):
             return [], []
         text = str(table.find("text", self.text, TEXT_NAMES))
         label = str(table.find("label", self.label, (*LABEL_NAMES, "sentiment", "topic")))
         group = table.find("group", self.group, (), needed=False)
-        found = []
-        labels, groups = table.optional_ids(label), table.optional_ids(group)
-        for row, words in enumerate(table.columns[text]):
-            if words is None or labels[row] is None:
-                missing = text if words is None else label
-                raise DataError(f"{table.place(row)}: column {missing!r} is empty; fill it or delete the row")
-            found.append(Text(str(words), labels[row], groups[row], table.place(row)))
+        groups, label_of = table.optional_ids(group), table.label_reader(label, self.label_type)
+
+        def example(row: int) -> Text:
+            words = table.columns[text][row]
+            if words is None:
+                raise DataError(f"{table.place(row)}: column {text!r} is empty; fill it or delete the row")
+            return Text(str(words), label_of(row), groups[row], table.place(row))
+
+        found = [self.damaged.sound(partial(example, row), table.place(row)) for row in range(len(table))]
         return found, [text, label, *((group,) if group else ())]
 
 

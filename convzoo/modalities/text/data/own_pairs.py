@@ -1,7 +1,9 @@
 """Parallel texts: two files line by line, tables and JSON lines with two columns, or a folder of these by split."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -14,6 +16,7 @@ from convzoo.core.text import did_you_mean
 from convzoo.modalities.text.pair import Pair
 from convzoo.modalities.text.words import fingerprint
 from convzoo.reading.columns import SPLIT_NAMES, find_column
+from convzoo.reading.damaged import Damaged
 from convzoo.reading.files import refuse_twice, visible
 from convzoo.reading.lines import plain_name, plain_suffix, read_lines
 from convzoo.reading.splitting import as_given, made_here
@@ -40,6 +43,7 @@ class ParallelText(Reader):
         test: part for testing, where the split is made here
         copies: of a sentence in two parts of a given split: drop them from training; refuse them; or keep them
         seed: of a split that is made here
+        skip_damaged: leave lines that cannot be read out, and say which; by default they are refused
     """
 
     example = Pair
@@ -59,6 +63,7 @@ class ParallelText(Reader):
         test: Fraction = 0.1,
         copies: Copies = "drop",
         seed: Count = 0,
+        skip_damaged: bool = False,
     ) -> None:
         self.path = Path(path)
         self.source = source
@@ -69,6 +74,8 @@ class ParallelText(Reader):
         self.test = test
         self.copies: Copies = copies
         self.seed = seed
+        self.skip_damaged = skip_damaged
+        self.damaged = Damaged(skip_damaged, "pairs")
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
@@ -79,7 +86,12 @@ class ParallelText(Reader):
 
     def examples(self) -> list[Pair]:
         """All pairs of the file or files."""
-        return self._pairs(self.path)[0] if not self.path.is_dir() else super().examples()
+        if self.path.is_dir():
+            return super().examples()
+        self.damaged = Damaged(self.skip_damaged, "pairs")
+        pairs, _ = self._pairs(self.path)
+        self.damaged.settle()
+        return pairs
 
     def read(self) -> Splits:
         """Read everything.
@@ -87,12 +99,15 @@ class ParallelText(Reader):
         Raises:
             DataError: a file or column is absent or damaged, files differ in length, a side is empty, too few pairs to split.
         """
+        self.damaged = Damaged(self.skip_damaged, "pairs")
         if self.path.is_dir():
             return self._read_folder()
         pairs, files = self._pairs(self.path)
+        self.damaged.settle()
         if not pairs:
             raise DataError(f"{self.path}: holds no pairs")
-        return made_here(pairs, self.val, self.test, self.seed, files, content_of)
+        splits = made_here(pairs, self.val, self.test, self.seed, files, content_of)
+        return replace(splits, skipped=self.damaged.skipped)
 
     def _read_folder(self) -> Splits:
         parts: dict[str, list[Pair]] = {"train": [], "val": [], "test": []}
@@ -106,10 +121,12 @@ class ParallelText(Reader):
                 pairs, facts = self._pairs(file)
                 parts[SPLIT_NAMES[_stem(file)]] += pairs
                 files |= facts
+        self.damaged.settle()
         for name in ("train", "test"):
             if not parts[name]:
                 raise DataError(f"{self.path}: the {name} split has no pairs; it should be in a file named {name}.*")
-        return as_given(str(self.path), parts, self.val, self.seed, files, content_of, self.copies)
+        splits = as_given(str(self.path), parts, self.val, self.seed, files, content_of, self.copies)
+        return replace(splits, skipped=self.damaged.skipped)
 
     def _language(self, languages: Sequence[str]) -> str:
         """The source's; the target's is the other, and may have to be named too."""
@@ -143,21 +160,21 @@ class ParallelText(Reader):
                     "translation of line n of the other"
                 )
             rows = (
-                (f"{path}:{number}", *pair)
+                (f"{path}:{number}", partial(_as_they_are, pair))
                 for number, pair in enumerate(zip(sources, targets, strict=True), 1)
-            )  # fmt: skip
-        pairs = []
-        for where, text, translation in rows:
-            if text.strip() and translation.strip():
-                pairs.append(Pair(text.strip(), translation.strip(), source=where))
-            elif self.empty == "refuse":
-                side = (
-                    "both sides are"
-                    if not (text + translation).strip()
-                    else f"the {'target' if text.strip() else 'source'} is"
-                )
-                raise DataError(f"{where}: {side} empty; fill or delete the pair, or say data.empty=skip")
-        return pairs, files
+            )
+        found = [self.damaged.sound(partial(self._pair, where, read), where) for where, read in rows]
+        return [pair for pair in found if pair is not None and pair.text], files
+
+    def _pair(self, where: str, read: Callable[[], tuple[str, str]]) -> Pair:
+        """One pair; without a text where a side is empty and such pairs are left out."""
+        text, translation = (side.strip() for side in read())
+        if text and translation:
+            return Pair(text, translation, source=where)
+        if self.empty == "refuse":
+            side = "both sides are" if not text + translation else f"the {'target' if text else 'source'} is"
+            raise DataError(f"{where}: {side} empty; fill or delete the pair, or say data.empty=skip")
+        return Pair("")
 
     def _twin(self, path: Path) -> Path:
         """The target's file."""
@@ -177,8 +194,9 @@ class ParallelText(Reader):
             raise DataError(f"{path}: which file is its translation ({found})? say data.target=en, or the file's path")
         return twins[0]
 
-    def _tsv_rows(self, path: Path, lines: Sequence[str]) -> Iterator[tuple[str, str, str]]:
-        """Two columns by place, or by name where the first line names them. Quotation marks are text."""
+    def _tsv_rows(self, path: Path, lines: Sequence[str]) -> Iterator[tuple[str, Callable[[], tuple[str, str]]]]:
+        """Where each row is, and what reads it: two columns by place, or by name where the first line names them. Quotation
+        marks are text."""
         heading = lines[0].split("\t") if lines else []
         named = (
             self.source is not None
@@ -186,47 +204,55 @@ class ParallelText(Reader):
             or bool({*SOURCES} & {h.strip().lower() for h in heading})
         )
         first, second = self._columns(path, heading) if named else (0, 1)
-        for number, line in enumerate(lines[named:], 1 + named):
+
+        def row(where: str, line: str) -> tuple[str, str]:
             fields = line.split("\t")
             if not named and len(fields) > 2:
                 raise DataError(
-                    f"{path}:{number}: has {len(fields)} columns: which two are the sentences? keep two, or name them in the "
+                    f"{where}: has {len(fields)} columns: which two are the sentences? keep two, or name them in the "
                     "first line and say data.source=COLUMN data.target=COLUMN"
                 )
             if len(fields) <= max(first, second):
-                raise DataError(
-                    f"{path}:{number}: has {len(fields)} column, not a source and a target with a tab between"
-                )
-            yield f"{path}:{number}", fields[first], fields[second]
+                raise DataError(f"{where}: has {len(fields)} column, not a source and a target with a tab between")
+            return fields[first], fields[second]
+
+        for number, line in enumerate(lines[named:], 1 + named):
+            yield f"{path}:{number}", partial(row, f"{path}:{number}", line)
 
     def _columns(self, path: Path, heading: Sequence[str]) -> tuple[int, int]:
         return tuple(heading.index(self._field(path, heading, role)) for role in ("source", "target"))  # type: ignore[return-value]
 
-    def _json_rows(self, path: Path, lines: Sequence[str]) -> Iterator[tuple[str, str, str]]:
-        """An object a line, whose fields are named, also inside a field `translation` as in {"translation": {"de": …}}."""
+    def _json_rows(self, path: Path, lines: Sequence[str]) -> Iterator[tuple[str, Callable[[], tuple[str, str]]]]:
+        """Where each row is, and what reads it: an object a line, whose fields are named, also inside a field `translation` as
+        in {"translation": {"de": …}}."""
         for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise DataError(f"{path}:{number}: is not JSON ({error})") from None
-            if isinstance(row, dict) and isinstance(row.get("translation"), dict):
-                row = row["translation"]
-            if not isinstance(row, dict):
-                raise DataError(f'{path}:{number}: should be an object such as {{"source": "…", "target": "…"}}')
-            where = f"{path}:{number}"
-            texts = []
-            for role in ("source", "target"):
-                value = row[self._field(Path(where), list(row), role)]
-                if not isinstance(value, str):
-                    raise DataError(f"{where}: the {role} should be a text, not {type(value).__name__}")
-                texts.append(value)
-            yield where, texts[0], texts[1]
+            if line.strip():
+                yield f"{path}:{number}", partial(self._json_row, f"{path}:{number}", line)
+
+    def _json_row(self, where: str, line: str) -> tuple[str, str]:
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{where}: is not JSON ({error})") from None
+        if isinstance(row, dict) and isinstance(row.get("translation"), dict):
+            row = row["translation"]
+        if not isinstance(row, dict):
+            raise DataError(f'{where}: should be an object such as {{"source": "…", "target": "…"}}')
+        texts = []
+        for role in ("source", "target"):
+            value = row[self._field(Path(where), list(row), role)]
+            if not isinstance(value, str):
+                raise DataError(f"{where}: the {role} should be a text, not {type(value).__name__}")
+            texts.append(value)
+        return texts[0], texts[1]
 
     def _field(self, path: Path, names: Sequence[str], role: str) -> str:
         given, usual = (self.source, SOURCES) if role == "source" else (self.target, TARGETS)
         return find_column(path, role, names, given, usual)
+
+
+def _as_they_are(pair: tuple[str, str]) -> tuple[str, str]:
+    return pair
 
 
 def content_of(pair: Pair) -> str:

@@ -1,6 +1,7 @@
 """Folders of scans and masks as the Medical Segmentation Decathlon and nnU-Net lay them out."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from convzoo.modalities.volume.data.own import content_of, patient_in
 from convzoo.modalities.volume.example import Volume
 from convzoo.modalities.volume.formats import volume_files, volume_stem
 from convzoo.reading.benchmark import benchmark_folder
+from convzoo.reading.damaged import Damaged
 from convzoo.reading.splitting import as_given, made_here
 
 _CHANNEL = re.compile(r"_(\d{4})$")
@@ -35,6 +37,7 @@ class Decathlon(Reader):
         folds: how many folds there are
         seed: random seed of the split
         structures: names of the values 1, 2 … of the masks, if no dataset.json names them
+        skip_damaged: leave cases whose scan or mask cannot be read out, and say which; by default they are refused
     """
 
     example = Volume
@@ -50,6 +53,7 @@ class Decathlon(Reader):
         folds: Positive = 5,
         seed: Count = 0,
         structures: list[str] | None = None,
+        skip_damaged: bool = False,
     ) -> None:
         self.structures = dict(enumerate(structures, start=1)) if structures else None
         self.path = path
@@ -59,6 +63,8 @@ class Decathlon(Reader):
         self.fold = fold
         self.folds = folds
         self.seed = seed
+        self.skip_damaged = skip_damaged
+        self.damaged = Damaged(skip_damaged, "cases")
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
@@ -74,18 +80,20 @@ class Decathlon(Reader):
         return [example for part in parts.values() for example in part]
 
     def read(self) -> Splits:
-        """List the cases. They are opened when they are encoded.
+        """List the cases, and read each once. They are read again when they are encoded.
 
         Raises:
-            DataError: no such folder, a scan without a mask or a mask without a scan, or too few cases.
+            DataError: no such folder, a scan without a mask or a mask without a scan, cases that cannot be read, or too few.
         """
         folder, files = self._folder()
         parts, listing, found = self._cases(folder)
         if listing is not None and not files:
             files = {str(listing): {"sha256": sha256_of(listing)}}
         if parts.get("test"):
-            return as_given(str(found), parts, self.val, self.seed, files, content_of)
-        return made_here(parts["train"], self.val, self.test, self.seed, files, content_of, self.fold, self.folds)
+            splits = as_given(str(found), parts, self.val, self.seed, files, content_of)
+        else:
+            splits = made_here(parts["train"], self.val, self.test, self.seed, files, content_of, self.fold, self.folds)
+        return replace(splits, skipped=self.damaged.skipped)
 
     def _folder(self) -> tuple[Path, dict[str, Any]]:
         if self.path is None:
@@ -114,6 +122,12 @@ class Decathlon(Reader):
         parts = {"train": train}
         if (folder / "labelsTs").is_dir() and volume_files(folder / "labelsTs"):
             parts["test"] = _paired(folder, "imagesTs", "labelsTs", structures)
+        self.damaged = Damaged(self.skip_damaged, "cases")
+        if self.path is not None:  # fetched files have been checked by their checksums
+            parts = {
+                name: self.damaged.kept(cases, Volume.check, lambda case: case.where) for name, cases in parts.items()
+            }
+        self.damaged.settle()
         return parts, listing if facts else None, folder
 
 

@@ -16,3 +16,11 @@ def form(folder: Path) -> dict[str, Any]:
     shutil.copy(folder / "sounds" / "0.wav", folder / "sounds" / "copy.wav")
     rows.append("sounds/copy.wav,up,speaker 9")
     return {"path": str(files.lines(folder / "manifest.csv", ["path,label,speaker", *rows]))}
+
+
+def numbers(folder: Path) -> dict[str, Any]:
+    """A table beside sounds, with a number each."""
+    for number in range(40):
+        files.sound(folder / f"{number}.wav", number)
+    rows = [f"{number}.wav,{number / 4}" for number in range(40)]
+    return {"path": str(files.lines(folder / "manifest.csv", ["path,label", *rows]))}

@@ -1,0 +1,198 @@
+"""How sure a score is, and whether the network is really better than its opponents: test examples are drawn again and again.
+
+The bootstrap (Efron & Tibshirani 1993, chapters 13 and 16) draws as many examples as there are, with replacement. A score's
+interval holds 95 % of its values over the draws. Two methods are compared on the same draws, so what is hard for both does not
+count. If examples have groups (patients, speakers), whole groups are drawn, because examples of a group are alike.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from convzoo.core.task import Meter, ResampledMeter
+
+DRAWS = 1000
+COST = 20_000_000
+"""Draws times examples: more examples get fewer draws (200 at least), so that the time stays within a few seconds."""
+FEWEST_GROUPS = 5
+"""With fewer groups than this, their draws say nothing: single examples are drawn, which is said."""
+
+
+class Judge:
+    """Draws the examples of a test split again.
+
+    Args:
+        meter: of one method; the meters of the others must have counted the same examples in the same order
+        groups: of each example, in the order in which they were counted; None if an example belongs to no group
+        seed: of the draws
+    """
+
+    def __init__(self, meter: ResampledMeter, groups: Sequence[Any], seed: int = 0) -> None:
+        units = meter.units()
+        known = [groups[example] for example in units.tolist()]
+        names = [f"group {name}" if name is not None else f"unit {at}" for at, name in enumerate(known)]
+        _, self.home = np.unique(names, return_inverse=True)
+        self.count = int(self.home.max()) + 1 if len(names) else 0
+        self.by_group = any(name is not None for name in known) and self.count >= FEWEST_GROUPS
+        if not self.by_group:
+            self.home, self.count = np.arange(len(units)), len(units)
+        self.seed = seed
+        self.draws = int(min(DRAWS, max(200, COST // max(len(units), 1))))
+
+    def weights(self) -> Iterator[np.ndarray]:
+        """(draws, units) how often each counts, in parts that fit in memory; the same at each call."""
+        random = np.random.default_rng(self.seed)
+        part = max(1, min(self.draws, 4_000_000 // max(len(self.home), 1)))
+        for first in range(0, self.draws, part):
+            rows = min(part, self.draws - first)
+            drawn = random.multinomial(self.count, np.full(self.count, 1 / self.count), size=rows)
+            yield drawn[:, self.home].astype(np.float64)
+
+    def values(self, meter: ResampledMeter) -> dict[str, np.ndarray]:
+        """Each score in each draw, (draws,). They are moved so that all examples counted once give the meter's own score: a
+        meter may compute its scores for draws in a simpler way."""
+        parts = [meter.resampled(weights) for weights in self.weights()]
+        once = meter.resampled(np.ones((1, len(self.home))))
+        own = meter.compute()
+        return {
+            name: np.concatenate([part[name] for part in parts]) + (float(own[name]) - float(once[name][0]))
+            for name in once
+            if name in own and math.isfinite(float(once[name][0]))
+        }
+
+    def interval(self, values: np.ndarray, value: float) -> tuple[float, float] | None:
+        """The middle 95 % of the values of a score, or of a difference of scores.
+
+        If no draw differs (all examples are right), three in the number of examples are taken to each side: what did not happen
+        in n examples happens, at 95 %, less often than that ("rule of three").
+        """
+        values = values[np.isfinite(values)]
+        if len(values) < 50 or self.count < 2:
+            return None
+        low, high = np.quantile(values, [0.025, 0.975]).tolist()
+        if high - low < 1e-12:
+            low, high = value - 3 / self.count, value + 3 / self.count
+        return low, high
+
+
+def judged(
+    network: Meter,
+    opponents: Mapping[str, Meter],
+    groups: Sequence[Any],
+    score: str,
+    is_error: Callable[[str], bool],
+) -> dict[str, Any]:
+    """What `scores.json` says of how sure the test scores are.
+
+    `intervals`: by score, the lowest and the highest value of its 95 % interval. `comparisons`: by opponent, the difference of
+    the main score (positive: the network is better) with its interval. `drawn`: what was drawn. Nothing if the task's meter
+    cannot be resampled.
+
+    Args:
+        network: the meter of the network, on the test split
+        opponents: by name, theirs
+        groups: of each example, in the order in which the meters counted them
+        score: the main score, by its name in the meter
+        is_error: whether less is better for a score (`Task.is_error`)
+    """
+    if not isinstance(network, ResampledMeter):
+        return {}
+    judge = Judge(network, groups)
+    own, scores = judge.values(network), network.compute()
+    found: dict[str, Any] = {"intervals": {}, "comparisons": {}, "drawn": _drawn(judge)}
+    for name, values in own.items():
+        interval = judge.interval(values, float(scores[name]))
+        if interval is not None:
+            bounded = 0 <= float(scores[name]) <= 1 and not is_error(name) and values.min() >= 0
+            low, high = (min(max(end, 0.0), 1.0) for end in interval) if bounded else interval
+            found["intervals"][f"test/{name}"] = [low, high]
+    sign = -1.0 if is_error(score) else 1.0
+    for name, meter in opponents.items():
+        theirs = meter.compute()
+        if score not in theirs or score not in scores:
+            continue
+        difference = sign * (float(scores[score]) - float(theirs[score]))
+        compared: dict[str, Any] = {"score": f"test/{score}", "difference": difference}
+        drawn = judge.values(meter) if isinstance(meter, ResampledMeter) else {}
+        if score in own and score in drawn:
+            interval = judge.interval(sign * (own[score] - drawn[score]), difference)
+            if interval is not None:
+                compared |= {"low": interval[0], "high": interval[1]}
+        found["comparisons"][name] = compared
+    return found
+
+
+def _drawn(judge: Judge) -> str:
+    return f"{judge.count:,} {'groups' if judge.by_group else 'examples'}, {judge.draws:,} draws"
+
+
+def over_parts(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The same for a repeated run: mean differences, and intervals that hold both sources of chance, the examples and the runs.
+
+    The variance of a mean over k runs is that of the examples, which the runs may share, plus that of the runs divided by k.
+
+    Args:
+        parts: what `judged` gave for each run
+    """
+    found: dict[str, Any] = {"intervals": {}, "comparisons": {}, "drawn": parts[0].get("drawn", "")}
+    for name in parts[0].get("intervals", {}):
+        rows = [part["intervals"].get(name) for part in parts]
+        if all(rows):
+            middle = [(low + high) / 2 for low, high in rows]
+            found["intervals"][name] = list(_joined(middle, [(high - low) / 3.92 for low, high in rows]))
+    for name, first in parts[0].get("comparisons", {}).items():
+        rows = [part.get("comparisons", {}).get(name) for part in parts]
+        if not all(rows):
+            continue
+        differences = [row["difference"] for row in rows]
+        merged = {"score": first["score"], "difference": float(np.mean(differences))}
+        if all("low" in row for row in rows):
+            low, high = _joined(differences, [(row["high"] - row["low"]) / 3.92 for row in rows])
+            merged |= {"low": low, "high": high}
+        found["comparisons"][name] = merged
+    return found
+
+
+def _joined(values: Sequence[float], deviations: Sequence[float]) -> tuple[float, float]:
+    among = float(np.var(values, ddof=1)) / len(values) if len(values) > 1 else 0.0
+    half = 1.96 * math.sqrt(float(np.mean(np.square(deviations))) + among)
+    return float(np.mean(values)) - half, float(np.mean(values)) + half
+
+
+def sentence(
+    comparisons: Mapping[str, Mapping[str, Any]],
+    baselines: Mapping[str, Mapping[str, float]],
+    is_error: Callable[[str], bool],
+) -> str:
+    """One sentence: whether the network is better than the best of its opponents; empty if there is none.
+
+    Args:
+        comparisons: by opponent, as `judged` gives them
+        baselines: by opponent, its test scores
+        is_error: whether less is better for a score (`Task.is_error`)
+    """
+    if not comparisons:
+        return ""
+    # The best opponent is the one with the smallest difference: all are compared by the same score.
+    name, best = min(comparisons.items(), key=lambda pair: pair[1]["difference"])
+    score = str(best["score"]).removeprefix("test/")
+    theirs = float(baselines[name][best["score"]])
+    points = not is_error(score) and 0 <= theirs <= 1 and abs(best["difference"]) <= 1
+    scale, unit = (100.0, " points") if points else (1.0, f" in {score}")
+
+    def number(value: float) -> str:
+        shown = f"{scale * value:.1f}" if points else f"{value:.3g}"
+        return shown.replace("-0.0", "0.0") if float(shown) == 0 else shown
+
+    if "low" not in best:
+        return f"{number(best['difference'])}{unit} from {name}; too few test examples to say whether that is chance"
+    span = f"(95 %: {number(best['low'])} to {number(best['high'])})"
+    if best["low"] > 0:
+        return f"better than {name} by {number(best['difference'])}{unit} {span}"
+    if best["high"] < 0:
+        worse = {"low": -best["high"], "high": -best["low"]}
+        span = f"(95 %: {number(worse['low'])} to {number(worse['high'])})"
+        return f"worse than {name} by {number(-best['difference'])}{unit} {span}: use {name}, or give the network more data"
+    return f"not distinguishable from {name}: {number(best['difference'])}{unit} {span}"

@@ -1,0 +1,75 @@
+"""The scores of a classifier of several labels at once, over a whole split and over all processes."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from convzoo.core.processes import gather_all
+from convzoo.metrics.classification import average_precision
+
+
+class MultiLabelMeter:
+    """Micro and macro F1, mean average precision, subset accuracy and cross-entropy of labels that are decided one by one.
+
+    Micro F1 counts all decisions together, macro F1 is the mean over the labels; a label that is neither there nor predicted has
+    the F1 0. Mean average precision is the mean over the labels that are there. Subset accuracy is the fraction of examples whose
+    labels are all right.
+
+    Args:
+        labels: number of labels
+        thresholds: (labels,), the logits from which a label is predicted; opponents are scored with them, too
+    """
+
+    def __init__(self, labels: int, thresholds: Tensor) -> None:
+        self.thresholds = thresholds.double()
+        self.outputs = [torch.empty(0, labels, dtype=torch.float64)]
+        self.targets = [torch.empty(0, labels, dtype=torch.float64)]
+
+    def update(self, outputs: Tensor, target: Tensor) -> None:
+        """Add a batch: logits and 0 or 1, both (batch, labels). Examples without labels, NaN, are left out."""
+        self.outputs.append(outputs.detach().cpu().double())
+        self.targets.append(target.detach().cpu().double())
+
+    def compute(self) -> dict[str, float]:
+        """The scores over everything so far, on all processes."""
+        outputs, target, _ = self._known()
+        chosen, true = outputs >= self.thresholds, target == 1
+        hits = (chosen & true).sum(dim=0).double()
+        both = (chosen.sum(dim=0) + true.sum(dim=0)).double()
+        there = true.any(dim=0).nonzero()[:, 0].tolist()
+        precisions = [average_precision(outputs[:, label], true[:, label]) for label in there]
+        return {
+            "micro_f1": float(2 * hits.sum() / both.sum().clamp(min=1)),
+            "macro_f1": float((2 * hits / both.clamp(min=1)).mean()),
+            "mean_average_precision": sum(precisions) / max(len(precisions), 1),
+            "subset_accuracy": float((chosen == true).all(dim=1).double().mean()),
+            "cross_entropy": float(F.binary_cross_entropy_with_logits(outputs, target)),
+        }
+
+    def _known(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Outputs and targets of the examples with labels, of all processes; and which of all examples these are."""
+        outputs, target = gather_all(torch.cat(self.outputs)), gather_all(torch.cat(self.targets))
+        known = ~target.isnan().any(dim=1)
+        return outputs[known], target[known], known
+
+    def units(self) -> np.ndarray:
+        """Each example."""
+        return np.arange(len(self._known()[2]))
+
+    def resampled(self, weights: np.ndarray) -> Mapping[str, np.ndarray]:
+        """All scores except the mean average precision, for each draw."""
+        outputs, target, known = self._known()
+        weights = weights[:, known.numpy()]
+        chosen, true = (outputs >= self.thresholds).numpy(), (target == 1).numpy()
+        hits, both = weights @ (chosen & true), weights @ (chosen.astype(float) + true)
+        count = np.maximum(weights.sum(axis=1), 1e-9)
+        losses = F.binary_cross_entropy_with_logits(outputs, target, reduction="none").mean(dim=1).numpy()
+        return {
+            "micro_f1": 2 * hits.sum(axis=1) / np.maximum(both.sum(axis=1), 1),
+            "macro_f1": (2 * hits / np.maximum(both, 1)).mean(axis=1),
+            "subset_accuracy": weights @ (chosen == true).all(axis=1) / count,
+            "cross_entropy": weights @ losses / count,
+        }

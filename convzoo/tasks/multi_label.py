@@ -1,0 +1,127 @@
+"""Classification with several labels at once, for any kind of data."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from convzoo.core.arguments import FromData, LabelType
+from convzoo.core.batch import Batch
+from convzoo.core.errors import RecipeError
+from convzoo.core.processes import gather_all
+from convzoo.core.task import Meter, Task
+
+
+class MultiLabel(Task):
+    r"""Each label is decided alone: the mean over the labels of the binary cross-entropy of $\sigma(z_l)$.
+
+    After training each label gets a threshold of its own, with the best F1 on the validation split; a label without an example
+    there keeps .5. Scores: micro and macro F1, mean average precision, subset accuracy (all labels of an example are right).
+
+    Args:
+        class_weights: the weight of the loss where a label is there: `none`; `balanced`, examples without the label / examples
+            with it, at most 100, so that rare labels count
+        thresholds: `best_f1` chooses them on the validation split; `none` keeps .5
+        best_by: the validation score that chooses the best checkpoint
+    """
+
+    label_type: ClassVar[LabelType] = "classes"
+    errors: ClassVar[frozenset[str]] = frozenset({"cross_entropy"})
+
+    def __init__(
+        self,
+        labels: FromData[tuple],
+        counts: FromData[tuple] = (),
+        examples: FromData[int] = 0,
+        class_weights: Literal["none", "balanced"] = "none",
+        thresholds: Literal["best_f1", "none"] = "best_f1",
+        best_by: Literal[
+            "val/mean_average_precision", "val/micro_f1", "val/macro_f1", "val/subset_accuracy", "-val/cross_entropy"
+        ] = "val/mean_average_precision",
+    ) -> None:
+        self.labels = tuple(labels)
+        self.best_by = best_by
+        self.choose = thresholds == "best_f1"
+        self.weights: Tensor | None = None
+        if class_weights == "balanced":
+            if not counts or not examples:
+                raise ValueError(
+                    "class_weights: balanced needs the counts of the labels, which this encoder does not give"
+                )
+            there = torch.tensor(counts, dtype=torch.float64)
+            self.weights = ((examples - there) / there).clamp(min=0.01, max=100.0)
+        self.thresholds = [0.5] * len(self.labels)
+
+    def losses(
+        self, outputs: Float[Tensor, "batch labels"], target: Float[Tensor, "batch labels"]
+    ) -> dict[str, Tensor]:
+        """The binary cross-entropy.
+
+        Raises:
+            RecipeError: the encoder gives several clips of an example.
+        """
+        if isinstance(target, Mapping):
+            raise RecipeError("task multi_label: takes no videos, whose encoder gives several clips of each")
+        weights = None if self.weights is None else self.weights.to(outputs.device, outputs.dtype)
+        return {"cross_entropy": F.binary_cross_entropy_with_logits(outputs, target, pos_weight=weights)}
+
+    def calibrate(self, model: nn.Module, batches: Iterable[Batch]) -> None:
+        """Choose the thresholds from the probabilities of all processes, so that all have the same."""
+        if not self.choose:
+            return
+        from convzoo.metrics.classification import operating_point
+
+        empty = torch.empty(0, len(self.labels), dtype=torch.float64)
+        outputs, targets = [empty], [empty]
+        for batch in batches:
+            outputs.append(model(**batch.inputs).double().cpu())
+            targets.append(batch.target.double().cpu())
+        probabilities, truth = gather_all(torch.cat(outputs)).sigmoid(), gather_all(torch.cat(targets))
+        known = ~truth.isnan().any(dim=1)
+        for number in range(len(self.labels)):
+            point = operating_point(probabilities[known, number], truth[known, number] == 1, "f1")
+            if point is not None:
+                self.thresholds[number] = point.threshold
+
+    def decode(self, outputs: Float[Tensor, "batch labels"]) -> list[dict[str, Any]]:
+        """The labels, and the probability of each."""
+        found = []
+        for row in outputs.double().sigmoid().tolist():
+            named = zip(self.labels, row, self.thresholds, strict=True)
+            labels = [label for label, probability, threshold in named if probability >= threshold]
+            found.append({"labels": labels, "probabilities": dict(zip(self.labels, row, strict=True))})
+        return found
+
+    def read_target(self, target: Float[Tensor, "batch labels"]) -> list[dict[str, Any]]:
+        """The true labels of each; None if unlabelled."""
+        return [
+            {
+                "labels": None
+                if row[0] != row[0]
+                else [label for label, there in zip(self.labels, row, strict=True) if there]
+            }
+            for row in target.tolist()
+        ]
+
+    def in_words(self, prediction: Mapping[str, Any], shown: str) -> str:
+        """The labels with their probabilities, and the input."""
+        named = (f"{label} {prediction['probabilities'][label]:.3f}" for label in prediction["labels"])
+        return f"{', '.join(named) or 'no label'}  {shown}"
+
+    def meter(self) -> Meter:
+        """Micro and macro F1, mean average precision, subset accuracy, cross-entropy."""
+        from convzoo.metrics.multi_label import MultiLabelMeter
+
+        return MultiLabelMeter(len(self.labels), torch.tensor(self.thresholds, dtype=torch.float64).logit())
+
+    def state(self) -> dict[str, Any]:
+        """The threshold of each label."""
+        return {"thresholds": dict(zip(self.labels, self.thresholds, strict=True))}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state` gave."""
+        chosen = state.get("thresholds", {})
+        self.thresholds = [float(chosen.get(label, 0.5)) for label in self.labels]

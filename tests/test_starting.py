@@ -158,12 +158,19 @@ def test_any_recipe_starts_on_other_data_from_its_own_run(name: str, small_run: 
     assert any(close(weights(run)[key], earlier[key]) for key in same if key.endswith("weight") or "original" in key)
 
 
-def test_features_of_nodes_are_matched_by_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "conv, first, last, bias",
+    [
+        ("gcn", "layers.0.lin.weight", "layers.1.lin.weight", "layers.1.bias"),
+        ("mixhop", "layers.0.weight", "last.weight", "last.bias"),
+    ],
+)
+def test_features_of_nodes_are_matched_by_name(conv: str, first: str, last: str, bias: str, tmp_path: Path) -> None:
     """A larger graph of the same kind: one more class, and one more value of a feature."""
     for name in ("small", "large"):
         (tmp_path / name).mkdir()
     path, settings = FORMS["nodes_gcn"].own(tmp_path / "small")
-    settings = [*settings, "baselines=[]"]
+    settings = [*settings, "baselines=[]", f"model.conv={conv}"]
     source = convzoo.run("nodes_gcn", settings, data=path, out=tmp_path / "source", quiet=True, report=False)
     other, _ = FORMS["nodes_gcn"].own(tmp_path / "large")
     with (other / "nodes.csv").open("a") as nodes, (other / "edges.csv").open("a") as edges:
@@ -172,15 +179,15 @@ def test_features_of_nodes_are_matched_by_name(tmp_path: Path) -> None:
             edges.write(f"q{at},q{(at + 1) % 12}\n")
     more = [*settings, *STILL, f"train.start_from={source.path}"]
     run = convzoo.run("nodes_gcn", more, data=other, out=tmp_path / "run", quiet=True, report=False)
-    before, after = weights(source)["layers.0.lin.weight"], weights(run)["layers.0.lin.weight"]
+    before, after = weights(source)[first], weights(run)[first]
     names, there = list(run.encoder.graph.feature_names), list(source.encoder.graph.feature_names)
     assert set(names) - set(there) == {"colour=black"}
     for number, name in enumerate(names):
         assert name not in there or close(after[number], before[there.index(name)])
-    last = weights(run)["layers.1.lin.weight"]
-    assert close(last[:, :2], weights(source)["layers.1.lin.weight"])
-    assert "layers.0.lin.weight: 1 of 5 channels is new" in started(run)
-    assert "layers.1.bias, layers.1.lin.weight: 1 of 3 classes is new" in started(run)
+    known = weights(run)[last][:, :2] if conv == "gcn" else weights(run)[last][:2]
+    assert close(known, weights(source)[last])
+    assert f"{first}: 1 of 5 channels is new" in started(run)
+    assert "1 of 3 classes is new" in started(run) and bias in started(run)
 
 
 def test_users_and_items_are_matched_by_their_ids(small_run: Callable, tmp_path: Path) -> None:
@@ -199,6 +206,52 @@ def test_users_and_items_are_matched_by_their_ids(small_run: Callable, tmp_path:
     for number, item in enumerate(run.encoder.catalogue.items, start=len(run.encoder.catalogue.users)):
         assert close(after[number], before[len(users) + items.index(item)])
     assert "users is new" in started(run)
+
+
+@pytest.mark.parametrize("choice", ["keep", "refit"])
+def test_the_evidence_of_texts_is_that_of_the_new_training_split(choice: str, words: Path, tmp_path: Path) -> None:
+    """An earlier classifier would know some of the new texts, or none; the network has to see what it is worth on unknown ones."""
+    settings = [*FORMS["sentiment_cnn1d"].NETWORK, "baselines=[]"]
+    data = FORMS["sentiment_cnn1d"].own(tmp_path)[0]
+    source = convzoo.run("sentiment_cnn1d", settings, data=data, out=tmp_path / "source", quiet=True, report=False)
+    assert source.encoder.linear is not None
+    more = [*settings, *STILL, f"train.start_from={source.path}", f"train.start_encoder={choice}"]
+    run = convzoo.run("sentiment_cnn1d", more, data=words, out=tmp_path / "run", quiet=True, report=False)
+    alone = convzoo.run(
+        "sentiment_cnn1d", [*settings, *STILL], data=words, out=tmp_path / "alone", quiet=True, report=False
+    )
+    assert run.encoder.linear.fitted.keys() == alone.encoder.linear.fitted.keys() != source.encoder.linear.fitted.keys()
+    assert torch.equal(*(torch.from_numpy(each.encoder.linear.coefficients) for each in (run, alone)))
+    assert close(weights(run)["evidence_weight"], weights(source)["evidence_weight"])
+    assert "evidence_weight" not in started(run), "it is taken as it was"
+
+
+def test_the_outputs_for_an_interval_of_a_number_are_taken(small_run: Callable, tmp_path: Path) -> None:
+    """The network's outputs are the task's business here: a quantile loss has three."""
+    more = [*TINY["gauges_cnn2d"], "task.loss=pinball", "baselines=[]"]
+    source = convzoo.run("gauges_cnn2d", more, out=tmp_path / "source", quiet=True, report=False)
+    count = len(weights(source))
+    same = begin("gauges_cnn2d", source.path, tmp_path / "same", "task.loss=pinball")
+    assert f"{count} of {count} tensors" in started(same)
+    assert all(close(value, weights(source)[name]) for name, value in weights(same).items())
+    other = begin("gauges_cnn2d", source.path, tmp_path / "other", "task.loss=squared")
+    assert "new, because its shape is another" in started(other)
+
+
+def test_several_classes_at_once_are_matched_by_name(tmp_path: Path) -> None:
+    runs = []
+    for number, names in enumerate((["a", "b", "a|b"], ["c", "b", "b|c"])):
+        table = tmp_path / f"{number}.csv"
+        rows = [f"a {names[at % 3].replace('|', ' ')} film {at},{names[at % 3]}" for at in range(60)]
+        table.write_text("\n".join(["text,label", *rows]) + "\n", encoding="utf-8")
+        more = [*FORMS["sentiment_cnn1d"].NETWORK, "task={name: multi_label}", "baselines=[]"]
+        more += [*STILL, f"train.start_from={runs[0].path}"] if runs else []
+        run = convzoo.run("sentiment_cnn1d", more, data=table, out=tmp_path / f"run{number}", quiet=True, report=False)
+        runs.append(run)
+    source, run = runs
+    assert run.encoder.targets.labels.names == ("b", "c")
+    assert close(weights(run)["classifier.weight"][0], weights(source)["classifier.weight"][1])
+    assert "1 of 2 classes is new" in started(run)
 
 
 def test_a_resumed_run_does_not_start_again(small_run: Callable, tmp_path: Path) -> None:

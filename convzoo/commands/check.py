@@ -53,6 +53,8 @@ def check(source: str, overrides: Sequence[str], data: str | None) -> Iterator[s
         yield from (f"left out  {line}" for line in skipped.lines())
     for line in experiment.chosen:
         yield f"chosen    {line}"
+    if experiment.started:
+        yield f"start     {experiment.started}"
     recipe = experiment.recipe
     trainer = Trainer(
         experiment.model, experiment.task, recipe.train, devices, split["train"], split["val"], Path("unused")

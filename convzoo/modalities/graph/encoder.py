@@ -362,6 +362,18 @@ class GraphEncoder(Encoder):
             "hops": len(self.neighbours),
         }
 
+    @property
+    def names(self) -> Mapping[str, Sequence[str]]:
+        """The classes, and the features; without features, the nodes."""
+        count = self.graph.features.shape[1]
+        unnamed = [str(number) for number in range(count)]
+        return {**super().names, "in_channels": (self.graph.feature_names or unnamed) if count else self.graph.ids}
+
+    def keep(self, earlier: "GraphEncoder", examples: Sequence[Node]) -> None:
+        """Keep the earlier means and deviations, if the features are the same."""
+        if earlier.names["in_channels"] == self.names["in_channels"] and earlier.normalise == self.normalise:
+            self.mean, self.deviation = earlier.mean, earlier.deviation
+
     def state(self) -> dict[str, Any]:
         """The graph with its nodes' ids, and what was learnt from the training nodes. No classes of nodes are kept."""
         graph = self.graph

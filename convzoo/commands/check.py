@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def check(source: str, overrides: Sequence[str], data: str | None) -> Iterator[s
     trainer = Trainer(
         experiment.model, experiment.task, recipe.train, devices, split["train"], split["val"], Path("unused")
     )
-    batches = split["train"].steps(0)
+    batches = chain.from_iterable(split["train"].steps(epoch) for epoch in range(7))  # an epoch may have one step only
     tensors = {
         key: value for key, value in next(split["train"].steps(0))[0].inputs.items() if isinstance(value, Tensor)
     }

@@ -95,7 +95,7 @@ class GraphEncoder(Encoder):
         if not graph.features.shape[1] and self.without_features == "places":
             found = places(graph)
             self.places = ((found - found.mean(axis=0)) / np.maximum(found.std(axis=0), 1e-9)).astype(np.float32)
-        dense = not scipy.sparse.issparse(graph.features) and (graph.features != 0).mean() > 0.5
+        dense = graph.features.size and not scipy.sparse.issparse(graph.features) and (graph.features != 0).mean() > 0.5
         if graph.features.shape[1] and (self.normalise == "standard" or (self.normalise == "auto" and dense)):
             chosen = graph.features[nodes]
             chosen = np.asarray(chosen.todense()) if scipy.sparse.issparse(chosen) else chosen

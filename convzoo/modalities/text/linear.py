@@ -228,6 +228,8 @@ def character_ngrams(text: str, shortest: int = 2, longest: int = 5) -> Counter[
         marked = f" {word} "
         for size in range(shortest, longest + 1):
             found.update(marked[start : start + size] for start in range(max(len(marked) - size + 1, 1)))
+            if size >= len(marked):  # a short word counts once
+                break
     return found
 
 

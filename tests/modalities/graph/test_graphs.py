@@ -651,3 +651,61 @@ def test_nodes_are_a_sequence():
     assert [node.index for node in splits.val[:5]] == splits.val.indices[:5].tolist()
     with pytest.raises(ConvzooError):
         Communities(nodes=100).read()
+
+
+def a_world_of_places(tmp_path: Path) -> Path:
+    """Two circles of friends without features."""
+    random = np.random.default_rng(0)
+    home = random.integers(0, 2, 80)
+    edges = [(a, b) for a in range(80) for b in range(a) if random.random() < (0.25 if home[a] == home[b] else 0.02)]
+    (tmp_path / "nodes.csv").write_text("id,label\n" + "".join(f"n{node},{'ab'[home[node]]}\n" for node in range(80)))
+    (tmp_path / "edges.csv").write_text("source,target\n" + "".join(f"n{a},n{b}\n" for a, b in edges))
+    return tmp_path
+
+
+def test_nodes_without_features_get_their_places_in_the_graph(tmp_path):
+    folder = a_world_of_places(tmp_path)
+    splits = GraphTable(str(folder)).read()
+    encoder = GraphEncoder(without_features="places")
+    encoder.fit(splits.train)
+    features = encoder.encode([splits.train[0]]).inputs["graph"].features
+    assert features.shape == (80, encoder.dims["in_channels"])
+    torch.testing.assert_close(features.mean(dim=0), torch.zeros(features.shape[1]), atol=1e-5, rtol=0)
+    graph = splits.train[0].graph
+    strongest = np.abs(
+        [np.corrcoef(features[:, at].numpy(), np.array(graph.labels) == "a")[0, 1] for at in range(4)]
+    ).max()
+    assert strongest > 0.9, "one of the strongest directions tells the two circles apart"
+    other = GraphEncoder(without_features="places")
+    other.load_state(
+        {key: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for key, v in encoder.state().items()}
+    )
+    again = GraphTable(str(folder)).read()
+    assert torch.equal(other.encode([again.test[0]]).inputs["graph"].features, features)
+
+
+def test_places_are_those_of_the_graph_that_was_trained_on(tmp_path):
+    folder = a_world_of_places(tmp_path)
+    splits = GraphTable(str(folder)).read()
+    encoder = GraphEncoder(without_features="places")
+    encoder.fit(splits.train)
+    for name in ("nodes.csv", "edges.csv"):
+        (folder / name).write_text((folder / name).read_text().replace("n", "m").replace("mode", "node"))
+    (folder / "nodes.csv").write_text("id,label\n" + (folder / "nodes.csv").read_text().partition("\n")[2])
+    (folder / "edges.csv").write_text("source,target\n" + (folder / "edges.csv").read_text().partition("\n")[2])
+    other = GraphTable(str(folder)).read()
+    with pytest.raises(DataError, match="give that graph"):
+        encoder.encode([other.test[0]])
+
+
+def test_numbers_are_standardised_and_words_are_not(tmp_path):
+    folder = a_world_of_places(tmp_path)
+    rows = (folder / "nodes.csv").read_text().splitlines()
+    random = np.random.default_rng(1)
+    numbers = [f"{row},{random.normal(1000, 5):.3f}" for row in rows[1:]]
+    (folder / "nodes.csv").write_text("id,label,height\n" + "\n".join(numbers) + "\n")
+    splits = GraphTable(str(folder)).read()
+    encoder = GraphEncoder(normalise="auto")
+    encoder.fit(splits.train)
+    features = encoder.encode([splits.train[0]]).inputs["graph"].features
+    assert abs(float(features.mean())) < 0.5 < float(features.std()) < 2

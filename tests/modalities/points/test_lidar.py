@@ -1312,3 +1312,26 @@ def test_batches_move_with_their_examples(streets) -> None:
     assert isinstance(moved, Batch)
     assert moved.inputs["points"].dtype == torch.float64
     assert moved.target["frames"][1] is streets.val[1]
+
+
+def test_space_that_nobody_sets_holds_the_objects_and_is_kept():
+    random = np.random.default_rng(0)
+    frames = []
+    for number in range(6):
+        centres = np.column_stack([random.uniform(-30, 55, 8), random.uniform(-12, 9, 8), np.full(8, 6.0)])
+        boxes = np.column_stack([centres, np.tile([4.0, 1.8, 1.5, 0.0], (8, 1))])
+        points = np.concatenate([centre + random.normal(0, 0.4, (20, 3)) for centre in centres])
+        frames.append(PointCloud(points=points, objects=Objects.of(["Car"] * 8, boxes), source=f"frame {number}"))
+    encoder = PointCloudEncoder(x=None, y=None, z=None, pillar=0.5)
+    encoder.fit(frames)
+    everything = np.concatenate([frame.objects.boxes for frame in frames])
+    for limits, column in ((encoder.x, everything[:, 0]), (encoder.y, everything[:, 1])):
+        assert limits[0] <= np.quantile(column, 0.005) and np.quantile(column, 0.995) <= limits[1]
+        assert (limits[1] - limits[0]) / (8 * 0.5) == round((limits[1] - limits[0]) / (8 * 0.5)), (
+            "the network halves the map"
+        )
+    assert encoder.z[0] < 5.25 < 6.75 < encoder.z[1], "a sensor on the ground sees cars above itself"
+    assert "encoder.x" in encoder.advice()
+    other = PointCloudEncoder(x=None, y=None, z=None, pillar=0.5)
+    other.load_state(encoder.state())
+    assert other.dims["bounds"] == encoder.dims["bounds"]

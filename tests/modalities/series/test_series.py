@@ -1053,3 +1053,18 @@ def test_a_test_part_without_a_whole_window_still_has_a_report(cli, tiny) -> Non
     assert done.code == 0, done.err
     assert Path("run/report.html").is_file() and Path("run/scores.json").is_file()
     assert cli("describe", "run").code == 0
+
+
+@pytest.mark.parametrize(("rows", "window"), [(2000, 128), (1000, 100), (60, 6)])
+def test_a_window_that_nobody_sets_fits_the_longest_stretch(tmp_path, rows, window):
+    path = tmp_path / "pump.csv"
+    values = np.random.default_rng(0).normal(size=(rows, 2))
+    path.write_text("a,b\n" + "\n".join(f"{a:.4f},{b:.4f}" for a, b in values) + "\n")
+    splits = SeriesTable(str(path)).read()
+    encoder = SeriesEncoder(window="auto")
+    encoder.fit(splits.train)
+    assert encoder.window == window
+    assert encoder.encode([encoder.pieces(splits.train)[0]]).inputs["values"].shape[2] == window
+    other = SeriesEncoder(window="auto")
+    other.load_state(encoder.state())
+    assert other.window == window

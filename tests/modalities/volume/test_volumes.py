@@ -1087,3 +1087,32 @@ def test_report_shows_planes_saliency_and_calibration(small_run) -> None:
     pages = VolumePages()
     assert "img" in pages.picture(example) and "Kernels of" in pages.first_layer(run.model, run.encoder, [example])
     assert "img" in pages.picture(replace(example, mask=None))
+
+
+# A grid that follows from the scans
+
+
+def write_scan(path: Path, shape: tuple[int, ...], spacing: tuple[float, ...]) -> Path:
+    nibabel.save(
+        nibabel.Nifti1Image(np.random.default_rng(0).random(shape, np.float32), np.diag([*spacing, 1.0])), path
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("shape", "spacing", "most"),
+    [((64, 64, 64), (1, 1, 1), 32_768), ((40, 40, 8), (1, 1, 5), 4096), ((16, 16, 16), (2, 2, 2), 32_768)],
+)
+def test_scans_are_made_coarser_until_they_can_be_computed(tmp_path, shape, spacing, most):
+    scans = [Volume(write_scan(tmp_path / f"{name}.nii.gz", shape, spacing), label=name) for name in ("a", "b")]
+    encoder = VolumeEncoder(max_voxels=most)
+    encoder.fit(scans)
+    extent = np.array(shape) * np.array(spacing, float)
+    assert np.prod(extent / encoder.spacing) <= most * 1.01
+    assert (np.array(encoder.spacing) >= np.array(spacing) - 1e-6).all()
+    if np.prod(shape) <= most:
+        assert encoder.spacing == list(spacing), "nothing is lost where nothing has to be"
+    elif len(set(spacing)) > 1:
+        assert encoder.spacing[2] == spacing[2], "the coarsest axis keeps what it has"
+    assert "encoder.max_voxels" in encoder.advice()
+    assert encoder.prepare(scans[0])[0].shape[1:] == tuple(encoder.shape)

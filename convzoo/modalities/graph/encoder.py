@@ -86,7 +86,8 @@ class GraphEncoder(Encoder):
         nodes = _indices(examples, range(len(examples)))
         self._graph = graph = examples[0].graph
         self.targets = Targets.of(graph.labels[index] for index in nodes)
-        dense = not scipy.sparse.issparse(graph.features) and (graph.features != 0).mean() > 0.5
+        known = not scipy.sparse.issparse(graph.features) and graph.features.size > 0
+        dense = known and (graph.features != 0).mean() > 0.5
         if graph.features.shape[1] and (self.normalise == "standard" or (self.normalise == "auto" and dense)):
             chosen = graph.features[nodes]
             chosen = np.asarray(chosen.todense()) if scipy.sparse.issparse(chosen) else chosen

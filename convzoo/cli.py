@@ -136,6 +136,12 @@ def _parser() -> _Parser:
     command.add_argument("--data", metavar="PATH", help="your own file or folder in place of the recipe's data")
     command.add_argument("--json", action="store_true", help="print JSON")
 
+    def takes_device(command: argparse.ArgumentParser) -> None:
+        command.add_argument(
+            "--device", metavar="NAME", default="auto",
+            help="cpu, cuda, cuda:0, mps, or auto: a CUDA GPU where there is one, else the CPU (default: auto)",
+        )  # fmt: skip
+
     command = add("evaluate", "score a run again, or on other data")
     command.add_argument("run", help="the folder of a run")
     command.add_argument(
@@ -143,6 +149,7 @@ def _parser() -> _Parser:
     )
     command.add_argument("--data", metavar="PATH", help="labelled data in place of the run's test split")
     command.add_argument("--json", action="store_true", help="print JSON")
+    takes_device(command)
 
     command = add("predict", "predict from raw input")
     command.add_argument("run", help="the folder of a run")
@@ -162,6 +169,8 @@ def _parser() -> _Parser:
         "-o", "--out", metavar="PATH",
         help="write the predictions: a .csv or .jsonl file, or the files of the field (a mask, a folder of label files)",
     )  # fmt: skip
+
+    takes_device(command)
 
     command = add("export", "write a model to ship, and check that it computes the same as the original")
     command.add_argument("run", help="the folder of a run")

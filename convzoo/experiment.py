@@ -15,6 +15,7 @@ from convzoo.recipe.assembly import build, build_reader, load_class
 from convzoo.recipe.registry import PARTS
 from convzoo.recipe.types import Recipe
 from convzoo.runs import load_state
+from convzoo.starting import Start
 from convzoo.training.budget import settled
 from convzoo.training.devices import Devices
 from convzoo.training.loader import Loader
@@ -28,6 +29,7 @@ class Experiment:
     Attributes:
         recipe: with numbers in the place of the settings that follow from the data
         chosen: what was chosen automatically from the data, a line each, with the settings that change it
+        started: what was taken from the run that `train.start_from` names; empty without one
     """
 
     recipe: Recipe
@@ -36,31 +38,42 @@ class Experiment:
     model: nn.Module
     task: Task
     chosen: Sequence[str] = ()
+    started: str = ""
 
 
-def assemble(recipe: Recipe, encoder_state: Path | None = None) -> Experiment:
-    """Read the data, fit the encoder on the training split (or load what it learnt), and make the model and the task."""
+def assemble(recipe: Recipe, encoder_state: Path | None = None, resumed: bool = False) -> Experiment:
+    """Read the data, fit the encoder on the training split (or load what it learnt), and make the model and the task.
+
+    Args:
+        recipe: of the experiment
+        encoder_state: where the encoder's state lies, if the run has begun already
+        resumed: a checkpoint has the weights, so those of `train.start_from` are not loaded again
+    """
     train = recipe.train
     check_baselines(recipe)
+    start = Start(recipe) if train.start_from is not None and not resumed else None
     seed_everything(train.seed)
     splits = build_reader(recipe).read()
     check_splits(splits)
     check_labels(recipe, splits)
-    encoder = build("encoder", recipe.encoder, origins=recipe.origins)
+    encoder = build("encoder", start.encoder_part() if start else recipe.encoder, origins=recipe.origins)
     if encoder_state is not None and encoder_state.with_suffix(".json").exists():
         encoder.load_state(load_state(encoder_state))
     else:
         encoder.fit(splits.train)
+        if start:
+            start.keep(encoder, splits.train)
     dims = encoder.dims
     task = build("task", recipe.task, dims, recipe.origins)
     seed_everything(recipe.train.seed)
     model = build("model", recipe.model, task.model_dims(dims), recipe.origins)
     task.require(splits)
+    started = start.give_weights(model, task.model_dims(dims), encoder) if start else ""
     advised = dims.get("batch_size")
     pieces = len(encoder.pieces(splits.train)) if "auto" in (train.batch_size, train.epochs, train.patience) else 0
     train, told = settled(train, pieces, None if advised is None else int(advised))
     chosen = [line for line in (encoder.advice(), told) if line]
-    return Experiment(replace(recipe, train=train), splits, encoder, model, task, chosen)
+    return Experiment(replace(recipe, train=train), splits, encoder, model, task, chosen, started)
 
 
 _IN_WORDS = {"class": "a class", "number": "a number", "classes": "several classes at once"}

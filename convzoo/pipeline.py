@@ -125,7 +125,8 @@ def _train_and_score(
     report: bool,
 ) -> dict[str, Any]:
     began = time.perf_counter()
-    experiment = assemble(recipe, folder / "encoder")
+    checkpoints = folder / "checkpoints"
+    experiment = assemble(recipe, folder / "encoder", resumed=(checkpoints / "last.pt").exists())
     recipe = experiment.recipe
     split = loaders(experiment, devices)
     findings = look(experiment.splits, experiment.encoder, experiment.task, split)
@@ -141,7 +142,6 @@ def _train_and_score(
         *listeners(experiment.task.best_by),
         watch,
     ]
-    checkpoints = folder / "checkpoints"
     trainer = Trainer(
         experiment.model, experiment.task, recipe.train, devices, split["train"], split["val"], checkpoints, heard
     )
@@ -155,13 +155,15 @@ def _train_and_score(
         files = experiment.splits.files
         where = f"{devices.device} {_device_name(devices.device)}".strip()
         about = environment(where, devices.precision, devices.world, files, told, findings.described)
+        if experiment.started:
+            about["started"] = experiment.started
         write_json(known, about)
         if experiment.splits.origin:
             write_split(folder / "split.csv", experiment.splits)
         if skipped.reasons:
             write_skipped(folder / "skipped.csv", skipped)
         save_state(folder / "encoder", experiment.encoder.state())
-    for line in told:
+    for line in filter(None, (*told, experiment.started)):
         say(line)
     if (checkpoints / "last.pt").exists():
         trainer.load("last.pt")

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 from convzoo import summary
 from convzoo.core import html
 from convzoo.core.encoder import Encoder
-from convzoo.core.errors import DataError, RecipeError
+from convzoo.core.errors import DataError, RecipeError, TrainingError
 from convzoo.core.files import atomic_write, is_file, read_json, write_json, write_text
 from convzoo.core.splits import Skipped, Splits
 from convzoo.core.task import Task
@@ -33,6 +34,7 @@ from convzoo.recipe.assembly import build
 from convzoo.recipe.recipe import load as load_recipe
 from convzoo.recipe.recipe import to_yaml
 from convzoo.recipe.types import Recipe
+from convzoo.training.choice import choose_device
 
 FORMAT = 1
 """The version of the layout of a run's folder. A folder of another version is refused."""
@@ -112,7 +114,11 @@ class Run:
         return task
 
     def predict(
-        self, inputs: Any, batch_size: int | None = None, damaged: Literal["refuse", "skip"] = "refuse"
+        self,
+        inputs: Any,
+        batch_size: int | None = None,
+        damaged: Literal["refuse", "skip"] = "refuse",
+        device: str = "auto",
     ) -> list[dict[str, Any]]:
         """Predictions for raw inputs, one dictionary each: texts, image files, arrays, or examples.
 
@@ -121,34 +127,39 @@ class Run:
             batch_size: how many are computed together; by default the encoder's `at_once`
             damaged: what to do with inputs that cannot be read: refuse them all, or skip them: the dictionary of such an input is
                 `{"damaged": reason}`
+            device: auto (a CUDA GPU where there is one, else the CPU), cpu, cuda, cuda:0, mps
 
         Raises:
             DataError: an input cannot be read, and `damaged` is `refuse`.
+            RecipeError: this machine does not have the device.
+            TrainingError: the device has no memory left.
         """
         examples = self.examples(inputs) if damaged == "refuse" else self._examples_or_reasons(inputs)
         sound = [example for example in examples if not isinstance(example, DataError)]
         batch_size = batch_size or self.encoder.at_once
         found: list[dict[str, Any]] = []
-        for start in range(0, len(sound), batch_size):
-            chunk = sound[start : start + batch_size]
-            try:
-                found += self._predicted(chunk)
-            except DataError:
-                if damaged == "refuse":
-                    raise
-                found += [self._predicted_or_reason(example) for example in chunk]
+        with self.on(device) as place:
+            for start in range(0, len(sound), batch_size):
+                chunk = sound[start : start + batch_size]
+                try:
+                    found += self._predicted(chunk, place)
+                except DataError:
+                    if damaged == "refuse":
+                        raise
+                    found += [self._predicted_or_reason(example, place) for example in chunk]
         rest = iter(found)
         return [{"damaged": str(each)} if isinstance(each, DataError) else next(rest) for each in examples]
 
-    def _predicted(self, examples: Sequence[Any]) -> list[dict[str, Any]]:
-        """The predictions of examples that are computed together."""
+    def _predicted(self, examples: Sequence[Any], place: torch.device) -> list[dict[str, Any]]:
+        """The predictions of examples that are computed together, on the device where the model is."""
         with torch.no_grad():
-            decoded = self.task.decode(self.task.predict(self.model, self.encoder.encode(examples)))
+            batch = self.encoder.encode(examples).to(place)
+            decoded = self.task.decode(self.task.predict(self.model, batch))
         return [self.encoder.annotate(*pair) for pair in zip(examples, decoded, strict=True)]
 
-    def _predicted_or_reason(self, example: Any) -> dict[str, Any]:
+    def _predicted_or_reason(self, example: Any, place: torch.device) -> dict[str, Any]:
         try:
-            (found,) = self._predicted([example])
+            (found,) = self._predicted([example], place)
         except DataError as error:
             return {"damaged": str(error)}
         return found
@@ -162,6 +173,33 @@ class Run:
             except DataError as error:
                 found.append(error)
         return found
+
+    @contextmanager
+    def on(self, device: str) -> Iterator[torch.device]:
+        """Inside this context the model is on a device; afterwards it is on the CPU again.
+
+        Args:
+            device: as for `predict`
+
+        Raises:
+            RecipeError: this machine does not have the device.
+            TrainingError: the device has no memory left.
+        """
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            chosen = choose_device(device, setting="device")
+        except TrainingError as error:
+            raise RecipeError(str(error)) from None
+        try:
+            self.model.to(chosen)
+            yield chosen
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(
+                f"the device {chosen} has no memory left; take the CPU (--device cpu), or fewer inputs ({first_line(error)})"
+            ) from None
+        finally:
+            self.model.to("cpu")
 
     def write(
         self,

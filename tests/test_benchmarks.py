@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "benchmarks"
@@ -126,6 +127,21 @@ def test_workers_of_a_benchmark_start_by_themselves() -> None:
 def test_keras_prints_its_ratios(together) -> None:
     (done,) = together([command("keras_speed", TINY)])
     assert ratios(done.code, done.out, done.err) == 2
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_the_checks_of_a_gpu_say_that_there_is_none(together) -> None:
+    (done,) = together([[str(FOLDER / "cuda_checks.py"), "--out", "summary.txt", "--no-install"]])
+    assert done.code == 2, done.err
+    assert done.out.splitlines()[-1] == "no CUDA device: nothing was checked"
+
+
+def test_the_checks_of_a_gpu_time_a_training(together) -> None:
+    (done,) = together(
+        [[str(FOLDER / "cuda_checks.py"), "--measure", "emotion_cnn2d", "cpu", "32", "--seconds", "0.2"]]
+    )
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["rate"] > 0
 
 
 def test_the_league_runs_a_strangers_table_once_and_compares_it(together, tmp_path: Path) -> None:

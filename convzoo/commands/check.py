@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +54,13 @@ def check(source: str, overrides: Sequence[str], data: str | None) -> Iterator[s
         yield from (f"left out  {line}" for line in skipped.lines())
     for line in experiment.chosen:
         yield f"chosen    {line}"
+    if experiment.started:
+        yield f"start     {experiment.started}"
     recipe = experiment.recipe
     trainer = Trainer(
         experiment.model, experiment.task, recipe.train, devices, split["train"], split["val"], Path("unused")
     )
-    batches = split["train"].steps(0)
+    batches = chain.from_iterable(split["train"].steps(epoch) for epoch in range(7))  # an epoch may have one step only
     tensors = {
         key: value for key, value in next(split["train"].steps(0))[0].inputs.items() if isinstance(value, Tensor)
     }

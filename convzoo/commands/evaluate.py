@@ -20,7 +20,7 @@ from convzoo.training.loader import Loader
 
 def main(options: Any) -> None:
     """Print the scores of a run."""
-    scores, spread = evaluate(options.run, options.data, options.overrides)
+    scores, spread = evaluate(options.run, options.data, options.overrides, options.device)
     if options.json:
         print(json.dumps({**scores, **({"spread": spread} if spread else {})}, indent=2))
         return
@@ -29,19 +29,22 @@ def main(options: Any) -> None:
         print(f"{name:<{width}}  {value:.4f}" + (f" ± {spread[name]:.4f}" if spread else ""))
 
 
-def evaluate(folder: str, data: str | None, overrides: Sequence[str] = ()) -> tuple[dict[str, float], dict[str, float]]:
+def evaluate(
+    folder: str, data: str | None, overrides: Sequence[str] = (), device: str = "auto"
+) -> tuple[dict[str, float], dict[str, float]]:
     """The scores of a run's model on its test split, which is read again, or on all of a user's own labelled data.
 
     Args:
         folder: of the run
         data: the user's own file or folder; None: the test split
         overrides: how to read the own data, if differently from the run's data: `data.label=state`
+        device: as for `Run.predict`
 
     Returns:
         the scores, and their standard deviations: of a repeated run these are means over its parts; of another there are none
 
     Raises:
-        RecipeError: a setting that does not belong to the data.
+        RecipeError: a setting that does not belong to the data, or a device that this machine does not have.
         DataError: the data cannot be read.
     """
     for setting in overrides:
@@ -51,11 +54,11 @@ def evaluate(folder: str, data: str | None, overrides: Sequence[str] = ()) -> tu
             )
     run = Run.load(folder)
     if not run.about.get("parts"):
-        return _scores(run, data, overrides), {}
-    return mean_and_spread([_scores(Run.load(part), data, overrides) for part in run.parts])
+        return _scores(run, data, overrides, device), {}
+    return mean_and_spread([_scores(Run.load(part), data, overrides, device) for part in run.parts])
 
 
-def _scores(run: Run, data: str | None, overrides: Sequence[str]) -> dict[str, float]:
+def _scores(run: Run, data: str | None, overrides: Sequence[str], device: str) -> dict[str, float]:
     recipe = run.recipe
     part = recipe.data
     if data is not None:
@@ -75,8 +78,9 @@ def _scores(run: Run, data: str | None, overrides: Sequence[str]) -> dict[str, f
     if skipped.reasons:
         print(f"{skipped.in_words()}; the first is {skipped.lines()[0]}", file=sys.stderr)
     meter = run.task.meter()
-    with torch.no_grad():
+    with run.on(device) as place, torch.no_grad():
         for _, batch in Loader(examples, run.encoder, run.encoder.at_once, workers=0).all():
+            batch = batch.to(place)
             meter.update(run.task.predict(run.model, batch), batch.target)
     prefix = "test" if data is None else "data"
     return {f"{prefix}/{name}": value for name, value in meter.compute().items()}

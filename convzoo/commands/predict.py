@@ -30,13 +30,15 @@ def main(options: Any) -> int:
     if options.out is not None and follows:
         raise RecipeError("--out: predictions of a stream are printed line by line; write them to a file with >")
     if follows:
+        if options.device not in ("auto", "cpu"):
+            raise RecipeError("--device: a stream is followed row by row on the CPU; leave --device out")
         return _follow(run, options.series or "", options.json)
     if options.out is not None:
         refuse_overwriting([options.out], options.inputs)
     found = _examples(run, [*options.inputs, *options.ids])
     if not found:
         raise RecipeError("nothing to predict: standard input is empty")
-    predictions = _predictions(run, found)
+    predictions = _predictions(run, found, options.device)
     left_out = _left_out(found, predictions)
     done = [
         (row, example, prediction)
@@ -106,9 +108,10 @@ def _examples(run: Run, words: Sequence[str]) -> list[tuple[int | None, Any]]:
     return found
 
 
-def _predictions(run: Run, found: Sequence[tuple[int | None, Any]]) -> list[dict[str, Any]]:
+def _predictions(run: Run, found: Sequence[tuple[int | None, Any]], device: str) -> list[dict[str, Any]]:
     """A prediction for each example; `{"damaged": reason}` for one that cannot be read."""
-    made = iter(run.predict([each for _, each in found if not isinstance(each, DataError)], damaged="skip"))
+    sound = [each for _, each in found if not isinstance(each, DataError)]
+    made = iter(run.predict(sound, damaged="skip", device=device))
     predictions = []
     for row, each in found:
         prediction = {"damaged": str(each)} if isinstance(each, DataError) else next(made)

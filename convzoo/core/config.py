@@ -35,6 +35,12 @@ class TrainConfig:
         checkpoint_every: steps between two checkpoints; by default at each evaluation
         bucket: put examples of similar length into one batch, which saves padding
         precision: 32, bf16 or 16 (autocast), 64 (for exact comparisons), or auto: bf16 if it is faster on the device
+        start_from: the folder of an earlier run whose weights are the start of this training. Output rows are matched by the
+            names of classes, vectors by their tokens; kernels for another number of channels are summed and divided. What is
+            new is named before training
+        start_encoder: for `start_from`: `keep` the statistics and the vocabulary of the earlier run, which its weights expect
+            (new words are added; classes and the scale of numbers are always those of the new data), or `refit` them on the new
+            data
         device: auto, cpu, cuda, cuda:0, mps
         threads: of the CPU that one step computes with; auto: the fastest number in a short trial at the start, which is fewer
             on a machine that other processes use too. A number that the environment sets (OMP_NUM_THREADS) is kept
@@ -66,6 +72,8 @@ class TrainConfig:
     checkpoint_every: Positive | None = None
     bucket: bool = True
     precision: Literal["auto", "32", "bf16", "16", "64"] = "32"
+    start_from: str | None = None
+    start_encoder: Literal["keep", "refit"] = "keep"
     device: str = "auto"
     threads: Positive | Literal["auto"] = "auto"
     seed: Seed = 0

@@ -121,6 +121,25 @@ class Encoder(ABC):
         """
         return None
 
+    @property
+    def names(self) -> Mapping[str, Sequence[str]]:
+        """For sizes in `dims` that count things with names, these names in order: the classes, the tokens of a vocabulary. A
+        training that starts from an earlier run's weights (`train.start_from`) finds by them which weights belong together."""
+        labels, classes = self.dims.get("labels"), self.dims.get("classes")
+        if not labels or not isinstance(classes, int):  # numbers have no names
+            return {}
+        # The classes of a segmentation have the background before the structures.
+        return {"classes": [*(f"<background {number}>" for number in range(classes - len(labels))), *labels]}
+
+    def keep(self, earlier: Any, examples: Sequence[Any]) -> None:
+        """After `fit`: take over what an earlier run's weights expect of their inputs (means, deviations, a vocabulary), but not
+        its classes. By default nothing.
+
+        Args:
+            earlier: the earlier run's encoder, of the same class
+            examples: the training split
+        """
+
     def advice(self) -> str:
         """One line to print: what `fit` chose automatically, and which setting changes it; empty if it chose nothing."""
         return ""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from convzoo.core.errors import TrainingError
 from convzoo.core.processes import gather_objects
 from convzoo.training.bf16 import fast_at_bf16
+from convzoo.training.choice import choose_device
 from convzoo.training.memory import keep_freed_memory
 
 _AUTOCAST = {"bf16": torch.bfloat16, "16": torch.float16}
@@ -39,7 +40,7 @@ class Devices:
         if world > 1 and not distributed.is_initialized():
             on_cuda = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
             distributed.init_process_group("nccl" if on_cuda else "gloo", rank=rank, world_size=world)
-        chosen = _choose(device, int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", 0))))
+        chosen = choose_device(device, int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", 0))))
         if precision == "auto":
             # This is a measurement, so processes could disagree: the main process decides for all.
             precision = gather_objects("bf16" if fast_at_bf16(chosen) else "32")[0]
@@ -125,25 +126,3 @@ def _environment() -> tuple[int, int]:
         os.environ.setdefault("MASTER_PORT", "29500")
         return int(os.environ["SLURM_PROCID"]), int(os.environ["SLURM_NTASKS"])
     return 0, 1
-
-
-def _choose(name: str, local_rank: int) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        if device.type not in ("cpu", "cuda", "mps"):
-            raise RuntimeError
-    except RuntimeError:
-        raise TrainingError(f"train.device: there is no device {name!r}; use auto, cpu, cuda, cuda:0 or mps") from None
-    if device.type == "cuda":
-        if not torch.cuda.is_available():
-            raise TrainingError("train.device: cuda is not available on this machine; use train.device=auto or cpu")
-        index = device.index if device.index is not None else local_rank
-        if index >= torch.cuda.device_count():
-            raise TrainingError(f"train.device: there is no cuda:{index}; there are {torch.cuda.device_count()}")
-        torch.cuda.set_device(index)
-        return torch.device("cuda", index)
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise TrainingError("train.device: mps is not available on this machine; use train.device=auto or cpu")
-    return device

@@ -24,8 +24,14 @@ def seed_dropout(model: nn.Module, seed: int, rank: int) -> None:
     torch.manual_seed(seed * 1_009 + rank)
 
 
+def _device_of(model: nn.Module) -> torch.device:
+    """Where the model draws its numbers. Only this device is asked: asking another GPU would take some of its memory."""
+    return next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
+
+
 def random_states(model: nn.Module) -> dict[str, Any]:
     """Every random state of this process, as plain values and tensors."""
+    device = _device_of(model)
     version, words, gauss = random.getstate()
     _, numpy_words, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002
     return {
@@ -37,7 +43,7 @@ def random_states(model: nn.Module) -> dict[str, Any]:
             float(cached),
         ],
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "cuda": [torch.cuda.get_rng_state(device)] if device.type == "cuda" else [],
         "modules": {n: m.random_state() for n, m in model.named_modules() if isinstance(m, DrawsNumbers)},
     }
 
@@ -49,8 +55,11 @@ def load_random_states(model: nn.Module, states: dict[str, Any]) -> None:
     numpy_words, *rest = states["numpy"]
     np.random.set_state(("MT19937", numpy_words.numpy().astype(np.uint32), *rest))  # noqa: NPY002
     torch.set_rng_state(states["torch"])
-    if states["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(states["cuda"])
+    device = _device_of(model)
+    if states["cuda"] and device.type == "cuda":
+        # Older checkpoints hold the state of every GPU of their machine.
+        own = device.index if len(states["cuda"]) > device.index else 0
+        torch.cuda.set_rng_state(states["cuda"][own], device)
     for name, state in states["modules"].items():
         module = model.get_submodule(name)
         assert isinstance(module, DrawsNumbers), name

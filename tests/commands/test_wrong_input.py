@@ -733,3 +733,19 @@ def test_an_opponent_that_fails_is_left_out_and_named(cli, tmp_path, tiny):
     assert result.code == 0, result.err
     assert "mine.py:Broken is left out: no" in result.out
     assert (tmp_path / "run" / "report.html").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_predicting_on_a_device_that_is_not_there(cli, small_run, command):
+    inputs = ["a dull plot"] if command == "predict" else []
+    run = small_run("sentiment_cnn1d")
+    refused(cli(command, run, *inputs, "--device", "cuda"), 2, "device: cuda is not available on this machine")
+    refused(cli(command, run, *inputs, "--device", "gpu"), 2, "device: there is no device 'gpu'")
+    assert cli(command, run, *inputs, "--device", "cpu").out == cli(command, run, *inputs).out
+
+
+def test_a_stream_is_followed_on_the_cpu_only(cli, small_run):
+    refused(
+        cli("predict", small_run("anomaly_cnn1d"), "-", "--device", "cuda", input="1,2\n"), 2, "--device", "row by row"
+    )

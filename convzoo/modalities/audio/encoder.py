@@ -262,6 +262,11 @@ class AudioEncoder(Encoder):
         size = {"in_channels": 1} if self.features == "waveform" else {"mels": self.mels}
         return {**size, **self.targets.dims}
 
+    def keep(self, earlier: "AudioEncoder", examples: Sequence[Audio]) -> None:
+        """Keep the earlier mean and deviation, if the bands are the same."""
+        if len(earlier.mean) == len(self.mean):
+            self.mean, self.deviation = earlier.mean, earlier.deviation
+
     def state(self) -> dict[str, Any]:
         """Length, mean, deviation and labels."""
         return {

@@ -172,6 +172,11 @@ class ImageEncoder(Encoder):
             **self.targets.dims,
         }
 
+    def keep(self, earlier: "ImageEncoder", examples: Sequence[Image]) -> None:
+        """Keep the earlier mean and deviation, if the channels are the same."""
+        if len(earlier.mean) == len(self.mean):
+            self.mean, self.deviation = earlier.mean, earlier.deviation
+
     def state(self) -> dict[str, Any]:
         """Size, colour, mean, deviation and labels."""
         return {

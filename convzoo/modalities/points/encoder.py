@@ -360,6 +360,12 @@ class PointCloudEncoder(Encoder):
         )
         return f"objects are looked for in {limits}; set encoder.x, encoder.y and encoder.z to change it"
 
+    def keep(self, earlier: "PointCloudEncoder", examples: Sequence[PointCloud]) -> None:
+        """Keep the usual sizes of classes that both runs have, because boxes are predicted relative to them. The scale of the
+        intensity belongs to the files: some hold 0 to 1, some 0 to 255."""
+        known = dict(zip(earlier.labels, earlier.usual, strict=True))
+        self.usual = [known.get(label, own) for label, own in zip(self.labels, self.usual, strict=True)]
+
     def state(self) -> dict[str, Any]:
         """Space, classes, their usual sizes, the intensity's scale, and the bank of objects."""
         return {

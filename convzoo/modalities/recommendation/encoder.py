@@ -163,6 +163,11 @@ class InteractionEncoder(Encoder):
             "known": self.known,
         }
 
+    @property
+    def names(self) -> Mapping[str, Sequence[str]]:
+        """The ids of users and items."""
+        return {"users": self.catalogue.users, "items": self.catalogue.items}
+
     def state(self) -> dict[str, Any]:
         """Ids and training interactions."""
         return {

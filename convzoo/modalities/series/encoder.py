@@ -389,6 +389,18 @@ class SeriesEncoder(Encoder):
         """in_channels, channel_names."""
         return {"in_channels": len(self.channels), "channel_names": self.channels}
 
+    @property
+    def names(self) -> Mapping[str, Sequence[str]]:
+        """The channels."""
+        return {"in_channels": self.channels}
+
+    def keep(self, earlier: "SeriesEncoder", examples: Sequence[Stretch]) -> None:
+        """Keep the earlier means and deviations of all series together and of series that both runs have, if the channels are the
+        same."""
+        if earlier.channels == self.channels:
+            self.means = self.means | earlier.means
+            self.deviations = self.deviations | earlier.deviations
+
     def state(self) -> dict[str, Any]:
         """Channels, means and deviations."""
         names = list(self.means)

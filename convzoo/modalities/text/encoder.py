@@ -98,8 +98,15 @@ class TextEncoder(Encoder):
         if not kept:
             raise DataError("the training split has no token; is the text column empty?")
         self._set_vocabulary(["<pad>", "<unk>", *kept[: max(self.max_vocabulary - 2, 0)]])
+        self._read_vectors()
+        self._fit_evidence(examples)
+
+    def _read_vectors(self) -> None:
         if self.vectors_file:
             self.vectors = read_vectors(self.vectors_file, self.tokens)
+
+    def _fit_evidence(self, examples: Sequence[Text]) -> None:
+        """What is learnt from the tokens of the training texts and their labels: naive Bayes, or the linear classifier."""
         if self.naive_bayes:
             if self.targets.label_type != "class":
                 raise DataError(
@@ -193,6 +200,24 @@ class TextEncoder(Encoder):
             "vectors": self.vectors,
             "evidence": self.linear is not None,
         }
+
+    @property
+    def names(self) -> Mapping[str, Sequence[str]]:
+        """The classes and the tokens."""
+        return {**super().names, "vocabulary_size": self.tokens}
+
+    def keep(self, earlier: "TextEncoder", examples: Sequence[Text]) -> None:
+        """Keep the earlier vocabulary: subwords as they are, words and characters with the new ones of this training split behind
+        them. The evidence is always that of this training split: what a training text gets comes from other folds of it."""
+        if earlier.units != self.units:
+            return
+        if self.units == "subwords":
+            self._pieces = earlier._pieces
+            self._set_vocabulary(earlier.tokens)
+            self._fit_evidence(examples)  # texts have other tokens now
+        else:
+            self._set_vocabulary([*earlier.tokens, *(token for token in self.tokens if token not in earlier._index)])
+        self._read_vectors()
 
     def state(self) -> dict[str, Any]:
         """Tokens, labels, merges of the byte pairs, and the vectors."""

@@ -185,6 +185,19 @@ class ParallelTextEncoder(Encoder):
             "write": self.write,
         }
 
+    @property
+    def names(self) -> Mapping[str, Sequence[str]]:
+        """The tokens of both languages."""
+        return {"source_size": self.source.tokens, "target_size": self.target.tokens}
+
+    def keep(self, earlier: "ParallelTextEncoder", examples: Sequence[Pair]) -> None:
+        """Keep the earlier vocabularies: subwords as they are, words with the new ones of this training split behind them."""
+        if earlier.units != self.units or earlier.joint != self.joint:
+            return
+        self.source = self.source.behind(earlier.source)
+        self.target = self.source if self.joint else self.target.behind(earlier.target)
+        self.before, self.after = self.before | earlier.before, self.after | earlier.after
+
     def state(self) -> dict[str, Any]:
         """The vocabularies, the merges of the byte pairs, and the words without spaces beside them."""
         return {
@@ -241,6 +254,12 @@ class _Vocabulary:
         if not kept:
             raise DataError("the training split has no text")
         return cls([*SPECIAL, *kept], tokenizer.to_str())
+
+    def behind(self, earlier: "_Vocabulary") -> "_Vocabulary":
+        """The earlier vocabulary, with the words that only this one has behind its own. Subwords can write any word already."""
+        if earlier.pieces is not None:
+            return earlier
+        return _Vocabulary([*earlier.tokens, *(token for token in self.tokens if token not in earlier.index)])
 
     def numbers(self, tokens: Sequence[str]) -> list[int]:
         """The tokens' numbers; tokens that training lacks are unknown."""

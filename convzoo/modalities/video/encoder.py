@@ -322,6 +322,11 @@ class VideoEncoder(Encoder):
             "crops": self.crops,
         }
 
+    def keep(self, earlier: "VideoEncoder", examples: Sequence[Video]) -> None:
+        """Keep the earlier mean and deviation, if the channels are the same."""
+        if len(earlier.mean) == len(self.mean):
+            self.mean, self.deviation = earlier.mean, earlier.deviation
+
     def state(self) -> dict[str, Any]:
         """Size, rate, colour, mean, deviation and labels."""
         return {

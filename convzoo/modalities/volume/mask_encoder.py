@@ -424,6 +424,13 @@ class SegmentationEncoder(Encoder):
             "batch_size": max(1, self.plan.batch_size // self.patches),
         }
 
+    def keep(self, earlier: "SegmentationEncoder", examples: Sequence[Volume]) -> None:
+        """Keep the earlier plan, unless spacing or patch are given, and the brightness of the structures."""
+        if self.spacing == "auto" and self.patch == "auto":
+            self.plan = earlier.plan
+        if earlier.statistics:
+            self.statistics = earlier.statistics
+
     def state(self) -> dict[str, Any]:
         """Structures, plan and statistics."""
         assert self.plan is not None

@@ -112,7 +112,8 @@ class GraphEncoder(Encoder):
         """How many features the nodes have, and nodes without neighbours."""
         graph, nodes = examples[0].graph, _indices(examples, range(len(examples)))
         count = graph.features.shape[1]
-        facts = {"features": f"{count:,} a node" if count else "none: a vector is learnt for each node"}
+        instead = "a vector is learnt for each node" if self.places is None else "its place in the graph tells a node"
+        facts = {"features": f"{count:,} a node" if count else f"none: {instead}"}
         lonely = [graph.ids[node] for node in nodes[np.diff(graph.edges.indptr)[nodes] == 0].tolist()]
         if not lonely:
             return Survey(facts)

@@ -95,7 +95,8 @@ class GraphEncoder(Encoder):
         if not graph.features.shape[1] and self.without_features == "places":
             found = places(graph)
             self.places = ((found - found.mean(axis=0)) / np.maximum(found.std(axis=0), 1e-9)).astype(np.float32)
-        dense = graph.features.size and not scipy.sparse.issparse(graph.features) and (graph.features != 0).mean() > 0.5
+        known = not scipy.sparse.issparse(graph.features) and graph.features.size > 0
+        dense = known and (graph.features != 0).mean() > 0.5
         if graph.features.shape[1] and (self.normalise == "standard" or (self.normalise == "auto" and dense)):
             chosen = graph.features[nodes]
             chosen = np.asarray(chosen.todense()) if scipy.sparse.issparse(chosen) else chosen
@@ -111,7 +112,8 @@ class GraphEncoder(Encoder):
         """How many features the nodes have, and nodes without neighbours."""
         graph, nodes = examples[0].graph, _indices(examples, range(len(examples)))
         count = graph.features.shape[1]
-        facts = {"features": f"{count:,} a node" if count else "none: a vector is learnt for each node"}
+        instead = "a vector is learnt for each node" if self.places is None else "its place in the graph tells a node"
+        facts = {"features": f"{count:,} a node" if count else f"none: {instead}"}
         lonely = [graph.ids[node] for node in nodes[np.diff(graph.edges.indptr)[nodes] == 0].tolist()]
         if not lonely:
             return Survey(facts)

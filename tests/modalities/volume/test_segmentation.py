@@ -526,12 +526,12 @@ def test_run_is_scored_again_on_other_cases(learnt: Path, cli) -> None:
 def test_plan_is_printed_kept_and_overridable(learnt: Path, cli) -> None:
     derived = cli("check", "organ_unet3d", "--data", learnt)
     assert derived.code == 0, derived.err
-    (line,) = [line for line in derived.out.splitlines() if line.startswith("advice")]
+    (line,) = [line for line in derived.out.splitlines() if line.startswith("chosen    plan")]
     assert "as set" not in line
     assert "batch 2" in line and "from a median of" in line
     assert "image 2×1×" in derived.out, "and the batch is so large"
     shown = cli("check", "organ_unet3d", "encoder.patch=[16,16,16]", "train.batch_size=3", "--data", learnt)
-    (line,) = [line for line in shown.out.splitlines() if line.startswith("advice")]
+    (line,) = [line for line in shown.out.splitlines() if line.startswith("chosen    plan")]
     assert "patch as set" in line
     assert "image 3×1×16×16×16" in shown.out
     state = json.loads((learnt / "run" / "encoder.json").read_text())

@@ -1,9 +1,12 @@
 """The command line: the commands and their options. Each command is a module in `commands/`, imported only when it is used."""
 
 import argparse
+import logging
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
@@ -33,8 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise RecipeError(f"unknown argument {unknown[0]!r}; see `convzoo {options.command} --help`")
         if rest is not None:
             setattr(options, rest, [*getattr(options, rest), *extra])
-        _check_recipe(options)
-        return int(import_module(f"convzoo.commands.{options.command}").main(options) or 0)
+        with nullcontext() if debug else _without_warnings():
+            _check_recipe(options)
+            return int(import_module(f"convzoo.commands.{options.command}").main(options) or 0)
     except ConvzooError as error:
         if debug:
             raise
@@ -51,6 +55,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         _complain("memory is full; set a smaller train.batch_size or train.cache_gigabytes")
         return 4
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep warnings of Python and of libraries from the terminal: they are for programmers, and `--debug` shows them.
+
+    What matters for a result is said in a note. The filters stay as they are, so a warning that is to be an error is one.
+    """
+    quiet, last = logging.NullHandler(), logging.lastResort
+    with warnings.catch_warnings(record=True):
+        # What a library logs and nobody handles would go to the terminal, too.
+        logging.lastResort = quiet  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            logging.lastResort = last
 
 
 def _check_recipe(options: argparse.Namespace) -> None:
@@ -70,7 +90,9 @@ def _complain(text: str) -> None:
 def _parser() -> _Parser:
     parser = _Parser(prog="convzoo", description="Convolution on every kind of data, with one trainer.", epilog=EPILOG)
     parser.add_argument("--version", action="version", version=f"convzoo {_version()}")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.add_argument(
+        "--debug", action="store_true", help="show the traceback of an error, and warnings of libraries"
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
 
     def add(name: str, text: str) -> argparse.ArgumentParser:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from torch import nn
 
+from convzoo.checks import check_splits
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.splits import Splits
@@ -73,24 +74,6 @@ def assemble(recipe: Recipe, encoder_state: Path | None = None, resumed: bool = 
     train, told = settled(train, pieces, None if advised is None else int(advised))
     chosen = [line for line in (encoder.advice(), told) if line]
     return Experiment(replace(recipe, train=train), splits, encoder, model, task, chosen, started)
-
-
-def check_splits(splits: Splits) -> None:
-    """Refuse a split that is empty, or a group (a patient, a speaker, a document) that is in two splits.
-
-    Raises:
-        DataError: which split or group.
-    """
-    homes: dict[str, str] = {}
-    for name, examples in splits:
-        if not len(examples):
-            raise DataError(f"the {name} split has no examples")
-        for example in examples:
-            group = getattr(example, "group", None)
-            if group is not None and homes.setdefault(group, name) != name:
-                raise DataError(
-                    f"group {group!r} is in both {homes[group]} and {name}, so scores would be too high; keep it in one split"
-                )
 
 
 _IN_WORDS = {"class": "a class", "number": "a number", "classes": "several classes at once"}

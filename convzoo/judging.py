@@ -195,4 +195,5 @@ def sentence(
         worse = {"low": -best["high"], "high": -best["low"]}
         span = f"(95 %: {number(worse['low'])} to {number(worse['high'])})"
         return f"worse than {name} by {number(-best['difference'])}{unit} {span}: use {name}, or give the network more data"
-    return f"not distinguishable from {name}: {number(best['difference'])}{unit} {span}"
+    side = "better" if best["difference"] >= 0 else "worse"
+    return f"not distinguishable from {name}: {number(abs(best['difference']))}{unit} {side} {span}"

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from convzoo.checks import look
 from convzoo.core.errors import RecipeError, TrainingError
 from convzoo.core.files import link, read_json, write_json
 from convzoo.core.text import first_line
@@ -37,7 +38,7 @@ from convzoo.scoring import calibrate, mean_and_spread, predictions, score_basel
 from convzoo.summary import main_score
 from convzoo.training.devices import Devices
 from convzoo.training.events import Listener
-from convzoo.training.listeners import CsvListener, LiveListener, PlainListener, TensorBoardListener
+from convzoo.training.listeners import CsvListener, LiveListener, LossWatch, PlainListener, TensorBoardListener
 from convzoo.training.threads import kept_threads, use_threads
 from convzoo.training.trainer import Stopped, Trainer
 
@@ -128,10 +129,18 @@ def _train_and_score(
     experiment = assemble(recipe, folder / "encoder", resumed=(checkpoints / "last.pt").exists())
     recipe = experiment.recipe
     split = loaders(experiment, devices)
+    findings = look(experiment.splits, experiment.encoder, experiment.task, split)
+
+    def say(line: str) -> None:
+        if devices.is_main and listeners is not _no_listeners:
+            print(line, file=sys.stderr, flush=True)
+
+    watch = LossWatch(say)
     heard: list[Listener] = [
         CsvListener(folder / "metrics.csv"),
         TensorBoardListener(folder),
         *listeners(experiment.task.best_by),
+        watch,
     ]
     trainer = Trainer(
         experiment.model, experiment.task, recipe.train, devices, split["train"], split["val"], checkpoints, heard
@@ -139,13 +148,13 @@ def _train_and_score(
     known = folder / "environment.json"
     skipped = experiment.splits.skipped
     left_out = [f"{skipped.in_words()}; skipped.csv lists them"] if skipped.reasons else []
-    told = (*experiment.splits.notes, *left_out, *experiment.chosen)
+    told = (*findings.notes, *left_out, *experiment.chosen)
     use_threads(trainer, recipe.train.threads, read_json(known)["threads"] if known.exists() else None)
     if devices.is_main and not (folder / "encoder.json").exists():
         start_folder(folder, recipe)
         files = experiment.splits.files
         where = f"{devices.device} {_device_name(devices.device)}".strip()
-        about = environment(where, devices.precision, devices.world, files, told)
+        about = environment(where, devices.precision, devices.world, files, told, findings.described)
         if experiment.started:
             about["started"] = experiment.started
         write_json(known, about)
@@ -154,9 +163,8 @@ def _train_and_score(
         if skipped.reasons:
             write_skipped(folder / "skipped.csv", skipped)
         save_state(folder / "encoder", experiment.encoder.state())
-    if devices.is_main and listeners is not _no_listeners:
-        for line in filter(None, (*told, experiment.started)):
-            print(line, file=sys.stderr, flush=True)
+    for line in filter(None, (*told, experiment.started)):
+        say(line)
     if (checkpoints / "last.pt").exists():
         trainer.load("last.pt")
         if devices.is_main and trainer.progress.best_step == trainer.progress.step > 0:
@@ -174,13 +182,16 @@ def _train_and_score(
     # `predict`, `evaluate` and exported models compute in full precision, so thresholds and scores are made in it.
     trainer.devices = devices if devices.precision == "64" else replace(devices, precision="32")
     calibrate(trainer, split["val"])
-    if devices.is_main and listeners is not _no_listeners and experiment.task.advice():
-        print(experiment.task.advice(), file=sys.stderr, flush=True)
+    if experiment.task.advice():
+        say(experiment.task.advice())
     scores = {f"val/{key}": value for key, value in trainer.score(split["val"]).items()}
     meter = experiment.task.meter()
     rows = predictions(trainer, split["test"], meter)
     scores |= {f"test/{key}": value for key, value in meter.compute().items()}
     if devices.is_main:
+        if watch.notes:
+            about = read_json(known)
+            write_json(known, about | {"notes": [*about["notes"], *watch.notes]})
         save_weights(folder / "model.safetensors", weights)
         write_json(folder / "task.json", experiment.task.state())
         write_table(folder / "predictions.csv", rows)
@@ -199,6 +210,7 @@ def _train_and_score(
         "baseline_settings": opponents.settings,
         "left_out": opponents.left_out,
         "ceiling": dict(experiment.splits.ceiling),
+        "best_by": experiment.task.best_by,
         "examples": {name: len(examples) for name, examples in experiment.splits},
         "best_step": progress.best_step,
         "steps": progress.step,
@@ -243,6 +255,7 @@ def _run_repeated(
     merged["judgement"] = sentence(merged["comparisons"], merged["baselines"], is_error)
     merged["ceiling"] = mean_and_spread([item["ceiling"] for item in results])[0]
     merged["examples"] = results[0]["examples"]
+    merged["best_by"] = results[0].get("best_by", "")
     for key in ("training_seconds", "seconds"):
         merged[key] = round(sum(item[key] for item in results), 2)
     write_json(folder / "scores.json", merged)

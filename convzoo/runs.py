@@ -420,9 +420,14 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def environment(
-    device: str, precision: str, world: int, files: Mapping[str, Any], notes: Sequence[str] = ()
+    device: str,
+    precision: str,
+    world: int,
+    files: Mapping[str, Any],
+    notes: Sequence[str] = (),
+    described: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """What a result depends on besides the recipe: versions, device, git state and the hashes of the data."""
+    """What a result depends on besides the recipe: versions, device, git state, the hashes of the data and how they were read."""
     packages = ("torch", "numpy", "scikit-learn", "tokenizers", "safetensors")
     return {
         "convzoo": VERSION,
@@ -435,6 +440,7 @@ def environment(
         "threads": torch.get_num_threads(),
         "git": _git(),
         "data": dict(files),
+        "described": dict(described or {}),
         "notes": list(notes),
         "command": sys.argv,
     }

@@ -84,7 +84,11 @@ def score_baselines(experiment: Experiment, split: Mapping[str, Loader], devices
                 try:
                     baseline.fit(experiment.splits.train, experiment.encoder.dims)
                     outputs = baseline.outputs(split[where].examples)
-                except (ValueError, KeyError, IndexError, ArithmeticError, ConvzooError) as error:
+                except (
+                    ValueError,
+                    ArithmeticError,
+                    ConvzooError,
+                ) as error:  # a KeyError would be a fault of the opponent
                     outputs = RecipeError(first_line(error))
             outputs = devices.gather(outputs)[0]
             if isinstance(outputs, RecipeError):
@@ -98,13 +102,18 @@ def score_baselines(experiment: Experiment, split: Mapping[str, Loader], devices
             tried = []
             for settings in candidates:
                 meter = counted("val", settings)
-                if not isinstance(meter, str):
+                if isinstance(meter, str):
+                    words = ", ".join(f"{key}={value}" for key, value in settings.items())
+                    found.left_out[f"{name} with {words}"] = meter
+                else:
                     tried.append((_chosen_by(experiment.task, meter.compute()), settings))
             # Of equal scores the first counts, so candidates stand in the order in which they are preferred.
             best = max(tried, key=lambda pair: pair[0])[1] if tried else candidates[0]
         settings = best if best is not None else candidates[0]
         meter = counted("test", settings)
         if isinstance(meter, str):
+            # One reason says it all where no candidate can be fitted.
+            found.left_out = {key: why for key, why in found.left_out.items() if not key.startswith(f"{name} with ")}
             found.left_out[name] = meter
             continue
         found.scores[name] = {f"test/{score}": value for score, value in meter.compute().items()}

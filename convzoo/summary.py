@@ -45,10 +45,14 @@ def rows(recipe: Recipe, results: Mapping[str, Any]) -> list[Row]:
 
 
 def columns(recipe: Recipe, results: Mapping[str, Any], most: int = 4) -> list[str]:
-    """The test scores that are shown, the main one first."""
+    """The test scores that are shown, the main one first. The one that chose the model is among them."""
     first = main_score(recipe, results["scores"])
     named = [first, *recipe.expect, *(name for name in results["scores"] if name.startswith("test/"))]
-    return list(dict.fromkeys(name for name in named if name in results["scores"]))[:most]
+    found = list(dict.fromkeys(name for name in named if name in results["scores"]))
+    chosen = str(results.get("best_by", "")).removeprefix("-").replace("val/", "test/", 1)
+    if most > 1 and chosen in found[most:]:
+        return [*found[: most - 1], chosen]
+    return found[:most]
 
 
 def written(row: Row, column: str) -> str:

@@ -114,7 +114,7 @@ def test_the_sentence_names_the_best_opponent_and_says_what_the_interval_allows(
     assert of(0.9, 0.8).startswith("better than svm by ")
     assert of(0.8, 0.9).startswith("worse than svm by ")
     assert "use svm" in of(0.8, 0.9)
-    assert of(0.9, 0.9).startswith("not distinguishable from svm: 0.0 points (95 %: ")
+    assert of(0.9, 0.9).startswith("not distinguishable from svm: 0.0 points better (95 %: ")
     assert sentence({}, {}, ERRORS) == ""
 
 

@@ -210,7 +210,7 @@ def test_users_and_items_are_matched_by_their_ids(small_run: Callable, tmp_path:
 
 @pytest.mark.parametrize("choice", ["keep", "refit"])
 def test_the_evidence_of_texts_is_that_of_the_new_training_split(choice: str, words: Path, tmp_path: Path) -> None:
-    """The network has to see what the linear classifier is worth on texts that it does not know."""
+    """An earlier classifier would know some of the new texts; the network has to see what it is worth on unknown ones."""
     settings = [*FORMS["sentiment_cnn1d"].NETWORK, "baselines=[]"]
     data = FORMS["sentiment_cnn1d"].own(tmp_path)[0]
     source = convzoo.run("sentiment_cnn1d", settings, data=data, out=tmp_path / "source", quiet=True, report=False)

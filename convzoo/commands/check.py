@@ -3,17 +3,20 @@
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from convzoo.checks import look
 from convzoo.core.errors import CheckError
 from convzoo.core.text import duration_in_words, size_in_words
 from convzoo.experiment import assemble, loaders
 from convzoo.recipe.own_data import open_recipe
 from convzoo.training.devices import Devices
+from convzoo.training.listeners import NO_LOSS
 from convzoo.training.trainer import Trainer
 
 
@@ -24,7 +27,7 @@ def main(options: Any) -> None:
 
 
 def check(source: str, overrides: Sequence[str], data: str | None) -> Iterator[str]:
-    """Do everything except training, and report line by line: parts, data, one step, memory and time.
+    """Do everything except training, and report line by line: parts, data and what was taken for what, one step, memory and time.
 
     Raises:
         CheckError: the step gives no finite loss, or a weight gets no gradient.
@@ -39,7 +42,11 @@ def check(source: str, overrides: Sequence[str], data: str | None) -> Iterator[s
     experiment = assemble(recipe)
     sizes = ", ".join(f"{name} {len(examples):,}" for name, examples in experiment.splits)
     yield f"data      {sizes}" + (f" ({experiment.splits.origin})" if experiment.splits.origin else "")
-    for note in experiment.splits.notes:
+    split = loaders(experiment, devices)
+    findings = look(experiment.splits, experiment.encoder, experiment.task, split)
+    for topic, phrase in findings.described.items():
+        yield f"{topic:<9} {phrase}"
+    for note in findings.notes:
         yield f"note      {note}"
     skipped = experiment.splits.skipped
     if skipped.reasons:
@@ -50,11 +57,10 @@ def check(source: str, overrides: Sequence[str], data: str | None) -> Iterator[s
     if experiment.started:
         yield f"start     {experiment.started}"
     recipe = experiment.recipe
-    split = loaders(experiment, devices)
     trainer = Trainer(
         experiment.model, experiment.task, recipe.train, devices, split["train"], split["val"], Path("unused")
     )
-    batches = split["train"].steps(0)
+    batches = chain.from_iterable(split["train"].steps(epoch) for epoch in range(7))  # an epoch may have one step only
     tensors = {
         key: value for key, value in next(split["train"].steps(0))[0].inputs.items() if isinstance(value, Tensor)
     }
@@ -65,6 +71,8 @@ def check(source: str, overrides: Sequence[str], data: str | None) -> Iterator[s
     if silent:
         raise CheckError(f"no gradient reaches {', '.join(silent[:5])}: the model does not use these weights")
     yield f"step      loss {', '.join(f'{name} {value:.4f}' for name, value in losses.items())}; every weight gets a gradient"
+    if not sum(losses.values()):
+        yield f"note      {NO_LOSS}"
     times = []
     for _, step in zip(range(5), batches, strict=False):
         began = time.perf_counter()

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from convzoo.core.batch import Batch
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.randomness import Draws
+from convzoo.core.survey import Survey
 
 
 class Encoder(ABC):
@@ -142,6 +143,18 @@ class Encoder(ABC):
     def advice(self) -> str:
         """One line to print: what `fit` chose automatically, and which setting changes it; empty if it chose nothing."""
         return ""
+
+    def survey(self, examples: Sequence[Any], items: Sequence[Any] | None) -> Survey:
+        """Look at a split before the first step: what the network is given of it, and which examples hold nothing to learn from.
+
+        Args:
+            examples: the split, after `fit`
+            items: the prepared examples, in the same order; None where they are not kept in memory
+
+        Raises:
+            DataError: nothing can be learnt from the split, or a class in it is unknown.
+        """
+        return Survey()
 
     def annotate(self, example: Any, prediction: dict[str, Any]) -> dict[str, Any]:
         """Add to a prediction what only the encoder knows about its example: the times of rows, the names of neighbours."""

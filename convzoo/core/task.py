@@ -99,6 +99,10 @@ class Task(ABC):
             DataError: what is missing.
         """
 
+    def cautions(self, splits: Splits) -> list[str]:
+        """Scores that say little on these data, or cannot be computed, a sentence each: a split without positives."""
+        return []
+
     def calibrate(self, model: nn.Module, batches: Iterable[Batch]) -> None:
         """Choose thresholds and temperatures, from validation data only. Most tasks have none.
 

@@ -172,6 +172,38 @@ class PersonalisedPageRank(geometric.APPNP):
         )
 
 
+class GeneralisedPageRank(nn.Module):
+    r"""$Z = \sum_{k=0}^{K} \gamma_k \tilde A^k H$ with learnt weights $\gamma_k$ of either sign (GPR-GNN, Chien et al. 2021,
+    arXiv:2006.07988, eq. 1): positive ones smooth, as suits neighbours that are alike; signs in turn sharpen, as suits neighbours
+    that differ. The weights start as those of personalised PageRank, $\alpha (1 - \alpha)^k$.
+
+    Args:
+        steps: number of steps along the edges (K)
+        alpha: of the start
+
+    Shape:
+        x: (nodes, channels); output: the same.
+    """
+
+    def __init__(self, steps: Count, alpha: Probability) -> None:
+        super().__init__()
+        self.steps = steps
+        start = [alpha * (1 - alpha) ** step for step in range(steps)] + [(1 - alpha) ** steps]
+        self.weights = nn.Parameter(torch.tensor(start))
+
+    def forward(self, x: Tensor, adjacency: Matrix) -> Tensor:
+        """The weighted sum over the steps."""
+        total = self.weights[0] * x
+        for step in range(1, self.steps + 1):
+            x = product(adjacency, x)
+            total = total + self.weights[step] * x
+        return total
+
+    def in_words(self) -> str:
+        """For `describe`."""
+        return f"Spreads the nodes' outputs up to {self.steps} steps along the edges, with a weight that is learnt for each step."
+
+
 class MixedHops(nn.Module):
     r"""$[H, \tilde A H, \tilde A^2 H, \ldots]$, side by side (MixHop, Abu-El-Haija et al. 2019, arXiv:1905.00067, eq. 3; own
     features apart from those of neighbours, as in H2GCN, Zhu et al. 2020, arXiv:2006.11468). So the next layer can tell a node

@@ -15,6 +15,7 @@ from convzoo.layers.graph import (
     Chebyshev,
     FeatureDropout,
     FeatureLinear,
+    GeneralisedPageRank,
     GraphAttention,
     GraphConvolution,
     InitialResidual,
@@ -27,20 +28,21 @@ from convzoo.ops.sparse import EdgeList, GraphTensors, SparseMatrix, nodes_withi
 _BLOCK = 65_536
 """Number of nodes that are computed at once when no gradient is needed."""
 
-ConvolutionKind = Literal["gcn", "sage", "gat", "gcn2", "appnp", "cheb", "mixhop"]
+ConvolutionKind = Literal["gcn", "sage", "gat", "gcn2", "appnp", "gprgnn", "cheb", "mixhop"]
 
 
 class GraphNetwork(nn.Module):
     """Classes of a graph's nodes.
 
     `gcn`, `sage`, `gat` and `cheb` are stacks of dropout, convolution and activation, the last one without activation. `gcn2`
-    has a linear layer before and after its convolutions; `appnp` has linear layers, and then spreads their outputs over the
-    graph. `mixhop` has one linear layer and the activation, puts a node's values beside the sums over its neighbours at 1, 2, …
-    `layers` steps, and has a linear layer over all of them: it serves graphs whose neighbours are alike and graphs whose
-    neighbours differ. It needs a matrix without self-loops.
+    has a linear layer before and after its convolutions; `appnp` and `gprgnn` have linear layers, and then spread their outputs
+    over the graph; `gprgnn` learns how much each number of steps counts, so it also serves graphs whose neighbours differ.
+    `mixhop` has one linear layer and the activation, puts a node's values beside the sums over its neighbours at 1, 2, …
+    `layers` steps, and has a linear layer over all of them: it serves graphs of both kinds, with a matrix without self-loops.
 
     Sources: `gcn` Kipf & Welling 2017 (arXiv:1609.02907), `sage` Hamilton et al. 2017 (arXiv:1706.02216), `gat` Veličković et al.
-    2018 (arXiv:1710.10903), `gcn2` Chen et al. 2020 (arXiv:2007.02133), `appnp` Gasteiger et al. 2019 (arXiv:1810.05997), `cheb`
+    2018 (arXiv:1710.10903), `gcn2` Chen et al. 2020 (arXiv:2007.02133), `appnp` Gasteiger et al. 2019 (arXiv:1810.05997),
+    `gprgnn` Chien et al. 2021 (arXiv:2006.07988), `cheb`
     Defferrard et al. 2016 (arXiv:1606.09375), `mixhop` Abu-El-Haija et al. 2019 (arXiv:1905.00067) and Zhu et al. 2020
     (arXiv:2006.11468).
 
@@ -53,7 +55,8 @@ class GraphNetwork(nn.Module):
         matrix: the kind of matrix that the encoder made of the graph
         hops: number of hops of neighbours that the encoder samples; 0 if it gives the whole graph
         conv: the kind of convolution
-        layers: number of convolutions one after another (for `appnp`, linear layers; for `mixhop`, steps along the edges)
+        layers: number of convolutions one after another (for `appnp` and `gprgnn`, linear layers; for `mixhop`, steps along the
+            edges)
         channels: width of the hidden layers (for `gat`, of a head)
         dropout: probability, before each layer
         activation: between layers
@@ -61,9 +64,9 @@ class GraphNetwork(nn.Module):
         last_heads: for `gat`, number of heads in the last layer, which are averaged
         attention_dropout: for `gat`, on the attention weights
         order: for `cheb`, number of terms of the polynomials
-        alpha: for `gcn2` and `appnp`, the part of a node's first features that is kept at each step
+        alpha: for `gcn2`, `appnp` and at the start of `gprgnn`, the part of a node's first features that is kept at each step
         theta: for `gcn2`, how strongly its layers mix the channels
-        steps: for `appnp`, number of steps along the edges
+        steps: for `appnp` and `gprgnn`, number of steps along the edges
         plain_end: do not apply weight decay to the last layer, as in the papers of `gcn` and `cheb`
         end_decay: for `gcn2`, the recipe's weight decay is multiplied by this for the two linear layers
 
@@ -97,7 +100,7 @@ class GraphNetwork(nn.Module):
         if (conv == "cheb") != (matrix == "laplacian"):
             fitting = "laplacian" if conv == "cheb" else "symmetric, random_walk or adjacency"
             raise ValueError(f"conv: {conv} needs encoder.matrix: {fitting}; it is {matrix}")
-        steps_away = layers * (order - 1) if conv == "cheb" else steps if conv == "appnp" else layers
+        steps_away = layers * (order - 1) if conv == "cheb" else steps if conv in ("appnp", "gprgnn") else layers
         if hops and hops != steps_away:
             raise ValueError(
                 f"encoder.neighbours samples {hops} hops, but conv: {conv} with these settings needs {steps_away}"
@@ -115,9 +118,9 @@ class GraphNetwork(nn.Module):
             kinds: list[nn.Module] = [
                 InitialResidual(channels, alpha, theta, number) for number in range(1, layers + 1)
             ]
-        elif conv == "appnp":
+        elif conv in ("appnp", "gprgnn"):
             kinds = [FeatureLinear(*pair, True) for pair in pairwise(widths)]
-            self.last = PersonalisedPageRank(steps, alpha)
+            self.last = PersonalisedPageRank(steps, alpha) if conv == "appnp" else GeneralisedPageRank(steps, alpha)
         elif conv == "mixhop":
             kinds = [FeatureLinear(in_channels, channels, True)]
             self.first = MixedHops(layers)
@@ -181,7 +184,7 @@ class GraphNetwork(nn.Module):
             return self.last(next(dropouts)(self.first(x, adjacency)))  # type: ignore[misc]
         for number, layer in enumerate(self.layers):
             x = next(dropouts)(x)
-            x = layer(x) if self.conv == "appnp" else layer(x, adjacency)
+            x = layer(x) if self.conv in ("appnp", "gprgnn") else layer(x, adjacency)
             if number < len(self.layers) - 1:
                 x = self._activated(x)
         return self.last(x, adjacency) if self.last is not None else x
@@ -197,7 +200,7 @@ class GraphNetwork(nn.Module):
         """For each layer on the graph, how many nodes the first node's output depends on."""
         graph, node = inputs["graph"], int(inputs["nodes"][0])
         sees = nodes_within(graph.adjacency, node, self.hops)
-        if self.conv == "appnp":
+        if self.conv in ("appnp", "gprgnn"):
             return {"last": (sees[-1],)}
         if self.conv == "mixhop":
             return {"layers.0": (1,), "first": (sees[-1],), "last": (sees[-1],)}

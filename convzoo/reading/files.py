@@ -7,6 +7,7 @@ from typing import Any
 
 from convzoo.core.errors import DataError
 from convzoo.core.files import is_file, is_folder
+from convzoo.core.survey import listed
 
 LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 """What systems leave behind in folders and archives."""
@@ -99,8 +100,7 @@ def left_out(folder: Path, taken: Iterable[Path], ignore: Callable[[Path], bool]
     if not others:
         return []
     kinds = Counter(path.suffix.lower() or "no suffix" for path in others)
-    listed = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(4))
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(4))
     more = f" and {len(kinds) - 4} other kinds" if len(kinds) > 4 else ""
-    first = others[0].relative_to(folder).as_posix()
     number = "1 file was" if len(others) == 1 else f"{len(others):,} files were"
-    return [f"{number} left out ({listed}{more}), the first is {first}"]
+    return [f"{number} left out ({counts}{more}): {listed(path.relative_to(folder).as_posix() for path in others)}"]

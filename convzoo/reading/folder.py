@@ -132,6 +132,9 @@ class ClassFolders(Reader):
             )
         else:
             splits = as_given(str(folder), parts, self.val, self.seed, files, self.content, self.copies, notes)
+        grouped = any(example.group is not None for example in everything)
+        group = "none" if not grouped else "the folder inside" if self.group == "folder" else "by the names"
+        splits = splits.with_described(files=f"label: the name of the folder; group: {group}")
         return replace(splits, skipped=self.damaged.skipped)
 
     def _sound(self, folder: Path, parts: dict[str, list[Any]]) -> dict[str, list[Any]]:

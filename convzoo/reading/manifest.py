@@ -1,6 +1,6 @@
 """One reader of "a table with a row a file", for every kind of file; a kind adds what its columns and files are called."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from convzoo.core.files import sha256_of
 from convzoo.core.labels import Label
 from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
+from convzoo.core.survey import listed
 from convzoo.reading.columns import LABEL_NAMES, PATH_NAMES
 from convzoo.reading.damaged import Damaged
 from convzoo.reading.splitting import as_given, made_here
@@ -116,13 +117,14 @@ class Manifest(Reader):
                 two parts, or too few rows.
         """
         table = self._table()
-        found, used = self._rows(table)
+        found, roles = self._rows(table)
         homes = table.splits(self.split)
-        notes = unused_columns(table, [*used, *((homes[1],) if homes else ())])
-        label = self._label(table, needed=False)
-        if self.label_type == "class" and label in used:
-            notes += table.numbers_as_classes(label)
-        return split_rows(self, self.path, found, homes, self.content, notes, **self._folds())
+        roles["split"] = homes[1] if homes else None
+        notes = unused_columns(table, list(roles.values()))
+        if self.label_type == "class" and roles["label"]:
+            notes += table.numbers_as_classes(roles["label"])
+        splits = split_rows(self, self.path, found, homes, self.content, notes, **self._folds())
+        return splits.with_described(columns=columns_in_words(table, roles))
 
     def _folds(self) -> dict[str, Any]:
         """`fold` and `count`, where a kind has a cross-validation."""
@@ -139,8 +141,9 @@ class Manifest(Reader):
         """The column with the label."""
         return table.find("label", self.label, (*LABEL_NAMES, *self.label_names), needed)
 
-    def _rows(self, table: Table) -> tuple[list[Any], list[str]]:
-        """The examples in the order of the rows, None where one is damaged, and the columns that they were made of."""
+    def _rows(self, table: Table) -> tuple[list[Any], dict[str, str | None]]:
+        """The examples in the order of the rows, None where one is damaged, and the column of each role, None where there is
+        none."""
         file = table.find("file", self.file, (*PATH_NAMES, *self.file_names))
         label = self._label(table)
         group = None if self.group == "none" else table.find("group", self.group, self.group_names, needed=False)
@@ -154,7 +157,7 @@ class Manifest(Reader):
             return made
 
         examples = [self.damaged.sound(partial(example, row), table.place(row)) for row in range(len(table))]
-        return examples, [file, label, *((group,) if group else ())]
+        return examples, {"file": file, "label": label, "group": group}
 
 
 def file_in(table: Table, row: int, name: str, folders: bool = False) -> Path:
@@ -190,13 +193,26 @@ def taken_columns(table: Table, roles: dict[str, str | None]) -> list[str]:
     return [f"{table.path.name}: {', '.join(taken)}"] if taken else []
 
 
+def columns_in_words(table: Table, roles: Mapping[str, str | Sequence[str] | None]) -> str:
+    """`text: review; label: stars; group: none; not used: id, date`: which column was taken for what.
+
+    Args:
+        table: that was read
+        roles: the column of each role, or its columns; None where there is none
+    """
+    columns = {role: [found] if isinstance(found, str) else list(found or ()) for role, found in roles.items()}
+    used = {name for names in columns.values() for name in names}
+    words = [f"{role}: {listed(names) or 'none'}" for role, names in columns.items()]
+    others = [name for name in table.columns if name not in used]
+    return "; ".join([*words, *([f"not used: {listed(others)}"] if others else [])])
+
+
 def unused_columns(table: Table, used: Sequence[str | None]) -> list[str]:
     """A note on the columns that nothing was made of; empty where all were used."""
     others = [name for name in table.columns if name not in used]
     if not others:
         return []
-    listed = ", ".join(others[:8]) + (f", … ({len(others)} in all)" if len(others) > 8 else "")
-    return [f"{table.path.name}: columns that are not used: {listed}"]
+    return [f"{table.path.name}: columns that are not used: {listed(others)}"]
 
 
 def split_rows(

@@ -222,7 +222,11 @@ def made_here(
     """
     content = _once(content)
     labels, groups = [example.label for example in examples], joined(*_keys(examples, content))
-    facts: dict[str, Any] = {"files": dict(files or {}), "notes": tuple(notes)}
+    facts: dict[str, Any] = {
+        "files": dict(files or {}),
+        "notes": (*notes, *contradictions(examples, content)),
+        "described": _copies_in_words({"": examples}, content),
+    }
     if fold is None:
         home = split_by_group(labels, groups, val, test, seed, where)
         origin = f"made here: {_how(examples)}, val {val:g}, test {test:g}, seed {seed}"
@@ -268,7 +272,13 @@ def as_given(
     """
     content = _once(content)
     kept, more = without_leaks(where, parts, content, copies)
-    facts: dict[str, Any] = {"files": dict(files or {}), "notes": (*notes, *more)}
+    for part in kept.values():
+        more += contradictions(part, content)
+    facts: dict[str, Any] = {
+        "files": dict(files or {}),
+        "notes": (*notes, *more),
+        "described": _copies_in_words(kept, content),
+    }
     splits = Splits(kept["train"], kept["val"], kept["test"], origin="as given", **facts)
     return splits if splits.val else carve_validation(splits, val, seed, content, where)
 
@@ -348,6 +358,44 @@ def _without_copies(
                 )
         later |= set(prints[name])
     return kept, notes
+
+
+def contradictions(examples: Sequence[Any], content: Callable[[Any], Hashable | None] | None) -> list[str]:
+    """A note on copies whose labels differ: one of them must be wrong; empty where there are none."""
+    first: dict[Hashable, Any] = {}
+    found: dict[Hashable, tuple[Any, Any]] = {}
+    for example in examples if content is not None else ():
+        key = content(example)  # type: ignore[misc]
+        other = first.setdefault(key, example) if key is not None else example
+        if _unordered(other.label) != _unordered(example.label):
+            found.setdefault(key, (other, example))
+    if not found:
+        return []
+    one, two = next(iter(found.values()))
+    count = "1 example stands" if len(found) == 1 else f"{len(found):,} examples stand"
+    return [
+        f"{count} twice with different labels (first: {one.source}, {one.label!r}, and {two.source}, {two.label!r})"
+    ]
+
+
+def _unordered(label: Label | None) -> Any:
+    """A label to compare: several classes are the same in any order, tags are not."""
+    return set(label) if isinstance(label, tuple) and not isinstance(label, Tags) else label
+
+
+def _copies_in_words(
+    parts: Mapping[str, Sequence[Any]], content: Callable[[Any], Hashable | None] | None
+) -> dict[str, str]:
+    """How many examples are copies of others of the same part."""
+    if content is None:
+        return {}
+    counts = {}
+    for name, examples in parts.items():
+        keys = [key for key in map(content, examples) if key is not None]
+        counts[name] = len(keys) - len(set(keys))
+    if not any(counts.values()):
+        return {"copies": "none"}
+    return {"copies": ", ".join(f"{name} {count:,}".strip() for name, count in counts.items() if count)}
 
 
 def carve_validation(

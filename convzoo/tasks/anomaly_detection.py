@@ -112,6 +112,16 @@ class AnomalyDetection(Task):
         if not any(bool(self._judged(stretch.anomalies, len(stretch)).any()) for stretch in splits.val):
             raise DataError("the val split has no normal row to set the threshold from; set data.val higher")
 
+    def cautions(self, splits: Splits) -> list[str]:
+        """Whether the labelled test rows hold an anomaly."""
+        flags = [stretch.anomalies for stretch in splits.test if stretch.anomalies is not None]
+        if not flags or any(each.any() for each in flags):
+            return []
+        return [
+            f"none of the {sum(map(len, flags)):,} labelled rows of the test split is an anomaly: f1, precision and recall are "
+            "0, and vus_pr cannot be computed, whatever is learnt"
+        ]
+
     def _judged(self, anomalies: np.ndarray | None, length: int) -> np.ndarray:
         """(time,) True for the normal steps that the threshold is set from."""
         good = np.ones(length, dtype=bool) if anomalies is None else np.asarray(anomalies) != 1

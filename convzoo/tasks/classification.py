@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 from convzoo.core.arguments import Fraction, FromData, PositiveFloat
 from convzoo.core.batch import Batch
+from convzoo.core.errors import DataError
 from convzoo.core.processes import gather_all
+from convzoo.core.splits import Splits
 from convzoo.core.task import Meter, Task
 from convzoo.core.text import did_you_mean
 from convzoo.metrics.classification import Decided
@@ -117,6 +119,32 @@ class Classification(Task):
             return outputs
         found = outputs.double().softmax(dim=1)[:, self.positive] >= self.point["threshold"]
         return Decided(outputs, torch.where(found, self.positive, 1 - self.positive))
+
+    def require(self, splits: Splits) -> None:
+        """Check that the score that chooses the checkpoint can be computed.
+
+        Raises:
+            DataError: it is the area under the ROC curve, and the validation split has one class only.
+        """
+        only = _only_class(splits.val)
+        if self.best_by == "val/auroc" and only is not None:
+            raise DataError(
+                f"task.best_by=val/auroc: all {len(splits.val):,} examples of the val split are of class {only!r}, and the area "
+                "under the ROC curve needs both classes; set data.val higher, or task.best_by=val/accuracy"
+            )
+
+    def cautions(self, splits: Splits) -> list[str]:
+        """Which split has one class only."""
+        found = []
+        for name, examples in (("val", splits.val), ("test", splits.test)):
+            only = _only_class(examples)
+            if only is not None:
+                scores = "auroc is 0.5 and matthews 0" if len(self.labels) == 2 else "matthews is 0"
+                found.append(
+                    f"all {len(examples):,} examples of the {name} split are of class {only!r}: {scores} there, whatever is "
+                    "learnt"
+                )
+        return found
 
     def calibrate(self, model: nn.Module, batches: Iterable[Batch]) -> None:
         """Choose temperature and threshold from the logits of all processes, so that all have the same."""
@@ -250,3 +278,9 @@ def weights_of_classes(
         if label not in labels:
             raise ValueError(f"class_weights: there is no class {label!r}; {did_you_mean(label, labels)}")
     return torch.tensor([class_weights.get(label, 1.0) for label in labels], dtype=torch.float64)
+
+
+def _only_class(examples: Sequence[Any]) -> Any:
+    """The class of all examples; None if there are several, or no labels."""
+    found = {getattr(example, "label", None) for example in examples}
+    return next(iter(found)) if len(found) == 1 else None

@@ -4,12 +4,18 @@ import csv
 import io
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
 from convzoo.core.files import write_text
 from convzoo.core.text import duration_in_words
 from convzoo.training.events import Ended, Event, Progressed, Scored, Started
+
+EXPLODED = 1e4
+"""A loss so many times its first value is no longer learning."""
+
+NO_LOSS = "the loss is exactly 0 at the first step, so there is nothing to learn from: look at the labels"
 
 
 class CsvListener:
@@ -122,6 +128,38 @@ class LiveListener:
         self.bar.stop()
 
 
+class LossWatch:
+    """Says in a line that the loss is 0 at the first step, or that it has exploded but is still finite: then the scores are
+    those of a network that learnt nothing, and nothing else says so.
+
+    Args:
+        say: is given each line
+
+    Attributes:
+        notes: the lines so far
+    """
+
+    def __init__(self, say: Callable[[str], None] = lambda line: None) -> None:
+        self.say = say
+        self.notes: list[str] = []
+        self.first: float | None = None
+
+    def __call__(self, event: Event) -> None:
+        """Look at the loss."""
+        if isinstance(event, Progressed) and self.first is None:
+            self.first = sum(event.losses.values())
+            if not self.first:
+                self._note(NO_LOSS)
+        elif isinstance(event, Scored) and self.first:
+            loss = sum(value for name, value in event.values.items() if name.startswith("train/"))
+            if abs(loss) > EXPLODED * abs(self.first) and not self.notes:
+                self._note(f"the loss rose from {self.first:.3g} to {loss:.3g}: lower train.lr")
+
+    def _note(self, line: str) -> None:
+        self.notes.append(line)
+        self.say(line)
+
+
 class Rate:
     """Examples a second since the last validation, and the time that is left."""
 
@@ -154,4 +192,5 @@ def describe_score(event: Scored, best_by: str) -> str:
     """`epoch 3  loss 0.4321  val/accuracy 0.8123 (best)`."""
     loss = sum(value for name, value in event.values.items() if name.startswith("train/"))
     mark = " (best)" if event.is_best else ""
-    return f"epoch {event.epoch:<5.4g} loss {loss:.4f}  {best_by} {event.values[best_by]:.4f}{mark}"
+    shown = f"{loss:.4f}" if abs(loss) < 1e6 else f"{loss:.3g}"  # one that has exploded has thirty digits
+    return f"epoch {event.epoch:<5.4g} loss {shown}  {best_by} {event.values[best_by]:.4f}{mark}"

@@ -275,10 +275,13 @@ class Trainer:
         score = -scores[name] if self.task.best_by.startswith("-") else scores[name]
         self._check_finite({"sum of the weights": float(sum(p.detach().sum() for p in self.model.parameters()))})
         self.schedule.observe(score)
-        better = progress.best is None or score > progress.best
-        progress.evaluations_since_best += 1
+        # Of equal scores the last counts: a small split has many of them, and the later weights have learnt more. Patience waits
+        # for a higher one.
+        higher = progress.best is None or score > progress.best
+        better = higher or score == progress.best
+        progress.evaluations_since_best = 0 if higher else progress.evaluations_since_best + 1
         if better:
-            progress.best, progress.best_step, progress.evaluations_since_best = score, progress.step, 0
+            progress.best, progress.best_step = score, progress.step
         losses = {f"train/{name}": value / progress.loss_weight for name, value in progress.loss_sums.items()}
         progress.loss_sums, progress.loss_weight = {}, 0.0
         values = losses | scores | {"lr": self.optimizer.param_groups[0]["lr"]}

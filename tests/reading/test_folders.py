@@ -141,7 +141,7 @@ def test_hidden_files_are_passed_over_and_others_are_said(kind: str, tmp_path: P
     (home / "a" / "notes.TXT").write_text("hello")
     (home / "b" / "photo.heic").write_bytes(b"x")
     (note,) = read_folder(kind, home).notes
-    assert note == "3 files were left out (2 .txt, 1 .heic), the first is a/notes.TXT"
+    assert note == "3 files were left out (2 .txt, 1 .heic): a/notes.TXT, b/photo.heic, readme.txt"
 
 
 def test_what_is_left_out_is_said_by_check_and_kept_in_the_run(tmp_path: Path, cli) -> None:
@@ -156,12 +156,12 @@ def test_what_is_left_out_is_said_by_check_and_kept_in_the_run(tmp_path: Path, c
     ]
     said = cli("check", "emotion_cnn2d", "--data", home, *small)
     assert said.code == 0, said.err
-    assert "note      1 file was left out (1 .heic), the first is a/broken.heic" in said.out
+    assert "note      1 file was left out (1 .heic): a/broken.heic" in said.out
     done = cli("run", "emotion_cnn2d", "--data", home, *small, "--out", "run")
     assert done.code == 0, done.err
     assert "1 file was left out" in done.err
     assert json.loads(Path("run/environment.json").read_text())["notes"] == [
-        "1 file was left out (1 .heic), the first is a/broken.heic"
+        "1 file was left out (1 .heic): a/broken.heic"
     ]
     assert "24 images in 2 classes (a, b), from data" in Path("run/report.html").read_text(encoding="utf-8")
 

@@ -78,7 +78,9 @@ def test_a_run_shows_its_scores_beside_its_opponents(small_run, cli) -> None:
     assert_fits_any_page(run._repr_html_())
     header, first, *others = page.rows
     assert header[0] == "sentiment_cnn1d" and header[2] == "test/accuracy"
-    assert first[:3] == ["cnn1d", "this network", f"{run.scores['test/accuracy']:.4f}"]
+    low, high = run.results["intervals"]["test/accuracy"]
+    interval = f"({low:.3g}–{high:.3g})"
+    assert first[:3] == ["cnn1d", "this network", f"{run.scores['test/accuracy']:.4f} {interval}"]
     assert all("bold" in style for style in page.styles[1]) and "bold" not in page.styles[2][0]
     kinds = [row[1] for row in others]
     assert kinds.count("opponent") == len(run.results["baselines"]) and "best possible" in kinds

@@ -16,6 +16,7 @@ from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError
 from convzoo.core.libraries import import_torchaudio
 from convzoo.core.randomness import Draws
+from convzoo.core.survey import Survey, lengths_in_words, some_of
 from convzoo.core.targets import Target, Targets
 from convzoo.modalities.audio import augment as sound
 from convzoo.modalities.audio.example import Audio
@@ -158,6 +159,24 @@ class AudioEncoder(Encoder):
         waveform = sound.loudest_stretch(waveform, length)
         label = self.targets.target(example.label, example.source or str(example.path))
         return (waveform * 32768).round_().clamp_(-32768, 32767).to(torch.int16), label
+
+    def survey(self, examples: Sequence[Audio], items: Sequence[tuple[Tensor, Target]] | None) -> Survey:
+        """How long recordings are, how many are cut, and those that are silent."""
+        assert self.seconds is not None, "fit comes first"
+        seconds = [example.seconds() for example in examples]
+        cut = sum(length > self.seconds + 1e-3 for length in seconds)
+        facts = {
+            "seconds": lengths_in_words(seconds, cut),
+            "audio": f"{self.features} of {self.seconds:g} s at {self.sample_rate:,} Hz",
+        }
+        if items is None:
+            return Survey(facts)
+        silent = [
+            example.source or str(example.path or "")
+            for example, (samples, _) in zip(examples, items, strict=True)
+            if not samples.any()
+        ]
+        return Survey(facts, [f"{some_of(silent, len(items), 'recordings')} are silent"] if silent else [])
 
     def collate(self, items: Sequence[tuple[Tensor, Target]], draws: Draws | None = None) -> Batch:
         """Stack, augment with `draws`, compute spectrograms if asked for, normalise."""

@@ -14,6 +14,7 @@ from convzoo.core.baseline import Baseline
 from convzoo.core.errors import DataError
 from convzoo.modalities.graph.example import Graph, Node
 from convzoo.modalities.graph.matrices import graph_matrix
+from convzoo.modalities.graph.places import both_ways, directions, places
 
 
 class FeatureMLP(Baseline):
@@ -73,7 +74,7 @@ class LabelPropagation(Baseline):
         numbers = class_numbers(examples, dims)
         begin = np.zeros((len(graph), len(dims["labels"])), np.float32)
         begin[[example.index for example in examples], numbers] = 1
-        matrix = graph_matrix(_both_ways(graph), "symmetric", self_loops=False)
+        matrix = graph_matrix(both_ways(graph), "symmetric", self_loops=False)
         alpha = self.setting("alpha")
         found = begin
         for _ in range(self.steps):
@@ -110,7 +111,7 @@ class NeighbourLogisticRegression(FeatureClassifier):
     def prepare(self, examples: Sequence[Node], dims: Mapping[str, Any]) -> None:
         """Take the means over the neighbours, in the whole graph."""
         graph = examples[0].graph
-        matrix = graph_matrix(_both_ways(graph), "random_walk", self_loops=False)
+        matrix = graph_matrix(both_ways(graph), "random_walk", self_loops=False)
         tables = [_node_features(graph)]
         for _ in range(self.steps):
             tables.append(matrix @ tables[-1])
@@ -146,7 +147,7 @@ class SmoothedLogisticRegression(FeatureClassifier):
     def prepare(self, examples: Sequence[Node], dims: Mapping[str, Any]) -> None:
         """Spread the features, in the whole graph."""
         graph = examples[0].graph
-        matrix = graph_matrix(_both_ways(graph), "symmetric", self_loops=True)
+        matrix = graph_matrix(both_ways(graph), "symmetric", self_loops=True)
         table = _node_features(graph)
         self.tables = []
         for step in range(1, self.tried[-1] + 1):
@@ -172,7 +173,6 @@ class SmoothedLogisticRegression(FeatureClassifier):
 
 _MOST_VALUES = 20_000_000
 """With more nodes × features than this, features are replaced by their strongest directions: means over neighbours are dense."""
-_DIRECTIONS = 64
 
 
 def _node_features(graph: Graph) -> Any:
@@ -180,8 +180,7 @@ def _node_features(graph: Graph) -> Any:
     without features get their places in the graph instead."""
     table = graph.features
     if not table.shape[1]:
-        degrees = [np.log1p(np.diff(each.tocsr().indptr)) for each in (graph.edges, graph.edges.T)]
-        table = np.column_stack([_places(_both_ways(graph)), *degrees])
+        table = places(graph)
     table = table.astype(np.float64)
     if scipy.sparse.issparse(table):
         largest = np.maximum(abs(table).max(axis=0).toarray().ravel(), 1e-300)
@@ -190,28 +189,7 @@ def _node_features(graph: Graph) -> Any:
         numbers = ~((table == 0) | (table == 1)).all(axis=0)  # not what is there or is not
         middle, spread = table[:, numbers].mean(axis=0), table[:, numbers].std(axis=0)
         table[:, numbers] = (table[:, numbers] - middle) / np.maximum(spread, 1e-300)
-    return _directions(table) if table.shape[0] * table.shape[1] > _MOST_VALUES else table
-
-
-def _places(edges: Any) -> np.ndarray:
-    """(nodes, directions): the strongest directions of the normalised adjacency matrix. To each degree the mean degree is added,
-    else they would only tell the smallest pieces of the graph apart (Amini et al. 2013, doi:10.1214/13-AOS1138)."""
-    degree = np.asarray(edges.sum(axis=1), np.float64).ravel()
-    scale = scipy.sparse.diags((degree + degree.mean()) ** -0.5)
-    return _directions(scale @ edges @ scale)
-
-
-def _directions(matrix: Any) -> np.ndarray:
-    """(rows, directions): the rows of a matrix in its strongest singular directions."""
-    from sklearn.utils.extmath import randomized_svd
-
-    left, strengths, _ = randomized_svd(matrix, min(_DIRECTIONS, *matrix.shape), random_state=0)
-    return left * strengths
-
-
-def _both_ways(graph: Graph) -> Any:
-    """The edges in both directions: a class may depend on who points to a node as on whom it points to."""
-    return graph.edges.maximum(graph.edges.T).tocsr() if graph.directed else graph.edges
+    return directions(table) if table.shape[0] * table.shape[1] > _MOST_VALUES else table
 
 
 def _joined(tables: Sequence[Any]) -> Any:

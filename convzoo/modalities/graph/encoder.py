@@ -16,11 +16,13 @@ from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError
 from convzoo.core.labels import UNLABELLED
 from convzoo.core.randomness import Draws
+from convzoo.core.survey import Survey, some_of
 from convzoo.core.targets import Targets
 from convzoo.core.text import nearest
 from convzoo.modalities.graph.example import Graph, Node, Nodes
 from convzoo.modalities.graph.matrices import degrees, entry_scale, graph_matrix
 from convzoo.modalities.graph.neighbours import NeighbourSampler
+from convzoo.modalities.graph.places import places
 from convzoo.ops.sparse import GraphTensors, SparseMatrix
 from convzoo.reading.lines import read_lines
 
@@ -41,7 +43,9 @@ class GraphEncoder(Encoder):
         self_loops: whether each node is also its own neighbour
         normalise: `none` leaves features as they are; `rows` scales the features of each node to a sum of 1; `standard` scales
             each feature to mean 0 and standard deviation 1 over the training nodes; `auto` is standard for features that are
-            mostly not zero, else none
+
+
+            where it stands in the graph, the strongest directions of the adjacency matrix and its degree: which needs less
         neighbours: how many neighbours are sampled at each hop, such as [10, 10] for two layers; empty for the whole graph in
             every step
     """
@@ -55,11 +59,14 @@ class GraphEncoder(Encoder):
         self_loops: bool = True,
         normalise: Literal["none", "rows", "standard", "auto"] = "none",
         neighbours: list[Positive] = [],  # noqa: B006 (read only: what a recipe writes)
+        without_features: Literal["learned", "places"] = "learned",
     ) -> None:
         self.matrix = matrix
         self.self_loops = self_loops
         self.normalise = normalise
         self.neighbours = list(neighbours)
+        self.without_features = without_features
+        self.places: np.ndarray | None = None  # (nodes, directions) of the graph that was trained on
         self.targets = Targets()
         self.mean: np.ndarray | None = None
         self.deviation: np.ndarray | None = None
@@ -85,6 +92,9 @@ class GraphEncoder(Encoder):
         nodes = _indices(examples, range(len(examples)))
         self._graph = graph = examples[0].graph
         self.targets = Targets.of(graph.labels[index] for index in nodes)
+        if not graph.features.shape[1] and self.without_features == "places":
+            found = places(graph)
+            self.places = ((found - found.mean(axis=0)) / np.maximum(found.std(axis=0), 1e-9)).astype(np.float32)
         dense = not scipy.sparse.issparse(graph.features) and (graph.features != 0).mean() > 0.5
         if graph.features.shape[1] and (self.normalise == "standard" or (self.normalise == "auto" and dense)):
             chosen = graph.features[nodes]
@@ -96,6 +106,17 @@ class GraphEncoder(Encoder):
     def prepare(self, example: Node) -> Node:
         """The node itself: it is only a reference."""
         return example
+
+    def survey(self, examples: Sequence[Node], items: Sequence[Any] | None) -> Survey:
+        """How many features the nodes have, and nodes without neighbours."""
+        graph, nodes = examples[0].graph, _indices(examples, range(len(examples)))
+        count = graph.features.shape[1]
+        facts = {"features": f"{count:,} a node" if count else "none: a vector is learnt for each node"}
+        lonely = [graph.ids[node] for node in nodes[np.diff(graph.edges.indptr)[nodes] == 0].tolist()]
+        if not lonely:
+            return Survey(facts)
+        seen = "the network sees their own features only" if count else "the network learns nothing of them from others"
+        return Survey(facts, [f"{some_of(lonely, len(nodes), 'nodes')} have no edge: {seen}"])
 
     def collate(self, items: Sequence[Node], draws: Draws | None = None) -> Batch:
         """A list of nodes to a batch."""
@@ -162,6 +183,12 @@ class GraphEncoder(Encoder):
 
     def _features(self, graph: Graph, nodes: np.ndarray | None) -> Any:
         """The normalised features of some nodes, or of all."""
+        if not graph.features.shape[1] and self.places is not None:
+            if graph is not self.graph and list(graph.ids) != list(self.graph.ids):
+                raise DataError(
+                    "the nodes have no features, and their places are those of the graph that was trained on: give that graph"
+                )
+            return self.places if nodes is None else self.places[nodes]
         if not graph.features.shape[1]:  # a vector is learnt for each node
             identity = scipy.sparse.identity(len(graph), np.float32, format="csr")
             return identity if nodes is None else identity[nodes]
@@ -328,7 +355,8 @@ class GraphEncoder(Encoder):
     def dims(self) -> Mapping[str, Any]:
         """How many features, those of the labels, the kind of matrix and how many hops are sampled."""
         return {
-            "in_channels": self.graph.features.shape[1] or len(self.graph),
+            "in_channels": self.graph.features.shape[1]
+            or (len(self.graph) if self.places is None else self.places.shape[1]),
             **self.targets.dims,
             "matrix": self.matrix,
             "hops": len(self.neighbours),
@@ -355,6 +383,7 @@ class GraphEncoder(Encoder):
             kept = {"feature_" + name: getattr(features, name) for name in ("indptr", "indices", "data")}
             kept["width"] = features.shape[1]
         learnt = {} if self.mean is None else {"mean": self.mean, "deviation": self.deviation}
+        learnt |= {} if self.places is None else {"places": self.places}
         edges = {"edge_" + name: getattr(graph.edges, name) for name in ("indptr", "indices", "data")}
         return {
             **self.targets.state(),
@@ -383,6 +412,7 @@ class GraphEncoder(Encoder):
             edges, features, [None] * count, arrays["ids"], arrays["feature_names"], bool(arrays["directed"])
         )
         self.mean, self.deviation = arrays.get("mean"), arrays.get("deviation")
+        self.places = arrays.get("places")
 
 
 def _indices(examples: Sequence[Node], chosen: Sequence[int]) -> np.ndarray:

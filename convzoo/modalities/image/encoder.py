@@ -11,6 +11,7 @@ from convzoo.core.arguments import Fraction, NonNegative, Positive
 from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
 from convzoo.core.randomness import Draws
+from convzoo.core.survey import Survey, some_of
 from convzoo.core.targets import Target, Targets
 from convzoo.modalities.image.example import Image
 from convzoo.ops import augment
@@ -105,6 +106,19 @@ class ImageEncoder(Encoder):
         tensor = tensor.unsqueeze(0) if tensor.ndim == 2 else tensor.permute(2, 0, 1)
         label = self.targets.target(example.label, example.source or str(example.path))
         return tensor, label
+
+    def survey(self, examples: Sequence[Image], items: Sequence[tuple[Tensor, Target]] | None) -> Survey:
+        """The size of what the network sees, and images whose pixels are all the same."""
+        assert self.size is not None, "fit comes first"
+        facts = {"images": f"{self.size[1]}×{self.size[0]} pixels (width × height), {self.colour}"}
+        if items is None:
+            return Survey(facts)
+        blank = [
+            example.source or str(example.path or "")
+            for example, (pixels, _) in zip(examples, items, strict=True)
+            if (pixels == pixels[:, :1, :1]).all()
+        ]
+        return Survey(facts, [f"{some_of(blank, len(items), 'images')} are of one colour"] if blank else [])
 
     def collate(self, items: Sequence[tuple[Tensor, Target]], draws: Draws | None = None) -> Batch:
         """Stack, augment with `draws`, normalise."""

@@ -1,6 +1,7 @@
 """Point clouds as lists of points, with the number of each one's frame, and their boxes."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.outputs.boxes import BOX
 from convzoo.core.randomness import Draws
+from convzoo.core.survey import Survey, counted, lengths_in_words, some_of
 from convzoo.core.text import did_you_mean
 from convzoo.modalities.points.augment import flipped, paste, scaled, turned
 from convzoo.modalities.points.data.kitti_files import write_labels
@@ -30,7 +32,7 @@ class PointCloudEncoder(Encoder):
     doi:10.3390/s18103337, §3.2.1).
 
     Args:
-        x: [from, to] in metres, forward
+        x: [from, to] in metres, forward; null: what holds nearly all training objects, as for y and z
         y: [from, to] in metres, to the left
         z: [from, to] in metres, upwards
         pillar: side of a pillar, in metres; the area must be a whole number of pillars long and wide
@@ -47,9 +49,9 @@ class PointCloudEncoder(Encoder):
 
     def __init__(
         self,
-        x: list[float] = [0.0, 40.0],  # noqa: B006 (read only: what a recipe writes)
-        y: list[float] = [-20.0, 20.0],  # noqa: B006
-        z: list[float] = [-3.0, 1.0],  # noqa: B006
+        x: list[float] | None = [0.0, 40.0],  # noqa: B006 (read only: what a recipe writes)
+        y: list[float] | None = [-20.0, 20.0],  # noqa: B006
+        z: list[float] | None = [-3.0, 1.0],  # noqa: B006
         pillar: PositiveFloat = 0.25,
         detect: list[str] | None = None,
         min_points: Positive = 3,
@@ -59,17 +61,23 @@ class PointCloudEncoder(Encoder):
         paste: Count = 0,
     ) -> None:
         for name, limits in (("x", x), ("y", y), ("z", z)):
-            if len(limits) != 2 or not limits[0] < limits[1]:
+            if limits is not None and len(limits) != 2:
                 raise ValueError(f"{name} should be two numbers, the lower first, not {limits}")
-        for name, (low, high) in (("x", x), ("y", y)):
+            if limits is not None and not limits[0] < limits[1]:
+                raise ValueError(f"{name} should be two numbers, the lower first, not {limits}")
+        for name, limits in (("x", x), ("y", y)):
+            if limits is None:
+                continue
+            low, high = limits
             count = (high - low) / pillar
             if abs(count - round(count)) > 1e-6:
                 raise ValueError(
                     f"{name}: {high - low:g} m are {count:.3f} pillars of {pillar:g} m; give a whole number"
                 )
-        self.x = x
-        self.y = y
-        self.z = z
+        self.x = x or []
+        self.y = y or []
+        self.z = z or []
+        self.chosen = [name for name, limits in (("x", x), ("y", y), ("z", z)) if limits is None]
         self.pillar = pillar
         self.detect = detect
         self.min_points = min_points
@@ -100,6 +108,8 @@ class PointCloudEncoder(Encoder):
                     f"encoder.detect: training has no object of class {name!r}; {did_you_mean(name, set(names))}"
                 )
         self.labels = tuple(self.detect or sorted(set(names)))
+        if self.chosen:
+            self._choose_space(examples)
         strengths, seen = [], 0
         low, high = np.full(3, np.inf), np.full(3, -np.inf)
         for index in range(0, len(examples), max(1, len(examples) // _FIT_ON)):
@@ -158,12 +168,7 @@ class PointCloudEncoder(Encoder):
         Raises:
             DataError: the scan is damaged, or an object's class is not in the training split.
         """
-        if example.objects is not None and self.detect is None:
-            for name in set(example.objects.names) - set(self.labels):
-                raise DataError(
-                    f"{example.source}: class {name!r} is not in the training split; {did_you_mean(name, self.labels)}; "
-                    "encoder.detect names the classes to find"
-                )
+        self._require_known(example)
         points = self._inside(torch.from_numpy(np.ascontiguousarray(example.read())))
         if self.intensity != 1.0:
             points = torch.cat([points[:, :3], points[:, 3:] / self.intensity], dim=1)
@@ -172,6 +177,41 @@ class PointCloudEncoder(Encoder):
             held = torch.stack([points_in_boxes(points[:, :3], box[None, :7]).sum() for box in boxes])
             boxes = boxes[held >= self.min_points]
         return points, boxes, example
+
+    def _require_known(self, example: PointCloud) -> None:
+        if example.objects is not None and self.detect is None:
+            for name in set(example.objects.names) - set(self.labels):
+                raise DataError(
+                    f"{example.source}: class {name!r} is not in the training split; {did_you_mean(name, self.labels)}; "
+                    "encoder.detect names the classes to find"
+                )
+
+    def survey(
+        self, examples: Sequence[PointCloud], items: Sequence[tuple[Tensor, Tensor, PointCloud]] | None
+    ) -> Survey:
+        """The objects of each class, those that lie outside of the range of space, and clouds without a point inside of it."""
+        for example in examples:
+            self._require_known(example)
+        names = Counter(name for example in examples if example.objects is not None for name in example.objects.names)
+        wanted = {name: names[name] for name in self.labels}
+        others = {name: count for name, count in names.items() if name not in wanted}
+        facts = {"objects": counted(wanted) + (f"; background: {counted(others)}" if others else "")}
+        notes = []
+        inside = sum(len(self._boxes(example)) for example in examples)
+        whole = sum(wanted.values())
+        if not whole:
+            notes.append("no frame has an object of the classes to find: average precision is 0")
+        elif inside < whole:
+            notes.append(
+                f"{whole - inside:,} of {whole:,} objects lie outside of encoder.x {self.x} and encoder.y {self.y}, so they "
+                "cannot be found; set these wider if the objects matter"
+            )
+        if items is not None:
+            facts["points"] = lengths_in_words([len(item[0]) for item in items]) + ", inside of encoder.x, y and z"
+            bare = [example.source for example, item in zip(examples, items, strict=True) if not len(item[0])]
+            if bare:
+                notes.append(f"{some_of(bare, len(items), 'clouds')} have no point inside of encoder.x, y and z")
+        return Survey(facts, notes)
 
     def collate(self, items: Sequence[tuple[Tensor, Tensor, PointCloud]], draws: Draws | None = None) -> Batch:
         """Points one after another, each with the number of its frame; boxes padded to one number. Augmented with `draws`."""
@@ -289,6 +329,37 @@ class PointCloudEncoder(Encoder):
             "usual": self.usual,
         }
 
+    def _choose_space(self, examples: Sequence[PointCloud]) -> None:
+        """Limits that hold 99 of 100 training objects, with a margin of 2 m around them and half a metre above and below."""
+        wanted = {name.lower() for name in self.labels}
+        rows = [
+            box
+            for example in examples
+            if example.objects is not None
+            for name, box in zip(example.objects.names, example.objects.boxes, strict=True)
+            if name.lower() in wanted
+        ]
+        boxes = np.array(rows, dtype=np.float64)  # x, y, z of the centre, length, width, height, yaw
+        step = 8 * self.pillar  # the network halves the map several times
+        for axis, name in enumerate("xy"):
+            low, high = np.quantile(boxes[:, axis], [0.005, 0.995])
+            limits = [float(np.floor((low - 2) / step) * step), float(np.ceil((high + 2) / step) * step)]
+            if name in self.chosen:
+                setattr(self, name, limits)
+        if "z" in self.chosen:
+            half = boxes[:, 5] / 2
+            low, high = np.quantile(boxes[:, 2] - half, 0.005) - 0.5, np.quantile(boxes[:, 2] + half, 0.995) + 0.5
+            self.z = [round(float(low), 2), round(float(high), 2)]
+
+    def advice(self) -> str:
+        """The part of space that was chosen."""
+        if not self.chosen:
+            return ""
+        limits = ", ".join(
+            f"{name} {low:g} to {high:g} m" for name, (low, high) in zip("xyz", (self.x, self.y, self.z), strict=True)
+        )
+        return f"objects are looked for in {limits}; set encoder.x, encoder.y and encoder.z to change it"
+
     def keep(self, earlier: "PointCloudEncoder", examples: Sequence[PointCloud]) -> None:
         """Keep the usual sizes of classes that both runs have, because boxes are predicted relative to them. The scale of the
         intensity belongs to the files: some hold 0 to 1, some 0 to 255."""
@@ -296,8 +367,9 @@ class PointCloudEncoder(Encoder):
         self.usual = [known.get(label, own) for label, own in zip(self.labels, self.usual, strict=True)]
 
     def state(self) -> dict[str, Any]:
-        """Classes, their usual sizes, the intensity's scale, and the bank of objects."""
+        """Space, classes, their usual sizes, the intensity's scale, and the bank of objects."""
         return {
+            "space": [list(self.x), list(self.y), list(self.z)],
             "labels": list(self.labels),
             "intensity": self.intensity,
             "usual": self.usual,
@@ -308,6 +380,8 @@ class PointCloudEncoder(Encoder):
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore what `state` returned."""
+        if "space" in state:  # runs of former versions have it in their recipe only
+            self.x, self.y, self.z = (list(limits) for limits in state["space"])
         self.labels = tuple(state["labels"])
         self.intensity = float(state["intensity"])
         self.usual = [list(row) for row in state["usual"]]

@@ -11,6 +11,7 @@ from convzoo.core.arguments import Positive
 from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
 from convzoo.core.randomness import Draws
+from convzoo.core.survey import Survey, lengths_in_words
 from convzoo.modalities.recommendation.example import Catalogue, Pairs, Rows, User, Users, number_of
 from convzoo.ops.sparse import SparseMatrix
 
@@ -58,6 +59,16 @@ class InteractionEncoder(Encoder):
     def prepare(self, example: User | tuple[int, int]) -> Any:
         """The example itself: it is only a reference."""
         return example
+
+    def survey(self, examples: Sequence[User], items: Sequence[Any] | None) -> Survey:
+        """How many users and items there are, and how many items a user has."""
+        counts = [len(example.wanted) for example in examples]
+        return Survey(
+            {
+                "catalogue": f"{len(self.catalogue.users):,} users, {len(self.catalogue.items):,} items",
+                "items": f"{sum(counts):,} of {len(counts):,} users ({lengths_in_words(counts)})",
+            }
+        )
 
     def collate(self, items: Sequence[Any], draws: Draws | None = None) -> Batch:
         """A list of pairs or of users to a batch."""

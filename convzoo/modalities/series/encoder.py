@@ -15,6 +15,7 @@ from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.randomness import Draws
+from convzoo.core.survey import Survey, lengths_in_words, listed
 from convzoo.core.text import did_you_mean
 from convzoo.modalities.series.data.tables import AS_IT_LOOKS, NONE, TIME_COLUMNS, between_gaps, is_number, read_series
 from convzoo.modalities.series.example import Series, Stretch, TableFormat, Windows
@@ -123,6 +124,26 @@ class SeriesEncoder(Encoder):
         """
         self._require_channels(example.series)
         return example
+
+    def survey(self, examples: Sequence[Stretch], items: Sequence[Any] | None) -> Survey:
+        """The channels, how long the stretches are, how many rows are labelled as anomalies, and channels that never vary."""
+        for example in examples:
+            self._require_channels(example.series)
+        lengths = [len(example) for example in examples]
+        flags = [example.anomalies for example in examples if example.anomalies is not None]
+        flagged = f"{sum(int(each.sum()) for each in flags):,} of {sum(map(len, flags)):,} rows"
+        where = "1 stretch" if len(lengths) == 1 else f"{len(lengths):,} stretches ({lengths_in_words(lengths)})"
+        facts = {
+            "channels": f"{len(self.channels):,}: {listed(self.channels)}",
+            "rows": f"{sum(lengths):,} in {where}",
+            "anomalies": flagged if flags else "not labelled",
+        }
+        lowest = np.min([example.values.min(axis=0) for example in examples], axis=0)
+        highest = np.max([example.values.max(axis=0) for example in examples], axis=0)
+        still = [name for name, low, high in zip(self.channels, lowest, highest, strict=True) if low == high]
+        if len(still) == len(self.channels):
+            return Survey(facts, ["no channel ever varies, so there is nothing to learn or to find"])
+        return Survey(facts, [f"channels that never vary: {listed(still)}"] if still else [])
 
     def collate(self, items: Sequence[Stretch], draws: Draws | None = None) -> Batch:
         """Standardise, and pad to the longest with zeros, which are the channels' means."""

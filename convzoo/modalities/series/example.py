@@ -54,6 +54,7 @@ class Series:
         times: (time,) of datetime64 or numbers, increasing; None: the rows are numbered
         anomalies: (time,) True where something is wrong; None if unlabelled
         form: how its table was read, so that others are read in the same way; None: it was not a table
+        columns: which column of its table was taken for what, in words; empty: it was not a table
         skipped: the rows of its table that were left out because they are damaged
     """
 
@@ -63,6 +64,7 @@ class Series:
     times: np.ndarray | None = None
     anomalies: np.ndarray | None = None
     form: TableFormat | None = None
+    columns: str = ""
     skipped: Skipped = field(default_factory=Skipped)
 
     def __post_init__(self) -> None:

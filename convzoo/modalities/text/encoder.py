@@ -14,6 +14,7 @@ from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError
 from convzoo.core.randomness import Draws
+from convzoo.core.survey import Survey, lengths_in_words, some_of
 from convzoo.core.targets import Target, Targets
 from convzoo.modalities.text.example import Text
 from convzoo.modalities.text.linear import LinearNgrams
@@ -162,6 +163,25 @@ class TextEncoder(Encoder):
         if self.bayes is not None or self.linear is not None:
             inputs["evidence"] = torch.stack([item[2] for item in items if item[2] is not None])
         return Batch(inputs, self.targets.batch([item[1] for item in items]), len(items))
+
+    def survey(self, examples: Sequence[Text], items: Sequence[Item] | None) -> Survey:
+        """How long the texts are in tokens, and those that hold no token, or none that training has."""
+        if items is None:
+            return Survey()
+        empty: list[str] = []
+        unknown: list[str] = []
+        cut = 0
+        for example, (numbers, _, _) in zip(examples, items, strict=True):
+            if (numbers == UNKNOWN).all():
+                (unknown if self.tokenise(example.text) else empty).append(example.source)
+            elif len(numbers) == self.max_length:
+                cut += len(self.tokenise(example.text)) > self.max_length
+        notes = []
+        if empty:
+            notes.append(f"{some_of(empty, len(items), 'texts')} hold no token: the network sees one unknown token")
+        if unknown:
+            notes.append(f"{some_of(unknown, len(items), 'texts')} hold no token that the vocabulary has")
+        return Survey({self.units: lengths_in_words([len(item[0]) for item in items], cut)}, notes)
 
     def length(self, item: Item) -> int:
         """Number of tokens."""

@@ -15,6 +15,7 @@ from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError
 from convzoo.core.outputs.translations import BEGIN, END, PADDING, UNKNOWN, UNKNOWN_TEXT
 from convzoo.core.randomness import Draws
+from convzoo.core.survey import Survey, lengths_in_words, some_of
 from convzoo.modalities.text.pair import Pair
 from convzoo.modalities.text.words import join_words, joining_words, split_words
 
@@ -139,6 +140,29 @@ class ParallelTextEncoder(Encoder):
             truth["sources"] = [self.tokenise(item[2].text, self.source)[: self.max_length - 1] for item in items]
         inputs: dict[str, Tensor] = {"source": torch.from_numpy(source), "target_in": torch.from_numpy(target_in)}
         return Batch(inputs, truth, sum(len(item[1]) for item in items))
+
+    def survey(self, examples: Sequence[Pair], items: Sequence[Item] | None) -> Survey:
+        """How long sentences and translations are in tokens, and the sentences that hold none that training has."""
+        if items is None:
+            return Survey()
+        unknown = [
+            example.source
+            for example, (source, _, _) in zip(examples, items, strict=True)
+            if (source[:-1] == UNKNOWN).all()  # the last one is the end
+        ]
+        cut = sum(
+            len(source) == self.max_length and len(self.tokenise(example.text, self.source)) >= self.max_length
+            for example, (source, _, _) in zip(examples, items, strict=True)
+        )
+        cut_targets = sum(len(target) == self.max_length and target[-1] != END for _, target, _ in items)
+        facts = {
+            "source": lengths_in_words([len(source) - 1 for source, _, _ in items], cut),
+            "target": lengths_in_words([len(target) for _, target, _ in items], cut_targets),
+        }
+        notes = (
+            [f"{some_of(unknown, len(items), 'sentences')} hold no token that the vocabulary has"] if unknown else []
+        )
+        return Survey({topic: f"{phrase} ({self.units})" for topic, phrase in facts.items()}, notes)
 
     def length(self, item: Item) -> tuple[int, int]:
         """Tokens of the target and of the source."""

@@ -14,6 +14,7 @@ from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
 from convzoo.core.randomness import Draws
 from convzoo.core.references import References
+from convzoo.core.survey import Survey, lengths_in_words, some_of
 from convzoo.core.targets import Target, Targets
 from convzoo.modalities.video import clips
 from convzoo.modalities.video.example import Video
@@ -171,6 +172,25 @@ class VideoEncoder(Encoder):
         film = self._film(video)
         numbers = self._numbers(film)
         return self._read(video, numbers, film), self._label(video), isinstance(example, OneClip)
+
+    def survey(self, examples: Sequence[Video], items: Sequence[tuple[Tensor, Target, bool]] | None) -> Survey:
+        """The size of a clip, how long the videos are, and those in which nothing moves."""
+        height, width = self.crop
+        facts = {
+            "clips": f"{self.frames} frames of {width}×{height} pixels (width × height), {self.frame_rate:g} a second, "
+            f"{self.colour}"
+        }
+        if items is None:
+            return Survey(facts)
+        facts["frames"] = lengths_in_words([item[0].shape[1] for item in items])
+        still = [
+            example.source or str(example.path or "")
+            for example, (frames, _, _) in zip(examples, items, strict=True)
+            if (frames == frames[:, :1]).all()
+        ]
+        return Survey(
+            facts, [f"{some_of(still, len(items), 'videos')} show one picture only: nothing moves"] if still else []
+        )
 
     def collate(self, items: Sequence[tuple[Tensor, Target, bool]], draws: Draws | None = None) -> Batch:
         """Cut the clips out, augment with `draws`, stack, normalise."""

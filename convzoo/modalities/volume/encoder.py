@@ -12,6 +12,7 @@ from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
 from convzoo.core.libraries import import_monai
 from convzoo.core.randomness import Draws
+from convzoo.core.survey import Survey, some_of
 from convzoo.core.targets import Target, Targets
 from convzoo.modalities.volume import augment as augment3d
 from convzoo.modalities.volume import space as ops
@@ -156,6 +157,19 @@ class VolumeEncoder(Encoder):
             volume = ops.resized(volume, self.shape)
         return volume.contiguous(), label
 
+    def survey(self, examples: Sequence[Volume], items: Sequence[tuple[Tensor, Target]] | None) -> Survey:
+        """The grid that volumes are brought to, and volumes whose voxels are all the same."""
+        assert self.spacing is not None and self.shape is not None, "fit comes first"
+        grid = "×".join(map(str, self.shape))
+        step = "×".join(f"{value:g}" for value in self.spacing)
+        facts = {"volumes": f"{grid} voxels" + (f" of {step} mm" if self.fitting == "crop" else ", scaled")}
+        if items is None:
+            return Survey(facts)
+        blank = [e.source or e.where for e, (volume, _) in zip(examples, items, strict=True) if _is_constant(volume)]
+        return Survey(
+            facts, [f"{some_of(blank, len(items), 'volumes')} have the same value in every voxel"] if blank else []
+        )
+
     def collate(self, items: Sequence[tuple[Tensor, Target]], draws: Draws | None = None) -> Batch:
         """Stack, and augment with `draws`."""
         volumes = torch.stack([volume for volume, _ in items])
@@ -201,3 +215,7 @@ class VolumeEncoder(Encoder):
         """Restore what `state` returned."""
         self.spacing, self.shape = list(state["spacing"]), list(state["shape"])
         self.targets = Targets.from_state(state)
+
+
+def _is_constant(volume: Tensor) -> bool:
+    return bool((volume == volume.flatten()[0]).all())

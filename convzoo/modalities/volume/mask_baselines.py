@@ -121,9 +121,9 @@ class MeanAtlas(Baseline):
         return [np.linspace(first, last, size) for first, last, size in zip(low, high, shape, strict=True)]
 
     def _box(self, voxels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        if self.align == "box":
-            return np.zeros(3), np.array(voxels.shape) - 1.0
         bright = voxels > voxels.mean()
+        if self.align == "box" or not bright.any():  # a scan of one value has no content to align by
+            return np.zeros(3), np.array(voxels.shape) - 1.0
         low, high = np.zeros(3), np.zeros(3)
         for axis in range(3):
             # A few bright voxels of noise do not count as content.

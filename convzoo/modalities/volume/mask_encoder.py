@@ -17,6 +17,7 @@ from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.libraries import import_monai
 from convzoo.core.outputs.masks import Grid
 from convzoo.core.randomness import Draws
+from convzoo.core.survey import Survey, listed, some_of
 from convzoo.modalities.volume import patches as augment
 from convzoo.modalities.volume.example import Volume
 from convzoo.modalities.volume.formats import NIFTI_SUFFIXES, volume_stem, volume_suffix, write_nifti
@@ -29,6 +30,9 @@ PLACES = 500
 
 _SAMPLED = 200_000
 """Largest number of voxels of all structures that their intensity is computed from."""
+
+_UNKNOWN = 255
+"""In place of the number of a structure that training does not have; there are at most 254."""
 
 _COUNTED = 50
 """Largest number of masks that the frequencies of the structures are computed from."""
@@ -153,13 +157,17 @@ class SegmentationEncoder(Encoder):
             None if isinstance(self.patch, str) else self.patch,
         )  # fmt: skip
         self.frequencies = self._frequencies(examples)
+        if len(examples) <= _COUNTED and not any(self.frequencies[1:]):
+            raise DataError("the masks of the training split have no structure: every voxel is 0")
         if self.normalise == "structures":
             self.statistics = self._brightness_of_structures(examples)
 
     def _frequencies(self, examples: Sequence[Volume]) -> tuple[float, ...]:
         counts = np.zeros(len(self.labels) + 1)
         for index in evenly_spaced(len(examples), _COUNTED):
-            counts += np.bincount(self._numbered(examples[index].read_mask()).ravel(), minlength=len(counts))
+            counts += np.bincount(
+                self._numbered(examples[index].read_mask(), examples[index].where).ravel(), minlength=len(counts)
+            )
         return tuple((counts / counts.sum()).tolist())
 
     def _brightness_of_structures(self, examples: Sequence[Volume]) -> tuple[float, ...]:
@@ -194,7 +202,7 @@ class SegmentationEncoder(Encoder):
             grid = Grid.between(shape, affine, network)
         except ValueError:
             raise DataError(f"{volume.where}: its axes are not at right angles, as a scanner's are") from None
-        own = self._numbered(volume.read_mask()) if volume.mask is not None else None
+        own = self._numbered(volume.read_mask(), volume.where) if volume.mask is not None else None
         item: dict[str, Any] = {"image": self._normalised(image)}
         if not isinstance(example, Piece):
             return item | {"grid": grid, "own": own}
@@ -217,11 +225,21 @@ class SegmentationEncoder(Encoder):
         scale = import_monai().NormalizeIntensity(subtrahend=mean, divisor=deviation)
         return scale(image.clamp(low, high)).as_subclass(Tensor)
 
-    def _numbered(self, mask: np.ndarray) -> np.ndarray:
-        """The structures of a mask as 1, 2 …, in the order of the labels."""
-        table = np.zeros(int(max(mask.max(), *self.values)) + 1, dtype=np.uint8)
-        table[list(self.values)] = np.arange(1, len(self.values) + 1)
-        return table[mask]
+    def _numbered(self, mask: np.ndarray, where: str) -> np.ndarray:
+        """The structures of a mask as 1, 2 …, in the order of the labels.
+
+        Raises:
+            DataError: the mask holds a structure that no mask of the training split has.
+        """
+        table = np.full(int(max(mask.max(), *self.values)) + 1, _UNKNOWN, dtype=np.uint8)
+        table[[0, *self.values]] = np.arange(len(self.values) + 1)
+        numbers = table[mask]
+        if (numbers == _UNKNOWN).any():
+            raise DataError(
+                f"{where}: its mask holds the label {int(mask[numbers == _UNKNOWN][0])}, which no mask of the training split "
+                f"has; these have {', '.join(map(str, self.values))}"
+            )
+        return numbers
 
     def _places_of(self, mask: Tensor) -> list[Tensor]:
         """For each structure that is there, evenly spaced ones of its voxels, (places, 3)."""
@@ -234,6 +252,28 @@ class SegmentationEncoder(Encoder):
                 chosen = order[low:high][:: max(1, (high - low) // PLACES)][:PLACES]
                 found.append(torch.stack(torch.unravel_index(chosen, mask.shape), dim=1).to(torch.int32))
         return found
+
+    def survey(self, examples: Sequence[Volume], items: Sequence[dict[str, Any]] | None) -> Survey:
+        """In how many volumes each structure is, and volumes whose masks are all background."""
+        assert self.plan is not None, "fit comes first"
+        facts = {"volumes": f"{_times(self.plan.spacing)} mm, patches of {_times(self.plan.patch)} voxels"}
+        if items is None:
+            return Survey(facts)
+        drawn = [item["mask"].numpy() if "mask" in item else item["own"] for item in items]
+        masks = {example.source: mask for example, mask in zip(examples, drawn, strict=True) if mask is not None}
+        there = [np.bincount(mask.ravel(), minlength=len(self.labels) + 1)[1:] > 0 for mask in masks.values()]
+        counts = {label: int(sum(found[at] for found in there)) for at, label in enumerate(self.labels)}
+        facts["masks"] = (
+            f"{len(masks):,}, of which {listed(f'{count:,} have {label}' for label, count in counts.items())}"
+        )
+        empty = [source for source, found in zip(masks, there, strict=True) if not found.any()]
+        absent = [label for label, count in counts.items() if not count]
+        notes = [f"{some_of(empty, len(masks), 'masks')} are 0 in every voxel"] if empty else []
+        if absent:
+            notes.append(
+                f"no mask has {listed(absent)}: its scores say nothing of {'it' if len(absent) == 1 else 'them'}"
+            )
+        return Survey(facts, notes)
 
     def collate(self, items: Sequence[dict[str, Any]], draws: Draws | None = None) -> Batch:
         """Patches of pieces, stacked; whole volumes as they are, because the task slides windows over each."""

@@ -21,10 +21,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import convzoo
+from convzoo.checks import check_splits
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.libraries import import_torchaudio
 from convzoo.core.randomness import Draws
-from convzoo.experiment import check_splits
 from convzoo.modalities.audio import augment as sound
 from convzoo.modalities.audio import pages as sounds
 from convzoo.modalities.audio.baselines import MfccLogisticRegression

@@ -167,6 +167,26 @@ def test_convolutions_are_those_of_torch_geometric(conv):
     torch.testing.assert_close(found, y, atol=1e-6, rtol=1e-5)  # the matrix itself is in float32
 
 
+def test_generalised_page_rank_starts_as_that_of_torch_geometric_and_learns_its_weights():
+    import torch_geometric.nn as geometric
+
+    torch.manual_seed(0)
+    matrix = graph_matrix(random_edges(40, 100), "symmetric", self_loops=True)
+    graph = GraphTensors(torch.randn(40, 7), SparseMatrix.of(matrix, symmetric=True))
+    ours = GraphNetwork(7, 3, conv="gprgnn", layers=2, channels=6, dropout=0.0, steps=3)
+    hidden = ours.layers[1](ours.layers[0](graph.features).relu())
+    index, weight = pairs(matrix)
+    wanted = geometric.APPNP(3, 0.1, normalize=False)(hidden, index, weight)
+    torch.testing.assert_close(ours(graph, torch.arange(40)), wanted, atol=1e-5, rtol=1e-5)
+    with torch.no_grad():
+        ours.last.weights.copy_(torch.tensor([1.0, -1.0, 0.5, 0.0]))
+    dense = torch.from_numpy(matrix.toarray())
+    wanted = hidden - dense @ hidden + 0.5 * dense @ dense @ hidden
+    torch.testing.assert_close(ours(graph, torch.arange(40)), wanted, atol=1e-5, rtol=1e-5)
+    ours(graph, torch.arange(40)).sum().backward()
+    assert (ours.last.weights.grad != 0).all()
+
+
 def test_mixed_hops_are_powers_of_the_matrix_side_by_side():
     torch.manual_seed(0)
     matrix = graph_matrix(random_edges(40, 100), "random_walk", self_loops=False)
@@ -179,7 +199,7 @@ def test_mixed_hops_are_powers_of_the_matrix_side_by_side():
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("conv", ["gcn", "gat", "gcn2", "appnp", "mixhop"])
+@pytest.mark.parametrize("conv", ["gcn", "gat", "gcn2", "appnp", "gprgnn", "mixhop"])
 def test_sparse_features_are_only_a_faster_form(conv):
     torch.manual_seed(0)
     graph, _ = a_graph()
@@ -605,7 +625,7 @@ def test_another_graph_is_scored_with_the_runs_network(cli, tmp_path):
     assert result.code == 3 and "have 1 features; the network was trained with 4" in result.err
 
 
-@pytest.mark.parametrize("conv", ["sage", "gat", "gcn2", "appnp", "cheb", "mixhop"])
+@pytest.mark.parametrize("conv", ["sage", "gat", "gcn2", "appnp", "gprgnn", "cheb", "mixhop"])
 def test_every_convolution_trains_explains_and_is_exported(conv, cli, tmp_path, tiny):
     matrix = {"sage": "random_walk", "cheb": "laplacian"}.get(conv, "symmetric")
     more = [

@@ -902,7 +902,7 @@ def test_a_folder_of_tables_and_a_folder_with_train_and_test(tmp_path):
     given = tmp_path / "given"
     for part in ("train", "test"):
         (given / part).mkdir(parents=True)
-        table(given / part, good_rows(), "one.csv")
+        table(given / part, good_rows() if part == "train" else wrong({7: "2024-01-01 00:06:00,0.5,1,0"}), "one.csv")
     splits = SeriesTable(str(given)).read()
     assert [len(part[0]) for _, part in splits] == [96, 24, 120]
     assert SeriesTable.recognises(given)

@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 import convzoo
+from convzoo.checks import check_splits
 from convzoo.core.errors import DataError
 from convzoo.core.libraries import import_monai
 from convzoo.core.randomness import Draws
-from convzoo.experiment import check_splits
 from convzoo.inspect.describe import describe
 from convzoo.inspect.saliency import saliency
 from convzoo.layers.kernels import KernelBlock

@@ -2,7 +2,6 @@
 
 import zipfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +18,7 @@ from convzoo.core.text import first_line, nearest
 from convzoo.modalities.graph.example import Graph, Node, Nodes, make_edges
 from convzoo.reading.columns import SPLIT_NAMES, find_split
 from convzoo.reading.damaged import Damaged
+from convzoo.reading.manifest import columns_in_words
 from convzoo.reading.splitting import NAMES, split_by_group
 from convzoo.reading.tables import Table, read_table, table_named
 
@@ -90,6 +90,7 @@ class GraphTable(Reader):
         self.val = val
         self.test = test
         self.seed = seed
+        self.taken = ""  # which columns were taken for what, once tables are read
         self.label_type: LabelType = label_type
         self.skip_damaged = skip_damaged
         self.damaged = Damaged(skip_damaged, "nodes and edges")
@@ -132,10 +133,11 @@ class GraphTable(Reader):
             )
         facts = {str(file): {"sha256": sha256_of(file)} for file in files}
         train, val, test = (Nodes(graph, part) for part in parts)
-        splits = Splits(
-            train, val, test, origin=f"{origin}; {graph.in_words()}", files=facts, notes=_features_in_words(graph)
-        )
-        return replace(splits, skipped=self.damaged.skipped)
+        described = {"columns": self.taken} if self.taken else {}
+        return Splits(
+            train, val, test, origin=f"{origin}; {graph.in_words()}", files=facts, notes=_features_in_words(graph),
+            described=described, skipped=self.damaged.skipped,
+        )  # fmt: skip
 
     def examples(self) -> list[Any]:
         """All labelled nodes."""
@@ -185,6 +187,7 @@ class GraphTable(Reader):
             raise DataError(
                 f"{nodes.place(numbers[ids[twice]])}: node {ids[twice]!r} is there twice; its first row is {nodes.place(twice)}"
             )
+        self.taken = columns_in_words(nodes, {"id": id_column, "label": label, "split": split, "features": kept})
         ends, weights = self._edges(edges, numbers, nodes.path, _left_out(given, nodes, str(id_column)))
         self.damaged.settle()
         matrix, notes = make_edges(ends[0], ends[1], len(ids), weights, bool(self.directed))
@@ -203,6 +206,8 @@ class GraphTable(Reader):
             str(edges.find("target", self.target, TARGET)),
         ]
         weight = edges.find("weight", self.weight, WEIGHT, needed=False)
+        taken = columns_in_words(edges, {"source": columns[0], "target": columns[1], "weight": weight})
+        self.taken = f"{nodes.name}: {self.taken}; {edges.path.name}: {taken}"
 
         def check(row: int) -> None:
             for column in columns:

@@ -17,7 +17,7 @@ from convzoo.modalities.points.formats import CLOUD_SUFFIXES
 from convzoo.reading.columns import PATH_NAMES
 from convzoo.reading.damaged import Damaged
 from convzoo.reading.files import left_out
-from convzoo.reading.manifest import Manifest, file_in, unused_columns
+from convzoo.reading.manifest import Manifest, columns_in_words, file_in, unused_columns
 from convzoo.reading.splitting import in_order, without_leaks
 from convzoo.reading.tables import read_table, table_named
 
@@ -65,7 +65,7 @@ class CloudTable(Manifest):
             DataError: no such file or column, a row that names no cloud or holds no box, clouds that cannot be read, or too few
                 clouds to split.
         """
-        frames, places, notes = self._frames()
+        frames, places, notes, columns = self._frames()
         table = self.home
         self.damaged.settle()
         sound = [example is not None for example in frames]
@@ -88,7 +88,9 @@ class CloudTable(Manifest):
         for name, part in parts.items():
             if not part:
                 raise DataError(f"{table}: the {name} split has no clouds")
-        splits = Splits(parts["train"], parts["val"], parts["test"], origin=origin, files=files, notes=notes)
+        splits = Splits(
+            parts["train"], parts["val"], parts["test"], origin=origin, files=files, notes=notes, described=columns
+        )
         return replace(splits, skipped=self.damaged.skipped)
 
     @property
@@ -99,8 +101,9 @@ class CloudTable(Manifest):
             raise DataError(f"{self.path}: holds no table of boxes: boxes.csv (or .tsv, .jsonl, .parquet)")
         return found
 
-    def _frames(self) -> tuple[list[PointCloud | None], list[str] | None, list[str]]:
-        """The clouds, None where one is damaged, the split of each where the table says it, and what a person should know."""
+    def _frames(self) -> tuple[list[PointCloud | None], list[str] | None, list[str], dict[str, str]]:
+        """The clouds, None where one is damaged, the split of each where the table says it, what a person should know, and what
+        each column is."""
         # A row with too few fields is refused: nobody knows which cloud would lack its box.
         table = read_table(self.home, separator=self.separator, encoding=self.encoding)
         if not len(table):
@@ -149,13 +152,14 @@ class CloudTable(Manifest):
                     raise DataError(f"{table.place(rows[0])}: {name!r} has more than one {role}")
         # A cloud of which one box cannot be read is left out as a whole: it would teach that nothing is there.
         frames = [self.damaged.sound(partial(frame, name, rows)) for name, rows in rows_of.items()]
-        used = [file, label, group, split[1] if split else None, *(folded[name] for name in BOX)]
+        roles = {"file": file, "class": label, "drive": group, "split": split[1] if split else None}
+        sizes = [folded[name] for name in BOX]
         homes = [split[0][rows[0]] for rows in rows_of.values()] if split else None
-        notes = unused_columns(table, used)
+        notes = unused_columns(table, [*roles.values(), *sizes])
         if self.path.is_dir():
             clouds = [example.path for example in frames if example is not None and example.path]
             notes += left_out(self.path, [table.path, *clouds, *(table.path.parent / name for name in rows_of)])
-        return frames, homes, notes
+        return frames, homes, notes, {"columns": columns_in_words(table, {**roles, "box": sizes})}
 
 
 def content_of(example: PointCloud) -> str:

@@ -17,6 +17,7 @@ from convzoo.modalities.recommendation.data.holding_out import hold_out_items, u
 from convzoo.modalities.recommendation.example import Catalogue, Rows, User
 from convzoo.reading.damaged import Damaged
 from convzoo.reading.files import refuse_twice
+from convzoo.reading.manifest import columns_in_words
 from convzoo.reading.tables import Table, is_table, read_table
 
 USER = ("user", "user_id", "userid", "customer", "customer_id", "reader", "session", "session_id")
@@ -110,7 +111,7 @@ class InteractionTable(Reader):
         Raises:
             DataError: no such file or column, a damaged row, or too few interactions to split.
         """
-        path, users, items, times, names = self._read()
+        path, users, items, times, names, columns = self._read()
         count = len(names.users)
         by_time = self.split == "time" or (self.split is None and times is not None)
         if by_time and times is None:
@@ -127,9 +128,9 @@ class InteractionTable(Reader):
             train, val = hold_out_items(rest, self.val / (1 - self.test), self.seed + 1)
             origin = f"made here: drawn within each user, val {self.val:g}, test {self.test:g}, seed {self.seed}"
         splits = users_of(names, train, val, test, origin, {str(path): {"sha256": sha256_of(path)}})
-        return replace(splits, skipped=self.damaged.skipped)
+        return replace(splits.with_described(columns=columns), skipped=self.damaged.skipped)
 
-    def _read(self) -> tuple[Path, np.ndarray, np.ndarray, np.ndarray | None, Catalogue]:
+    def _read(self) -> tuple[Path, np.ndarray, np.ndarray, np.ndarray | None, Catalogue, str]:
         path = self._file()
         self.damaged = Damaged(self.skip_damaged, "rows")
         if path.name == "u.data":
@@ -169,7 +170,8 @@ class InteractionTable(Reader):
         user_names, user_numbers = _renumbered(user_names, user_numbers[chosen])
         item_names, item_numbers = _renumbered(item_names, item_numbers[chosen])
         times = times[chosen] if times is not None else None
-        return path, user_numbers, item_numbers, times, Catalogue(user_names.tolist(), item_names.tolist())
+        columns = columns_in_words(table, {"user": user, "item": item, "rating": rating, "time": time})
+        return path, user_numbers, item_numbers, times, Catalogue(user_names.tolist(), item_names.tolist()), columns
 
     def _file(self) -> Path:
         if self.path.is_dir():

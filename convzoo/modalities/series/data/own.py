@@ -109,7 +109,13 @@ class SeriesTable(Reader):
         origin = (
             f"made here, in time: of each series the first {self.train:g} to train, the next {self.val:g} to validate"
         )
-        return Splits(**parts, origin=origin, files=self._hashes(), skipped=self.damaged.skipped)
+        return Splits(
+            **parts,
+            origin=origin,
+            files=self._hashes(),
+            described=_columns(parts["train"]),
+            skipped=self.damaged.skipped,
+        )
 
     def _as_given(self) -> Splits:
         train, val = [], []
@@ -122,7 +128,11 @@ class SeriesTable(Reader):
             val += between_gaps(series, cut, len(series))
         test = [part for series in tested for part in between_gaps(series, 0, len(series))]
         origin = f"as given; val made here, in time: the last {share:.2g} of each training series"
-        return Splits(train, val, test, origin=origin, files=self._hashes(), skipped=self.damaged.skipped)
+        files = self._hashes()
+        _refuse_copies(self.path, files)
+        return Splits(
+            train, val, test, origin=origin, files=files, described=_columns(train), skipped=self.damaged.skipped
+        )
 
     def _all(self, path: Path) -> list[Series]:
         if not path.exists():
@@ -166,4 +176,19 @@ def _same_channels(found: Sequence[Series]) -> None:
             raise DataError(
                 f"{series.name}: has the channels {', '.join(series.channels)}; {found[0].name} has "
                 f"{', '.join(found[0].channels)}: name those that all files have with data.channels=[…]"
+            )
+
+
+def _columns(stretches: Sequence[Stretch]) -> dict[str, str]:
+    """What the columns were taken for; the tables of a folder have the same."""
+    return {"columns": stretches[0].series.columns} if stretches and stretches[0].series.columns else {}
+
+
+def _refuse_copies(folder: Path, files: dict[str, dict[str, str]]) -> None:
+    """Refuse a table that stands in both `train` and `test`, under any name."""
+    learnt = {facts["sha256"]: path for path, facts in files.items() if Path(path).is_relative_to(folder / "train")}
+    for path, facts in files.items():
+        if Path(path).is_relative_to(folder / "test") and facts["sha256"] in learnt:
+            raise DataError(
+                f"{path}: is the same table as {learnt[facts['sha256']]}: scores would be a leak; remove it from one of them"
             )

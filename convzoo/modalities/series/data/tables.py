@@ -12,6 +12,7 @@ import numpy as np
 
 from convzoo.core.errors import DataError
 from convzoo.core.files import read_json
+from convzoo.core.survey import listed
 from convzoo.core.text import did_you_mean, first_line
 from convzoo.modalities.series.example import Series, Stretch, TableFormat
 from convzoo.ops.intervals import intervals
@@ -94,7 +95,10 @@ def series_of(opened: "tuple[Any, Source]", form: TableFormat, name: str | None 
     if times is not None:
         times, values, anomalies, source = _in_order(source, times, values, anomalies, form)
     _fill(source, values, chosen, form.missing)
-    return Series(name or path.name, values, tuple(chosen), times, anomalies, form)
+    others = [column for column in names if column not in (time, label, *chosen)]
+    columns = f"time: {time or 'none'}; label: {label or 'none'}; channels: {listed(chosen)}"
+    columns += f"; not used: {listed(others)}" if others else ""
+    return Series(name or path.name, values, tuple(chosen), times, anomalies, form, columns)
 
 
 def between_gaps(series: Series, start: int, stop: int) -> list[Stretch]:

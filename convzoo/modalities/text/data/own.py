@@ -1,5 +1,6 @@
 """Tables of texts of one's own."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from convzoo.reading.columns import LABEL_NAMES, SPLIT_NAMES
 from convzoo.reading.damaged import Damaged
 from convzoo.reading.files import refuse_twice, visible
 from convzoo.reading.lines import plain_name
-from convzoo.reading.manifest import split_rows, taken_columns, unused_columns
+from convzoo.reading.manifest import columns_in_words, split_rows, taken_columns, unused_columns
 from convzoo.reading.splitting import as_given
 from convzoo.reading.tables import Table, is_table, read_table
 
@@ -112,31 +113,36 @@ class TextTable(Reader):
         table = self._table(self.path)
         if not len(table):
             raise DataError(f"{self.path}: holds no rows")
-        found, used = self._examples(table)
+        found, roles = self._examples(table)
         homes = table.splits(self.split)
-        notes = [
-            *taken_columns(table, dict(zip(("text", "label", "group"), used, strict=False))),
-            *unused_columns(table, [*used, *((homes[1],) if homes else ())]),
-            *self._hints(table, used),
-        ]
-        return split_rows(self, self.path, found, homes, content_of, notes)
+        notes = [*taken_columns(table, roles), *self._hints(table, roles)]
+        roles["split"] = homes[1] if homes else None
+        notes += unused_columns(table, list(roles.values()))
+        splits = split_rows(self, self.path, found, homes, content_of, notes)
+        return splits.with_described(columns=columns_in_words(table, roles))
 
     def _read_folder(self) -> Splits:
         parts: dict[str, list[Text]] = {"train": [], "val": [], "test": []}
         files: dict[str, Any] = {}
         notes: list[str] = []
+        columns: dict[str, str] = {}
         for file in self._files():
             table = self._table(file)
-            found, used = self._examples(table)
+            found, roles = self._examples(table)
             parts[str(_part(file))] += [example for example in found if example is not None]
             files[str(file)] = {"sha256": sha256_of(file)}
-            notes += [*unused_columns(table, used), *self._hints(table, used)]
+            notes += [*unused_columns(table, list(roles.values())), *self._hints(table, roles)]
+            columns[file.name] = columns_in_words(table, roles)
         self.damaged.settle()
         splits = as_given(str(self.path), parts, self.val, self.seed, files, content_of, self.copies, notes)
-        return replace(splits, skipped=self.damaged.skipped)
+        # The tables of a split nearly always have the same columns: then they are said once.
+        same = len(set(columns.values())) == 1
+        said = next(iter(columns.values())) if same else "; ".join(f"{name}: {each}" for name, each in columns.items())
+        return replace(splits.with_described(columns=said), skipped=self.damaged.skipped)
 
-    def _hints(self, table: Table, used: list[str]) -> list[str]:
-        return table.numbers_as_classes(used[1]) if self.label_type == "class" and used else []
+    def _hints(self, table: Table, roles: Mapping[str, str | None]) -> list[str]:
+        label = roles.get("label")
+        return table.numbers_as_classes(label) if self.label_type == "class" and label else []
 
     def _files(self) -> list[Path]:
         files = [file for file in visible(self.path) if _part(file) is not None]
@@ -146,10 +152,11 @@ class TextTable(Reader):
     def _table(self, path: Path) -> Table:
         return read_table(path, self.columns, self.separator, self.quotes, self.encoding, self.damaged)
 
-    def _examples(self, table: Table) -> tuple[list[Text | None], list[str]]:
-        """The texts in the order of the rows, None where one is damaged, and the columns that they were made of."""
+    def _examples(self, table: Table) -> tuple[list[Text | None], dict[str, str | None]]:
+        """The texts in the order of the rows, None where one is damaged, and the column of each role, None where there is
+        none."""
         if not len(table):
-            return [], []
+            return [], {}
         text = str(table.find("text", self.text, TEXT_NAMES))
         label = str(table.find("label", self.label, (*LABEL_NAMES, "sentiment", "topic")))
         group = table.find("group", self.group, (), needed=False)
@@ -162,7 +169,7 @@ class TextTable(Reader):
             return Text(str(words), label_of(row), groups[row], table.place(row))
 
         found = [self.damaged.sound(partial(example, row), table.place(row)) for row in range(len(table))]
-        return found, [text, label, *((group,) if group else ())]
+        return found, {"text": text, "label": label, "group": group}
 
 
 def content_of(example: Text) -> str:

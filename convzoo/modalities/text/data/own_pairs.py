@@ -76,6 +76,7 @@ class ParallelText(Reader):
         self.seed = seed
         self.skip_damaged = skip_damaged
         self.damaged = Damaged(skip_damaged, "pairs")
+        self.taken = ""  # what was taken for the source and the target, once files are read
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
@@ -107,7 +108,7 @@ class ParallelText(Reader):
         if not pairs:
             raise DataError(f"{self.path}: holds no pairs")
         splits = made_here(pairs, self.val, self.test, self.seed, files, content_of)
-        return replace(splits, skipped=self.damaged.skipped)
+        return replace(splits.with_described(columns=self.taken), skipped=self.damaged.skipped)
 
     def _read_folder(self) -> Splits:
         parts: dict[str, list[Pair]] = {"train": [], "val": [], "test": []}
@@ -126,7 +127,7 @@ class ParallelText(Reader):
             if not parts[name]:
                 raise DataError(f"{self.path}: the {name} split has no pairs; it should be in a file named {name}.*")
         splits = as_given(str(self.path), parts, self.val, self.seed, files, content_of, self.copies)
-        return replace(splits, skipped=self.damaged.skipped)
+        return replace(splits.with_described(columns=self.taken), skipped=self.damaged.skipped)
 
     def _language(self, languages: Sequence[str]) -> str:
         """The source's; the target's is the other, and may have to be named too."""
@@ -152,6 +153,7 @@ class ParallelText(Reader):
             rows = self._json_rows(path, lines) if plain_suffix(path) != ".tsv" else self._tsv_rows(path, lines)
         else:
             twin = self._twin(path)
+            self.taken = f"source: {path.name}; target: {twin.name}"
             files[str(twin)] = {"sha256": sha256_of(twin)}
             sources, targets = (read_lines(file, self.encoding, setting=True) for file in (path, twin))
             if len(sources) != len(targets):
@@ -204,6 +206,9 @@ class ParallelText(Reader):
             or bool({*SOURCES} & {h.strip().lower() for h in heading})
         )
         first, second = self._columns(path, heading) if named else (0, 1)
+        self.taken = (
+            f"source: {heading[first]}; target: {heading[second]}" if named else "source: the first; target: the second"
+        )
 
         def row(where: str, line: str) -> tuple[str, str]:
             fields = line.split("\t")
@@ -239,8 +244,10 @@ class ParallelText(Reader):
         if not isinstance(row, dict):
             raise DataError(f'{where}: should be an object such as {{"source": "…", "target": "…"}}')
         texts = []
-        for role in ("source", "target"):
-            value = row[self._field(Path(where), list(row), role)]
+        names = [self._field(Path(where), list(row), role) for role in ("source", "target")]
+        self.taken = f"source: {names[0]}; target: {names[1]}"
+        for role, name in zip(("source", "target"), names, strict=True):
+            value = row[name]
             if not isinstance(value, str):
                 raise DataError(f"{where}: the {role} should be a text, not {type(value).__name__}")
             texts.append(value)

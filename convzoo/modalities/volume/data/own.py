@@ -129,7 +129,7 @@ class VolumeTable(Manifest):
     def _folds(self) -> dict[str, Any]:
         return {"fold": self.fold, "count": self.folds}
 
-    def _rows(self, table: Table) -> tuple[list[Any], list[str]]:
+    def _rows(self, table: Table) -> tuple[list[Any], dict[str, str | None]]:
         file = table.find("file", self.file, (*PATH_NAMES, *self.file_names))
         mask = table.find("mask", self.mask, MASK_NAMES, needed=False)
         label = self._label(table, needed=False)
@@ -156,7 +156,7 @@ class VolumeTable(Manifest):
             return made
 
         examples = [self.damaged.sound(partial(example, row), table.place(row)) for row in range(len(table))]
-        return examples, [name for name in (file, mask, label, group) if name]
+        return examples, {"file": file, "mask": mask, "label": label, "group": group}
 
     @staticmethod
     def _named(table: Table, name: str) -> str | None:

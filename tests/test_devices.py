@@ -49,7 +49,9 @@ OPTIONS = {
     "evidence": ("sentiment_cnn1d", ["encoder.evidence=linear"]),
     "intervals": ("gauges_cnn2d", ["task.loss=pinball"]),
     "huber": ("gauges_cnn2d", ["task.loss=huber"]),
-    "class_weights": ("sentiment_cnn1d", ["task.class_weights=balanced"]),
+    "class_weights": ("sentiment_cnn1d", ["task.class_weights=balanced", "task.threshold=best_f1"]),
+    "opponents": ("sentiment_cnn1d", ["baselines=[majority,tfidf_svm,nbsvm]"]),
+    "opponents_of_numbers": ("gauges_cnn2d", ["baselines=[mean,pixel_ridge]"]),
     "weights": ("organ_unet3d", ["task.balance=0.5", "task.mirrored=true"]),
     "crops": ("actions_cnn3d", ["encoder.crops=3"]),
     "beam": ("translation_convs2s", ["task.beam=3", "task.copy_unknown=true"]),
@@ -74,9 +76,10 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
         yield found
 
 
-def run_on(device: str, name: str, more: list[str], folder: Path) -> convzoo.Run:
-    settings = [*TINY[name], *PLAIN[name], *FEWER.get(name, ()), *QUICK, *more, f"train.device={device}"]
-    run = convzoo.run(name, settings, out=folder, quiet=True, report=False)
+def run_on(device: str, name: str, more: list[str], folder: Path, data: Path | None = None) -> convzoo.Run:
+    generated = [*TINY[name], *PLAIN[name], *FEWER.get(name, ())] if data is None else FORMS[name].NETWORK
+    settings = [*generated, *QUICK, *more, f"train.device={device}"]
+    run = convzoo.run(name, settings, data=data, out=folder, quiet=True, report=False)
     where = json.loads((folder / "environment.json").read_text())["device"]
     assert where == (str(DEVICE) if device == "cuda" else "cpu"), "the test would show nothing"
     return run
@@ -113,6 +116,49 @@ def test_options_give_the_same_on_the_device(option: str, tmp_path: Path, device
     there, here = run_on("cuda", name, more, tmp_path / "there"), run_on("cpu", name, more, tmp_path / "here")
     if option != "attention":  # its dropout draws from another generator on a device
         assert same(dict(there.scores), dict(here.scores), 1e-4)
+
+
+def several_topics(folder: Path) -> Path:
+    """Texts with one or two topics each."""
+    topics = ["art", "war", "art|war"]
+    rows = [f"a {topics[at % 3].replace('|', ' and ')} film {at},{topics[at % 3]}" for at in range(60)]
+    (folder / "texts.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    return folder / "texts.csv"
+
+
+def numbers_of_texts(folder: Path) -> Path:
+    rows = [f"a film of {at} minutes,{at}.5" for at in range(60)]
+    (folder / "texts.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    return folder / "texts.csv"
+
+
+def numbers_of_videos(folder: Path) -> Path:
+    clips, _ = FORMS["actions_cnn3d"].own(folder)
+    rows = [f"{path.relative_to(clips)},{number}.5" for number, path in enumerate(sorted(clips.rglob("*.mp4")))]
+    (clips / "numbers.csv").write_text("\n".join(["path,label", *rows]) + "\n")
+    return clips / "numbers.csv"
+
+
+LABELS = {
+    "several classes": (several_topics, "sentiment_cnn1d", ["task={name: multi_label, class_weights: balanced}"]),
+    "numbers": (numbers_of_texts, "sentiment_cnn1d", ["task={name: regression, loss: absolute}"]),
+    "numbers of clips": (
+        numbers_of_videos,
+        "actions_cnn3d",
+        ["task={name: clip_regression, loss: pinball}", "model.normalisation=none", "model.dropout=0.0"],
+    ),
+}
+"""Labels that no recipe has in its own data, with the task that learns them."""
+
+
+@pytest.mark.parametrize("labels", LABELS)
+def test_other_labels_give_the_same_on_the_device(labels: str, tmp_path: Path, device: torch.device) -> None:
+    make, name, more = LABELS[labels]
+    data = make(tmp_path)
+    if name == "sentiment_cnn1d":
+        more = [*more, "model.dropout=0.0"]
+    there, here = (run_on(where, name, more, tmp_path / where, data) for where in ("cuda", "cpu"))
+    assert same(dict(there.scores), dict(here.scores), 1e-4)
 
 
 def test_a_run_resumes_on_the_device(tmp_path: Path, device: torch.device) -> None:

@@ -58,7 +58,7 @@ def print_summary(run: "Run") -> None:
     console.print()
     console.print(table)
     if summary.judgement(run.results):
-        console.print(f"this network is {summary.judgement(run.results)}", soft_wrap=True)
+        console.print(f"verdict: {summary.judgement(run.results)}", soft_wrap=True)
     for name, reason in run.results.get("left_out", {}).items():
         console.print(f"opponent {name} is left out: {reason}")
     outside = summary.outside_expectation(run.recipe, run.scores)

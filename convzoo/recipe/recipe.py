@@ -12,7 +12,7 @@ from convzoo.core.errors import RecipeError
 from convzoo.core.text import nearest
 from convzoo.recipe.checker import Checker, with_own_settings
 from convzoo.recipe.renamed import present_override, use_present_names
-from convzoo.recipe.types import KEYS, PART_KEYS, REFERENCE_KEYS, KeyPath, Part, Recipe
+from convzoo.recipe.types import KEYS, PART_KEYS, REFERENCE_KEYS, WITH_DATA_KEYS, KeyPath, Part, Recipe
 from convzoo.recipe.yaml_files import dump, inline, parse_value, read_yaml
 
 
@@ -91,9 +91,21 @@ def load(
     raw |= _copy(replaced or {})
     origins = {key: place for key, place in origins.items() if key[0] not in (replaced or {})}
     use_present_names(raw, origins)  # first, so that an override replaces a setting under its former name too
+    names = {section: _name_of(raw.get(section)) for section in WITH_DATA_KEYS}
     for override in overrides:
         _apply_override(raw, origins, override)
+    if isinstance(raw.get("with_data"), dict):
+        # Settings for one's own data belong to the part that the recipe names, not to another that an override puts in its place.
+        raw["with_data"] = {
+            key: value
+            for key, value in raw["with_data"].items()
+            if key not in names or _name_of(raw.get(key)) == names[key]
+        }
     return Checker(origins, label, folder).recipe(raw, name)
+
+
+def _name_of(part: Any) -> Any:
+    return part.get("name") if isinstance(part, dict) else part if isinstance(part, str) else None
 
 
 def _copy(value: Any) -> Any:

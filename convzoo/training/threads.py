@@ -14,6 +14,7 @@ from typing import Literal
 
 import torch
 
+from convzoo.core.batch import Batch
 from convzoo.training.random_states import load_random_states, random_states
 from convzoo.training.trainer import Trainer
 
@@ -59,6 +60,16 @@ def _set_by_user() -> bool:
     return any(name in os.environ for name in named) or torch.get_num_threads() != _AT_IMPORT
 
 
+def gradient(trainer: Trainer, batches: list[Batch]) -> None:
+    """The forward and the backward pass of a step, without the step itself."""
+    trainer.model.train()
+    for batch in batches:
+        batch = trainer.place(batch)
+        with trainer.devices.autocast():
+            terms = trainer.task.losses(trainer.model(**batch.inputs), batch.target)
+        sum(terms.values()).backward()  # type: ignore[union-attr]
+
+
 def _fastest(trainer: Trainer) -> int:
     most = torch.get_num_threads()
     candidates = sorted({most, max(1, most // 2), 1}, reverse=True)
@@ -72,12 +83,12 @@ def _fastest(trainer: Trainer) -> int:
     times = dict.fromkeys(candidates, float("inf"))
     began = time.perf_counter()
     try:
-        trainer.try_gradient(batches)  # the first step of all is slower: memory is reserved, kernels are chosen
+        gradient(trainer, batches)  # the first step of all is slower: memory is reserved, kernels are chosen
         for _ in range(rounds):
             for count in candidates:
                 torch.set_num_threads(count)
                 start = time.perf_counter()
-                trainer.try_gradient(batches)
+                gradient(trainer, batches)
                 times[count] = min(times[count], time.perf_counter() - start)
             if time.perf_counter() - began > SECONDS:
                 break

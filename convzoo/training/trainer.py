@@ -1,15 +1,13 @@
 """The one training loop for every kind of data: it calls `model(**batch.inputs)` and `task.losses(outputs, batch.target)`."""
 
 import math
-import signal
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -25,6 +23,7 @@ from convzoo.training.events import Ended, Event, Listener, Progressed, Scored, 
 from convzoo.training.loader import Loader
 from convzoo.training.optimisation import MovingAverage, Schedule, make_optimizer
 from convzoo.training.random_states import load_random_states, random_states, seed_dropout
+from convzoo.training.signals import first_signal
 
 
 class Stopped(TrainingError):
@@ -106,7 +105,7 @@ class Trainer:
         began = time.perf_counter() - progress.seconds
         evaluate_every = self.config.evaluate_every or self.train.steps_per_epoch
         self._tell(Started(progress.step, self.total_steps, self.train.steps_per_epoch, self.train.examples_per_step))
-        with self._signals():
+        with first_signal(self._ask_to_stop):
             steps = self._steps()
             while progress.step < self.total_steps and not progress.finished:
                 losses, weight = self._step(next(steps))
@@ -188,15 +187,6 @@ class Trainer:
     def try_step(self, batches: list[Batch]) -> dict[str, float]:
         """One step that does not change `progress`: for checks and benchmarks."""
         return self._step(batches)[0]
-
-    def try_gradient(self, batches: list[Batch]) -> None:
-        """The forward and the backward pass of a step, without the step itself: to time it."""
-        self.model.train()
-        for batch in batches:
-            batch = self.place(batch)
-            with self.devices.autocast():
-                terms = self.task.losses(self.model(**batch.inputs), batch.target)
-            sum(terms.values()).backward()  # type: ignore[union-attr]
 
     def weights(self) -> dict[str, Tensor]:
         """The weights that are scored and saved: the moving average if there is one."""
@@ -291,30 +281,9 @@ class Trainer:
     def _out_of_patience(self) -> bool:
         return self.patience is not None and self.progress.evaluations_since_best >= self.patience
 
+    def _ask_to_stop(self) -> None:
+        self.signalled = True
+
     def _tell(self, event: Event) -> None:
         for listener in self.listeners:
             listener(event)
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """The first Ctrl-C or SIGTERM lets the current step finish; a second one has its usual effect."""
-        before: dict[int, Any] = {}
-
-        def restore() -> None:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-        def ask(number: int, frame: FrameType | None) -> None:
-            self.signalled = True
-            restore()
-
-        try:
-            for kind in (signal.SIGINT, signal.SIGTERM):
-                before[kind] = signal.getsignal(kind)
-                signal.signal(kind, ask)
-        except ValueError:  # not in the main thread: the calling program keeps its own handlers
-            before.clear()
-        try:
-            yield
-        finally:
-            restore()

@@ -28,11 +28,11 @@ def timed(monkeypatch):
     def of(seconds: dict[int, float]) -> list[int]:
         used, now = [], [0.0]
 
-        def step(self, batches):
+        def step(trainer, batches):
             used.append(torch.get_num_threads())
             now[0] += seconds[torch.get_num_threads()]
 
-        monkeypatch.setattr("convzoo.training.trainer.Trainer.try_gradient", step)
+        monkeypatch.setattr(threads, "gradient", step)
         monkeypatch.setattr(threads.time, "perf_counter", lambda: now[0])
         return used
 
@@ -79,11 +79,11 @@ def test_what_the_user_set_is_kept(two, timed, tmp_path, tiny, monkeypatch, wher
 
 def test_the_trial_changes_neither_weights_nor_random_numbers(two, timed, tmp_path, tiny, monkeypatch):
     """A network with batch norm, dropout and augmentation ends at the same weights with the trial as without it."""
-    original = threads.Trainer.try_gradient
+    original = threads.gradient
     runs = []
     for name in ("1", "auto"):
         monkeypatch.setattr(threads, "ADVANTAGE", 0.0)  # one thread is chosen, however long the steps take
-        monkeypatch.setattr("convzoo.training.trainer.Trainer.try_gradient", original)
+        monkeypatch.setattr(threads, "gradient", original)
         settings = [*tiny("keywords_cnn1d"), f"train.threads={name}"]
         runs.append(pipeline.run("keywords_cnn1d", settings, out=tmp_path / name, quiet=True, report=False))
     alone, tried = (run.model.state_dict() for run in runs)

@@ -681,12 +681,6 @@ def test_wrong_settings_give_one_line(cli) -> None:
         assert words in result.err
 
 
-def test_no_batch_is_advised_where_an_encoder_has_none(cli) -> None:
-    result = cli("check", "sentiment_cnn1d", *TINY["sentiment_cnn1d"], "train.batch_size=auto")
-    assert result.code == 2
-    assert "train.batch_size: encoder text does not choose one" in result.err
-
-
 def test_hippocampus_is_read(mirror: Path) -> None:
     splits = Decathlon(dataset="hippocampus", structures=["anterior", "posterior"], fold=2).read()
     assert len(splits.train) + len(splits.val) + len(splits.test) == 208

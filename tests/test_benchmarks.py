@@ -85,6 +85,8 @@ RUNS = {
         ["--steps", "1", "--memory-rounds", "1", "--points", "1000", "10000", "--no-reference", "--set", *STREETS],
         3,
     ),
+    "step_cost": (["--steps", "20"], 1),
+    "threads_speed": (["--recipe", "sentiment_cnn1d", *TINY], 2),
     "start": (["--recipes", "sentiment_cnn1d", "--warm-up", "0", *TINY], 1),
 }
 """For each benchmark, its options and how many ratios it prints."""

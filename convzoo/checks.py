@@ -32,8 +32,7 @@ def check_splits(splits: Splits) -> None:
     """Refuse splits that cannot be learnt from or scored, by their labels and groups alone.
 
     Raises:
-        DataError: a split is empty; a group (a patient, a speaker, a document) is in two splits; a class is in validation or test
-            only; the numbers to learn never vary.
+        DataError: a split is empty; a group (a patient, a speaker, a document) is in two splits; the numbers to learn never vary.
     """
     homes: dict[str, str] = {}
     for name, examples in splits:
@@ -45,7 +44,6 @@ def check_splits(splits: Splits) -> None:
                 raise DataError(
                     f"group {group!r} is in both {homes[group]} and {name}, so scores would be too high; keep it in one split"
                 )
-    _check_classes(splits)
     numbers = _numbers(splits.train)
     if numbers and len(set(numbers)) == 1:
         raise DataError(
@@ -54,11 +52,15 @@ def check_splits(splits: Splits) -> None:
         )
 
 
-def _check_classes(splits: Splits) -> None:
-    """Refuse classes that training lacks: the network has no output for them."""
-    known = Counter(name for example in splits.train for name in label_names(example))
-    if not known:
+def check_classes(splits: Splits, encoder: Encoder) -> None:
+    """Refuse classes that training lacks: the network has no output for them.
+
+    Raises:
+        DataError: a class is in validation or test only.
+    """
+    if not _learns_classes(splits, encoder):
         return
+    known = Counter(name for example in splits.train for name in label_names(example))
     strays: dict[str, Counter[str]] = {}
     first = None
     for split, examples in (("val", splits.val), ("test", splits.test)):
@@ -85,6 +87,12 @@ def _check_classes(splits: Splits) -> None:
     )
 
 
+def _learns_classes(splits: Splits, encoder: Encoder) -> bool:
+    """Whether the labels of the examples are what the network learns: a scan with a mask may have a class that is not asked for."""
+    known = {name for example in splits.train for name in label_names(example)}
+    return bool(known) and known <= set(encoder.dims.get("labels", ()))
+
+
 def look(splits: Splits, encoder: Encoder, task: Task, loaders: Mapping[str, Loader]) -> Findings:
     """Prepare the examples of all splits, so that a fault is found before the first step, and say what they are.
 
@@ -100,7 +108,8 @@ def look(splits: Splits, encoder: Encoder, task: Task, loaders: Mapping[str, Loa
         DataError: an example cannot be prepared, or a split holds nothing to learn from.
     """
     surveys = {name: encoder.survey(examples, loaders[name].items) for name, examples in splits}
-    described = {**splits.described, **_labels_in_words(splits), **_groups_in_words(splits)}
+    learnt = _learns_classes(splits, encoder) or bool(_numbers(splits.train))
+    described = {**splits.described, **(_labels_in_words(splits) if learnt else {}), **_groups_in_words(splits)}
     for topic in dict.fromkeys(topic for survey in surveys.values() for topic in survey.facts):
         said = {name: survey.facts[topic] for name, survey in surveys.items() if topic in survey.facts}
         same = len(said) == len(surveys) and len(set(said.values())) == 1
@@ -110,7 +119,9 @@ def look(splits: Splits, encoder: Encoder, task: Task, loaders: Mapping[str, Loa
         for note in survey.notes:
             said_of.setdefault(note, []).append(name)
     surveyed = [f"{', '.join(names)}: {note}" for note, names in said_of.items()]
-    return Findings(described, [*splits.notes, *surveyed, *_missing_classes(splits), *task.cautions(splits)])
+    return Findings(
+        described, [*splits.notes, *surveyed, *(_missing_classes(splits) if learnt else ()), *task.cautions(splits)]
+    )
 
 
 def label_names(example: Any) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import nn
 
-from convzoo.checks import check_splits
+from convzoo.checks import check_classes, check_splits
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.splits import Splits
@@ -63,6 +63,7 @@ def assemble(recipe: Recipe, encoder_state: Path | None = None, resumed: bool = 
         encoder.fit(splits.train)
         if start:
             start.keep(encoder, splits.train)
+    check_classes(splits, encoder)
     dims = encoder.dims
     task = build("task", recipe.task, dims, recipe.origins)
     seed_everything(recipe.train.seed)

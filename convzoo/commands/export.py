@@ -122,13 +122,15 @@ def _exported(model: nn.Module, inputs: dict[str, Any]) -> tuple[nn.Module, dict
 def _free_shapes(
     run: Run, inputs: dict[str, Any], examples: Sequence[Any], whole: Sequence[dict[str, Any]]
 ) -> dict[str, dict[int, Any]]:
-    """The axes of each input whose size differs between batches: the first, and those that depend on an example's length."""
+    """The axes of each input whose size differs between batches: the first, and those that depend on an example's length. Numbers
+    of tokens (batch, length) have a free length even if all examples here have the same."""
     others = [{name: tuple(value.shape) for name, value in inputs.items()}]
     for given in [*whole, *(_inputs(run, examples, [index]) for index in range(min(32, len(examples))))]:
         others.append({name: tuple(value.shape) for name, value in _exported(run.model, given)[1].items()})
     free: dict[str, dict[int, Any]] = {}
     for name, value in inputs.items():
         varying = {axis for axis in range(1, value.ndim) if len({other[name][axis] for other in others}) > 1}
+        varying |= {1} if value.ndim == 2 and not value.is_floating_point() else set()
         free[name] = dict.fromkeys({0} | varying, torch.export.Dim.DYNAMIC)
     return free
 

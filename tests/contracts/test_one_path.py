@@ -19,7 +19,7 @@ from convzoo.modalities.recommendation.example import User
 from convzoo.modalities.series.example import Stretch
 from convzoo.modalities.text.example import Text
 from convzoo.modalities.text.pair import Pair
-from convzoo.recipe.assembly import build
+from convzoo.recipe.assembly import build_reader
 from convzoo.runs import Run, read_predictions
 
 NAMES = sorted(FORMS)
@@ -85,7 +85,7 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def scored(run: Run) -> list[Any]:
     """The examples of the test split, in the order of predictions.csv."""
-    return list(build("data", run.recipe.data).read().test)
+    return list(build_reader(run.recipe).read().test)
 
 
 def test_predict_finds_what_the_run_found(trained: tuple[Run, Path]) -> None:
@@ -117,7 +117,7 @@ def test_evaluate_finds_what_the_run_found(trained: tuple[Run, Path], cli) -> No
     scores = json.loads(again.out)
     assert {name.partition("/")[2] for name in scores} >= {name.partition("/")[2] for name in expected}
     if "data/accuracy" in scores:
-        examples = build("data", run.recipe.data).examples()
+        examples = build_reader(run.recipe).examples()
         right = [
             prediction["label"] == example.label
             for prediction, example in zip(run.predict([raw(each) for each in examples]), examples, strict=True)

@@ -172,7 +172,7 @@ def large_worker(nodes: int, edges: int, steps: int) -> dict[str, float]:
     drawing = time.perf_counter() - began
     model = GraphNetwork(64, 8, "random_walk", 2, conv="sage", channels=64)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3, fused=True)
-    task = Classification(encoder.labels.names)
+    task = Classification(encoder.targets.labels.names)
     loader = Loader(splits.train, encoder, 1024)
     first = 0.0
     sampled, sampling, done = 0, 0.0, time.perf_counter()

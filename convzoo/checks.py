@@ -88,7 +88,7 @@ def check_classes(splits: Splits, encoder: Encoder) -> None:
 
 
 def _learns_classes(splits: Splits, encoder: Encoder) -> bool:
-    """Whether the labels of the examples are what the network learns: a scan with a mask may have a class that is not asked for."""
+    """Whether the labels of the examples are what the network learns: a scan with a mask may have another class."""
     known = {name for example in splits.train for name in label_names(example)}
     return bool(known) and known <= set(encoder.dims.get("labels", ()))
 

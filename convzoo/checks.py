@@ -52,13 +52,17 @@ def check_splits(splits: Splits) -> None:
         )
 
 
-def check_classes(splits: Splits, encoder: Encoder) -> None:
+def check_classes(splits: Splits, dims: Mapping[str, Any]) -> None:
     """Refuse classes that training lacks: the network has no output for them.
+
+    Args:
+        splits: of the data
+        dims: of the fitted encoder: its `labels` are what the network learns
 
     Raises:
         DataError: a class is in validation or test only.
     """
-    if not _learns_classes(splits, encoder):
+    if not _learns_classes(splits, dims):
         return
     known = Counter(name for example in splits.train for name in label_names(example))
     strays: dict[str, Counter[str]] = {}
@@ -87,10 +91,10 @@ def check_classes(splits: Splits, encoder: Encoder) -> None:
     )
 
 
-def _learns_classes(splits: Splits, encoder: Encoder) -> bool:
+def _learns_classes(splits: Splits, dims: Mapping[str, Any]) -> bool:
     """Whether the labels of the examples are what the network learns: a scan with a mask may have another class."""
     known = {name for example in splits.train for name in label_names(example)}
-    return bool(known) and known <= set(encoder.dims.get("labels", ()))
+    return bool(known) and known <= set(dims.get("labels", ()))
 
 
 def look(splits: Splits, encoder: Encoder, task: Task, loaders: Mapping[str, Loader]) -> Findings:
@@ -108,7 +112,7 @@ def look(splits: Splits, encoder: Encoder, task: Task, loaders: Mapping[str, Loa
         DataError: an example cannot be prepared, or a split holds nothing to learn from.
     """
     surveys = {name: encoder.survey(examples, loaders[name].items) for name, examples in splits}
-    learnt = _learns_classes(splits, encoder) or bool(_numbers(splits.train))
+    learnt = _learns_classes(splits, encoder.dims) or bool(_numbers(splits.train))
     described = {**splits.described, **(_labels_in_words(splits) if learnt else {}), **_groups_in_words(splits)}
     for topic in dict.fromkeys(topic for survey in surveys.values() for topic in survey.facts):
         said = {name: survey.facts[topic] for name, survey in surveys.items() if topic in survey.facts}
@@ -120,7 +124,13 @@ def look(splits: Splits, encoder: Encoder, task: Task, loaders: Mapping[str, Loa
             said_of.setdefault(note, []).append(name)
     surveyed = [f"{', '.join(names)}: {note}" for note, names in said_of.items()]
     return Findings(
-        described, [*splits.notes, *surveyed, *(_missing_classes(splits) if learnt else ()), *task.cautions(splits)]
+        described,
+        [
+            *splits.notes,
+            *surveyed,
+            *([*_missing_classes(splits), *_odd_classes(splits)] if learnt else ()),
+            *task.cautions(splits),
+        ],
     )
 
 
@@ -158,6 +168,36 @@ def _labels_in_words(splits: Splits) -> dict[str, str]:
         if found
     ]
     return {"numbers": "; ".join(words)}
+
+
+_MISSING = frozenset({"na", "n/a", "nan", "null", "none", "nil", "?", "-", "--", "missing", "unknown"})
+
+
+def _odd_classes(splits: Splits) -> list[str]:
+    """Notes on classes that look like a missing value, like each other, or like several in one."""
+    names = sorted({name for _, examples in splits for example in examples for name in label_names(example)})
+    notes = [
+        f"class {name!r} looks like a missing value; if it is one, delete these examples, or leave their cells empty"
+        for name in names
+        if name.strip().lower() in _MISSING
+    ]
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        try:
+            key = f"{float(name):g}"
+        except ValueError:
+            key = " ".join(name.lower().split())
+        alike.setdefault(key, []).append(name)
+    notes += [
+        f"the classes {listed([repr(name) for name in same])} look like one; write them alike if they are"
+        for same in alike.values()
+        if len(same) > 1
+    ]
+    joined = [repr(name) for name in names if any(mark in name for mark in "|;")]
+    several = any(isinstance(getattr(example, "label", None), tuple) for example in splits.train)
+    if joined and several:
+        notes.append(f"the labels {listed(joined)} hold a separator (| or ;); use one separator in the whole column")
+    return notes
 
 
 def _groups_in_words(splits: Splits) -> dict[str, str]:

@@ -63,13 +63,18 @@ def assemble(recipe: Recipe, encoder_state: Path | None = None, resumed: bool = 
         encoder.fit(splits.train)
         if start:
             start.keep(encoder, splits.train)
-    check_classes(splits, encoder)
     dims = encoder.dims
+    check_classes(splits, dims)
     task = build("task", recipe.task, dims, recipe.origins)
     seed_everything(recipe.train.seed)
     model = build("model", recipe.model, task.model_dims(dims), recipe.origins)
     task.require(splits)
     started = start.give_weights(model, task.model_dims(dims), encoder) if start else ""
+    if start and (seen := start.run.trained_on([*splits.val, *splits.test])):
+        both = len(splits.val) + len(splits.test)
+        started += (
+            f"; {seen} of {both} validation and test examples were training examples there, so scores are too high"
+        )
     advised = dims.get("batch_size")
     pieces = len(encoder.pieces(splits.train)) if "auto" in (train.batch_size, train.epochs, train.patience) else 0
     train, told = settled(train, pieces, None if advised is None else int(advised))

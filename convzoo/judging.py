@@ -62,16 +62,24 @@ class Judge:
             if name in own and math.isfinite(float(once[name][0]))
         }
 
-    def interval(self, values: np.ndarray, value: float) -> tuple[float, float] | None:
-        """The middle 95 % of the values of a score, or of a difference of scores.
+    def interval(self, values: np.ndarray, value: float, counts: bool) -> tuple[float, float] | None:
+        """The middle 95 % of the values of a score, or of a difference of scores; None where the draws say nothing.
 
-        If no draw differs (all examples are right), three in the number of examples are taken to each side: what did not happen
-        in n examples happens, at 95 %, less often than that ("rule of three").
+        If no draw differs and the score is a fraction of the examples (all are right), three in the number of examples are taken
+        to each side: what did not happen in n examples happens, at 95 %, less often than that ("rule of three"). Of other scores
+        nothing follows.
+
+        Args:
+            values: (draws,)
+            value: of all examples
+            counts: whether the score is a fraction of the examples
         """
         values = values[np.isfinite(values)]
         if len(values) < 50 or self.count < 2:
             return None
         low, high = np.quantile(values, [0.025, 0.975]).tolist()
+        if high - low < 1e-12 and not counts:
+            return None
         if high - low < 1e-12:
             low, high = value - 3 / self.count, value + 3 / self.count
         return low, high
@@ -103,10 +111,11 @@ def judged(
     own, scores = judge.values(network), network.compute()
     found: dict[str, Any] = {"intervals": {}, "comparisons": {}, "drawn": _drawn(judge)}
     for name, values in own.items():
-        interval = judge.interval(values, float(scores[name]))
+        interval = judge.interval(values, float(scores[name]), name.endswith("accuracy"))
         if interval is not None:
-            bounded = 0 <= float(scores[name]) <= 1 and not is_error(name) and values.min() >= 0
-            low, high = (min(max(end, 0.0), 1.0) for end in interval) if bounded else interval
+            low, high = interval
+            if name.endswith("accuracy"):
+                low, high = max(low, 0.0), min(high, 1.0)
             found["intervals"][f"test/{name}"] = [low, high]
     sign = -1.0 if is_error(score) else 1.0
     for name, meter in opponents.items():
@@ -117,7 +126,7 @@ def judged(
         compared: dict[str, Any] = {"score": f"test/{score}", "difference": difference}
         drawn = judge.values(meter) if isinstance(meter, ResampledMeter) else {}
         if score in own and score in drawn:
-            interval = judge.interval(sign * (own[score] - drawn[score]), difference)
+            interval = judge.interval(sign * (own[score] - drawn[score]), difference, score.endswith("accuracy"))
             if interval is not None:
                 compared |= {"low": interval[0], "high": interval[1]}
         found["comparisons"][name] = compared

@@ -64,13 +64,6 @@ class Measured:
     source: str = ""
 
 
-class Learnt:
-    """An encoder that has learnt these classes."""
-
-    def __init__(self, labels: tuple[str, ...]) -> None:
-        self.dims = {"labels": labels}
-
-
 def test_numbers_that_never_vary_are_refused() -> None:
     same, others = [Measured(3.0)] * 4, [Measured(1.0), Measured(2.0)]
     with pytest.raises(DataError, match=r"every label of the training split is 3 \(4 examples\)"):
@@ -84,21 +77,21 @@ def test_each_name_of_several_classes_must_be_in_training() -> None:
     with pytest.raises(
         DataError, match=r"t\.csv:3: class 'x' is not .* \(2 in test\); 2 classes are not: .*has: a, b, c"
     ):
-        check_classes(Splits(train, train, strange), Learnt(("a", "b", "c")))
-    check_classes(Splits(train, train, [Measured(("c", "a")), Measured(())]), Learnt(("a", "b", "c")))
+        check_classes(Splits(train, train, strange), {"labels": ("a", "b", "c")})
+    check_classes(Splits(train, train, [Measured(("c", "a")), Measured(())]), {"labels": ("a", "b", "c")})
 
 
 def test_classes_that_the_network_does_not_learn_may_be_anywhere() -> None:
     """A scan with a mask may have a class too."""
     train, test = [Measured("round"), Measured("long")], [Measured("odd")]
-    check_classes(Splits(train, train, test), Learnt(("liver", "spleen")))
+    check_classes(Splits(train, train, test), {"labels": ("liver", "spleen")})
     with pytest.raises(DataError, match="class 'odd' is not in the training split"):
-        check_classes(Splits(train, train, test), Learnt(("long", "round")))
+        check_classes(Splits(train, train, test), {"labels": ("long", "round")})
 
 
 def test_tags_are_not_compared_as_classes() -> None:
     train, test = [Measured(Tags(("noun", "verb")))], [Measured(Tags(("noun", "symbol")))]
-    check_classes(Splits(train, train, test), Learnt(("noun", "verb")))
+    check_classes(Splits(train, train, test), {"labels": ("noun", "verb")})
 
 
 def test_a_damaged_file_of_the_test_split_is_found_before_the_first_step(cli, tmp_path: Path) -> None:

@@ -77,6 +77,12 @@ def _scores(run: Run, data: str | None, overrides: Sequence[str], device: str) -
         examples, skipped = reader.examples(), reader.skipped
     if skipped.reasons:
         print(f"{skipped.in_words()}; the first is {skipped.lines()[0]}", file=sys.stderr)
+    seen = run.trained_on(examples) if data is not None else 0
+    if seen:
+        print(
+            f"{seen:,} of these {len(examples):,} examples are training examples of the run, so the scores are too high",
+            file=sys.stderr,
+        )
     meter = run.task.meter()
     with run.on(device) as place, torch.no_grad():
         for _, batch in Loader(examples, run.encoder, run.encoder.at_once, workers=0).all():

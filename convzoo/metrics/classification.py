@@ -157,7 +157,8 @@ def calibration_error(bins: Tensor) -> float:
 
 
 def best_temperature(outputs: Tensor, target: Tensor) -> float:
-    """The T > 0 that minimises the cross-entropy of `outputs / T`; 1 if there are no examples.
+    """The T > 0 that minimises the cross-entropy of `outputs / T`; 1 if there are no examples, or if all are right: then any
+    smaller T would be better, and the split says nothing of how sure the network may be.
 
     The cross-entropy is convex in 1/T, so a bisection of its slope finds the only minimum, between 0.05 and 20.
 
@@ -165,7 +166,7 @@ def best_temperature(outputs: Tensor, target: Tensor) -> float:
         outputs: logits (examples, classes), float64
         target: class numbers (examples,)
     """
-    if not len(target):
+    if not len(target) or bool((outputs.argmax(dim=1) == target).all()):
         return 1.0
     true = outputs.gather(1, target[:, None])[:, 0]
     low, high = 1 / 20, 20.0

@@ -42,7 +42,8 @@ def strata(labels: Sequence[Label | None]) -> list[Hashable]:
 
 def _quantiles(labels: Sequence[Any]) -> list[Hashable]:
     known = [index for index, label in enumerate(labels) if label is not None]
-    bins = min(QUANTILES, max(1, len(known) // IN_A_STRATUM))
+    # A quantile of 20 has three examples for each part of 15 %, so that rounding does not change the parts.
+    bins = min(QUANTILES, max(1, len(known) // (2 * IN_A_STRATUM)))
     found: list[Hashable] = [None] * len(labels)
     for place, index in enumerate(sorted(known, key=lambda index: labels[index])):
         found[index] = place * bins // len(known)

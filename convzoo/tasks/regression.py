@@ -13,6 +13,7 @@ from convzoo.core.arguments import FromData, LabelType, Probability
 from convzoo.core.batch import Batch
 from convzoo.core.errors import RecipeError
 from convzoo.core.processes import gather_all
+from convzoo.core.splits import Splits
 from convzoo.core.task import Meter, Task
 
 NAMES = {"squared": "squared_error", "absolute": "absolute_error", "huber": "huber", "pinball": "pinball"}
@@ -60,6 +61,16 @@ class Regression(Task):
         self.coverage = coverage
         self.best_by = best_by
         self.margin: float | None = None  # in standardised units; None before calibration
+
+    def cautions(self, splits: Splits) -> list[str]:
+        """Whether the validation split is large enough for the intervals."""
+        least = math.ceil(self.coverage / (1 - self.coverage) - 1e-9)
+        if len(splits.val) >= least:
+            return []
+        return [
+            f"intervals that hold {100 * self.coverage:g} % of new numbers need at least {least} validation examples; there are "
+            f"{len(splits.val)}, so they may be too narrow (task.coverage lower, or data.val higher)"
+        ]
 
     def model_dims(self, dims: Mapping[str, Any]) -> Mapping[str, Any]:
         """One output; with `pinball` three: the median, the lower and the upper quantile."""

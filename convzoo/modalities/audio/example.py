@@ -107,6 +107,11 @@ def _from_array(samples: Any, rate: Any) -> Audio:
         raise DataError(
             "a recording is (samples, rate); samples are an array of float or int16, (samples,) or (samples, channels)"
         )
+    if samples.ndim == 2 and samples.shape[0] < samples.shape[1]:
+        raise DataError(
+            f"an array of samples is (samples, channels), and this one is {samples.shape}: more channels than samples; "
+            "transpose it (torchaudio and librosa have the channels first)"
+        )
     if not isinstance(rate, int | np.integer) or not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise DataError(f"a rate of {rate!r}: it should be a whole number from {LOWEST_RATE:,} to {HIGHEST_RATE:,} Hz")
     return Audio(samples=samples, rate=int(rate), source="an array")

@@ -46,6 +46,8 @@ class GraphEncoder(Encoder):
 
 
             where it stands in the graph, the strongest directions of the adjacency matrix and its degree: which needs less
+        without_features: what stands for the features of nodes that have none: `learned`, a vector that is learnt for each node;
+            `places`, where it stands in the graph: the strongest directions of the adjacency matrix, and its degree
         neighbours: how many neighbours are sampled at each hop, such as [10, 10] for two layers; empty for the whole graph in
             every step
     """

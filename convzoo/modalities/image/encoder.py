@@ -24,7 +24,7 @@ class ImageEncoder(Encoder):
 
     Args:
         size: [height, width]; by default that of the first training image
-        colour: grey, rgb, or auto: rgb if the first training image is
+        colour: grey, rgb, or auto: rgb if one of 200 training images is
         normalise: `dataset` subtracts the training split's mean and divides by its standard deviation; `image` does so with
             each image's own; `unit` only divides by 255
         flip: probability of a left-right flip
@@ -83,7 +83,8 @@ class ImageEncoder(Encoder):
         first = examples[0].array()
         self.size = self.size or list(first.shape[:2])
         if self.colour == "auto":
-            self.colour = "rgb" if first.ndim == 3 else "grey"
+            some = range(0, len(examples), max(1, len(examples) // 200))
+            self.colour = "rgb" if any(examples[index].array().ndim == 3 for index in some) else "grey"
         # A few thousand images are enough for mean and deviation to a fraction of a grey level.
         chosen = range(0, len(examples), max(1, len(examples) // 2000))
         found = Moments.of(self.prepare(examples[index])[0].flatten(1).double().div(255).numpy() for index in chosen)

@@ -50,6 +50,10 @@ class Image:
         for value in values:
             if isinstance(value, cls):
                 found.append(value)
+            elif not isinstance(value, str | Path | np.ndarray):
+                raise DataError(
+                    f"an image is a file, a folder or an array of uint8, not {type(value).__name__}: np.asarray(image)"
+                )
             elif isinstance(value, np.ndarray):
                 coloured = value.ndim == 3 and value.shape[2] in (1, 3)
                 if value.dtype != np.uint8 or not (value.ndim == 2 or coloured):
@@ -96,9 +100,7 @@ class Image:
                     deep = np.asarray(image, dtype=np.float64)
                     if not np.isfinite(deep).any():
                         raise DataError(f"{self.path}: none of its pixels is a finite number; replace the file")
-                    deep = np.nan_to_num(deep)
-                    span = deep.max() - deep.min()
-                    return np.uint8(255 * (deep - deep.min()) / span) if span else np.zeros(deep.shape, np.uint8)
+                    return _eight_bits(np.nan_to_num(deep))
                 grey = image.mode in ("1", "L", "LA")
                 return np.asarray(image.convert("L" if grey else "RGB"))
         except DataError:
@@ -107,3 +109,17 @@ class Image:
             raise DataError(f"{self.path}: no such image file") from None
         except Exception as error:  # PIL raises many kinds: OSError, SyntaxError, DecompressionBombError, struct.error
             raise DataError(f"{self.path}: cannot be read as an image ({first_line(error)})") from error
+
+
+def _eight_bits(deep: np.ndarray) -> np.ndarray:
+    """Grey levels of 16 bits or of floating point as uint8, by the same rule for every image, so that a bright one stays brighter
+    than a dark one: 0 to 1 is the whole range of an image of floats that has no higher value; 0 to 255, 4,095 (12 bits) or 65,535
+    is that of others, the smallest that holds the image. Where values are outside all of these, the image's own range is used."""
+    low, high = float(deep.min()), float(deep.max())
+    whole = bool((deep == np.round(deep)).all())
+    tops = (255.0, 4095.0, 65_535.0) if whole else (1.0, 255.0, 4095.0, 65_535.0)
+    top = next((top for top in tops if high <= top), 0.0)
+    if low < 0 or not top:
+        span = high - low
+        return np.uint8(255 * (deep - low) / span) if span else np.zeros(deep.shape, np.uint8)
+    return np.uint8(np.round(255 * deep / top))

@@ -16,7 +16,9 @@ from convzoo.core.task import Meter, ResampledMeter
 DRAWS = 1000
 COST = 20_000_000
 """Draws times examples: more examples get fewer draws (200 at least), so that the time stays within a few seconds."""
-FEWEST_GROUPS = 5
+FEWEST = 8
+"""With fewer examples or groups than this, an interval would be far too narrow: there is none."""
+FEWEST_GROUPS = 8
 """With fewer groups than this, their draws say nothing: single examples are drawn, which is said."""
 
 
@@ -55,12 +57,14 @@ class Judge:
         meter may compute its scores for draws in a simpler way."""
         parts = [meter.resampled(weights) for weights in self.weights()]
         once = meter.resampled(np.ones((1, len(self.home))))
-        own = meter.compute()
-        return {
-            name: np.concatenate([part[name] for part in parts]) + (float(own[name]) - float(once[name][0]))
-            for name in once
-            if name in own and math.isfinite(float(once[name][0]))
-        }
+        own, found = meter.compute(), {}
+        for name in once:
+            if name in own and math.isfinite(float(once[name][0])):
+                drawn = np.concatenate([part[name] for part in parts])
+                within = np.nanmin(drawn) >= 0 and np.nanmax(drawn) <= 1 and 0 <= float(own[name]) <= 1
+                moved = drawn + (float(own[name]) - float(once[name][0]))
+                found[name] = np.clip(moved, 0, 1) if within else moved
+        return found
 
     def interval(self, values: np.ndarray, value: float, counts: bool) -> tuple[float, float] | None:
         """The middle 95 % of the values of a score, or of a difference of scores; None where the draws say nothing.
@@ -75,7 +79,7 @@ class Judge:
             counts: whether the score is a fraction of the examples
         """
         values = values[np.isfinite(values)]
-        if len(values) < 50 or self.count < 2:
+        if len(values) < 50 or self.count < FEWEST:
             return None
         low, high = np.quantile(values, [0.025, 0.975]).tolist()
         if high - low < 1e-12 and not counts:

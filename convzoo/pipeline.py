@@ -198,13 +198,16 @@ def _train_and_score(
     opponents = score_baselines(experiment, split, devices)
     order = [index for part in devices.gather(opponents.order) for index in part]
     groups = [getattr(experiment.splits.test[index], "group", None) for index in order]
-    main = main_score(recipe, scores).removeprefix("test/")
-    judgement = judged(meter, opponents.meters, groups, main, experiment.task.is_error)
+    wanted = experiment.task.judged_by
+    main = main_score(recipe, scores, wanted).removeprefix("test/")
+    compared = opponents.meters if not wanted or main in wanted or f"test/{main}" in recipe.expect else {}
+    judgement = judged(meter, compared, groups, main, experiment.task.is_error)
     if not devices.is_main:
         return {}
     results = {
         "scores": scores,
         **judgement,
+        "judged_by": list(wanted),
         "judgement": sentence(judgement.get("comparisons", {}), opponents.scores, experiment.task.is_error),
         "baselines": opponents.scores,
         "baseline_settings": opponents.settings,
@@ -250,7 +253,7 @@ def _run_repeated(
     both = {name: mean_and_spread([item["baselines"][name] for item in results]) for name in opponents}
     merged["baselines"] = {name: pair[0] for name, pair in both.items()}
     merged["baselines_spread"] = {name: pair[1] for name, pair in both.items()}
-    merged |= over_parts(results)
+    merged |= {**over_parts(results), "judged_by": results[0]["judged_by"]}
     is_error = load_class("task", recipe.task.name).is_error
     merged["judgement"] = sentence(merged["comparisons"], merged["baselines"], is_error)
     merged["ceiling"] = mean_and_spread([item["ceiling"] for item in results])[0]

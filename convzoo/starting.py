@@ -175,18 +175,20 @@ def _shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
 def _changes(earlier: Encoder, present: Encoder) -> dict[str, _Change]:
     """The sizes that differ between two encoders, or whose positions have other names or another order."""
     names, names_now = earlier.names, present.names
-    found = {}
+    found: dict[str, _Change] = {}
+    alike: dict[str, _Change] = {}
     for key, size in present.dims.items():
         before = earlier.dims.get(key)
         if not isinstance(size, int) or not isinstance(before, int) or isinstance(size, bool):
             continue
         one, other = names.get(key), names_now.get(key)
         if one is not None and other is not None and len(one) == before and len(other) == size:
-            if list(one) != list(other):
-                found[key] = _Change(before, size, one, other)
+            change = _Change(before, size, one, other)
+            (found if list(one) != list(other) else alike)[key] = change
         elif key == CHANNELS and before != size:
             found[key] = _Change(before, size, None, None)
-    return found
+    # An axis may count several of them one after another (users, then items), so those without a change are needed too.
+    return {**alike, **found} if any(change.present_names is not None for change in found.values()) else found
 
 
 def _mapped(present: Tensor, earlier: Tensor, axes: Axes, changes: Mapping[str, _Change]) -> tuple[Tensor | None, str]:

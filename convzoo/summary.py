@@ -20,9 +20,11 @@ class Row:
     intervals: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
-def main_score(recipe: Recipe, scores: Mapping[str, float]) -> str:
-    """The main test score of the recipe: the first that it expects or cites, else the first that exists."""
-    for name in [*recipe.expect, *(f"test/{item.metric}" for item in recipe.reference)]:
+def main_score(recipe: Recipe, scores: Mapping[str, float], judged_by: Sequence[str] = ()) -> str:
+    """The main test score of the recipe: the first that it expects or cites, else the first that its task is judged by, else the
+    first that exists."""
+    named = [*recipe.expect, *(f"test/{item.metric}" for item in recipe.reference)]
+    for name in [*named, *(f"test/{score}" for score in judged_by)]:
         if name in scores:
             return name
     return next(name for name in scores if name.startswith("test/"))
@@ -46,7 +48,7 @@ def rows(recipe: Recipe, results: Mapping[str, Any]) -> list[Row]:
 
 def columns(recipe: Recipe, results: Mapping[str, Any], most: int = 4) -> list[str]:
     """The test scores that are shown, the main one first. The one that chose the model is among them."""
-    first = main_score(recipe, results["scores"])
+    first = main_score(recipe, results["scores"], results.get("judged_by", ()))
     named = [first, *recipe.expect, *(name for name in results["scores"] if name.startswith("test/"))]
     found = list(dict.fromkeys(name for name in named if name in results["scores"]))
     chosen = str(results.get("best_by", "")).removeprefix("-").replace("val/", "test/", 1)

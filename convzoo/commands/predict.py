@@ -27,6 +27,10 @@ def main(options: Any) -> int:
             "--series: is for a stream on standard input, and names the series that it continues: "
             "convzoo predict RUN - --series NAME"
         )
+    if options.ids and not run.encoder.takes_ids:
+        raise RecipeError(
+            "--nodes and --user: are for graphs and recommendation, whose nodes and users have ids; name the inputs without them"
+        )
     if options.out is not None and follows:
         raise RecipeError("--out: predictions of a stream are printed line by line; write them to a file with >")
     if follows:

@@ -22,11 +22,13 @@ class Encoder(ABC):
 
     Attributes:
         example: the type of example it takes.
+        takes_ids: whether inputs may be ids of parts of the data that the encoder holds (`predict --nodes`, `--user`).
         cached: whether prepared examples are kept in memory; False if preparing costs nothing, as with references.
         at_once: how many examples are predicted together; 1 if a single one may fill the memory.
     """
 
     example: ClassVar[type]
+    takes_ids: ClassVar[bool] = False
     cached: ClassVar[bool] = True
     at_once: ClassVar[int] = 64
 

@@ -1,7 +1,7 @@
 """A task is an objective, not a data set."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -49,6 +49,8 @@ class Task(ABC):
     """What is learnt: the losses, how outputs are read, and how they are scored.
 
     Attributes:
+        judged_by: the scores that the network is compared with its opponents by, where the recipe expects none: the first that
+            there is counts; where there is none of them, nothing is compared. Empty: the first score of all
         label_type: what the label of an example is: one class, a number, or several classes; readers of own data read their
             column of labels as that.
         best_by: the validation score that chooses the best checkpoint; with a leading minus, lower is better.
@@ -58,6 +60,7 @@ class Task(ABC):
     """
 
     label_type: ClassVar[LabelType] = "class"
+    judged_by: Sequence[str] = ()
     best_by: str
     follows: ClassVar[bool] = False
     errors: ClassVar[frozenset[str]] = frozenset()

@@ -98,11 +98,13 @@ class AnomalyMeter:
             seen = [flags[first:last].any() for first, last in intervals(truth)]
             rows.append([(flags & truth).sum(), (flags & ~truth).sum(), (~flags & truth).sum(), sum(seen), len(seen)])
         hits, false, missed, seen_ones, all_ones = (weights @ np.array(rows, dtype=np.float64)).T
+        # A draw without any anomaly says nothing of them.
+        there = np.where(hits + missed > 0, 1.0, np.nan) if (hits + missed > 0).any() else 1.0
         return {
-            "f1": 2 * hits / np.maximum(2 * hits + false + missed, 1e-9),
-            "precision": hits / np.maximum(hits + false, 1e-9),
-            "recall": hits / np.maximum(hits + missed, 1e-9),
-            "events_found": seen_ones / np.maximum(all_ones, 1e-9),
+            "f1": there * 2 * hits / np.maximum(2 * hits + false + missed, 1e-9),
+            "precision": there * hits / np.maximum(hits + false, 1e-9),
+            "recall": there * hits / np.maximum(hits + missed, 1e-9),
+            "events_found": there * seen_ones / np.maximum(all_ones, 1e-9),
         }
 
 

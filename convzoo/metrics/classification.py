@@ -99,12 +99,15 @@ class ClassificationMeter:
         true, named = weights @ kinds[targets], weights @ kinds[predicted]
         right = weights[:, hit] @ kinds[targets[hit]]
         both = true + named
-        f1 = 2 * right / np.maximum(both, 1e-9)
+        # A class that a draw does not have keeps the F1 of the whole split: else draws without a rare class would be too good.
+        whole = np.bincount(targets, minlength=len(kinds)) + np.bincount(predicted, minlength=len(kinds))
+        whole_f1 = 2 * np.bincount(targets[hit], minlength=len(kinds)) / np.maximum(whole, 1)
+        f1 = np.where(both > 0, 2 * right / np.maximum(both, 1e-9), whole_f1)
         total = right.sum(axis=1)
         spread = (count**2 - (named**2).sum(axis=1)) * (count**2 - (true**2).sum(axis=1))
         found = {
             "accuracy": total / count,
-            "macro_f1": f1.sum(axis=1) / np.maximum((both > 0).sum(axis=1), 1),
+            "macro_f1": f1[:, whole > 0].mean(axis=1),
             "matthews": (total * count - (named * true).sum(axis=1)) / np.sqrt(np.where(spread > 0, spread, np.inf)),
             "cross_entropy": weights @ losses / count,
         }

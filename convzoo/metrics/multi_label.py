@@ -60,7 +60,7 @@ class MultiLabelMeter:
         return np.arange(len(self._known()[2]))
 
     def resampled(self, weights: np.ndarray) -> Mapping[str, np.ndarray]:
-        """All scores except the mean average precision, for each draw."""
+        """All scores, for each draw."""
         outputs, target, known = self._known()
         weights = weights[:, known.numpy()]
         chosen, true = (outputs >= self.thresholds).numpy(), (target == 1).numpy()
@@ -68,8 +68,28 @@ class MultiLabelMeter:
         count = np.maximum(weights.sum(axis=1), 1e-9)
         losses = F.binary_cross_entropy_with_logits(outputs, target, reduction="none").mean(dim=1).numpy()
         return {
+            "mean_average_precision": _mean_average_precision(outputs.numpy(), true, weights),
             "micro_f1": 2 * hits.sum(axis=1) / np.maximum(both.sum(axis=1), 1),
             "macro_f1": (2 * hits / np.maximum(both, 1)).mean(axis=1),
             "subset_accuracy": weights @ (chosen == true).all(axis=1) / count,
             "cross_entropy": weights @ losses / count,
         }
+
+
+def _mean_average_precision(outputs: np.ndarray, true: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(draws,): the mean over the labels of the average precision, where each example counts as often as its weight says. A label
+    that no drawn example has is left out of that draw."""
+    found = []
+    for label in np.flatnonzero(true.any(axis=0)):
+        order = np.argsort(-outputs[:, label], kind="stable")
+        ends = np.flatnonzero(np.diff(outputs[order, label], append=-np.inf) < 0)  # equal outputs are one step
+        counted = weights[:, order]
+        hits, taken = np.cumsum(counted * true[order, label], axis=1)[:, ends], np.cumsum(counted, axis=1)[:, ends]
+        gained = np.diff(hits, axis=1, prepend=0)
+        positives = hits[:, -1]
+        area = (gained * hits / np.maximum(taken, 1e-9)).sum(axis=1) / np.maximum(positives, 1e-9)
+        found.append(np.where(positives > 0, area, np.nan))
+    with np.errstate(invalid="ignore"):
+        table = np.stack(found) if found else np.full((1, len(weights)), np.nan)
+        there = ~np.isnan(table)
+        return np.where(there, table, 0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)

@@ -28,6 +28,9 @@ from convzoo.ops.sparse import EdgeList, GraphTensors, SparseMatrix, nodes_withi
 _BLOCK = 65_536
 """Number of nodes that are computed at once when no gradient is needed."""
 
+FEW = 32
+"""Up to this many features, `gprgnn` drops none of them."""
+
 ConvolutionKind = Literal["gcn", "sage", "gat", "gcn2", "appnp", "gprgnn", "cheb", "mixhop"]
 
 
@@ -138,9 +141,11 @@ class GraphNetwork(nn.Module):
             more = {"order": order} if conv == "cheb" else {}
             kinds = [make(*pair, **more) for pair in pairwise(widths)]
         self.layers = nn.ModuleList(kinds)
+        # Of a few features each may be the only one of its kind; of many words some may go.
+        first = 0.0 if conv == "gprgnn" and in_channels <= FEW else dropout
         ends_count = {"gcn2": 2, "mixhop": 1}.get(conv, 0)  # linear layers besides the convolutions
         self.dropouts = nn.ModuleList(
-            [FeatureDropout(dropout), *(Dropout(dropout) for _ in range(len(kinds) + ends_count - 1))]
+            [FeatureDropout(first), *(Dropout(dropout) for _ in range(len(kinds) + ends_count - 1))]
         )
         self.activation = activation_layer(activation)
         for module in ends:

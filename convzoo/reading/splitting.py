@@ -230,6 +230,7 @@ def made_here(
     }
     if fold is None:
         home = split_by_group(labels, groups, val, test, seed, where)
+        _rare_ones_into_training(labels, groups, home)
         origin = f"made here: {_how(examples)}, val {val:g}, test {test:g}, seed {seed}"
         train, held_out, tested = (_chosen(examples, home == index) for index in range(3))
         return Splits(train, held_out, tested, origin=origin, **facts)
@@ -244,6 +245,18 @@ def made_here(
     origin = f"fold {fold} of {count}, {_how(examples)}, seed {seed}"
     given = Splits(_chosen(examples, ~at), [], _chosen(examples, at), origin=origin, **facts)
     return carve_validation(given, val, seed, content, where)
+
+
+def _rare_ones_into_training(labels: Sequence[Any], groups: Sequence[Hashable], home: np.ndarray) -> None:
+    """Where examples have several labels, move those with a label that training lacks into training, with their groups: a rare
+    one cannot be in all three parts."""
+    several = [label if isinstance(label, tuple) and not isinstance(label, Tags) else () for label in labels]
+    known = {name for names, part in zip(several, home, strict=True) if part == 0 for name in names}
+    for index, names in enumerate(several):
+        if not known.issuperset(names):
+            moved = [at for at, group in enumerate(groups) if group == groups[index]]
+            home[moved] = 0
+            known |= {name for at in moved for name in several[at]}
 
 
 def as_given(

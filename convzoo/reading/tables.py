@@ -173,7 +173,7 @@ class Table:
 
         def read(row: int) -> tuple[str, ...]:
             cell = _names_in(self.columns[name][row])
-            names = cell.split(separator) if isinstance(cell, str) else cell
+            names = (cell.split(separator) if separator else [cell]) if isinstance(cell, str) else cell
             if names is None:
                 value = str(self.columns[name][row])[:40]
                 raise DataError(

@@ -40,7 +40,9 @@ def build(
     Raises:
         RecipeError: the class cannot be imported, an argument is missing, or the class refuses one.
     """
-    where = f"{(origins or {}).get((kind,), 'recipe')}: {kind}"
+    # A setting of the command line is the likely fault, so it is named rather than the file.
+    overrides = [text for key, text in (origins or {}).items() if key[:1] == (kind,) and text.startswith("override ")]
+    where = f"{', '.join(overrides) or (origins or {}).get((kind,), 'recipe')}: {kind}"
     cls = load_class(kind, part.name)
     args = dict(part.args)
     for name, argument in signature_of(_place(kind, part.name)).arguments.items():

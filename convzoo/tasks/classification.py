@@ -70,6 +70,10 @@ class Classification(Task):
         self.best_by = best_by
         if best_by == "val/auroc" and len(self.labels) != 2:
             raise ValueError(f"best_by: val/auroc is for two classes, but there are {len(self.labels)}")
+        # With a threshold the network trades one class for the other, and opponents do not; weights ask for the rare classes.
+        self.judged_by = (
+            ("auroc",) if threshold != "none" else ("macro_f1",) if class_weights != "none" else ("accuracy",)
+        )
         self.calibration = calibrate
         self.temperature = 1.0
         self.weights = weights_of_classes(class_weights, self.labels, counts)
@@ -134,8 +138,12 @@ class Classification(Task):
             )
 
     def cautions(self, splits: Splits) -> list[str]:
-        """Which split has one class only."""
+        """Which split has one class only; that weights ask for another score to choose by."""
         found = []
+        if self.weights is not None and self.best_by == "val/accuracy":
+            found.append(
+                "task.class_weights helps rare classes, and accuracy hardly counts them: take task.best_by=val/macro_f1"
+            )
         for name, examples in (("val", splits.val), ("test", splits.test)):
             only = _only_class(examples)
             if only is not None:

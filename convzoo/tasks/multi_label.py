@@ -29,6 +29,7 @@ class MultiLabel(Task):
     """
 
     label_type: ClassVar[LabelType] = "classes"
+    judged_by = ("mean_average_precision",)  # opponents have no thresholds of their own
     errors: ClassVar[frozenset[str]] = frozenset({"cross_entropy"})
 
     def __init__(

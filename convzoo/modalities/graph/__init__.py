@@ -14,6 +14,7 @@ PARTS = {
     "baseline": {
         "feature_mlp": "baselines:FeatureMLP",
         "label_propagation": "baselines:LabelPropagation",
+        "neighbour_ridge": "number_baselines:NeighbourRidge",
         "neighbour_logistic_regression": "baselines:NeighbourLogisticRegression",
         "smoothed_logistic_regression": "baselines:SmoothedLogisticRegression",
     },

@@ -112,7 +112,7 @@ class NeighbourLogisticRegression(FeatureClassifier):
         """Take the means over the neighbours, in the whole graph."""
         graph = examples[0].graph
         matrix = graph_matrix(both_ways(graph), "random_walk", self_loops=False)
-        tables = [_node_features(graph)]
+        tables = [node_features(graph)]
         for _ in range(self.steps):
             tables.append(matrix @ tables[-1])
         self.table = _joined([_unit(table) for table in tables])
@@ -148,7 +148,7 @@ class SmoothedLogisticRegression(FeatureClassifier):
         """Spread the features, in the whole graph."""
         graph = examples[0].graph
         matrix = graph_matrix(both_ways(graph), "symmetric", self_loops=True)
-        table = _node_features(graph)
+        table = node_features(graph)
         self.tables = []
         for step in range(1, self.tried[-1] + 1):
             table = matrix @ table
@@ -175,7 +175,7 @@ _MOST_VALUES = 20_000_000
 """With more nodes × features than this, features are replaced by their strongest directions: means over neighbours are dense."""
 
 
-def _node_features(graph: Graph) -> Any:
+def node_features(graph: Graph) -> Any:
     """(nodes, features) of float64. Columns of numbers are standardised, those of a sparse table are scaled to at most 1. Nodes
     without features get their places in the graph instead."""
     table = graph.features

@@ -1,5 +1,6 @@
 """The nodes of a graph: the whole graph at every step, or neighbours drawn around a batch of nodes."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -53,6 +54,7 @@ class GraphEncoder(Encoder):
     """
 
     example = Node
+    takes_ids = True
     cached = False
 
     def __init__(
@@ -160,7 +162,15 @@ class GraphEncoder(Encoder):
             wanted = self.graph.features.shape[1] or len(self.graph)
             found = graph.features.shape[1] or len(graph)
             if found != wanted:
-                raise DataError(f"the graph's nodes have {found} features; the network was trained with {wanted}")
+                what = "features" if self.graph.features.shape[1] else "nodes without features"
+                raise DataError(f"the graph has {found} {what}; the network was trained with {wanted}")
+            names, given = list(self.graph.feature_names), list(graph.feature_names)
+            if names and given and names != given:
+                at = next(place for place, pair in enumerate(zip(names, given, strict=True)) if pair[0] != pair[1])
+                raise DataError(
+                    f"feature {at + 1} of the graph is {given[at]!r}, and the network was trained with {names[at]!r} there: give "
+                    "the same columns in the same order"
+                )
             self._numbers = (graph, self._targets_of(graph))
         return self._numbers[1]
 
@@ -371,6 +381,10 @@ class GraphEncoder(Encoder):
         """The classes, and the features; without features, the nodes."""
         count = self.graph.features.shape[1]
         unnamed = [str(number) for number in range(count)]
+        if not count and self.places is not None:
+            # Directions of one graph are not those of another: a name that holds the graph keeps them apart.
+            whole = hashlib.sha256(" ".join(self.graph.ids).encode()).hexdigest()[:12]
+            return {**super().names, "in_channels": [f"{whole} {at}" for at in range(self.places.shape[1])]}
         return {**super().names, "in_channels": (self.graph.feature_names or unnamed) if count else self.graph.ids}
 
     def keep(self, earlier: "GraphEncoder", examples: Sequence[Node]) -> None:

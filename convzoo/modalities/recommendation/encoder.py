@@ -10,6 +10,7 @@ import torch
 from convzoo.core.arguments import Positive
 from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
+from convzoo.core.errors import DataError
 from convzoo.core.randomness import Draws
 from convzoo.core.survey import Survey, lengths_in_words
 from convzoo.modalities.recommendation.example import Catalogue, Pairs, Rows, User, Users, number_of
@@ -31,11 +32,13 @@ class InteractionEncoder(Encoder):
     """
 
     example = User
+    takes_ids = True
     cached = False
 
     def __init__(self, negatives: Positive = 1) -> None:
         self.negatives = negatives
         self.catalogue = Catalogue((), ())
+        self._accepted: Catalogue | None = None  # one that was read again and is the same
         self._keep(Rows(np.zeros(1, np.int64), np.zeros(0, np.int32)))
 
     def fit(self, examples: Sequence[User]) -> None:
@@ -93,16 +96,38 @@ class InteractionEncoder(Encoder):
             users = examples.users[at]
             seen, wanted = self.known.of_users(users), Rows(np.arange(len(at) + 1), examples.items[at])
         elif isinstance(examples, Users):
+            self._require_catalogue(examples.catalogue)
             users = examples.indices[at]
             seen, wanted = examples.seen.of_users(users), examples.wanted.of_users(users)
         else:
             chosen = [examples[index] for index in at]
             if chosen and isinstance(chosen[0], tuple):
                 chosen = [self._known_user(user) for user, _ in chosen]
+            if chosen:
+                self._require_catalogue(chosen[0].catalogue)
             users = np.array([user.index for user in chosen])
             seen, wanted = (_listed(chosen, name) for name in ("seen", "wanted"))
         target = {"seen": _tensors(seen), "wanted": _tensors(wanted)}
         return Batch({"users": torch.from_numpy(users.astype(np.int64))}, target, len(users))
+
+    def _require_catalogue(self, catalogue: Catalogue) -> None:
+        """Refuse users and items that are not those of training, in their order: numbers would stand for others."""
+        if catalogue is self.catalogue or catalogue is self._accepted:
+            return
+        for what, names, given in (
+            ("user", self.catalogue.users, catalogue.users),
+            ("item", self.catalogue.items, catalogue.items),
+        ):
+            if list(names) != list(given):
+                known = set(names)
+                strange = next((name for name in given if name not in known), None)
+                count = f"{len(given):,} of {len(names):,} {what}s"
+                found = count if strange is None else f"{what} {strange!r} was not there"
+                raise DataError(
+                    f"the data have other {what}s than training ({found}): what was learnt of one is not known of another; score "
+                    "the users and items of training, or train on these data"
+                )
+        self._accepted = catalogue
 
     def _draw(self, users: np.ndarray, draws: Draws) -> np.ndarray:
         """(batch, negatives): items that the users never had, with equal probabilities."""

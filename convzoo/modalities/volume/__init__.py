@@ -18,6 +18,7 @@ PARTS = {
         "histogram_logistic_regression": "baselines:HistogramLogisticRegression",
         "eigen_volume_svm": "baselines:EigenVolumeSVM",
         "shape_logistic_regression": "baselines:ShapeLogisticRegression",
+        "volume_ridge": "number_baselines:VolumeRidge",
         "background": "mask_baselines:Background",
         "mean_atlas": "mask_baselines:MeanAtlas",
     },

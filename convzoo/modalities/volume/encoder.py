@@ -123,6 +123,9 @@ class VolumeEncoder(Encoder):
         if self.spacing is None:
             extent = np.quantile(shapes * spacings, 0.9, axis=0)
             coarse = _coarser(np.median(spacings, axis=0), extent, self.max_voxels)
+            # Sides are rounded up to multiples, which may need more voxels than there may be.
+            while np.prod(np.ceil(extent / coarse / _STEP) * _STEP) > max(self.max_voxels, _STEP**3):
+                coarse = _coarser(coarse, extent, int(0.97 * np.prod(extent / coarse)))
             self.spacing = [round(float(value), 4) for value in coarse]
         if self.shape is None:
             sides = np.quantile(shapes * spacings / self.spacing if self.fitting == "crop" else shapes, 0.9, axis=0)

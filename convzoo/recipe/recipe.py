@@ -88,10 +88,10 @@ def load(
         raw = with_own_settings(raw, changes)
         origins |= {key[1:]: place for key, place in origins.items() if key[0] == "with_data" and len(key) > 1}
         origins = {key: place for key, place in origins.items() if key[0] != "with_data"}
+    names = {section: _name_of(raw.get(section)) for section in WITH_DATA_KEYS}
     raw |= _copy(replaced or {})
     origins = {key: place for key, place in origins.items() if key[0] not in (replaced or {})}
     use_present_names(raw, origins)  # first, so that an override replaces a setting under its former name too
-    names = {section: _name_of(raw.get(section)) for section in WITH_DATA_KEYS}
     for override in overrides:
         _apply_override(raw, origins, override)
     if isinstance(raw.get("with_data"), dict):

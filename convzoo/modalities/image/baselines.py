@@ -7,7 +7,7 @@ import numpy as np
 
 from convzoo.baselines.scikit import ComponentSVM, FeatureClassifier, regression
 from convzoo.core.arguments import Positive, PositiveFloat
-from convzoo.modalities.image.example import Image
+from convzoo.modalities.image.example import Image, white_of
 
 
 class PixelLogisticRegression(FeatureClassifier):
@@ -151,9 +151,10 @@ def pixels(examples: Sequence[Image], side: int) -> np.ndarray:
     """Grey images, shrunk, as rows of float32 in [0, 1]."""
     import PIL.Image
 
+    white = white_of(examples)
     rows = np.empty((len(examples), side * side), dtype=np.float32)
     for index, example in enumerate(examples):
-        image = PIL.Image.fromarray(example.array()).convert("L")
+        image = PIL.Image.fromarray(example.array(white)).convert("L")
         if image.size != (side, side):
             image = image.resize((side, side), PIL.Image.Resampling.BOX)
         rows[index] = np.asarray(image, dtype=np.float32).ravel() / 255

@@ -13,7 +13,7 @@ from convzoo.core.encoder import Encoder
 from convzoo.core.randomness import Draws
 from convzoo.core.survey import Survey, some_of
 from convzoo.core.targets import Target, Targets
-from convzoo.modalities.image.example import Image
+from convzoo.modalities.image.example import Image, white_of
 from convzoo.ops import augment
 from convzoo.ops.moments import Moments
 
@@ -70,6 +70,7 @@ class ImageEncoder(Encoder):
         self.cutout = cutout
         self.spatial_probability = spatial_probability
         self.targets = Targets()
+        self.white: float | None = None  # of images of more than 8 bits
         self.mean: list[float] = []
         self.deviation: list[float] = []
 
@@ -80,7 +81,8 @@ class ImageEncoder(Encoder):
             DataError: there are fewer than two classes or numbers, or a damaged image.
         """
         self.targets = Targets.of(example.label for example in examples)
-        first = examples[0].array()
+        self.white = white_of(examples)
+        first = examples[0].array(self.white)
         self.size = self.size or list(first.shape[:2])
         if self.colour == "auto":
             some = range(0, len(examples), max(1, len(examples) // 200))
@@ -92,7 +94,7 @@ class ImageEncoder(Encoder):
 
     def prepare(self, example: Image) -> tuple[Tensor, Target]:
         """uint8 pixels (channels, height, width) and the target."""
-        pixels = example.array()
+        pixels = example.array(self.white)
         assert self.size is not None, "fit comes first"
         wanted = 1 if self.colour == "grey" else 3
         given = 1 if pixels.ndim == 2 else pixels.shape[2]
@@ -182,6 +184,7 @@ class ImageEncoder(Encoder):
         """Size, colour, mean, deviation and labels."""
         return {
             "size": self.size,
+            "white": self.white,
             "colour": self.colour,
             "mean": self.mean,
             "deviation": self.deviation,
@@ -191,5 +194,6 @@ class ImageEncoder(Encoder):
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore what `state` returned."""
         self.size, self.colour = list(state["size"]), state["colour"]
+        self.white = state.get("white")
         self.mean, self.deviation = list(state["mean"]), list(state["deviation"])
         self.targets = Targets.from_state(state)

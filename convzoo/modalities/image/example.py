@@ -74,15 +74,32 @@ class Image:
         """
         self._decoded(small=True)
 
-    def array(self) -> np.ndarray:
+    def white(self) -> float | None:
+        """The grey level that is white, if the file has more than 8 bits; 0 if its values are in no usual range."""
+        if (
+            self.pixels is not None
+            or self.path is None
+            or self.path.suffix.lower() in (".jpg", ".jpeg", ".bmp", ".gif")
+        ):
+            return None
+        import PIL.Image
+
+        with PIL.Image.open(self.path) as image:
+            deep = image.mode.startswith("I") or image.mode == "F"
+            return _white_level(np.nan_to_num(np.asarray(image, dtype=np.float64))) if deep else None
+
+    def array(self, white: float | None = None) -> np.ndarray:
         """The pixels as uint8, (height, width) if grey, (height, width, 3) if coloured.
+
+        Args:
+            white: the grey level that becomes 255 in an image of more than 8 bits; None: that of its own usual range
 
         Raises:
             DataError: the file is not an image, is damaged or is empty, or no pixel is a finite number.
         """
-        return self._decoded()
+        return self._decoded(white=white)
 
-    def _decoded(self, small: bool = False) -> np.ndarray:
+    def _decoded(self, small: bool = False, white: float | None = None) -> np.ndarray:
         if self.pixels is not None:
             return self.pixels
         assert self.path is not None, "an Image has pixels or a path"
@@ -100,7 +117,7 @@ class Image:
                     deep = np.asarray(image, dtype=np.float64)
                     if not np.isfinite(deep).any():
                         raise DataError(f"{self.path}: none of its pixels is a finite number; replace the file")
-                    return _eight_bits(np.nan_to_num(deep))
+                    return _eight_bits(np.nan_to_num(deep), white)
                 grey = image.mode in ("1", "L", "LA")
                 return np.asarray(image.convert("L" if grey else "RGB"))
         except DataError:
@@ -111,15 +128,27 @@ class Image:
             raise DataError(f"{self.path}: cannot be read as an image ({first_line(error)})") from error
 
 
-def _eight_bits(deep: np.ndarray) -> np.ndarray:
-    """Grey levels of 16 bits or of floating point as uint8, by the same rule for every image, so that a bright one stays brighter
-    than a dark one: 0 to 1 is the whole range of an image of floats that has no higher value; 0 to 255, 4,095 (12 bits) or 65,535
-    is that of others, the smallest that holds the image. Where values are outside all of these, the image's own range is used."""
-    low, high = float(deep.min()), float(deep.max())
+def white_of(examples: Sequence[Image]) -> float | None:
+    """The grey level that is white in images of more than 8 bits: of up to 200 of them, the largest that one needs; None if all
+    have 8 bits."""
+    some = range(0, len(examples), max(1, len(examples) // 200))
+    found = [examples[index].white() for index in some]
+    return max((white for white in found if white is not None), default=None)
+
+
+def _white_level(deep: np.ndarray) -> float:
+    """The smallest usual range that holds an image: 1 for floats, 8, 12 or 16 bits; 0 where none does."""
     whole = bool((deep == np.round(deep)).all())
     tops = (255.0, 4095.0, 65_535.0) if whole else (1.0, 255.0, 4095.0, 65_535.0)
-    top = next((top for top in tops if high <= top), 0.0)
-    if low < 0 or not top:
+    return 0.0 if deep.min() < 0 else next((top for top in tops if deep.max() <= top), 0.0)
+
+
+def _eight_bits(deep: np.ndarray, white: float | None) -> np.ndarray:
+    """Grey levels of 16 bits or of floating point as uint8. One level is white in all images, so that a bright one stays brighter
+    than a dark one; where values are outside all usual ranges, the image's own range is used."""
+    white = _white_level(deep) if white is None else white
+    low, high = float(deep.min()), float(deep.max())
+    if low < 0 or not white:
         span = high - low
         return np.uint8(255 * (deep - low) / span) if span else np.zeros(deep.shape, np.uint8)
-    return np.uint8(np.round(255 * deep / top))
+    return np.uint8(np.round(255 * np.minimum(deep / white, 1)))

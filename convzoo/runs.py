@@ -273,7 +273,12 @@ class Run:
 
     def examples(self, inputs: Any) -> list[Any]:
         """Turn raw inputs into the encoder's type of example."""
-        return self.encoder.from_inputs(_several(inputs))
+        given = _several(inputs)
+        try:
+            return self.encoder.from_inputs(given)
+        except TypeError as error:
+            kinds = ", ".join(dict.fromkeys(type(each).__name__ for each in given))
+            raise DataError(f"inputs of type {kinds} cannot be read ({first_line(error)})") from error
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value:.4f}" for name, value in self.scores.items() if name.startswith("test/"))
@@ -324,7 +329,9 @@ def first_part(folder: str | Path) -> Run:
 
 
 def _several(inputs: Any) -> list[Any]:
-    many = isinstance(inputs, Sequence) and not isinstance(inputs, str | bytes)
+    if isinstance(inputs, np.ndarray) and inputs.dtype.kind in "UO":  # a column of texts or of paths
+        return inputs.tolist()
+    many = isinstance(inputs, Sequence | Iterator) and not isinstance(inputs, str | bytes)
     return list(inputs) if many else [inputs]
 
 

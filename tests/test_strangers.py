@@ -142,3 +142,17 @@ def test_sensors_are_judged_by_what_their_labels_say(tmp_path):
     assert run.scores["test/f1"] - run.results["baselines"]["t2_q"]["test/f1"] == pytest.approx(
         compared["t2_q"]["difference"]
     )
+
+
+def test_columns_and_iterators_are_inputs_and_other_things_are_said(small_run):
+    run = convzoo.Run.load(small_run("sentiment_cnn1d"))
+    wanted = run.predict(["a dull plot", "a fine film"])
+    assert run.predict(np.array(["a dull plot", "a fine film"])) == wanted
+    assert run.predict(text for text in ("a dull plot", "a fine film")) == wanted
+    with pytest.raises(DataError, match="inputs of type int cannot be read"):
+        run.predict([3])
+
+
+def test_an_empty_file_is_named(cli, small_run, tmp_path):
+    (tmp_path / "empty.txt").write_text("")
+    refused(cli("predict", small_run("sentiment_cnn1d"), "empty.txt"), 2, "empty.txt holds nothing")

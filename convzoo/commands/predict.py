@@ -41,7 +41,8 @@ def main(options: Any) -> int:
         refuse_overwriting([options.out], options.inputs)
     found = _examples(run, [*options.inputs, *options.ids])
     if not found:
-        raise RecipeError("nothing to predict: standard input is empty")
+        empty = "standard input is empty" if "-" in options.inputs else f"{options.inputs[0]} holds nothing"
+        raise RecipeError(f"nothing to predict: {empty}")
     predictions = _predictions(run, found, options.device)
     left_out = _left_out(found, predictions)
     done = [

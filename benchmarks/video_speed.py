@@ -196,7 +196,9 @@ def main() -> int:
             ("short files", short, 1.0),
             ("long files", long_files(Path(folder), options.files, options.frames), 3.0),
         ):
-            experiment.encoder.targets = type(experiment.encoder.targets).of(e.label for e in examples)
+            experiment.encoder.targets = type(experiment.encoder.targets)(
+                "class", sorted({str(e.label) for e in examples})
+            )
             found = file_rates(experiment.encoder, examples, whole, options.rounds)
             print(f"{kind}: {len(examples)} files of {len(examples[0].film().times)} frames")
             print_medians(found, "clips/s")

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import platform
 import shlex
 import subprocess
@@ -263,12 +264,15 @@ class Run:
             yield from self.task.follow(self.model, self.encoder.stream(lines, series, refused))
 
     def trained_on(self, examples: Sequence[Any]) -> int:
-        """How many of some examples the run was trained on, by where they come from; 0 where the run did not make its split."""
+        """How many of some examples the run was trained on, by the file and the line that they come from; 0 where examples name no
+        file (nodes, users), or where the run did not make its split."""
         path = self.parts[0] / "split.csv"
         if not path.exists():
             return 0
         with path.open(newline="", encoding="utf-8") as file:
-            seen = {row["source"] for row in csv.DictReader(file) if row["split"] == "train" and row["source"]}
+            seen = {
+                row["source"] for row in csv.DictReader(file) if row["split"] == "train" and os.sep in row["source"]
+            }
         return sum(str(getattr(example, "source", "")) in seen for example in examples)
 
     def examples(self, inputs: Any) -> list[Any]:

@@ -622,7 +622,7 @@ def test_another_graph_is_scored_with_the_runs_network(cli, tmp_path):
     assert result.code == 0, result.err
     other = write_tables(tmp_path / "other", [",".join(line.split(",")[:3]) for line in nodes], edges)
     result = cli("evaluate", "run", "--data", other)
-    assert result.code == 3 and "have 1 features; the network was trained with 4" in result.err
+    assert result.code == 3 and "the graph has 1 features; the network was trained with 4" in result.err
 
 
 @pytest.mark.parametrize("conv", ["sage", "gat", "gcn2", "appnp", "gprgnn", "cheb", "mixhop"])

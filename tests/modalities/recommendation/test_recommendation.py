@@ -444,7 +444,7 @@ def test_a_user_gets_a_list(cli, small_run):
     folder = small_run("recommender_lightgcn")
     result = cli("predict", folder, "--user", "u5", "--top", "3")
     assert result.code == 0, result.err
-    assert result.out.splitlines()[0] == "u5" and len(result.out.splitlines()) == 4
+    assert result.out.splitlines()[0] == "user u5" and len(result.out.splitlines()) == 4
     run = convzoo.Run.load(folder)
     (found,) = run.predict(["u5"])
     assert len(found["items"]) == 20 and found["scores"] == sorted(found["scores"], reverse=True)

@@ -264,8 +264,8 @@ class Run:
             yield from self.task.follow(self.model, self.encoder.stream(lines, series, refused))
 
     def trained_on(self, examples: Sequence[Any]) -> int:
-        """How many of some examples the run was trained on, by the file and the line that they come from; 0 where examples name no
-        file (nodes, users), or where the run did not make its split."""
+        """How many of some examples the run was trained on, by the file and the line that they come from; 0 where examples name
+        no file (nodes, users), or where the run did not make its split."""
         path = self.parts[0] / "split.csv"
         if not path.exists():
             return 0

@@ -117,7 +117,8 @@ def score_baselines(experiment: Experiment, split: Mapping[str, Loader], devices
             found.left_out[name] = meter
             continue
         found.scores[name] = {f"test/{score}": value for score, value in meter.compute().items()}
-        found.meters[name] = meter
+        if baseline.compared:
+            found.meters[name] = meter
         if settings:
             found.settings[name] = dict(settings)
     return found

@@ -139,6 +139,7 @@ def test_sensors_are_judged_by_what_their_labels_say(tmp_path):
     )
     compared = json.loads((tmp_path / "run" / "scores.json").read_text())["comparisons"]
     assert {item["score"] for item in compared.values()} == {"test/f1"}
+    assert list(compared) == ["t2_q"], "nobody would use an alarm at every step"
     assert run.scores["test/f1"] - run.results["baselines"]["t2_q"]["test/f1"] == pytest.approx(
         compared["t2_q"]["difference"]
     )

@@ -17,11 +17,14 @@ class Baseline(ABC):
 
     Attributes:
         label_type: the labels that it learns, which must be those of the task
+        compared: whether the network is compared with it. Not where it only shows what a score gives to no skill at all (an alarm at
+            every step), and nobody would use it.
         choices: candidates of each setting that is chosen on the validation split where the recipe leaves it open (None); the
             first is used where nothing can be chosen.
     """
 
     label_type: ClassVar[LabelType] = "class"
+    compared: ClassVar[bool] = True
     choices: ClassVar[Mapping[str, Sequence[Any]]] = {}
 
     @abstractmethod

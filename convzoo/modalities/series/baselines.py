@@ -40,6 +40,8 @@ class Scores:
 class Always(Baseline):
     """The naive opponent: an alarm at every step. Its F1 depends on the labels alone."""
 
+    compared: ClassVar[bool] = False
+
     def fit(self, examples: Sequence[Stretch], dims: Mapping[str, Any]) -> None:
         """Nothing to learn."""
 

@@ -17,8 +17,8 @@ class Baseline(ABC):
 
     Attributes:
         label_type: the labels that it learns, which must be those of the task
-        compared: whether the network is compared with it. Not where it only shows what a score gives to no skill at all (an alarm at
-            every step), and nobody would use it.
+        compared: whether the network is compared with it. Not where it only shows what a score gives to no skill at all (an alarm
+            at every step), and nobody would use it.
         choices: candidates of each setting that is chosen on the validation split where the recipe leaves it open (None); the
             first is used where nothing can be chosen.
     """

@@ -247,13 +247,14 @@ def _run_repeated(
         return
     merged: dict[str, Any] = {"repeated": {setting: list(values)}, "parts": [item["scores"] for item in results]}
     merged["scores"], merged["spread"] = mean_and_spread([item["scores"] for item in results])
-    merged["left_out"] = {name: reason for item in reversed(results) for name, reason in item["left_out"].items()}
+    # Parts of a former version, in a run that is resumed, have neither of these.
+    merged["left_out"] = {name: why for item in reversed(results) for name, why in item.get("left_out", {}).items()}
     # An opponent that one part has to leave out has no mean over the parts.
     opponents = [name for name in results[0]["baselines"] if name not in merged["left_out"]]
     both = {name: mean_and_spread([item["baselines"][name] for item in results]) for name in opponents}
     merged["baselines"] = {name: pair[0] for name, pair in both.items()}
     merged["baselines_spread"] = {name: pair[1] for name, pair in both.items()}
-    merged |= {**over_parts(results), "judged_by": results[0]["judged_by"]}
+    merged |= {**over_parts(results), "judged_by": results[0].get("judged_by", [])}
     is_error = load_class("task", recipe.task.name).is_error
     merged["judgement"] = sentence(merged["comparisons"], merged["baselines"], is_error)
     merged["ceiling"] = mean_and_spread([item["ceiling"] for item in results])[0]

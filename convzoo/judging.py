@@ -52,17 +52,24 @@ class Judge:
             drawn = random.multinomial(self.count, np.full(self.count, 1 / self.count), size=rows)
             yield drawn[:, self.home].astype(np.float64)
 
-    def values(self, meter: ResampledMeter) -> dict[str, np.ndarray]:
+    def values(self, meter: ResampledMeter, own: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Each score in each draw, (draws,). They are moved so that all examples counted once give the meter's own score: a
-        meter may compute its scores for draws in a simpler way."""
-        parts = [meter.resampled(weights) for weights in self.weights()]
-        once = meter.resampled(np.ones((1, len(self.home))))
-        own, found = meter.compute(), {}
-        for name in once:
-            if name in own and math.isfinite(float(once[name][0])):
-                drawn = np.concatenate([part[name] for part in parts])
+        meter may compute its scores for draws in a simpler way.
+
+        Args:
+            meter: that is asked
+            own: its scores, which may take long to compute
+        """
+        draws = self.weights()
+        # All examples once are the first draw: a meter may have to go over every example before it looks at the draws.
+        first = np.concatenate([np.ones((1, len(self.home))), next(draws)])
+        parts = [meter.resampled(first), *(meter.resampled(weights) for weights in draws)]
+        found = {}
+        for name in parts[0]:
+            once, drawn = float(parts[0][name][0]), np.concatenate([part[name] for part in parts])[1:]
+            if name in own and math.isfinite(once):
                 within = np.nanmin(drawn) >= 0 and np.nanmax(drawn) <= 1 and 0 <= float(own[name]) <= 1
-                moved = drawn + (float(own[name]) - float(once[name][0]))
+                moved = drawn + (float(own[name]) - once)
                 found[name] = np.clip(moved, 0, 1) if within else moved
         return found
 
@@ -112,7 +119,8 @@ def judged(
     if not isinstance(network, ResampledMeter):
         return {}
     judge = Judge(network, groups)
-    own, scores = judge.values(network), network.compute()
+    scores = network.compute()
+    own = judge.values(network, scores)
     found: dict[str, Any] = {"intervals": {}, "comparisons": {}, "drawn": _drawn(judge)}
     for name, values in own.items():
         interval = judge.interval(values, float(scores[name]), name.endswith("accuracy"))
@@ -128,7 +136,7 @@ def judged(
             continue
         difference = sign * (float(scores[score]) - float(theirs[score]))
         compared: dict[str, Any] = {"score": f"test/{score}", "difference": difference}
-        drawn = judge.values(meter) if isinstance(meter, ResampledMeter) else {}
+        drawn = judge.values(meter, theirs) if isinstance(meter, ResampledMeter) else {}
         if score in own and score in drawn:
             interval = judge.interval(sign * (own[score] - drawn[score]), difference, score.endswith("accuracy"))
             if interval is not None:

@@ -84,11 +84,8 @@ def score_baselines(experiment: Experiment, split: Mapping[str, Loader], devices
                 try:
                     baseline.fit(experiment.splits.train, experiment.encoder.dims)
                     outputs = baseline.outputs(split[where].examples)
-                except (
-                    ValueError,
-                    ArithmeticError,
-                    ConvzooError,
-                ) as error:  # a KeyError would be a fault of the opponent
+                # Other errors (a KeyError) would be faults of the opponent itself.
+                except (ValueError, ArithmeticError, ConvzooError) as error:
                     outputs = RecipeError(first_line(error))
             outputs = devices.gather(outputs)[0]
             if isinstance(outputs, RecipeError):

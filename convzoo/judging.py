@@ -209,12 +209,15 @@ def sentence(
 
     if "low" not in best:
         return f"{number(best['difference'])}{unit} from {name}; too few test examples to say whether that is chance"
-    span = f"(95 %: {number(best['low'])} to {number(best['high'])})"
     if best["low"] > 0:
+        span = f"(95 %: {number(best['low'])} to {number(best['high'])})"
         return f"better than {name} by {number(best['difference'])}{unit} {span}"
     if best["high"] < 0:
-        worse = {"low": -best["high"], "high": -best["low"]}
-        span = f"(95 %: {number(worse['low'])} to {number(worse['high'])})"
+        span = f"(95 %: {number(-best['high'])} to {number(-best['low'])})"
         return f"worse than {name} by {number(-best['difference'])}{unit} {span}: use {name}, or give the network more data"
-    side = "better" if best["difference"] >= 0 else "worse"
-    return f"not distinguishable from {name}: {number(abs(best['difference']))}{unit} {side} {span}"
+
+    def sided(value: float, unit: str = "") -> str:
+        return f"{number(abs(value))}{unit} {'better' if value >= 0 else 'worse'}"
+
+    span = f"(95 %: {sided(best['low'])} to {sided(best['high'])})"
+    return f"not distinguishable from {name}: {sided(best['difference'], unit)} {span}"

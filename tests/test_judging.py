@@ -1,5 +1,7 @@
 """Intervals and comparisons of test scores: against formulas, other programs, and data where the truth is known."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -114,7 +116,9 @@ def test_the_sentence_names_the_best_opponent_and_says_what_the_interval_allows(
     assert of(0.9, 0.8).startswith("better than svm by ")
     assert of(0.8, 0.9).startswith("worse than svm by ")
     assert "use svm" in of(0.8, 0.9)
-    assert of(0.9, 0.9).startswith("not distinguishable from svm: 0.0 points better (95 %: ")
+    close = of(0.9, 0.9)
+    assert close.startswith("not distinguishable from svm: 0.0 points better (95 %: ")
+    assert re.search(r"\(95 %: \d\.\d worse to \d\.\d better\)$", close), "both ends say on whose side they are"
     assert sentence({}, {}, ERRORS) == ""
 
 

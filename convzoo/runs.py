@@ -31,11 +31,15 @@ from convzoo.core.splits import Skipped, Splits
 from convzoo.core.task import Task
 from convzoo.core.text import first_line
 from convzoo.core.version import VERSION
+from convzoo.manifest import Manifest
 from convzoo.recipe.assembly import build
+from convzoo.recipe.own_code import with_copied_code
 from convzoo.recipe.recipe import load as load_recipe
 from convzoo.recipe.recipe import to_yaml
+from convzoo.recipe.trust import approve
 from convzoo.recipe.types import Recipe
 from convzoo.training.choice import choose_device
+from convzoo.written import Written
 
 FORMAT = 1
 """The version of the layout of a run's folder. A folder of another version is refused."""
@@ -52,28 +56,61 @@ class Run:
         results: everything in `scores.json`, with the opponents' scores and the ceiling; empty while the run is unfinished
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, trust: bool = False, accept_changes: bool = False) -> None:
         self.path = Path(path)
+        self.trust = trust
+        self.accept_changes = accept_changes
         self.about = read_header(self.path)
         self.results: dict[str, Any] = (
-            read_json(self.path / "scores.json") if (self.path / "scores.json").exists() else {}
+            read_json(self._file("scores.json")) if (self.path / "scores.json").exists() else {}
         )
         self.scores: dict[str, float] = self.results.get("scores", {})
         self.spread: dict[str, float] = self.results.get("spread", {})
 
     @classmethod
-    def load(cls, path: str | Path) -> "Run":
-        """Open a run's folder.
+    def load(cls, path: str | Path, trust: bool = False, accept_changes: bool = False) -> "Run":
+        """Open a run's folder. Its files are compared with its manifest when they are read.
+
+        Args:
+            path: of the folder
+            trust: let code that came with a run from elsewhere run, and remember it
+            accept_changes: take files as they are that were changed since the run wrote them
 
         Raises:
             DataError: it is not the folder of a run, has another version, or is damaged.
         """
-        return cls(path)
+        return cls(path, trust, accept_changes)
+
+    def _file(self, *names: str) -> Path:
+        """A file of the run, or of its first part, that is as the run wrote it.
+
+        Raises:
+            DataError: it was changed or damaged.
+        """
+        path = self.path.joinpath(*names)
+        return path if self.accept_changes else Manifest.of(self.path).check_file(path)
 
     @cached_property
     def recipe(self) -> Recipe:
-        """The recipe as it was run, with all defaults."""
-        return load_recipe(self.path / "recipe.yaml")
+        """The recipe as it was run, with all defaults. Its own code may run (`trust.approve`)."""
+        return recipe_of(self.path, self.trust, self.accept_changes)
+
+    def check_data(self, splits: Splits) -> None:
+        """Compare the data with those that the run began with, if they were read again.
+
+        Raises:
+            DataError: which files were changed, are new or are gone.
+        """
+        if not self.accept_changes:
+            Manifest.of(self.path).check_data(splits)
+
+    @cached_property
+    def _first(self) -> "Run":
+        return self if self.parts == [self.path] else self.part(0)
+
+    def part(self, number: int) -> "Run":
+        """One of the single runs of a repeated run."""
+        return Run(self.parts[number], self.trust, self.accept_changes)
 
     @property
     def parts(self) -> list[Path]:
@@ -82,37 +119,46 @@ class Run:
 
     def single(self) -> "Run":
         """This run, or, where it is a repeated one, its first part, with the recipe of that part."""
-        return Run(self.parts[0]) if self.about.get("parts") else self
+        return self.part(0) if self.about.get("parts") else self
 
     @cached_property
     def encoder(self) -> Encoder:
         """The encoder, with what it learnt from the training split."""
         recipe = self.recipe
         encoder = build("encoder", recipe.encoder, origins=recipe.origins)
-        encoder.load_state(load_state(self.parts[0] / "encoder"))
+        self._first._file("encoder.safetensors")
+        encoder.load_state(load_state(self._first._file("encoder.json").with_suffix("")))
         return encoder
 
     @cached_property
     def model(self) -> nn.Module:
         """The model with its best weights, ready to predict on the CPU."""
-        path = self.parts[0] / "model.safetensors"
+        path = self._first._file("model.safetensors")
         model = build("model", self.recipe.model, self.task.model_dims(self.encoder.dims), self.recipe.origins)
         try:
             model.load_state_dict(load_tensors(path.read_bytes()))
         except FileNotFoundError:
-            raise DataError(
-                f"{self.path}: has no weights yet; finish it with `convzoo run --resume {self.path}`"
-            ) from None
+            raise self._unfinished("has no weights yet") from None
         except (SafetensorError, RuntimeError) as error:
             raise DataError(f"{path}: is damaged or of another model ({first_line(error)})") from None
         return model.eval()
 
     @cached_property
     def task(self) -> Task:
-        """The task, calibrated."""
+        """The task, calibrated.
+
+        Raises:
+            DataError: the run was stopped before its thresholds were chosen.
+        """
         task = build("task", self.recipe.task, self.encoder.dims, self.recipe.origins)
-        task.load_state(read_json(self.parts[0] / "task.json") if (self.parts[0] / "task.json").exists() else {})
+        path = self._first._file("task.json")
+        if not path.exists():
+            raise self._unfinished("has no task.json yet, which says how its outputs are read")
+        task.load_state(read_json(path))
         return task
+
+    def _unfinished(self, what: str) -> DataError:
+        return DataError(f"{self.path}: {what}; finish it with `convzoo run --resume {shlex.quote(str(self.path))}`")
 
     def predict(
         self,
@@ -221,15 +267,27 @@ class Run:
             the files written
 
         Raises:
-            RecipeError: `path` is not a valid name for such files, or is an input.
+            RecipeError: `path` is not a valid name for such files, is an input, or is a file that this run did not write.
             DataError: an input cannot be read, or a file cannot be written.
         """
         refuse_overwriting([path], inputs)
-        path, examples = Path(path), self.examples(inputs)
+        path, own = Path(path), Written(self.path)
+        own.refuse(path, "--out")
+        examples = self.examples(inputs)
         predictions = self.predict(examples) if predictions is None else predictions
         written = self.encoder.write_files(path, examples, predictions)
-        if written is not None:
-            return written
+        if written is None:
+            written = self._write_table(path, examples, predictions, rows)
+        own.add(written)
+        return written
+
+    def _write_table(
+        self,
+        path: Path,
+        examples: Sequence[Any],
+        predictions: Sequence[Mapping[str, Any]],
+        rows: Sequence[int] | None,
+    ) -> list[Path]:
         table: list[dict[str, Any]] = [
             {"input": input_of(example), **without_arrays(found)}
             for example, found in zip(examples, predictions, strict=True)
@@ -320,9 +378,9 @@ class Run:
         )
 
 
-def first_part(folder: str | Path) -> Run:
+def first_part(folder: str | Path, trust: bool = False, accept_changes: bool = False) -> Run:
     """A run for a command that takes one network: of a repeated run its first part, which is said on standard error."""
-    run = Run.load(folder)
+    run = Run.load(folder, trust, accept_changes)
     single = run.single()
     if single is not run:
         print(
@@ -366,6 +424,26 @@ def without_arrays(prediction: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in prediction.items() if not isinstance(value, np.ndarray)}
 
 
+def recipe_of(folder: Path, trust: bool = False, accept_changes: bool = False) -> Recipe:
+    """The recipe of a run, whose own code may run.
+
+    Args:
+        folder: of the run
+        trust, accept_changes: as for `Run.load`
+
+    Raises:
+        DataError: the recipe or the code was changed or damaged since.
+        RecipeError: the code came from elsewhere, and the user has not allowed it.
+    """
+    manifest = Manifest.of(folder)
+    for path in (folder / "recipe.yaml", *sorted((folder / "code").glob("*.py"))):
+        if not accept_changes:
+            manifest.check_file(path)
+    recipe = load_recipe(folder / "recipe.yaml")
+    approve(recipe, trust)
+    return recipe
+
+
 def read_header(path: Path) -> dict[str, Any]:
     """The content of `run.json`.
 
@@ -387,7 +465,8 @@ def read_header(path: Path) -> dict[str, Any]:
 
 
 def start_folder(path: Path, recipe: Recipe, **more: Any) -> None:
-    """Make a run's folder with its recipe and environment."""
+    """Write into a run's folder its recipe, the code of its own parts, and its header."""
+    recipe = with_copied_code(recipe, path)
     write_text(path / "recipe.yaml", to_yaml(recipe))
     write_json(path / "run.json", {"format": FORMAT, "convzoo": VERSION, "recipe": recipe.name, **more})
 

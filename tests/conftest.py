@@ -1,7 +1,6 @@
 """What all tests share: shapes are checked while they run, one thread, a command line in-process, two small finished runs."""
 
 import os
-
 import tempfile
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -1,4 +1,4 @@
-"""A run's folder belongs to one process; what it holds is compared with its manifest; and what is unfinished is not taken for done."""
+"""A run's folder belongs to one process; what it holds is compared with its manifest; what is unfinished is not taken for done."""
 
 import csv
 import json
@@ -281,5 +281,5 @@ def test_several_processes_share_the_main_ones_folder_and_its_errors(tmp_path: P
     def fail() -> int:
         raise RecipeError("no")
 
-    with pytest.raises(RecipeError, match="^no$"):
+    with pytest.raises(RecipeError, match=r"^no$"):
         alone.from_main(fail)

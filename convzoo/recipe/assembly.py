@@ -94,10 +94,8 @@ def load_class(kind: str, name: str | type) -> Any:
         return name
     module_file, _, class_name = _place(kind, name).rpartition(":")  # type: ignore[union-attr]
     try:
-        if module_file.endswith(".py"):
-            module = load_file(Path(module_file))
-        else:
-            module = _load_module(module_file, named=":" in name)
+        is_file = module_file.endswith(".py")
+        module = load_file(Path(module_file)) if is_file else _load_module(module_file, named=":" in name)
         found = getattr(module, class_name)
     except AttributeError:
         raise RecipeError(f"{module_file}: has no class {class_name!r}") from None
@@ -105,7 +103,7 @@ def load_class(kind: str, name: str | type) -> Any:
         raise _missing(kind, name, error) from error
     base = _BASES[kind]
     # A function of a user's own file may make the part; `build` looks at what it made.
-    makes = inspect.isfunction(found) and module_file.endswith(".py") and found.__module__ == module.__name__
+    makes = inspect.isfunction(found) and is_file and found.__module__ == module.__name__
     if not makes and not (isinstance(found, type) and issubclass(found, base)):
         raise RecipeError(f"{name}: is no {kind}: it should be a class derived from {base.__name__}")
     return found

@@ -1,4 +1,4 @@
-"""A run's folder belongs to one process; what it holds is compared with its manifest; what is unfinished is not taken for done."""
+"""A folder of a run belongs to one process; what it holds is compared with its manifest; unfinished is not taken for done."""
 
 import csv
 import json

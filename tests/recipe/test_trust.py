@@ -243,10 +243,10 @@ def test_a_class_of_the_running_script_is_used_as_it_is_and_the_script_runs_once
 
 
 def test_what_is_copied_of_a_script_does_nothing():
-    text = "import os\nX = 3\nY = os.getcwd()\nos.remove('a')\nF = lambda: os.getcwd()\n@a.b\nclass C:\n    pass\nfor _ in []: x\n"
+    text = "import os\nX=3\nY = os.getcwd()\nos.remove('a')\nF = lambda: os.getcwd()\n@a.b\nclass C:\n    pass\nfor _ in (): x\n"
     assert _definitions(text, "x.py", "C").split("\n\n") == [
         "import os",
-        "X = 3",
+        "X=3",
         "F = lambda: os.getcwd()",
         "@a.b\nclass C:\n    pass\n",
     ]

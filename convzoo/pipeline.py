@@ -13,7 +13,8 @@ import torch
 
 from convzoo.checks import look
 from convzoo.core.errors import RecipeError, TrainingError
-from convzoo.core.files import link, read_json, write_json
+from convzoo.core.files import link, write_json
+from convzoo.core.tables import write_table
 from convzoo.core.text import first_line
 from convzoo.experiment import assemble, loaders
 from convzoo.judging import judged, over_parts, sentence
@@ -30,11 +31,12 @@ from convzoo.runs import (
     save_state,
     save_weights,
     start_folder,
+    stored_recipe,
     write_skipped,
     write_split,
-    write_table,
 )
 from convzoo.scoring import calibrate, mean_and_spread, predictions, score_baselines
+from convzoo.stored import Environment, Results, read_stored
 from convzoo.summary import main_score
 from convzoo.training.devices import Devices
 from convzoo.training.events import Listener
@@ -112,7 +114,7 @@ def _run_once(
 ) -> dict[str, Any]:
     """One training, with everything that its folder holds. A finished one is not done again."""
     if (folder / "scores.json").exists():
-        return read_json(folder / "scores.json")
+        return read_stored(folder / "scores.json", Results)
     with kept_threads():
         return _train_and_score(recipe, folder, devices, listeners, report)
 
@@ -149,7 +151,9 @@ def _train_and_score(
     skipped = experiment.splits.skipped
     left_out = [f"{skipped.in_words()}; skipped.csv lists them"] if skipped.reasons else []
     told = (*findings.notes, *left_out, *experiment.chosen)
-    use_threads(trainer, recipe.train.threads, read_json(known)["threads"] if known.exists() else None)
+    # Of a run that has begun, the file is needed now and for the report, so its lack is not found only at the end.
+    began_with = read_stored(known, Environment) if (folder / "encoder.json").exists() else None
+    use_threads(trainer, recipe.train.threads, began_with["threads"] if began_with else None)
     if devices.is_main and not (folder / "encoder.json").exists():
         start_folder(folder, recipe)
         files = experiment.splits.files
@@ -190,8 +194,8 @@ def _train_and_score(
     scores |= {f"test/{key}": value for key, value in meter.compute().items()}
     if devices.is_main:
         if watch.notes:
-            about = read_json(known)
-            write_json(known, about | {"notes": [*about["notes"], *watch.notes]})
+            about = read_stored(known, Environment)
+            write_json(known, about | {"notes": [*about.get("notes", []), *watch.notes]})
         save_weights(folder / "model.safetensors", weights)
         write_json(folder / "task.json", experiment.task.state())
         write_table(folder / "predictions.csv", rows)
@@ -289,13 +293,14 @@ def _resumed(source: Any, resume: str | Path | bool) -> tuple[Recipe, Path]:
     else:
         folder = Path(resume)
     name = read_header(folder)["recipe"]
-    return replace(recipes.load(folder / "recipe.yaml"), name=name), folder
+    return replace(stored_recipe(folder), name=name), folder
 
 
 def _same_precision(recipe: Recipe, folder: Path) -> str:
     """What `auto` was decided to be when the run began: a measurement may say another thing today."""
     known = [path for path in (folder / "environment.json", *folder.glob("*/environment.json")) if path.exists()]
-    return read_json(known[0])["precision"] if known and recipe.train.precision == "auto" else recipe.train.precision
+    auto = known and recipe.train.precision == "auto"
+    return read_stored(known[0], Environment)["precision"] if auto else recipe.train.precision
 
 
 def _new_folder(recipe: Recipe, out: str | Path | None) -> Path:

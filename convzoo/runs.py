@@ -1,7 +1,5 @@
 """The folder of a run: writing it, and loading the run again."""
 
-import csv
-import io
 import json
 import os
 import platform
@@ -17,8 +15,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
@@ -26,8 +22,9 @@ from convzoo import summary
 from convzoo.core import html
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError, RecipeError, TrainingError
-from convzoo.core.files import atomic_write, is_file, read_json, write_json, write_text
+from convzoo.core.files import atomic_write, is_file, write_json, write_text
 from convzoo.core.splits import Skipped, Splits
+from convzoo.core.tables import as_read, read_table, write_table
 from convzoo.core.task import Task
 from convzoo.core.text import first_line
 from convzoo.core.version import VERSION
@@ -35,6 +32,7 @@ from convzoo.recipe.assembly import build
 from convzoo.recipe.recipe import load as load_recipe
 from convzoo.recipe.recipe import to_yaml
 from convzoo.recipe.types import Recipe
+from convzoo.stored import Header, Results, read_stored, read_tensors, restoring
 from convzoo.training.choice import choose_device
 
 FORMAT = 1
@@ -55,9 +53,8 @@ class Run:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.about = read_header(self.path)
-        self.results: dict[str, Any] = (
-            read_json(self.path / "scores.json") if (self.path / "scores.json").exists() else {}
-        )
+        finished = self.path / "scores.json"
+        self.results: dict[str, Any] = read_stored(finished, Results) if finished.exists() else {}
         self.scores: dict[str, float] = self.results.get("scores", {})
         self.spread: dict[str, float] = self.results.get("spread", {})
 
@@ -73,7 +70,7 @@ class Run:
     @cached_property
     def recipe(self) -> Recipe:
         """The recipe as it was run, with all defaults."""
-        return load_recipe(self.path / "recipe.yaml")
+        return stored_recipe(self.path)
 
     @property
     def parts(self) -> list[Path]:
@@ -89,7 +86,7 @@ class Run:
         """The encoder, with what it learnt from the training split."""
         recipe = self.recipe
         encoder = build("encoder", recipe.encoder, origins=recipe.origins)
-        encoder.load_state(load_state(self.parts[0] / "encoder"))
+        restore(encoder, self.parts[0] / "encoder")
         return encoder
 
     @cached_property
@@ -97,13 +94,12 @@ class Run:
         """The model with its best weights, ready to predict on the CPU."""
         path = self.parts[0] / "model.safetensors"
         model = build("model", self.recipe.model, self.task.model_dims(self.encoder.dims), self.recipe.origins)
+        if not path.exists():
+            raise DataError(f"{self.path}: has no weights yet; finish it with `convzoo run --resume {self.path}`")
+        weights = read_tensors(path)
         try:
-            model.load_state_dict(load_tensors(path.read_bytes()))
-        except FileNotFoundError:
-            raise DataError(
-                f"{self.path}: has no weights yet; finish it with `convzoo run --resume {self.path}`"
-            ) from None
-        except (SafetensorError, RuntimeError) as error:
+            model.load_state_dict(weights)
+        except RuntimeError as error:
             raise DataError(f"{path}: is damaged or of another model ({first_line(error)})") from None
         return model.eval()
 
@@ -111,7 +107,11 @@ class Run:
     def task(self) -> Task:
         """The task, calibrated."""
         task = build("task", self.recipe.task, self.encoder.dims, self.recipe.origins)
-        task.load_state(read_json(self.parts[0] / "task.json") if (self.parts[0] / "task.json").exists() else {})
+        file = self.parts[0] / "task.json"
+        if file.exists() or (self.parts[0] / "scores.json").exists():  # a finished run was calibrated
+            state = read_stored(file, dict[str, Any])
+            with restoring(file):
+                task.load_state(state)
         return task
 
     def predict(
@@ -269,11 +269,9 @@ class Run:
         path = self.parts[0] / "split.csv"
         if not path.exists():
             return 0
-        with path.open(newline="", encoding="utf-8") as file:
-            seen = {
-                row["source"] for row in csv.DictReader(file) if row["split"] == "train" and os.sep in row["source"]
-            }
-        return sum(str(getattr(example, "source", "")) in seen for example in examples)
+        rows = read_table(path, ("split", "source"))
+        seen = {row["source"] for row in rows if row["split"] == "train" and os.sep in row["source"]}
+        return sum(as_read(str(getattr(example, "source", ""))) in seen for example in examples)
 
     def examples(self, inputs: Any) -> list[Any]:
         """Turn raw inputs into the encoder's type of example."""
@@ -373,17 +371,29 @@ def read_header(path: Path) -> dict[str, Any]:
         DataError: it does not exist, or has another version.
     """
     file = path / "run.json"
-    if not file.is_file():
+    if not file.exists():
         raise DataError(f"{path}: is not the folder of a run (it has no run.json)")
-    about = read_json(file)
-    found = about.get("format") if isinstance(about, dict) else None
-    if found != FORMAT:
-        made_by = about.get("convzoo", "another version") if isinstance(about, dict) else "another program"
+    about = read_stored(file, dict[str, Any])
+    if about.get("format") != FORMAT:
+        made_by = about.get("convzoo", "another version")
         raise DataError(
-            f"{path}: is a run of format {found!r} (convzoo {made_by}); this is convzoo {VERSION}, which reads "
-            f"format {FORMAT}: install the version that made it, or run its recipe.yaml again"
+            f"{file}: is a run of format {about.get('format')!r:.20} (convzoo {made_by!s:.20}); this is convzoo {VERSION}, which "
+            f"reads format {FORMAT}: install the version that made it, or run its recipe.yaml again"
         )
-    return about
+    return read_stored(file, Header)
+
+
+def stored_recipe(folder: Path) -> Recipe:
+    """The recipe of a run, as it was run.
+
+    Raises:
+        DataError: the folder does not have it.
+        RecipeError: it is no recipe.
+    """
+    file = folder / "recipe.yaml"
+    if not file.is_file():
+        raise DataError(f"{file}: {'is no file' if file.exists() else 'does not exist'}; restore it from a copy")
+    return load_recipe(file)
 
 
 def start_folder(path: Path, recipe: Recipe, **more: Any) -> None:
@@ -410,33 +420,25 @@ def load_state(path: Path) -> dict[str, Any]:
     Raises:
         DataError: a file is missing or damaged.
     """
-    state = read_json(path.with_suffix(".json"))
-    try:
-        return state | load_tensors(path.with_suffix(".safetensors").read_bytes())
-    except (OSError, SafetensorError) as error:
-        raise DataError(f"{path.with_suffix('.safetensors')}: is absent or damaged ({error})") from None
+    return read_stored(path.with_suffix(".json"), dict[str, Any]) | read_tensors(path.with_suffix(".safetensors"))
+
+
+def restore(encoder: Encoder, path: Path) -> None:
+    """Give an encoder what it learnt, from the files that `save_state` wrote.
+
+    Raises:
+        DataError: a file is missing, is damaged, or holds what this encoder does not take.
+    """
+    state = load_state(path)
+    with restoring(path.with_suffix(".json")):
+        encoder.load_state(state)
+        assert encoder.dims is not None  # what is wrong is often seen only when it is used
 
 
 def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write tensors atomically as safetensors."""
     with atomic_write(path) as file:
         file.write(save_tensors({name: tensor.contiguous() for name, tensor in tensors.items()}))
-
-
-def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows as CSV; a value that is a mapping, a list or a tuple is written as JSON."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow(
-            {
-                key: json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | tuple) else value
-                for key, value in row.items()
-            }
-        )
-    write_text(path, text.getvalue())
 
 
 def environment(
@@ -506,11 +508,7 @@ def newest_unfinished(folder: Path, name: str) -> Path:
 
 def read_predictions(path: Path) -> list[dict[str, Any]]:
     """The rows of a `predictions.csv`, with numbers and mappings as values. If one cell of a column is text, all of them are."""
-    import csv
-    import json
-
-    with path.open(newline="", encoding="utf-8") as file:
-        rows: list[dict[str, Any]] = list(csv.DictReader(file))
+    rows: list[dict[str, Any]] = [*read_table(path)]
     for name in rows[0] if rows else ():
         if name in ("source", "label", "true_label"):
             continue

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -16,7 +17,8 @@ import pytest
 import torch
 from conftest import refused
 
-from convzoo.core.errors import RecipeError
+import convzoo
+from convzoo.core.errors import ConvzooError, RecipeError
 
 RECIPE = """\
 about: a test
@@ -532,7 +534,7 @@ def test_what_is_no_run(cli, tmp_path):
     [
         ({"format": 99, "convzoo": "7.0", "recipe": "x"}, "is a run of format 99 (convzoo 7.0)"),
         ({"recipe": "x"}, "is a run of format None"),
-        ([1, 2], "another program"),
+        ([1, 2], "run.json: the content is [1, 2], and should be a valid object"),
         ("{", "is not valid JSON"),
     ],
 )
@@ -558,6 +560,87 @@ def test_a_damaged_run(cli, copied, file, command, damage):
     whole = {"half": content[: len(content) // 2], "empty": b"", "garbage": b"\xff\xfe" + content[2:]}[damage]
     (copied / file).write_bytes(whole)
     refused(cli(command, copied, "a good film"), 3, file)
+
+
+OTHERS = {"null": b"null", "list": b"[]", "text": b'""', "number": b"3", "object": b"{}", "deep": b"[" * 100_000,
+          "digits": b"9" * 5000, "binary": bytes(range(256))}  # fmt: skip
+"""What a file may hold that is not what convzoo wrote."""
+
+
+@pytest.mark.parametrize("damage", [*OTHERS, "folder", "absent"])
+@pytest.mark.parametrize("file", ["run.json", "encoder.json", "task.json", "scores.json", "model.safetensors"])
+def test_a_file_of_a_run_that_holds_something_else(cli, copied, file, damage):
+    """Where the file is needed, one line names it; where it is not, the answer is right."""
+    before = cli("predict", copied, "a good film").out
+    (copied / file).unlink()
+    if damage == "folder":
+        (copied / file).mkdir()
+    elif damage != "absent":
+        (copied / file).write_bytes(OTHERS[damage])
+    for command in (["predict", copied, "a good film"], ["describe", copied], ["run", "--resume", copied]):
+        if (file, damage) == ("scores.json", "absent"):  # an unfinished run: it predicts with its weights
+            assert cli(*command).code == 0
+            assert cli("predict", copied, "a good film").out == before
+            break
+        if (file, damage) == ("task.json", "object"):  # as it was
+            assert cli("predict", copied, "a good film").out == before
+            break
+        if command[0] == "run" and file in ("model.safetensors", "task.json"):  # a finished run is not done again
+            assert cli(*command).code == 0
+            continue
+        error = refused(cli(*command), 3, str(copied))
+        known = "has no weights yet" if (file, damage) == ("model.safetensors", "absent") else file
+        assert known in error
+        assert "Error" not in error
+
+
+def test_the_api_names_the_damaged_file_of_a_run(copied):
+    for file, content in (("scores.json", "null"), ("scores.json", "{}"), ("run.json", "[]"), ("recipe.yaml", None)):
+        whole = (copied / file).read_bytes()
+        (copied / file).unlink()
+        if content is not None:
+            (copied / file).write_text(content)
+        with pytest.raises(ConvzooError, match=re.escape(file)):
+            convzoo.Run.load(copied)._repr_html_()
+        (copied / file).write_bytes(whole)
+    assert "this network" in convzoo.Run.load(copied)._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("tokens", None, "has no 'tokens'"),
+        ("tokens", 3, "is damaged or of another version"),
+        ("labels", 3, "is damaged or of another version"),
+        ("label_counts", 3, "is damaged or of another version"),
+        ("pieces", "x", "is damaged or of another version"),
+    ],
+)
+def test_an_encoder_with_other_values(cli, copied, key, value, words):
+    state = json.loads((copied / "encoder.json").read_text())
+    state[key] = value
+    if value is None:
+        del state[key]
+    (copied / "encoder.json").write_text(json.dumps(state))
+    refused(cli("predict", copied, "a good film"), 3, "encoder.json", words, "restore it from a copy")
+
+
+@pytest.mark.parametrize("damage", [*OTHERS, "folder", "absent"])
+@pytest.mark.parametrize("file", ["environment.json", "metrics.csv", "encoder.safetensors"])
+def test_a_damaged_file_of_a_run_that_is_resumed(cli, copied, file, damage):
+    """What is needed to go on is refused at once, and a report does not fail after the training."""
+    (copied / "scores.json").unlink()
+    (copied / file).unlink()
+    if damage == "folder":
+        (copied / file).mkdir()
+    elif damage != "absent":
+        (copied / file).write_bytes(OTHERS[damage])
+    result = cli("run", "--resume", copied, "--quiet")
+    if file == "metrics.csv" and damage == "absent":  # the report has no curves of what was before
+        assert result.code == 0, result.err
+        assert (copied / "report.html").exists()
+    else:
+        assert "Error" not in refused(result, 3, file)
 
 
 def test_weights_of_another_model(cli, copied):

@@ -82,7 +82,10 @@ def load(
         name, folder, label = path.stem, path.parent, str(path)
     if not isinstance(raw, dict):
         raise RecipeError(f"{label}: a recipe is a mapping with the keys {', '.join(KEYS)}")
-    raw = _copy(raw)
+    try:
+        raw = _copy(raw)
+    except RecursionError:
+        raise RecipeError(f"{label}: a value contains itself") from None
     if with_data and isinstance(raw.get("with_data"), dict):
         changes = raw.pop("with_data")
         raw = with_own_settings(raw, changes)
@@ -120,8 +123,9 @@ def _apply_override(raw: dict[str, Any], origins: dict[KeyPath, str], override: 
         raise RecipeError(f"{override!r}: an override is written key.key=value, such as train.lr=3e-4")
     try:
         value = parse_value(text)
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise RecipeError(f"{override[:80]!r}: {text[:80]!r} is not a YAML value") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        why = getattr(error, "problem", None)
+        raise RecipeError(f"{override[:80]!r}: {text[:80]!r} is not a YAML value{f' ({why})' if why else ''}") from None
     keys, value = present_override(raw, tuple(dotted.split(".")), value)
     if len(keys) == 1 and keys[0] in PART_KEYS and isinstance(value, str):
         value = {"name": value}

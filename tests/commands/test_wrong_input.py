@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -161,6 +162,84 @@ def test_files_that_are_no_recipes(cli, tmp_path, content, words):
     path.write_bytes(content)
     result = cli("show", path)
     refused(result, 2, words, "r.yaml", lines=len(result.err.splitlines()))
+
+
+BOMB = "a: &a [1,2,3,4,5,6,7,8,9,10]\n" + "".join(
+    f"{name}: &{name} [{','.join([f'*{before}'] * 10)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+MERGES = "a: &a {x: 1}\n" + "".join(
+    f"{name}: &{name} {{<<: [{','.join([f'*{before}'] * 10)}]}}\n"
+    for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(("content", "line"), [(BOMB, 5), (MERGES, 6)], ids=["aliases", "merges"])
+def test_aliases_that_would_fill_the_memory_are_refused_at_once(cli, tmp_path, content, line):
+    (tmp_path / "r.yaml").write_text(content)
+    cli("show", "nothing")  # what is imported on the way is not measured
+    began = time.perf_counter()
+    error = refused(
+        cli("show", tmp_path / "r.yaml"), 2, f"r.yaml:{line}:", "there are more than 100,000 values, by its aliases"
+    )
+    assert time.perf_counter() - began < 0.5
+    assert len(error) < 300
+
+
+def test_an_override_of_aliases_that_would_fill_the_memory_is_refused(cli, recipe):
+    values = "&a [1,1,1,1,1,1,1,1,1,1]"
+    for name, before in zip("bcdefgh", "abcdefg", strict=True):
+        values += f", &{name} [{','.join([f'*{before}'] * 10)}]"
+    refused(cli("show", recipe(), f"train.lr=[{values}]"), 2, "there are more than 100,000 values")
+    refused(cli("show", recipe(), "model.kernel_sizes=&a [1, *a]"), 2, "a value contains itself")
+
+
+def test_a_value_that_contains_itself_is_refused(cli, recipe):
+    refused(
+        cli("show", recipe(("[2, 3]", "&a [2, *a]"))), 2, "mine.yaml:9:17: is not valid YAML: a value contains itself"
+    )
+    mapping: dict = {"data": "reviews"}
+    mapping["model"] = mapping
+    with pytest.raises(RecipeError, match="a value contains itself"):
+        convzoo.run(mapping)
+
+
+MERGED = (
+    ("  channels: 8\n  embedding_size: 8\n", "  <<: *small\n  embedding_size: 4\n"),
+    (
+        "encoder: {name: text}",
+        "encoder: {name: text}\nwith_data:\n  model: &small\n    channels: 8\n    embedding_size: 8",
+    ),
+)
+
+
+def test_merge_keys_bring_what_a_mapping_lacks(cli, recipe):
+    shown = cli("show", recipe(*MERGED), "--origin")
+    assert shown.code == 0, shown.err
+    lines = {
+        line.split(":")[0].strip(): line
+        for line in shown.out.partition("\nmodel:")[2].partition("\ntask:")[0].splitlines()
+    }
+    assert lines["channels"].split()[1] == "8" and "mine.yaml:7:5" in lines["channels"]  # written where it is said
+    assert lines["embedding_size"].split()[1] == "4" and "mine.yaml:12:3" in lines["embedding_size"]
+
+
+def test_of_several_merged_mappings_the_first_counts(cli, recipe):
+    first, second = MERGED
+    several = (first[0], first[1].replace("*small", "[{channels: 5}, *small]"))
+    shown = cli("show", recipe(several, second), "--origin").out.partition("\nmodel:")[2]
+    line = next(line for line in shown.splitlines() if "channels" in line)
+    assert line.split()[1] == "5" and "mine.yaml:11:9" in line
+
+
+def test_a_fault_in_a_merged_mapping_is_named_where_it_is_written(cli, recipe):
+    first, second = MERGED
+    path = recipe(first, (second[0], second[1].replace("    channels: 8", "    chanels: 8")))
+    error = refused(cli("show", path), 2, "model.chanels: unknown key", lines=2)
+    assert all(line.split(":")[2:4] == ["7", "5"] for line in error.splitlines())
+    refused(cli("show", recipe((first[0], "  <<: 3\n"))), 2, "mine.yaml:7:7", "expected a mapping")
+    refused(
+        cli("show", recipe((first[0], "  <<: {channels: 8}\n  <<: {channels: 9}\n"))), 2, "8:3: '<<' is given twice"
+    )
 
 
 def test_an_empty_recipe_lacks_every_part(cli, tmp_path):

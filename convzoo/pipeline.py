@@ -13,9 +13,9 @@ import torch
 
 from convzoo.checks import look
 from convzoo.core.errors import RecipeError, TrainingError
-from convzoo.core.files import link, write_json
+from convzoo.core.files import link, possible_names, write_json
 from convzoo.core.tables import write_table
-from convzoo.core.text import first_line
+from convzoo.core.text import first_line, harmless
 from convzoo.experiment import assemble, loaders
 from convzoo.judging import judged, over_parts, sentence
 from convzoo.recipe import recipe as recipes
@@ -45,6 +45,7 @@ from convzoo.training.threads import kept_threads, use_threads
 from convzoo.training.trainer import Stopped, Trainer
 
 
+@possible_names()
 def run(
     source: str | Path | Recipe | Mapping[str, Any] | None = None,
     overrides: Sequence[str] = (),
@@ -135,7 +136,7 @@ def _train_and_score(
 
     def say(line: str) -> None:
         if devices.is_main and listeners is not _no_listeners:
-            print(line, file=sys.stderr, flush=True)
+            print(harmless(line), file=sys.stderr, flush=True)
 
     watch = LossWatch(say)
     heard: list[Listener] = [

@@ -22,11 +22,11 @@ from convzoo import summary
 from convzoo.core import html
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError, RecipeError, TrainingError
-from convzoo.core.files import atomic_write, is_file, write_json, write_text
+from convzoo.core.files import atomic_write, is_file, possible_names, write_json, write_text
 from convzoo.core.splits import Skipped, Splits
 from convzoo.core.tables import as_read, read_table, write_table
 from convzoo.core.task import Task
-from convzoo.core.text import first_line
+from convzoo.core.text import first_line, harmless
 from convzoo.core.version import VERSION
 from convzoo.recipe.assembly import build
 from convzoo.recipe.recipe import load as load_recipe
@@ -50,6 +50,7 @@ class Run:
         results: everything in `scores.json`, with the opponents' scores and the ceiling; empty while the run is unfinished
     """
 
+    @possible_names()
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.about = read_header(self.path)
@@ -202,6 +203,7 @@ class Run:
         finally:
             self.model.to("cpu")
 
+    @possible_names()
     def write(
         self,
         path: str | Path,
@@ -273,6 +275,7 @@ class Run:
         seen = {row["source"] for row in rows if row["split"] == "train" and os.sep in row["source"]}
         return sum(as_read(str(getattr(example, "source", ""))) in seen for example in examples)
 
+    @possible_names()
     def examples(self, inputs: Any) -> list[Any]:
         """Turn raw inputs into the encoder's type of example."""
         given = _several(inputs)
@@ -324,7 +327,7 @@ def first_part(folder: str | Path) -> Run:
     single = run.single()
     if single is not run:
         print(
-            f"{run.path}: is a repeated run of {len(run.parts)} parts; this is {single.path.name}, the first",
+            harmless(f"{run.path}: is a repeated run of {len(run.parts)} parts; this is {single.path.name}, the first"),
             file=sys.stderr,
         )
     return single

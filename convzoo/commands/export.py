@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from convzoo.core.errors import CheckError
-from convzoo.core.files import write_json
+from convzoo.core.errors import CheckError, DataError
+from convzoo.core.files import atomic_write, write_json
 from convzoo.core.libraries import needs
 from convzoo.core.model import HasExportedForm
+from convzoo.core.text import harmless
 from convzoo.recipe.assembly import build_reader
 from convzoo.runs import Run, first_part
 
@@ -21,7 +22,7 @@ from convzoo.runs import Run, first_part
 def main(options: Any) -> None:
     """Export a run's model, and print what was written and checked."""
     for line in export(options.run, options.format, options.out):
-        print(line)
+        print(harmless(line))
 
 
 TOLERANCE = 1e-4
@@ -41,7 +42,7 @@ def export(folder: str, kind: str, out: str | None = None) -> Iterator[str]:
         CheckError: the outputs of the exported model differ.
     """
     run = first_part(folder)
-    path = Path(out) if out else Path(folder) / ("model.onnx" if kind == "onnx" else "model.pt2")
+    path = _target(Path(out) if out else Path(folder) / ("model.onnx" if kind == "onnx" else "model.pt2"))
     splits = build_reader(run.recipe).read()
     examples = run.encoder.pieces(splits.val) or splits.val  # where nothing is long enough for a piece
     original = run.model.eval()
@@ -56,7 +57,6 @@ def export(folder: str, kind: str, out: str | None = None) -> Iterator[str]:
         compute = _onnx_session(path)
     else:
         program = torch.export.export(model, (), several, dynamic_shapes=shapes)
-        path.parent.mkdir(parents=True, exist_ok=True)
         torch.export.save(program, path)
         loaded = torch.export.load(path).module()
 
@@ -97,6 +97,22 @@ def export(folder: str, kind: str, out: str | None = None) -> Iterator[str]:
     }
     write_json(Path(f"{path}.json"), facts)
     yield f"{path}: checked on {checked} validation examples in batches of 1, 7 and 16; largest difference {worst:.1e}"
+
+
+def _target(path: Path) -> Path:
+    """A file that the libraries can write: they are given its name, and some end the process at a name that they cannot use.
+
+    Raises:
+        DataError: it is a folder, cannot be written, or is no name of a file.
+    """
+    if path.is_dir():
+        raise DataError(f"{path}: cannot be written: it is a folder; name a file in it")
+    str(path).encode()  # refuses what is not UTF-8
+    if not path.exists():
+        with atomic_write(path):  # refuses what cannot be written, before the work
+            pass
+        path.unlink()
+    return path
 
 
 def _plain(state: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,7 +158,6 @@ def _write_onnx(model: nn.Module, inputs: dict[str, Tensor], shapes: dict[str, d
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise needs("exporting to ONNX", None, error) from None
-    path.parent.mkdir(parents=True, exist_ok=True)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         # The exporter warns about its own deprecations; comparing the outputs is the check that matters.

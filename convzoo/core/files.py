@@ -39,6 +39,10 @@ def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
         temporary = None
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {explain(error)}") from error
+    except ValueError as error:
+        if temporary is not None:
+            raise
+        raise DataError(f"{path}: cannot be written: {error}") from error  # a NUL byte
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
@@ -114,6 +118,29 @@ def link(source: Path, target: Path) -> None:
     except OSError:
         shutil.copyfile(source, temporary)
     temporary.replace(target)
+
+
+@contextmanager
+def possible_names() -> Iterator[None]:
+    """Inside this context, a path that no disk can hold is an error in one line; also usable as a decorator.
+
+    Raises:
+        DataError: a name is too long, has a NUL byte, or is not UTF-8 where a library needs that.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        name = str(error.filename)
+        shown = name if len(name) <= 100 else f"{name[:60]}…{name[-30:]}"
+        raise DataError(f"{shown}: is too long for the name of a file ({len(name):,} characters)") from None
+    except UnicodeEncodeError as error:
+        raise DataError(f"{error.object!r:.200}: is not UTF-8; give the file another name") from None
+    except ValueError as error:
+        if "null byte" not in str(error) and "null character" not in str(error):
+            raise
+        raise DataError("a path has a NUL byte, which no name of a file can have") from None
 
 
 def is_file(path: Path) -> bool:

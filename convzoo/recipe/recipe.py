@@ -9,6 +9,7 @@ import yaml
 
 from convzoo.core.config import TrainConfig
 from convzoo.core.errors import RecipeError
+from convzoo.core.files import is_file
 from convzoo.core.text import nearest
 from convzoo.recipe.checker import Checker, with_own_settings
 from convzoo.recipe.renamed import present_override, use_present_names
@@ -23,7 +24,7 @@ def find_recipe(name: str) -> Path:
         RecipeError: there is neither.
     """
     path = Path(name)
-    if path.is_file():
+    if is_file(path):
         return path
     shipped = shipped_recipes()
     short = path.as_posix().removeprefix("recipes/").removesuffix(".yaml").removesuffix(".yml")
@@ -34,7 +35,8 @@ def find_recipe(name: str) -> Path:
         return by_stem[short]
     near = nearest(short, shipped)
     hint = f"did you mean {near!r}? " if near else ""
-    raise RecipeError(f"{name}: no such recipe file, and none of the shipped ones; {hint}`convzoo list` shows them")
+    shown = name if len(name) <= 100 else f"{name[:100]}…"
+    raise RecipeError(f"{shown}: no such recipe file, and none of the shipped ones; {hint}`convzoo list` shows them")
 
 
 def shipped_recipes() -> dict[str, Path]:
@@ -156,7 +158,7 @@ def _apply_override(raw: dict[str, Any], origins: dict[KeyPath, str], override: 
     where = tuple(int(key) if key.isdigit() else key for key in keys)
     for place in [place for place in origins if place[: len(where)] == where]:
         del origins[place]
-    origins[where] = f"override {override}"
+    origins[where] = f"override {override if len(override) <= 200 else f'{override[:200]}…'}"
 
 
 def to_mapping(recipe: Recipe) -> dict[str, Any]:

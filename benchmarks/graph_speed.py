@@ -32,7 +32,7 @@ from convzoo.experiment import Experiment, assemble, loaders
 from convzoo.recipe.own_data import open_recipe
 from convzoo.training.devices import Devices
 from convzoo.training.loader import Loader
-from convzoo.training.random_states import seed_dropout
+from convzoo.training.random_states import Seeds
 from convzoo.training.trainer import Trainer
 
 CORA_SIZED = {
@@ -111,7 +111,7 @@ def example_step(experiment: Experiment) -> Callable[[], int]:
 def careful_step(experiment: Experiment) -> Callable[[], int]:
     """A step over convzoo's own module, with everything encoded in advance."""
     network = copy.deepcopy(experiment.model)
-    seed_dropout(network, 1, 0)
+    Seeds(network, 1).at(0, 0)
     batch = experiment.encoder.encode(experiment.splits.train)
     optimizer = torch.optim.Adam(network.parameters(), lr=0.01, weight_decay=5e-4, fused=True)
     network.train()

@@ -46,7 +46,7 @@ from convzoo.experiment import Experiment, assemble, loaders
 from convzoo.recipe.own_data import open_recipe
 from convzoo.training.devices import Devices
 from convzoo.training.loader import Loader
-from convzoo.training.random_states import seed_dropout
+from convzoo.training.random_states import Seeds
 from convzoo.training.trainer import Trainer
 
 RECIPE = "organ_unet3d"
@@ -76,7 +76,7 @@ def rates(experiment: Experiment, rounds: int, steps: int) -> dict[str, list[flo
 def careful_step(experiment: Experiment) -> Callable[[], int]:
     """The careful loop."""
     model = copy.deepcopy(experiment.model).train()
-    seed_dropout(model, 1, 0)
+    Seeds(model, 1).at(0, 0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.0, fused=True)
     encoder, task = experiment.encoder, experiment.task
     size = int(experiment.recipe.train.batch_size)

@@ -25,7 +25,7 @@ from convzoo.recipe.own_data import open_recipe
 from convzoo.training.devices import Devices
 from convzoo.training.events import Event, Progressed
 from convzoo.training.loader import Loader
-from convzoo.training.random_states import seed_dropout
+from convzoo.training.random_states import Seeds
 from convzoo.training.trainer import Trainer
 
 NEVER = 10**9
@@ -75,7 +75,7 @@ def careful_rates(
     )
     train = loaders(experiment, devices)["train"]
     hand_model = copy.deepcopy(experiment.model)
-    seed_dropout(hand_model, 1, 0)
+    Seeds(hand_model, 1).at(0, 0)
     opponents = {"careful": careful_step(hand_model, batches, False, config.optimizer == "adam", config.lr)}
     turns = InTurns(steps, opponents, sizes(len(train.examples), config.batch_size))
     few = Loader(experiment.splits.val[:2], experiment.encoder, 2)
@@ -94,7 +94,7 @@ def measure(experiment: Experiment, precision: str, rounds: int, steps: int) -> 
     splits = loaders(experiment, devices)
     train = splits["train"]
     hand_model = copy.deepcopy(experiment.model)
-    seed_dropout(hand_model, 1, 0)
+    Seeds(hand_model, 1).at(0, 0)
     bf16 = precision == "bf16"
     opponents = {
         "careful": careful_step(

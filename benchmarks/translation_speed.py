@@ -45,7 +45,7 @@ from convzoo.models.convs2s import ConvS2S
 from convzoo.recipe.own_data import open_recipe
 from convzoo.training.devices import Devices
 from convzoo.training.loader import Loader
-from convzoo.training.random_states import seed_dropout
+from convzoo.training.random_states import Seeds
 from convzoo.training.trainer import Trainer
 
 RECIPE = "translation_convs2s"
@@ -133,7 +133,7 @@ def train(overrides: list[str], rounds: int, steps: int) -> dict[str, list[float
     opponents = {}
     for name, per_batch in (("careful", None), ("unbucketed", split["train"].examples_per_step)):
         network = copy.deepcopy(experiment.model)
-        seed_dropout(network, 1, 0)
+        Seeds(network, 1).at(0, 0)
         opponents[name] = hand_step(experiment, pairs, network, per_batch)
     turns = InTurns(steps, opponents, token_counts(split["train"]))
     few = Loader(experiment.splits.val[:2], experiment.encoder, 2)  # the last step is followed by an evaluation

@@ -111,8 +111,19 @@ def _parser() -> _Parser:
         )
         command.add_argument("overrides", nargs="*", help="dotted settings: train.lr=3e-4 model.kernel_sizes=[3,4,5]")
 
+    def may_trust(command: argparse.ArgumentParser) -> None:
+        command.add_argument(
+            "--trust", action="store_true",
+            help="run code that a recipe or a run brought from elsewhere; it is asked once for each content",
+        )  # fmt: skip
+
+    def may_accept(command: argparse.ArgumentParser, what: str) -> None:
+        command.add_argument("--accept-changes", action="store_true", help=f"go on although {what} since the run began")
+
     command = add("run", "train, score and explain a recipe")
     takes_recipe(command, optional=True)
+    may_trust(command)
+    may_accept(command, "the data or the run's files were changed")
     command.add_argument("--data", metavar="PATH", help="your own file or folder in place of the recipe's data")
     command.add_argument("--out", metavar="FOLDER", help="the run's folder (default: runs/<recipe>-<time>)")
     command.add_argument(
@@ -135,10 +146,13 @@ def _parser() -> _Parser:
 
     command = add("check", "do everything except training: parts, data, one step, memory and time")
     takes_recipe(command)
+    may_trust(command)
     command.add_argument("--data", metavar="PATH", help="your own file or folder in place of the recipe's data")
 
     command = add("describe", "explain a network layer by layer")
     takes_recipe(command)
+    may_trust(command)
+    may_accept(command, "the run's files were changed")
     command.add_argument("--data", metavar="PATH", help="your own file or folder in place of the recipe's data")
     command.add_argument("--json", action="store_true", help="print JSON")
 
@@ -150,6 +164,8 @@ def _parser() -> _Parser:
 
     command = add("evaluate", "score a run again, or on other data")
     command.add_argument("run", help="the folder of a run")
+    may_trust(command)
+    may_accept(command, "the data or the run's files were changed")
     command.add_argument(
         "overrides", nargs="*", help="with --data: how to read the data, data.label=state data.windows=null"
     )
@@ -159,6 +175,8 @@ def _parser() -> _Parser:
 
     command = add("predict", "predict from raw input")
     command.add_argument("run", help="the folder of a run")
+    may_trust(command)
+    may_accept(command, "the run's files were changed")
     command.add_argument("inputs", nargs="*", help="texts, files, folders, or - for lines on standard input")
     command.add_argument(
         "--nodes", "--user", "--users", dest="ids", nargs="+", metavar="ID", default=[],
@@ -180,6 +198,8 @@ def _parser() -> _Parser:
 
     command = add("export", "write a model to ship, and check that it computes the same as the original")
     command.add_argument("run", help="the folder of a run")
+    may_trust(command)
+    may_accept(command, "the data or the run's files were changed")
     command.add_argument("--format", choices=("onnx", "torch"), default="onnx", help="onnx, or torch for torch.export")
     command.add_argument("--out", metavar="FILE", help="default: model.onnx or model.pt2 in the run's folder")
 

@@ -1,6 +1,6 @@
 """From a recipe to its objects: the data are read and split, the encoder is fitted, the model and the task are made."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -41,19 +41,27 @@ class Experiment:
     started: str = ""
 
 
-def assemble(recipe: Recipe, encoder_state: Path | None = None, resumed: bool = False) -> Experiment:
+def assemble(
+    recipe: Recipe,
+    encoder_state: Path | None = None,
+    resumed: bool = False,
+    look_at: Callable[[Splits], None] | None = None,
+) -> Experiment:
     """Read the data, fit the encoder on the training split (or load what it learnt), and make the model and the task.
 
     Args:
         recipe: of the experiment
         encoder_state: where the encoder's state lies, if the run has begun already
         resumed: a checkpoint has the weights, so those of `train.start_from` are not loaded again
+        look_at: is given the data as soon as they were read, and may refuse them
     """
     train = recipe.train
     check_baselines(recipe)
     start = Start(recipe) if train.start_from is not None and not resumed else None
     seed_everything(train.seed)
     splits = build_reader(recipe).read()
+    if look_at is not None:
+        look_at(splits)
     check_splits(splits)
     check_labels(recipe, splits)
     encoder = build("encoder", start.encoder_part() if start else recipe.encoder, origins=recipe.origins)

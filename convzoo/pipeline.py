@@ -4,39 +4,42 @@ import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from convzoo.checks import look
-from convzoo.core.errors import RecipeError, TrainingError
+from convzoo.core.errors import DataError, RecipeError, TrainingError
 from convzoo.core.files import link, possible_names, write_json
+from convzoo.core.splits import Splits
 from convzoo.core.tables import write_table
 from convzoo.core.text import first_line, harmless
 from convzoo.experiment import assemble, loaders
 from convzoo.judging import judged, over_parts, sentence
+from convzoo.manifest import Manifest, data_facts
 from convzoo.recipe import recipe as recipes
 from convzoo.recipe.assembly import build_reader, load_class
 from convzoo.recipe.own_data import open_recipe
 from convzoo.recipe.types import Recipe
+from convzoo.run_folder import FolderWatch, claimed, finish, note_start
 from convzoo.runs import (
     Run,
     environment,
     newest_unfinished,
     read_header,
     read_predictions,
+    recipe_of,
     save_state,
     save_weights,
     start_folder,
-    stored_recipe,
     write_skipped,
     write_split,
 )
 from convzoo.scoring import calibrate, mean_and_spread, predictions, score_baselines
-from convzoo.stored import Environment, Results, read_stored
+from convzoo.stored import Environment, read_stored
 from convzoo.summary import main_score
 from convzoo.training.devices import Devices
 from convzoo.training.events import Listener
@@ -57,6 +60,8 @@ def run(
     live: bool = False,
     quiet: bool = False,
     report: bool = True,
+    trust: bool = False,
+    accept_changes: bool = False,
 ) -> Run:
     """Train, score and explain a recipe.
 
@@ -70,40 +75,43 @@ def run(
         live: draw a progress bar
         quiet: print nothing
         report: write `report.html`
+        trust: let code run that comes from elsewhere than the current folder and the recipe's, and remember it
+        accept_changes: go on although data or files were changed since the run began; the run keeps a note of it
 
     Raises:
         RecipeError, DataError, TrainingError: what is wrong, in a line; nothing that was saved is lost.
     """
     if resume:
-        recipe, folder = _resumed(source, resume)
+        place: Path | None
+        recipe, place = _resumed(source, resume, trust, accept_changes)
     else:
         if source is None:
             raise RecipeError("name a recipe, or the folder of a run after --resume")
-        recipe = open_recipe(source, overrides, data)
+        recipe = open_recipe(source, overrides, data, trust)
         if seeds is not None:
             recipe = _over_seeds(recipe, seeds)
-        folder = _new_folder(recipe, out)
+        place = None if out is None else Path(out)
     # What every later step shares with the run's other processes, under torchrun or SLURM.
-    devices = Devices.open(recipe.train.device, _same_precision(recipe, folder))
-    folder = Path(devices.gather(str(folder))[0])
+    devices = Devices.open(recipe.train.device, _same_precision(recipe, place) if resume else recipe.train.precision)
     listeners = _no_listeners if quiet else _live_listeners if live else _plain_listeners
-    try:
-        if recipe.repeat:
-            _run_repeated(recipe, folder, devices, listeners, report)
-        else:
-            _run_once(recipe, folder, devices, listeners, report)
-    except KeyboardInterrupt:
-        raise Stopped(f"stopped; go on with: convzoo run --resume {folder}") from None
-    except Stopped as stopped:
-        raise Stopped(f"{stopped}; go on with: convzoo run --resume {folder}") from None
-    except torch.OutOfMemoryError as error:
-        raise TrainingError(
-            f"the device has no memory left; set train.accumulate={2 * recipe.train.accumulate} (same result) or a "
-            f"smaller train.batch_size ({first_line(error)})"
-        ) from None
-    finally:
-        devices.close()
-    return Run.load(folder)
+    with ExitStack() as stack:
+        stack.callback(devices.close)
+        folder = devices.from_main(lambda: stack.enter_context(claimed(recipe.name, place, bool(resume))))
+        try:
+            if recipe.repeat:
+                _run_repeated(recipe, folder, devices, listeners, report, accept_changes)
+            else:
+                _run_once(recipe, folder, devices, listeners, report, accept_changes)
+        except KeyboardInterrupt:
+            raise Stopped(f"stopped; go on with: convzoo run --resume {folder}") from None
+        except Stopped as stopped:
+            raise Stopped(f"{stopped}; go on with: convzoo run --resume {folder}") from None
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(
+                f"the device has no memory left; set train.accumulate={2 * recipe.train.accumulate} (the same batch, in parts) "
+                f"or a smaller train.batch_size ({first_line(error)})"
+            ) from None
+    return Run.load(folder, trust, accept_changes)
 
 
 def _run_once(
@@ -112,12 +120,17 @@ def _run_once(
     devices: Devices,
     listeners: Callable[[str], list[Listener]],
     report: bool,
+    accept_changes: bool,
 ) -> dict[str, Any]:
     """One training, with everything that its folder holds. A finished one is not done again."""
     if (folder / "scores.json").exists():
-        return read_stored(folder / "scores.json", Results)
+        try:
+            return Run.load(folder).results
+        except DataError as error:
+            if devices.is_main:
+                print(harmless(f"{error}; the run is scored again"), file=sys.stderr, flush=True)
     with kept_threads():
-        return _train_and_score(recipe, folder, devices, listeners, report)
+        return _train_and_score(recipe, folder, devices, listeners, report, accept_changes)
 
 
 def _train_and_score(
@@ -126,20 +139,37 @@ def _train_and_score(
     devices: Devices,
     listeners: Callable[[str], list[Listener]],
     report: bool,
+    accept_changes: bool,
 ) -> dict[str, Any]:
     began = time.perf_counter()
     checkpoints = folder / "checkpoints"
-    experiment = assemble(recipe, folder / "encoder", resumed=(checkpoints / "last.pt").exists())
-    recipe = experiment.recipe
-    split = loaders(experiment, devices)
-    findings = look(experiment.splits, experiment.encoder, experiment.task, split)
 
     def say(line: str) -> None:
         if devices.is_main and listeners is not _no_listeners:
             print(harmless(line), file=sys.stderr, flush=True)
 
+    manifest = Manifest.of(folder)
+    changes = ""
+
+    def compare(splits: Splits) -> None:
+        nonlocal changes
+        try:
+            manifest.check_data(splits)
+        except DataError as error:
+            if not accept_changes:
+                raise
+            changes = str(error).rpartition("; ")[0]
+
+    experiment = assemble(recipe, folder / "encoder", (checkpoints / "last.pt").exists(), compare)
+    known = folder / "environment.json"
+    experiment = replace(experiment, recipe=_as_many_parts(experiment.recipe, known, devices.world, say))
+    recipe = experiment.recipe
+    split = loaders(experiment, devices)
+    findings = look(experiment.splits, experiment.encoder, experiment.task, split)
+
     watch = LossWatch(say)
     heard: list[Listener] = [
+        FolderWatch(folder),
         CsvListener(folder / "metrics.csv"),
         TensorBoardListener(folder),
         *listeners(experiment.task.best_by),
@@ -148,7 +178,6 @@ def _train_and_score(
     trainer = Trainer(
         experiment.model, experiment.task, recipe.train, devices, split["train"], split["val"], checkpoints, heard
     )
-    known = folder / "environment.json"
     skipped = experiment.splits.skipped
     left_out = [f"{skipped.in_words()}; skipped.csv lists them"] if skipped.reasons else []
     told = (*findings.notes, *left_out, *experiment.chosen)
@@ -168,12 +197,15 @@ def _train_and_score(
         if skipped.reasons:
             write_skipped(folder / "skipped.csv", skipped)
         save_state(folder / "encoder", experiment.encoder.state())
+        note_start(folder, data_facts(experiment.splits))
+    if devices.is_main and changes:
+        about = read_stored(known, Environment)
+        write_json(known, about | {"notes": [*about.get("notes", []), f"{changes}; the run went on all the same"]})
+        note_start(folder, data_facts(experiment.splits))
     for line in filter(None, (*told, experiment.started)):
         say(line)
     if (checkpoints / "last.pt").exists():
-        trainer.load("last.pt")
-        if devices.is_main and trainer.progress.best_step == trainer.progress.step > 0:
-            link(checkpoints / "last.pt", checkpoints / "best.pt")  # a kill may have come between the two
+        _go_on(trainer, say)
     try:
         progress = trainer.fit()
     finally:
@@ -197,8 +229,9 @@ def _train_and_score(
         if watch.notes:
             about = read_stored(known, Environment)
             write_json(known, about | {"notes": [*about.get("notes", []), *watch.notes]})
-        save_weights(folder / "model.safetensors", weights)
+        # The weights last: where they are, everything is there that reads their outputs.
         write_json(folder / "task.json", experiment.task.state())
+        save_weights(folder / "model.safetensors", weights)
         write_table(folder / "predictions.csv", rows)
     opponents = score_baselines(experiment, split, devices)
     order = [index for part in devices.gather(opponents.order) for index in part]
@@ -232,22 +265,65 @@ def _train_and_score(
         write_report(
             folder, recipe, results, experiment.model, experiment.encoder, experiment.task, experiment.splits.test, rows
         )
-    write_json(folder / "scores.json", results)  # last: where it is, the run is finished
+    finish(folder, results)
     return results
 
 
+def _as_many_parts(recipe: Recipe, environment: Path, world: int, say: Callable[[str], None]) -> Recipe:
+    """The recipe for a run that goes on with another number of processes: its steps keep their micro-batches, because what a
+    network draws and the statistics of norms hang on them. Where the processes cannot share them equally, that is said."""
+    if not environment.exists() or (began := read_stored(environment, Environment)["processes"]) == world:
+        return recipe
+    parts = began * recipe.train.accumulate
+    if parts % world:
+        say(
+            f"the run began with {began} processes; {world} cannot share its {parts} micro-batches of a step equally, so the "
+            "result will not be exactly the same"
+        )
+        return recipe
+    return replace(recipe, train=replace(recipe.train, accumulate=parts // world))
+
+
+def _go_on(trainer: Trainer, say: Callable[[str], None]) -> None:
+    """Restore `last.pt`, or `best.pt` where that is damaged: it is a whole checkpoint of an earlier step.
+
+    Raises:
+        DataError: both are damaged.
+    """
+    last, best = trainer.folder / "last.pt", trainer.folder / "best.pt"
+    try:
+        trainer.load(last.name)
+    except DataError as error:
+        if not best.exists():
+            raise DataError(f"{error}; there is no other checkpoint, so run the recipe again") from None
+        try:
+            trainer.load(best.name)
+        except DataError:
+            raise DataError(f"{error}; {best.name} is damaged, too, so run the recipe again") from None
+        trainer.save(last.name)
+        say(f"{error}; {best.name} is sound: going on from its step {trainer.progress.step}")
+    if trainer.devices.is_main and trainer.progress.best_step == trainer.progress.step > 0:
+        link(last, best)  # a kill may have come between the two
+
+
 def _run_repeated(
-    recipe: Recipe, folder: Path, devices: Devices, listeners: Callable[[str], list[Listener]], report: bool
+    recipe: Recipe,
+    folder: Path,
+    devices: Devices,
+    listeners: Callable[[str], list[Listener]],
+    report: bool,
+    accept_changes: bool,
 ) -> None:
     """The same recipe once for each value of its repeated setting; then means and standard deviations."""
     ((setting, values),) = recipe.repeat.items()
     names = [re.sub(r"[^\w.+-]+", "_", f"{setting.rpartition('.')[2]}-{value}") for value in values]
     if devices.is_main and not (folder / "run.json").exists():
         start_folder(folder, recipe, parts=names)
+        note_start(folder, None)
     results = []
     for name, value in zip(names, values, strict=True):
         single = recipes.with_values(recipe, {setting: value})
-        results.append(_run_once(single, folder / name, devices, listeners, report=False))
+        results.append(_run_once(single, folder / name, devices, listeners, False, accept_changes))
     if not devices.is_main:
         return
     merged: dict[str, Any] = {"repeated": {setting: list(values)}, "parts": [item["scores"] for item in results]}
@@ -267,11 +343,11 @@ def _run_repeated(
     merged["best_by"] = results[0].get("best_by", "")
     for key in ("training_seconds", "seconds"):
         merged[key] = round(sum(item[key] for item in results), 2)
-    write_json(folder / "scores.json", merged)
+    finish(folder, merged)
     if report:
         from convzoo.report.page import write_report
 
-        finished = Run.load(folder)
+        finished = Run.load(folder, accept_changes=accept_changes)
         single = recipes.with_values(recipe, {setting: values[0]})
         splits = build_reader(single).read()
         rows = read_predictions(folder / names[0] / "predictions.csv")
@@ -286,7 +362,7 @@ def _over_seeds(recipe: Recipe, seeds: int) -> Recipe:
     return replace(recipe, repeat={"train.seed": [recipe.train.seed + index for index in range(seeds)]})
 
 
-def _resumed(source: Any, resume: str | Path | bool) -> tuple[Recipe, Path]:
+def _resumed(source: Any, resume: str | Path | bool, trust: bool, accept_changes: bool) -> tuple[Recipe, Path]:
     if isinstance(resume, bool):
         if source is None:
             raise RecipeError("name the recipe, or the folder of a run after --resume")
@@ -294,29 +370,15 @@ def _resumed(source: Any, resume: str | Path | bool) -> tuple[Recipe, Path]:
     else:
         folder = Path(resume)
     name = read_header(folder)["recipe"]
-    return replace(stored_recipe(folder), name=name), folder
+    return replace(recipe_of(folder, trust, accept_changes), name=name), folder
 
 
-def _same_precision(recipe: Recipe, folder: Path) -> str:
+def _same_precision(recipe: Recipe, folder: Path | None) -> str:
     """What `auto` was decided to be when the run began: a measurement may say another thing today."""
+    if folder is None or recipe.train.precision != "auto":
+        return recipe.train.precision
     known = [path for path in (folder / "environment.json", *folder.glob("*/environment.json")) if path.exists()]
-    auto = known and recipe.train.precision == "auto"
-    return read_stored(known[0], Environment)["precision"] if auto else recipe.train.precision
-
-
-def _new_folder(recipe: Recipe, out: str | Path | None) -> Path:
-    if out is not None:
-        folder = Path(out)
-        if (folder / "run.json").exists():
-            raise RecipeError(f"{folder}: holds a run already; choose another --out, or go on with --resume {folder}")
-        return folder
-    stem = f"{recipe.name}-{datetime.now():%Y%m%d-%H%M%S}"
-    folder = Path("runs") / stem
-    count = 1
-    while folder.exists():
-        count += 1
-        folder = Path("runs") / f"{stem}-{count}"
-    return folder
+    return read_stored(known[0], Environment)["precision"] if known else recipe.train.precision
 
 
 def _device_name(device: torch.device) -> str:

@@ -28,12 +28,16 @@ from convzoo.core.tables import as_read, read_table, write_table
 from convzoo.core.task import Task
 from convzoo.core.text import first_line, harmless
 from convzoo.core.version import VERSION
+from convzoo.manifest import Manifest
 from convzoo.recipe.assembly import build
+from convzoo.recipe.own_code import with_copied_code
 from convzoo.recipe.recipe import load as load_recipe
 from convzoo.recipe.recipe import to_yaml
+from convzoo.recipe.trust import approve
 from convzoo.recipe.types import Recipe
 from convzoo.stored import Header, Results, read_stored, read_tensors, restoring
 from convzoo.training.choice import choose_device
+from convzoo.written import Written
 
 FORMAT = 1
 """The version of the layout of a run's folder. A folder of another version is refused."""
@@ -51,27 +55,60 @@ class Run:
     """
 
     @possible_names()
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, trust: bool = False, accept_changes: bool = False) -> None:
         self.path = Path(path)
+        self.trust = trust
+        self.accept_changes = accept_changes
         self.about = read_header(self.path)
         finished = self.path / "scores.json"
-        self.results: dict[str, Any] = read_stored(finished, Results) if finished.exists() else {}
+        self.results: dict[str, Any] = read_stored(self._file("scores.json"), Results) if finished.exists() else {}
         self.scores: dict[str, float] = self.results.get("scores", {})
         self.spread: dict[str, float] = self.results.get("spread", {})
 
     @classmethod
-    def load(cls, path: str | Path) -> "Run":
-        """Open a run's folder.
+    def load(cls, path: str | Path, trust: bool = False, accept_changes: bool = False) -> "Run":
+        """Open a run's folder. Its files are compared with its manifest when they are read.
+
+        Args:
+            path: of the folder
+            trust: let code that came with a run from elsewhere run, and remember it
+            accept_changes: take files as they are that were changed since the run wrote them
 
         Raises:
             DataError: it is not the folder of a run, has another version, or is damaged.
         """
-        return cls(path)
+        return cls(path, trust, accept_changes)
+
+    def _file(self, *names: str) -> Path:
+        """A file of the run, or of its first part, that is as the run wrote it.
+
+        Raises:
+            DataError: it was changed or damaged.
+        """
+        path = self.path.joinpath(*names)
+        return path if self.accept_changes else Manifest.of(self.path).check_file(path)
 
     @cached_property
     def recipe(self) -> Recipe:
-        """The recipe as it was run, with all defaults."""
-        return stored_recipe(self.path)
+        """The recipe as it was run, with all defaults. Its own code may run (`trust.approve`)."""
+        return recipe_of(self.path, self.trust, self.accept_changes)
+
+    def check_data(self, splits: Splits) -> None:
+        """Compare the data with those that the run began with, if they were read again.
+
+        Raises:
+            DataError: which files were changed, are new or are gone.
+        """
+        if not self.accept_changes:
+            Manifest.of(self.path).check_data(splits)
+
+    @cached_property
+    def _first(self) -> "Run":
+        return self if self.parts == [self.path] else self.part(0)
+
+    def part(self, number: int) -> "Run":
+        """One of the single runs of a repeated run."""
+        return Run(self.parts[number], self.trust, self.accept_changes)
 
     @property
     def parts(self) -> list[Path]:
@@ -80,23 +117,24 @@ class Run:
 
     def single(self) -> "Run":
         """This run, or, where it is a repeated one, its first part, with the recipe of that part."""
-        return Run(self.parts[0]) if self.about.get("parts") else self
+        return self.part(0) if self.about.get("parts") else self
 
     @cached_property
     def encoder(self) -> Encoder:
         """The encoder, with what it learnt from the training split."""
         recipe = self.recipe
         encoder = build("encoder", recipe.encoder, origins=recipe.origins)
-        restore(encoder, self.parts[0] / "encoder")
+        self._first._file("encoder.safetensors")
+        restore(encoder, self._first._file("encoder.json").with_suffix(""))
         return encoder
 
     @cached_property
     def model(self) -> nn.Module:
         """The model with its best weights, ready to predict on the CPU."""
-        path = self.parts[0] / "model.safetensors"
+        path = self._first._file("model.safetensors")
         model = build("model", self.recipe.model, self.task.model_dims(self.encoder.dims), self.recipe.origins)
         if not path.exists():
-            raise DataError(f"{self.path}: has no weights yet; finish it with `convzoo run --resume {self.path}`")
+            raise self._unfinished("has no weights yet")
         weights = read_tensors(path)
         try:
             model.load_state_dict(weights)
@@ -106,14 +144,22 @@ class Run:
 
     @cached_property
     def task(self) -> Task:
-        """The task, calibrated."""
+        """The task, calibrated.
+
+        Raises:
+            DataError: the run was stopped before its thresholds were chosen.
+        """
         task = build("task", self.recipe.task, self.encoder.dims, self.recipe.origins)
-        file = self.parts[0] / "task.json"
-        if file.exists() or (self.parts[0] / "scores.json").exists():  # a finished run was calibrated
-            state = read_stored(file, dict[str, Any])
-            with restoring(file):
-                task.load_state(state)
+        path = self._first._file("task.json")
+        if not path.exists():
+            raise self._unfinished("has no task.json yet, which says how its outputs are read")
+        state = read_stored(path, dict[str, Any])
+        with restoring(path):
+            task.load_state(state)
         return task
+
+    def _unfinished(self, what: str) -> DataError:
+        return DataError(f"{self.path}: {what}; finish it with `convzoo run --resume {shlex.quote(str(self.path))}`")
 
     def predict(
         self,
@@ -223,15 +269,27 @@ class Run:
             the files written
 
         Raises:
-            RecipeError: `path` is not a valid name for such files, or is an input.
+            RecipeError: `path` is not a valid name for such files, is an input, or is a file that this run did not write.
             DataError: an input cannot be read, or a file cannot be written.
         """
         refuse_overwriting([path], inputs)
-        path, examples = Path(path), self.examples(inputs)
+        path, own = Path(path), Written(self.path)
+        own.refuse(path, "--out")
+        examples = self.examples(inputs)
         predictions = self.predict(examples) if predictions is None else predictions
         written = self.encoder.write_files(path, examples, predictions)
-        if written is not None:
-            return written
+        if written is None:
+            written = self._write_table(path, examples, predictions, rows)
+        own.add(written)
+        return written
+
+    def _write_table(
+        self,
+        path: Path,
+        examples: Sequence[Any],
+        predictions: Sequence[Mapping[str, Any]],
+        rows: Sequence[int] | None,
+    ) -> list[Path]:
         table: list[dict[str, Any]] = [
             {"input": input_of(example), **without_arrays(found)}
             for example, found in zip(examples, predictions, strict=True)
@@ -321,9 +379,9 @@ class Run:
         )
 
 
-def first_part(folder: str | Path) -> Run:
+def first_part(folder: str | Path, trust: bool = False, accept_changes: bool = False) -> Run:
     """A run for a command that takes one network: of a repeated run its first part, which is said on standard error."""
-    run = Run.load(folder)
+    run = Run.load(folder, trust, accept_changes)
     single = run.single()
     if single is not run:
         print(
@@ -367,6 +425,29 @@ def without_arrays(prediction: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in prediction.items() if not isinstance(value, np.ndarray)}
 
 
+def recipe_of(folder: Path, trust: bool = False, accept_changes: bool = False) -> Recipe:
+    """The recipe of a run, whose own code may run.
+
+    Args:
+        folder: of the run
+        trust, accept_changes: as for `Run.load`
+
+    Raises:
+        DataError: the recipe or the code was changed or damaged since.
+        RecipeError: the code came from elsewhere, and the user has not allowed it.
+    """
+    manifest = Manifest.of(folder)
+    for path in (folder / "recipe.yaml", *sorted((folder / "code").glob("*.py"))):
+        if not accept_changes:
+            manifest.check_file(path)
+    file = folder / "recipe.yaml"
+    if not file.is_file():
+        raise DataError(f"{file}: {'is no file' if file.exists() else 'does not exist'}; restore it from a copy")
+    recipe = load_recipe(file)
+    approve(recipe, trust)
+    return recipe
+
+
 def read_header(path: Path) -> dict[str, Any]:
     """The content of `run.json`.
 
@@ -386,21 +467,9 @@ def read_header(path: Path) -> dict[str, Any]:
     return read_stored(file, Header)
 
 
-def stored_recipe(folder: Path) -> Recipe:
-    """The recipe of a run, as it was run.
-
-    Raises:
-        DataError: the folder does not have it.
-        RecipeError: it is no recipe.
-    """
-    file = folder / "recipe.yaml"
-    if not file.is_file():
-        raise DataError(f"{file}: {'is no file' if file.exists() else 'does not exist'}; restore it from a copy")
-    return load_recipe(file)
-
-
 def start_folder(path: Path, recipe: Recipe, **more: Any) -> None:
-    """Make a run's folder with its recipe and environment."""
+    """Write into a run's folder its recipe, the code of its own parts, and its header."""
+    recipe = with_copied_code(recipe, path)
     write_text(path / "recipe.yaml", to_yaml(recipe))
     write_json(path / "run.json", {"format": FORMAT, "convzoo": VERSION, "recipe": recipe.name, **more})
 

@@ -34,7 +34,14 @@ def rows(recipe: Recipe, results: Mapping[str, Any]) -> list[Row]:
     """The network first, then its opponents, then the ceiling and published results."""
     test = {name: value for name, value in results["scores"].items() if name.startswith("test/")}
     found = [
-        Row(str(recipe.model.name), "this network", test, results.get("spread", {}), "", results.get("intervals", {}))
+        Row(
+            str(recipe.model.name).rpartition("/")[2],
+            "this network",
+            test,
+            results.get("spread", {}),
+            "",
+            results.get("intervals", {}),
+        )
     ]
     for name, scores in results.get("baselines", {}).items():
         found.append(Row(name, "opponent", scores, results.get("baselines_spread", {}).get(name, {})))

@@ -1,8 +1,11 @@
 """What all tests share: shapes are checked while they run, one thread, a command line in-process, two small finished runs."""
 
 import os
+import tempfile
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What a test allows to run is not allowed to the user who runs the tests.
+os.environ["CONVZOO_STATE"] = tempfile.mkdtemp(prefix="convzoo-state-")
 
 from jaxtyping import install_import_hook
 

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -312,6 +313,74 @@ def test_two_processes_end_with_the_weights_of_one(name: str, together, tmp_path
         return "".join(process.out for process in done)
 
     same_as_alone(name, tmp_path, start)
+
+
+EXACT = [
+    "train.precision=64",
+    "train.epochs=2",
+    "train.optimizer=sgd",
+    "train.lr=0.05",
+    "train.schedule=constant",
+    "baselines=[]",
+]
+
+
+def two_processes(arguments: list[str], together: Callable) -> None:
+    """Run `convzoo` as two processes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    given = {"SLURM_NTASKS": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    ranks = [{**given, "SLURM_PROCID": rank, "SLURM_LOCALID": rank} for rank in ("0", "1")]
+    done = together([["-m", "convzoo", *arguments]] * 2, ranks)
+    assert [process.code for process in done] == [0, 0], "".join(process.err for process in done)
+
+
+def test_it_does_not_matter_which_process_computes_a_micro_batch(together, tmp_path: Path, cli) -> None:
+    """With dropout and buckets: two processes, one with two micro-batches, and one that goes on with what two began."""
+    overrides = [*TINY["sentiment_cnn1d"], *EXACT, "model.dropout=0.5", "data.train=110"]
+    one = convzoo.run(
+        "sentiment_cnn1d", [*overrides, "train.accumulate=2"], out=tmp_path / "one", quiet=True, report=False
+    )
+    two = tmp_path / "two"
+    two_processes(["run", "sentiment_cnn1d", *overrides, "--out", str(two), "--quiet"], together)
+    begun = shutil.copytree(two, tmp_path / "begun")
+    for name in ("scores.json", "model.safetensors", "checkpoints/last.pt"):
+        (begun / name).unlink()
+    shutil.copy(_first_checkpoint(overrides, tmp_path, together), begun / "checkpoints" / "last.pt")
+    done = cli("run", "--resume", begun, "--quiet")
+    assert done.code == 0, done.err
+    for other in (two, begun):
+        for key, value in weights(one.path).items():
+            assert torch.allclose(value, weights(other)[key], rtol=0, atol=1e-10), (other.name, key)
+    whole = convzoo.run("sentiment_cnn1d", overrides, out=tmp_path / "whole", quiet=True, report=False)
+    assert any(not torch.equal(value, weights(whole.path)[key]) for key, value in weights(one.path).items()), (
+        "nothing was drawn: then this test says nothing"
+    )
+
+
+def _first_checkpoint(overrides: list[str], folder: Path, together: Callable) -> Path:
+    """The checkpoint that two processes wrote after a few steps."""
+    few = folder / "few"
+    two_processes(["run", "sentiment_cnn1d", *overrides, "train.epochs=1", "--out", str(few), "--quiet"], together)
+    path = few / "checkpoints" / "last.pt"
+    content = torch.load(path, weights_only=True)
+    content["progress"]["finished"] = False
+    torch.save(content, path)
+    return path
+
+
+def test_the_memory_for_examples_and_the_workers_change_nothing(tmp_path: Path) -> None:
+    overrides = [*TINY["sentiment_cnn1d"], *EXACT, "model.dropout=0.5"]
+    runs = [
+        convzoo.run("sentiment_cnn1d", [*overrides, *more], out=tmp_path / str(number), quiet=True, report=False)
+        for number, more in enumerate(
+            ([], ["train.cache_gigabytes=1e-9", "train.workers=0"], ["train.cache_gigabytes=1e-9", "train.workers=2"])
+        )
+    ]
+    for other in runs[1:]:
+        assert_same_bits(runs[0].path, other.path)
+        assert other.scores == runs[0].scores
 
 
 def test_torchrun_ends_with_the_weights_of_one(tmp_path: Path) -> None:

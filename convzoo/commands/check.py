@@ -22,18 +22,18 @@ from convzoo.training.trainer import Trainer
 
 def main(options: Any) -> None:
     """Print what the check finds, line by line."""
-    for line in check(options.recipe, options.overrides, options.data):
+    for line in check(options.recipe, options.overrides, options.data, options.trust):
         print(harmless(line), flush=True)
 
 
-def check(source: str, overrides: Sequence[str], data: str | None) -> Iterator[str]:
+def check(source: str, overrides: Sequence[str], data: str | None, trust: bool = False) -> Iterator[str]:
     """Do everything except training, and report line by line: parts, data and what was taken for what, one step, memory and time.
 
     Raises:
         CheckError: the step gives no finite loss, or a weight gets no gradient.
         RecipeError, DataError, TrainingError: what else is wrong.
     """
-    recipe = open_recipe(source, overrides, data)
+    recipe = open_recipe(source, overrides, data, trust)
     parts = ", ".join(f"{kind} {getattr(recipe, kind).name}" for kind in ("data", "encoder", "model", "task"))
     yield f"recipe    {recipe.name}: {parts}"
     devices = Devices.open(recipe.train.device, recipe.train.precision)

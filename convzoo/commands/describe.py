@@ -17,7 +17,7 @@ from convzoo.runs import first_part
 
 def main(options: Any) -> None:
     """Print the layers of a network."""
-    breakdown = describe_source(options.recipe, options.overrides, options.data)
+    breakdown = describe_source(options.recipe, options.overrides, options.data, options.trust, options.accept_changes)
     if options.json:
         print(json.dumps(breakdown.as_dict(), indent=2))
     else:
@@ -43,13 +43,15 @@ def print_breakdown(breakdown: Breakdown) -> None:
     console.print("`sees` is the receptive field: how much of the input one output depends on.")
 
 
-def describe_source(source: str, overrides: Sequence[str], data: str | None) -> Breakdown:
+def describe_source(
+    source: str, overrides: Sequence[str], data: str | None, trust: bool = False, accept_changes: bool = False
+) -> Breakdown:
     """The breakdown of a recipe's network, or of a run's."""
     if is_folder(Path(source)):
-        run = first_part(source)
+        run = first_part(source, trust, accept_changes)
         splits = build_reader(run.recipe).read()
         return describe(run.model, run.encoder.sample(splits.test).inputs)
-    experiment = assemble(open_recipe(source, overrides, data))
+    experiment = assemble(open_recipe(source, overrides, data, trust))
     # The longest of some examples shows the shapes best.
     pieces = experiment.encoder.pieces(experiment.splits.train)
     items = [experiment.encoder.prepare(pieces[index]) for index in range(min(64, len(pieces)))]

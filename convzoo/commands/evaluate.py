@@ -21,7 +21,9 @@ from convzoo.training.loader import Loader
 
 def main(options: Any) -> None:
     """Print the scores of a run."""
-    scores, spread = evaluate(options.run, options.data, options.overrides, options.device)
+    scores, spread = evaluate(
+        options.run, options.data, options.overrides, options.device, options.trust, options.accept_changes
+    )
     if options.json:
         print(json.dumps({**scores, **({"spread": spread} if spread else {})}, indent=2))
         return
@@ -31,7 +33,12 @@ def main(options: Any) -> None:
 
 
 def evaluate(
-    folder: str, data: str | None, overrides: Sequence[str] = (), device: str = "auto"
+    folder: str,
+    data: str | None,
+    overrides: Sequence[str] = (),
+    device: str = "auto",
+    trust: bool = False,
+    accept_changes: bool = False,
 ) -> tuple[dict[str, float], dict[str, float]]:
     """The scores of a run's model on its test split, which is read again, or on all of a user's own labelled data.
 
@@ -40,23 +47,25 @@ def evaluate(
         data: the user's own file or folder; None: the test split
         overrides: how to read the own data, if differently from the run's data: `data.label=state`
         device: as for `Run.predict`
+        trust, accept_changes: as for `Run.load`
 
     Returns:
         the scores, and their standard deviations: of a repeated run these are means over its parts; of another there are none
 
     Raises:
         RecipeError: a setting that does not belong to the data, or a device that this machine does not have.
-        DataError: the data cannot be read.
+        DataError: the data cannot be read, or are not those that the run began with.
     """
     for setting in overrides:
         if data is None or not setting.startswith("data."):
             raise RecipeError(
                 f"{setting!r}: evaluate takes settings of the data only (data.label=…), and only together with --data PATH"
             )
-    run = Run.load(folder)
+    run = Run.load(folder, trust, accept_changes)
     if not run.about.get("parts"):
         return _scores(run, data, overrides, device), {}
-    return mean_and_spread([_scores(Run.load(part), data, overrides, device) for part in run.parts])
+    parts = (run.part(number) for number in range(len(run.parts)))
+    return mean_and_spread([_scores(part, data, overrides, device) for part in parts])
 
 
 def _scores(run: Run, data: str | None, overrides: Sequence[str], device: str) -> dict[str, float]:
@@ -73,6 +82,7 @@ def _scores(run: Run, data: str | None, overrides: Sequence[str], device: str) -
     reader: Reader = build_reader(recipe, part)
     if data is None:
         splits = reader.read()
+        run.check_data(splits)
         examples, skipped = list(splits.test), splits.skipped
     else:
         examples, skipped = reader.examples(), reader.skipped

@@ -17,11 +17,12 @@ from convzoo.core.model import HasExportedForm
 from convzoo.core.text import harmless
 from convzoo.recipe.assembly import build_reader
 from convzoo.runs import Run, first_part
+from convzoo.written import Written
 
 
 def main(options: Any) -> None:
     """Export a run's model, and print what was written and checked."""
-    for line in export(options.run, options.format, options.out):
+    for line in export(options.run, options.format, options.out, options.trust, options.accept_changes):
         print(harmless(line))
 
 
@@ -31,7 +32,9 @@ TOLERANCE = 1e-4
 _FEW = 10_000
 
 
-def export(folder: str, kind: str, out: str | None = None) -> Iterator[str]:
+def export(
+    folder: str, kind: str, out: str | None = None, trust: bool = False, accept_changes: bool = False
+) -> Iterator[str]:
     """Write a run's model as `model.onnx` or `model.pt2`, and compare its outputs on validation examples.
 
     Batch size and length stay free. A second file, `<file>.json`, says what the inputs are, which of their axes are free, what
@@ -41,8 +44,12 @@ def export(folder: str, kind: str, out: str | None = None) -> Iterator[str]:
         RecipeError: the export extra is not installed.
         CheckError: the outputs of the exported model differ.
     """
-    run = first_part(folder)
+    run = first_part(folder, trust, accept_changes)
     path = _target(Path(out) if out else Path(folder) / ("model.onnx" if kind == "onnx" else "model.pt2"))
+    twin = Path(f"{path}.json")
+    own = Written(run.path)
+    for written in (path, twin):
+        own.refuse(written, "--out")
     splits = build_reader(run.recipe).read()
     examples = run.encoder.pieces(splits.val) or splits.val  # where nothing is long enough for a piece
     original = run.model.eval()
@@ -95,7 +102,8 @@ def export(folder: str, kind: str, out: str | None = None) -> Iterator[str]:
         "largest_difference": worst,
         "checked_on": checked,
     }
-    write_json(Path(f"{path}.json"), facts)
+    write_json(twin, facts)
+    own.add([path, twin])
     yield f"{path}: checked on {checked} validation examples in batches of 1, 7 and 16; largest difference {worst:.1e}"
 
 

@@ -10,13 +10,14 @@ from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.splits import SHOWN, Skipped
 from convzoo.core.text import harmless, json_line
 from convzoo.runs import Run, first_part, input_of, refuse_overwriting, shown_of, without_arrays
+from convzoo.written import Written
 
 
 def main(options: Any) -> int:
     """Predict from raw input, and print or write the predictions. 3 where an input could not be read."""
     if not options.inputs and not options.ids:
         raise RecipeError("name what to predict: texts, files, folders, ids, or - for standard input")
-    run = first_part(options.run)
+    run = first_part(options.run, options.trust, options.accept_changes)
     if options.top is not None:
         if options.top < 1:
             raise RecipeError(f"--top: should be at least 1, not {options.top}")
@@ -39,6 +40,7 @@ def main(options: Any) -> int:
         return _follow(run, options.series or "", options.json)
     if options.out is not None:
         refuse_overwriting([options.out], options.inputs)
+        Written(run.path).refuse(Path(options.out), "--out")
     found = _examples(run, [*options.inputs, *options.ids])
     if not found:
         empty = "standard input is empty" if "-" in options.inputs else f"{options.inputs[0]} holds nothing"

@@ -20,13 +20,18 @@ def main(options: Any) -> int:
     for flag in ("seeds", "data", "out"):
         if resume and getattr(options, flag) is not None:
             raise RecipeError(f"--resume continues the run with its own settings; leave --{flag} out")
+    if options.accept_changes and not resume:
+        raise RecipeError(
+            "--accept-changes: is for a run that goes on, --resume RUN; a new run takes everything as it is"
+        )
     if isinstance(resume, str) and options.recipe is None and not is_folder(Path(resume)):
         raise RecipeError(f"{resume}: no such folder of a run")
     from convzoo import pipeline
 
     run = pipeline.run(
         options.recipe, options.overrides, data=options.data, out=options.out, resume=resume, seeds=options.seeds,
-        live=sys.stderr.isatty() and not options.quiet, quiet=options.quiet,
+        live=sys.stderr.isatty() and not options.quiet, quiet=options.quiet, trust=options.trust,
+        accept_changes=options.accept_changes,
     )  # fmt: skip
     if int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", 0))) == 0:
         print_summary(run)

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,10 @@ def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
     path = Path(path)
     temporary = None
     try:
+        if is_special(path):  # a device or a pipe, such as /dev/stdout, is written as it is
+            with path.open(mode, encoding=None if "b" in mode else "utf-8") as file:
+                yield file
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
         with os.fdopen(
@@ -54,9 +59,14 @@ def write_text(path: str | Path, text: str) -> None:
         file.write(text)
 
 
+def json_text(value: Any) -> str:
+    """A value as indented JSON."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n"
+
+
 def write_json(path: str | Path, value: Any) -> None:
     """Write `value` atomically as indented JSON."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    write_text(path, json_text(value))
 
 
 def read_json(path: str | Path, shape: Any = Any) -> Any:
@@ -109,6 +119,20 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def check_archive(path: Path) -> None:
+    """Compare every part of a zip file, such as a checkpoint of torch, with its checksum, which torch does not do.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a part is damaged.
+        zipfile.BadZipFile: it is no zip file, or damaged.
+    """
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise ValueError(f"the checksum of {damaged} is wrong")
+
+
 def link(source: Path, target: Path) -> None:
     """Replace `target` atomically by a hard link to `source`, or by a copy if the disk has no links."""
     temporary = target.with_name(f".{target.name}.part")
@@ -151,6 +175,11 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def is_special(path: Path) -> bool:
+    """Whether this is a device, a pipe or a socket."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
 def is_folder(path: Path) -> bool:
     """Whether there is such a folder; False for what can be no name."""
     try:
@@ -162,7 +191,7 @@ def is_folder(path: Path) -> bool:
 def explain(error: OSError) -> str:
     """An OSError in words that tell the user what to do."""
     if error.errno == errno.ENOSPC:
-        return "no space is left on the disk; free some, then run again with --resume"
+        return "no space is left on the disk; free some, then do it again (a run goes on with --resume)"
     if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
         return "no permission to write there; choose another folder"
     return error.strerror or str(error)

@@ -142,16 +142,10 @@ class HasOwnDecay(Protocol):
 
 @runtime_checkable
 class DrawsNumbers(Protocol):
-    """A layer with a random generator of its own. Training seeds it, and checkpoints keep its state."""
+    """A layer with a random generator of its own. Training seeds it before each micro-batch."""
 
-    def seed(self, seed: int) -> None:
-        """Restart the generator; equal seeds give equal numbers."""
-
-    def random_state(self) -> dict[str, Any]:
-        """The generator's state, as plain JSON values."""
-
-    def load_random_state(self, state: dict[str, Any]) -> None:
-        """Restore what `random_state` gave: the next numbers are those that came after it."""
+    def seed_generator(self, seed: int) -> None:
+        """Restart the generator; equal seeds (64 bits) give equal numbers."""
 
 
 @runtime_checkable

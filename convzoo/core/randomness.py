@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_ALL = 2**64 - 1
 
 
 def mix(values: np.ndarray) -> np.ndarray:
@@ -15,6 +16,14 @@ def mix(values: np.ndarray) -> np.ndarray:
         values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         return values ^ (values >> np.uint64(31))
+
+
+def mixed(value: int) -> int:
+    """The same for one number, which may be of any size: 64 bits."""
+    value = (value + 0x9E3779B97F4A7C15) & _ALL
+    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _ALL
+    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _ALL
+    return value ^ (value >> 31)
 
 
 def permutation(count: int, seed: int, epoch: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from convzoo.core.task import Task
 from convzoo.core.text import first_line
 from convzoo.recipe.registry import entries, pages_of
 from convzoo.recipe.signatures import MISSING, signature_of
+from convzoo.recipe.trust import approved, is_installed, module_files
 from convzoo.recipe.types import Part, Recipe
 
 _BASES: dict[str, type] = {
@@ -56,7 +58,10 @@ def build(
                 f"{where}: {part.name} needs {name!r}, which neither the recipe nor the encoder gives{given}"
             )
     try:
-        return cls(**args)
+        made = cls(**args)
+        if not isinstance(made, _BASES[kind]):
+            raise RecipeError(f"{where}: {part.name} gives a {type(made).__name__}, not a {_BASES[kind].__name__}")
+        return made
     except ConvzooError:
         raise
     except (ValueError, TypeError, RuntimeError) as error:
@@ -87,17 +92,19 @@ def load_class(kind: str, name: str | type) -> Any:
     """
     if isinstance(name, type):
         return name
-    module_name, _, class_name = _place(kind, name).rpartition(":")  # type: ignore[union-attr]
+    module_file, _, class_name = _place(kind, name).rpartition(":")  # type: ignore[union-attr]
     try:
-        module = load_file(Path(module_name)) if module_name.endswith(".py") else importlib.import_module(module_name)
+        is_file = module_file.endswith(".py")
+        module = load_file(Path(module_file)) if is_file else _load_module(module_file, named=":" in name)
         found = getattr(module, class_name)
     except AttributeError:
-        raise RecipeError(f"{module_name}: has no class {class_name!r}") from None
+        raise RecipeError(f"{module_file}: has no class {class_name!r}") from None
     except (ImportError, OSError) as error:
         raise _missing(kind, name, error) from error
     base = _BASES[kind]
-    if not module_name.endswith(".py") and not (isinstance(found, type) and issubclass(found, base)):
-        # A user's own file may contain anything; from other modules a recipe may call only classes of parts.
+    # A function of a user's own file may make the part; `build` looks at what it made.
+    makes = inspect.isfunction(found) and is_file and found.__module__ == module.__name__
+    if not makes and not (isinstance(found, type) and issubclass(found, base)):
         raise RecipeError(f"{name}: is no {kind}: it should be a class derived from {base.__name__}")
     return found
 
@@ -109,21 +116,43 @@ def load_pages(example: type, task: type) -> Pages:
 
 
 def load_file(path: Path) -> ModuleType:
-    """Import a Python file by its path. Its folder is not added to the search path."""
-    name = f"convzoo_own_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    """Import a Python file by its path. Its folder is not added to the search path.
+
+    Raises:
+        RecipeError: there is no such file, it may not run (`trust.approve`), or its import fails.
+    """
+    name = module_name(path)
     if name in sys.modules:
         return sys.modules[name]
+    try:
+        code = approved(path.read_bytes(), path)
+    except OSError:
+        raise RecipeError(f"{path}: no such Python file") from None
     spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise RecipeError(f"{path}: no such Python file")
+    assert spec is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        exec(
+            compile(code, str(path), "exec"), module.__dict__
+        )  # what runs is what was allowed, even if the file changes now
     except Exception as error:  # a user's file may raise anything while it is imported
         del sys.modules[name]
         raise RecipeError(f"{path}: cannot be imported: {type(error).__name__}: {first_line(error)}") from error
     return module
+
+
+def module_name(path: Path) -> str:
+    """The name that a user's own file has as a module."""
+    return f"convzoo_own_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+
+
+def _load_module(name: str, named: bool) -> ModuleType:
+    """Import a module. One that a recipe names, and no installed package lists as a part, has to be allowed."""
+    if named and name not in sys.modules and not is_installed(name.partition(".")[0]):
+        for path in module_files(name):
+            approved(path.read_bytes(), path)
+    return importlib.import_module(name)
 
 
 def _missing(kind: str, name: str | type, error: Exception) -> RecipeError:

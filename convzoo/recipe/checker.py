@@ -100,7 +100,8 @@ class Checker:
         if ".py:" in name:
             file, _, cls = name.partition(".py:")
             path = Path(file + ".py").expanduser()
-            for candidate in (path, self.folder / path):
+            # The recipe's folder first: a run's recipe names the code that lies in the run.
+            for candidate in (self.folder / path, path):
                 if is_file(candidate):
                     return f"{candidate.resolve()}:{cls}"
             raise RecipeError(f"no file {path} here or in {self.folder.resolve()}")

@@ -8,15 +8,29 @@ from convzoo.core.errors import DataError
 from convzoo.recipe import recipe as recipes
 from convzoo.recipe.assembly import load_class
 from convzoo.recipe.registry import OWN_DATA, PARTS, entries
+from convzoo.recipe.trust import approve
 from convzoo.recipe.types import Part, Recipe
 
 
 def open_recipe(
-    source: str | Path | Recipe | Mapping[str, Any], overrides: Sequence[str] = (), data: str | Path | None = None
+    source: str | Path | Recipe | Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    data: str | Path | None = None,
+    trust: bool = False,
 ) -> Recipe:
-    """A checked recipe, with a person's own data in place of its own where `data` is given."""
+    """A checked recipe whose own code may run, with a person's own data in place of its own where `data` is given.
+
+    Args:
+        source: the recipe
+        overrides: dotted settings
+        data: a person's own file or folder
+        trust: whether code from elsewhere may run (`trust.approve`)
+    """
     if data is None:
-        return recipes.load(source, overrides)
+        recipe = recipes.load(source, overrides)
+        approve(recipe, trust)
+        return recipe
+    approve(recipes.load(source, with_data=True), trust)
     chosen = next((text for key, _, text in (word.partition("=") for word in overrides) if key == "data.name"), None)
     # What is said, promised and published of the recipe's own data does not hold for other data.
     replaced = {
@@ -26,7 +40,9 @@ def open_recipe(
         "reference": [],
         "repeat": {},
     }
-    return recipes.load(source, overrides, replaced, with_data=True)
+    recipe = recipes.load(source, overrides, replaced, with_data=True)
+    approve(recipe, trust)
+    return recipe
 
 
 def reader_for(encoder: Part, path: Path, name: str | None = None) -> dict[str, Any]:

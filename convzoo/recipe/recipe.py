@@ -203,7 +203,7 @@ def _plain(value: Any) -> Any:
 
 
 def class_place(cls: type) -> str:
-    """Where a class can be imported from again: 'module:Class', or 'file.py:Class' if a script defines it."""
+    """Where a class comes from: 'module:Class', or 'file.py:Class' if a script defines it. A run has a copy of it besides."""
     if cls.__module__ != "__main__":
         return f"{cls.__module__}:{cls.__qualname__}"
     import inspect
@@ -211,7 +211,7 @@ def class_place(cls: type) -> str:
     try:
         return f"{Path(inspect.getfile(cls)).resolve()}:{cls.__qualname__}"
     except (OSError, TypeError):
-        raise RecipeError(f"{cls.__qualname__}: put the class in a file, so that the run can be loaded again") from None
+        return f"{cls.__module__}:{cls.__qualname__}"  # of a notebook
 
 
 def _lines(value: Any, where: KeyPath, origins: Mapping[KeyPath, str], depth: int) -> Iterator[str]:

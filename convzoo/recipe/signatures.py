@@ -1,7 +1,6 @@
 """The arguments that a part takes, read from its source without running it. So a recipe is checked before torch is imported."""
 
 import ast
-import importlib.util
 import inspect
 import re
 import typing
@@ -13,6 +12,7 @@ from typing import Any
 
 from convzoo.core import arguments
 from convzoo.core.errors import RecipeError
+from convzoo.recipe.trust import module_files
 
 MISSING = object()
 _TYPES: dict[str, Any] = {
@@ -120,13 +120,10 @@ def _parse(path: Path) -> ast.Module:
 
 
 def _module_file(module: str) -> Path:
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        spec = None
-    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+    files = module_files(module)
+    if not files:
         raise RecipeError(f"{module}: no such Python module; write 'file.py:Class' for a file of your own")
-    return Path(spec.origin)
+    return files[-1]
 
 
 def _arguments(function: ast.FunctionDef, about: str, skip: int) -> tuple[dict[str, Argument], bool]:

@@ -1,20 +1,22 @@
 """Device, precision, processes and random states, over plain torch and torch.distributed."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as distributed
 from torch import Tensor, nn
 
-from convzoo.core.errors import TrainingError
+from convzoo.core.errors import ConvzooError, TrainingError
 from convzoo.core.processes import gather_objects
 from convzoo.training.bf16 import fast_at_bf16
 from convzoo.training.choice import choose_device
 from convzoo.training.memory import keep_freed_memory
+
+Made = TypeVar("Made")
 
 _AUTOCAST = {"bf16": torch.bfloat16, "16": torch.float16}
 
@@ -107,6 +109,24 @@ class Devices:
     def gather(self, value: Any) -> list[Any]:
         """Every process's value, in the order of the processes."""
         return gather_objects(value)
+
+    def from_main(self, make: Callable[[], Made]) -> Made:
+        """What the main process makes, in every process; if it fails there, it fails everywhere.
+
+        Raises:
+            ConvzooError: of the main process.
+        """
+        made: Any = None
+        error: ConvzooError | None = None
+        if self.is_main:
+            try:
+                made = make()
+            except ConvzooError as caught:
+                error = caught
+        made, error = self.gather((made, error))[0]
+        if error is not None:
+            raise error
+        return made
 
     def close(self) -> None:
         """Leave the process group."""

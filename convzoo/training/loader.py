@@ -106,9 +106,10 @@ class Loader:
     @cached_property
     def lengths(self) -> np.ndarray | None:
         """The lengths of the examples, (examples,) or (examples, sequences), for the buckets; None if the examples have no
-        lengths or are not in memory."""
+        lengths, or cost nothing to prepare. Examples that do not fit in memory are prepared once more for it: the batches must
+        not depend on how much memory a machine has."""
         items: Any = self.items if self.bucket else None
-        if items is None and self.batch_tokens:
+        if items is None and self.bucket and (self.encoder.cached or self.batch_tokens):
             items = map(self.encoder.prepare, self.examples)
         lengths = self._lengths_of(items) if items is not None else None
         if lengths is None and self.batch_tokens:

@@ -1,4 +1,4 @@
-"""Every random state of a process: seeded at the start, kept in checkpoints."""
+"""The random numbers of a process: seeded at the start and before each micro-batch; the other states are kept in checkpoints."""
 
 import random
 from typing import Any
@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from convzoo.core.model import DrawsNumbers
+from convzoo.core.randomness import mixed
 
 
 def seed_everything(seed: int) -> None:
@@ -17,11 +18,39 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def seed_dropout(model: nn.Module, seed: int, rank: int) -> None:
-    """Give every module that draws its own numbers its own seed, a different one on each process."""
-    for index, module in enumerate(module for module in model.modules() if isinstance(module, DrawsNumbers)):
-        module.seed((seed * 1_000_003 + index) * 1_009 + rank)
-    torch.manual_seed(seed * 1_009 + rank)
+class Seeds:
+    """Seeds everything that a network draws in training, before each micro-batch, from the run's seed, the step and the number of
+    the micro-batch in the step. So a resumed run draws the same numbers without replaying the steps before, and it does not
+    matter which process computes a micro-batch.
+
+    Args:
+        model: on its device
+        seed: of the run
+    """
+
+    def __init__(self, model: nn.Module, seed: int) -> None:
+        self.seed = seed
+        self.layers = [module for module in model.modules() if isinstance(module, DrawsNumbers)]
+        device = _device_of(model)
+        self.generators = [torch.default_generator]
+        if device.type == "cuda":
+            self.generators.append(torch.cuda.default_generators[device.index or 0])
+        self.on_mps = device.type == "mps"
+
+    def at(self, step: int, part: int) -> None:
+        """Be ready to draw for a micro-batch.
+
+        Args:
+            step: of the training
+            part: number of the micro-batch in the step, over all processes
+        """
+        key = mixed(mixed(mixed(self.seed) + step) + part)
+        for number, layer in enumerate(self.layers, 1):
+            layer.seed_generator(mixed(key + number))
+        for generator in self.generators:  # `torch.manual_seed` takes a hundred times as long
+            generator.manual_seed(key)
+        if self.on_mps:
+            torch.mps.manual_seed(key)
 
 
 def _device_of(model: nn.Module) -> torch.device:
@@ -44,7 +73,6 @@ def random_states(model: nn.Module) -> dict[str, Any]:
         ],
         "torch": torch.get_rng_state(),
         "cuda": [torch.cuda.get_rng_state(device)] if device.type == "cuda" else [],
-        "modules": {n: m.random_state() for n, m in model.named_modules() if isinstance(m, DrawsNumbers)},
     }
 
 
@@ -60,7 +88,3 @@ def load_random_states(model: nn.Module, states: dict[str, Any]) -> None:
         # Older checkpoints hold the state of every GPU of their machine.
         own = device.index if len(states["cuda"]) > device.index else 0
         torch.cuda.set_rng_state(states["cuda"][own], device)
-    for name, state in states["modules"].items():
-        module = model.get_submodule(name)
-        assert isinstance(module, DrawsNumbers), name
-        module.load_random_state(state)

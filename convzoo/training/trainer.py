@@ -16,13 +16,14 @@ from torch import Tensor, nn
 from convzoo.core.batch import Batch
 from convzoo.core.config import TrainConfig
 from convzoo.core.errors import DataError, TrainingError
-from convzoo.core.files import atomic_write, link
+from convzoo.core.files import atomic_write, check_archive, link
 from convzoo.core.task import Task
+from convzoo.core.text import first_line
 from convzoo.training.devices import Devices
 from convzoo.training.events import Ended, Event, Listener, Progressed, Scored, Started
 from convzoo.training.loader import Loader
 from convzoo.training.optimisation import MovingAverage, Schedule, make_optimizer
-from convzoo.training.random_states import load_random_states, random_states, seed_dropout
+from convzoo.training.random_states import Seeds, load_random_states, random_states
 from convzoo.training.signals import first_signal
 
 
@@ -80,7 +81,7 @@ class Trainer:
         self.model = model.to(device=devices.device, dtype=devices.dtype)
         self.model.to(memory_format=self.memory_format)  # type: ignore[call-overload]
         devices.same(self.model.state_dict().values())
-        seed_dropout(self.model, config.seed, devices.rank)
+        self.seeds = Seeds(self.model, config.seed)
         self.trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self.optimizer = make_optimizer(self.model, config, devices.device)
         per_epoch = train.steps_per_epoch
@@ -169,6 +170,7 @@ class Trainer:
         """
         path = self.folder / name
         try:
+            check_archive(path)
             content = torch.load(path, map_location="cpu", weights_only=True)
             self.model.load_state_dict(content["model"])
             self.optimizer.load_state_dict(content["optimizer"])
@@ -177,12 +179,11 @@ class Trainer:
             if self.average and content["average"]:
                 self.average.load_state(content["average"])
             self.progress = Progress(**content["progress"])
-            if len(content["random"]) == self.devices.world:
-                load_random_states(self.model, content["random"][self.devices.rank])
+            load_random_states(self.model, content["random"][self.devices.rank % len(content["random"])])
         except FileNotFoundError:
             raise DataError(f"{path}: no such checkpoint") from None
         except Exception as error:  # torch.load and load_state_dict raise many types for a damaged or unsuitable file
-            raise DataError(f"{path}: is damaged or of another recipe ({error!r:.200})") from error
+            raise DataError(f"{path}: is damaged or of another recipe ({first_line(error):.200})") from error
 
     def try_step(self, batches: list[Batch]) -> dict[str, float]:
         """One step that does not change `progress`: for checks and benchmarks."""
@@ -209,8 +210,9 @@ class Trainer:
         sums: dict[str, Tensor] = {}
         for parameter in self.trained:  # as `zero_grad` does it, without its bookkeeping for the profiler
             parameter.grad = None
-        for batch in batches:
+        for number, batch in enumerate(batches):
             batch = self.place(batch)
+            self.seeds.at(self.progress.step, self.devices.rank + number * self.devices.world)
             with self.devices.autocast():
                 terms = self.task.losses(self.model(**batch.inputs), batch.target)
             share = batch.size / total

@@ -1,6 +1,5 @@
 """Layers and models against torch's own functions and against slow references."""
 
-import json
 import math
 from collections.abc import Sequence
 from itertools import product
@@ -309,7 +308,7 @@ def test_dropout_keeps_its_part_and_scales_what_it_keeps(p, channels_last):
     if channels_last:
         x = x.contiguous(memory_format=torch.channels_last)
     layer = Dropout(p)
-    layer.seed(1)
+    layer.seed_generator(1)
     y = layer(x)
     kept = y != 0
     torch.testing.assert_close(y[kept], x[kept] / (1 - p))
@@ -331,15 +330,29 @@ def test_the_gradient_goes_through_the_same_mask(p):
 
 
 @pytest.mark.parametrize("p", PROBABILITIES)
-def test_the_state_brings_the_same_masks_back(p):
+@pytest.mark.parametrize("seed", [0, 2**64 - 1])
+def test_a_seed_brings_the_same_masks_back(p, seed):
     layer = Dropout(p)
-    layer(torch.ones(3, 5))
-    state = json.loads(json.dumps(layer.random_state()))
+    layer.seed_generator(seed)
     expected = [layer(torch.ones(7, 9)) for _ in range(3)]
     assert not torch.equal(expected[0], expected[1])
     other = Dropout(p)
-    other.load_random_state(state)
+    other(torch.ones(3, 5))
+    other.seed_generator(seed)
     assert all(torch.equal(other(torch.ones(7, 9)), mask) for mask in expected)
+    other.seed_generator(seed ^ 1)
+    assert not torch.equal(other(torch.ones(7, 9)), expected[0])
+
+
+def test_masks_of_neighbouring_seeds_have_nothing_in_common():
+    layer, masks = Dropout(0.5), []
+    for seed in range(400):
+        layer.seed_generator(seed)
+        masks.append(layer.mask(torch.ones(64)).double())
+    pairs = torch.corrcoef(torch.stack(masks))
+    pairs.fill_diagonal_(0)
+    assert float(pairs.abs().mean()) < 1.1 * math.sqrt(2 / math.pi / 64), "the mean size of a correlation by chance"
+    assert float(pairs.mean().abs()) < 0.002
 
 
 def test_a_seed_decides_the_masks_and_torchs_seed_the_first():

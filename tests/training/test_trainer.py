@@ -2,8 +2,10 @@
 
 import csv
 import math
+import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from conftest import TINY
@@ -17,7 +19,7 @@ from convzoo.core.config import TrainConfig
 from convzoo.core.randomness import Draws, permutation
 from convzoo.layers.dropout import Dropout
 from convzoo.training.optimisation import MovingAverage, Schedule, make_optimizer
-from convzoo.training.random_states import load_random_states, random_states
+from convzoo.training.random_states import Seeds, load_random_states, random_states
 
 EXACT = ["train.precision=64", "train.optimizer=sgd", "train.lr=0.05"]
 PLAIN = {
@@ -132,13 +134,28 @@ def test_moving_average_is_the_formula() -> None:
 
 
 def test_random_states_come_back() -> None:
-    model = nn.Sequential(Dropout(0.3), Dropout(0.5))
-    x = torch.ones(50)
+    model = nn.Linear(2, 2)
     kept = random_states(model)
-    first = (model(x), torch.rand(3))
+    first = (torch.rand(3), random.random(), np.random.rand())  # noqa: NPY002
     load_random_states(model, kept)
-    second = (model(x), torch.rand(3))
-    assert all(torch.equal(a, b) for a, b in zip(first, second))
+    assert torch.equal(torch.rand(3), first[0])
+    assert (random.random(), np.random.rand()) == first[1:]  # noqa: NPY002
+
+
+def test_what_a_network_draws_hangs_on_the_seed_the_step_and_the_micro_batch() -> None:
+    model = nn.Sequential(Dropout(0.5), nn.Dropout(0.5))
+    x = torch.ones(4, 50)
+
+    def drawn(seed: int, step: int, part: int) -> tuple:
+        Seeds(model, seed).at(step, part)
+        return tuple(model(x).flatten().tolist())
+
+    places = [(seed, step, part) for seed in (0, 1) for step in (0, 1, 700) for part in (0, 1)]
+    assert len({drawn(*place) for place in places}) == len(places)
+    assert drawn(1, 700, 1) == drawn(1, 700, 1)
+    first, second = Dropout(0.5), Dropout(0.5)
+    Seeds(nn.Sequential(first, second), 0).at(0, 0)
+    assert not torch.equal(first(x), second(x)), "two layers draw other masks"
 
 
 @given(st.integers(0, 2**31), st.integers(0, 1000), st.lists(st.integers(0, 2**31), min_size=1, max_size=20))

@@ -1,6 +1,7 @@
 """A linear classifier on n-grams of words and characters, as evidence that a network may take into account."""
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -17,8 +18,8 @@ FOLDS = 5
 PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0)
 FIRST = 2
 """The penalty that is tried first; then its neighbours, as long as the folds get better."""
-LOGIT_DEVIATION = 1.5
-"""The standard deviation of the evidence for classes: that of a classifier which is sure in most cases."""
+SCALES = (-3.0, 5.0)
+"""The logarithms of the scales that turn decision values into logits are sought between these."""
 
 
 class LinearNgrams:
@@ -90,8 +91,7 @@ class LinearNgrams:
             if best[1] != FIRST:
                 break
         coefficients, offsets = _fit(features, target, outputs, kind, PENALTIES[best[1]])
-        # A number is its own evidence; decision values become logits of about the right size.
-        scale = 1.0 if kind.label_type == "number" else LOGIT_DEVIATION / max(float(best[2].std()), 1e-6)
+        scale = _scale(best[2], target, kind)
         keys = [_key(text) for text in texts]
         fitted = dict(zip(keys, (scale * best[2]).astype(np.float32), strict=True))
         coefficients, offsets = ((scale * each).astype(np.float32) for each in (coefficients, offsets))
@@ -190,6 +190,26 @@ def _goodness(found: np.ndarray, target: np.ndarray, kind: Targets) -> float:
     if kind.label_type == "classes":
         return float(((found > 0) == (target == 1)).mean())
     return float((found.argmax(axis=1) == target).mean())
+
+
+def _scale(found: np.ndarray, target: np.ndarray, kind: Targets) -> float:
+    """What turns decision values of unseen texts into logits: the scale with the smallest cross-entropy (Platt 1999, with one
+    parameter). So the evidence is as sure as it may be, and a network that adds nothing is as good as the machine. A number is
+    its own evidence."""
+    if kind.label_type == "number":
+        return 1.0
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_expit, log_softmax
+
+    rows = np.arange(len(target))
+
+    def loss(logarithm: float) -> float:
+        logits = math.exp(logarithm) * found
+        if kind.label_type == "classes":
+            return -float(np.where(target == 1, log_expit(logits), log_expit(-logits)).mean())
+        return -float(log_softmax(logits, axis=1)[rows, target].mean())
+
+    return math.exp(minimize_scalar(loss, bounds=SCALES, method="bounded").x)
 
 
 class Vocabulary:

@@ -1,6 +1,7 @@
 """The command line: the commands and their options. Each command is a module in `commands/`, imported only when it is used."""
 
 import argparse
+import io
 import logging
 import os
 import sys
@@ -12,7 +13,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from convzoo.core.errors import ConvzooError, DataError, RecipeError
-from convzoo.core.files import explain
+from convzoo.core.files import explain, is_folder, possible_names
+from convzoo.core.text import harmless
 
 EPILOG = "exit codes: 0 done, 2 wrong use or recipe, 3 data, 4 training, 5 a check that failed"
 
@@ -28,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command, and return its exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what the terminal's encoding lacks is shown as an escape
+            stream.reconfigure(errors="backslashreplace")
     try:
         options, extra = _parser().parse_known_args([word for word in arguments if word != "--debug"])
         # argparse adds nothing to a list that it has already filled, so in `run recipe --quiet train.lr=1` the override is left.
@@ -37,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise RecipeError(f"unknown argument {unknown[0]!r}; see `convzoo {options.command} --help`")
         if rest is not None:
             setattr(options, rest, [*getattr(options, rest), *extra])
-        with nullcontext() if debug else _without_warnings():
+        with possible_names(), nullcontext() if debug else _without_warnings():
             _check_recipe(options)
             code = int(import_module(f"convzoo.commands.{options.command.replace('-', '_')}").main(options) or 0)
             if sys.stdout is not None:
@@ -86,7 +91,7 @@ def _without_warnings() -> Iterator[None]:
 def _check_recipe(options: argparse.Namespace) -> None:
     """If the command takes a recipe, find its faults before torch is imported."""
     source = getattr(options, "recipe", None)
-    if source is not None and not getattr(options, "resume", None) and not Path(source).is_dir():
+    if source is not None and not getattr(options, "resume", None) and not is_folder(Path(source)):
         from convzoo.recipe.recipe import load
 
         load(source, options.overrides if getattr(options, "data", None) is None else ())
@@ -99,8 +104,8 @@ def _write_no_more() -> None:
 
 
 def _complain(text: str) -> None:
-    for line in text.splitlines():
-        print(f"convzoo: {line}", file=sys.stderr)
+    for line in text.split("\n"):  # a text may hold other ends of lines, which are shown
+        print(f"convzoo: {harmless(line)}", file=sys.stderr)
 
 
 def _parser() -> _Parser:

@@ -14,7 +14,7 @@ from convzoo.core.task import Task
 from convzoo.recipe.assembly import build, build_reader, load_class
 from convzoo.recipe.registry import PARTS
 from convzoo.recipe.types import Recipe
-from convzoo.runs import load_state
+from convzoo.runs import restore
 from convzoo.starting import Start
 from convzoo.training.budget import settled
 from convzoo.training.devices import Devices
@@ -66,7 +66,7 @@ def assemble(
     check_labels(recipe, splits)
     encoder = build("encoder", start.encoder_part() if start else recipe.encoder, origins=recipe.origins)
     if encoder_state is not None and encoder_state.with_suffix(".json").exists():
-        encoder.load_state(load_state(encoder_state))
+        restore(encoder, encoder_state)
     else:
         encoder.fit(splits.train)
         if start:

@@ -39,7 +39,7 @@ class Manifest:
             content = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return cls(folder)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             content = str(error)
         sections = [content.get("files"), content.get("data", {})] if isinstance(content, dict) else [None]
         if not all(isinstance(each, dict) for each in sections):

@@ -13,9 +13,10 @@ import torch
 
 from convzoo.checks import look
 from convzoo.core.errors import DataError, RecipeError, TrainingError
-from convzoo.core.files import link, read_json, write_json
+from convzoo.core.files import link, possible_names, write_json
 from convzoo.core.splits import Splits
-from convzoo.core.text import first_line
+from convzoo.core.tables import write_table
+from convzoo.core.text import first_line, harmless
 from convzoo.experiment import assemble, loaders
 from convzoo.judging import judged, over_parts, sentence
 from convzoo.manifest import Manifest, data_facts
@@ -36,9 +37,9 @@ from convzoo.runs import (
     start_folder,
     write_skipped,
     write_split,
-    write_table,
 )
 from convzoo.scoring import calibrate, mean_and_spread, predictions, score_baselines
+from convzoo.stored import Environment, read_stored
 from convzoo.summary import main_score
 from convzoo.training.devices import Devices
 from convzoo.training.events import Listener
@@ -47,6 +48,7 @@ from convzoo.training.threads import kept_threads, use_threads
 from convzoo.training.trainer import Stopped, Trainer
 
 
+@possible_names()
 def run(
     source: str | Path | Recipe | Mapping[str, Any] | None = None,
     overrides: Sequence[str] = (),
@@ -126,7 +128,7 @@ def _run_once(
             return Run.load(folder).results
         except DataError as error:
             if devices.is_main:
-                print(f"{error}; the run is scored again", file=sys.stderr, flush=True)
+                print(harmless(f"{error}; the run is scored again"), file=sys.stderr, flush=True)
     with kept_threads():
         return _train_and_score(recipe, folder, devices, listeners, report, accept_changes)
 
@@ -144,7 +146,7 @@ def _train_and_score(
 
     def say(line: str) -> None:
         if devices.is_main and listeners is not _no_listeners:
-            print(line, file=sys.stderr, flush=True)
+            print(harmless(line), file=sys.stderr, flush=True)
 
     manifest = Manifest.of(folder)
     changes = ""
@@ -179,7 +181,9 @@ def _train_and_score(
     skipped = experiment.splits.skipped
     left_out = [f"{skipped.in_words()}; skipped.csv lists them"] if skipped.reasons else []
     told = (*findings.notes, *left_out, *experiment.chosen)
-    use_threads(trainer, recipe.train.threads, read_json(known)["threads"] if known.exists() else None)
+    # Of a run that has begun, the file is needed now and for the report, so its lack is not found only at the end.
+    began_with = read_stored(known, Environment) if (folder / "encoder.json").exists() else None
+    use_threads(trainer, recipe.train.threads, began_with["threads"] if began_with else None)
     if devices.is_main and not (folder / "encoder.json").exists():
         start_folder(folder, recipe)
         files = experiment.splits.files
@@ -195,8 +199,8 @@ def _train_and_score(
         save_state(folder / "encoder", experiment.encoder.state())
         note_start(folder, data_facts(experiment.splits))
     if devices.is_main and changes:
-        about = read_json(known)
-        write_json(known, about | {"notes": [*about["notes"], f"{changes}; the run went on all the same"]})
+        about = read_stored(known, Environment)
+        write_json(known, about | {"notes": [*about.get("notes", []), f"{changes}; the run went on all the same"]})
         note_start(folder, data_facts(experiment.splits))
     for line in filter(None, (*told, experiment.started)):
         say(line)
@@ -223,8 +227,8 @@ def _train_and_score(
     scores |= {f"test/{key}": value for key, value in meter.compute().items()}
     if devices.is_main:
         if watch.notes:
-            about = read_json(known)
-            write_json(known, about | {"notes": [*about["notes"], *watch.notes]})
+            about = read_stored(known, Environment)
+            write_json(known, about | {"notes": [*about.get("notes", []), *watch.notes]})
         # The weights last: where they are, everything is there that reads their outputs.
         write_json(folder / "task.json", experiment.task.state())
         save_weights(folder / "model.safetensors", weights)
@@ -268,7 +272,7 @@ def _train_and_score(
 def _as_many_parts(recipe: Recipe, environment: Path, world: int, say: Callable[[str], None]) -> Recipe:
     """The recipe for a run that goes on with another number of processes: its steps keep their micro-batches, because what a
     network draws and the statistics of norms hang on them. Where the processes cannot share them equally, that is said."""
-    if not environment.exists() or (began := read_json(environment)["processes"]) == world:
+    if not environment.exists() or (began := read_stored(environment, Environment)["processes"]) == world:
         return recipe
     parts = began * recipe.train.accumulate
     if parts % world:
@@ -292,7 +296,10 @@ def _go_on(trainer: Trainer, say: Callable[[str], None]) -> None:
     except DataError as error:
         if not best.exists():
             raise DataError(f"{error}; there is no other checkpoint, so run the recipe again") from None
-        trainer.load(best.name)
+        try:
+            trainer.load(best.name)
+        except DataError:
+            raise DataError(f"{error}; {best.name} is damaged, too, so run the recipe again") from None
         trainer.save(last.name)
         say(f"{error}; {best.name} is sound: going on from its step {trainer.progress.step}")
     if trainer.devices.is_main and trainer.progress.best_step == trainer.progress.step > 0:
@@ -371,7 +378,7 @@ def _same_precision(recipe: Recipe, folder: Path | None) -> str:
     if folder is None or recipe.train.precision != "auto":
         return recipe.train.precision
     known = [path for path in (folder / "environment.json", *folder.glob("*/environment.json")) if path.exists()]
-    return read_json(known[0])["precision"] if known else recipe.train.precision
+    return read_stored(known[0], Environment)["precision"] if known else recipe.train.precision
 
 
 def _device_name(device: torch.device) -> str:

@@ -1,7 +1,5 @@
 """The folder of a run: writing it, and loading the run again."""
 
-import csv
-import io
 import json
 import os
 import platform
@@ -17,8 +15,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
@@ -26,10 +22,11 @@ from convzoo import summary
 from convzoo.core import html
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError, RecipeError, TrainingError
-from convzoo.core.files import atomic_write, is_file, read_json, write_json, write_text
+from convzoo.core.files import atomic_write, is_file, possible_names, write_json, write_text
 from convzoo.core.splits import Skipped, Splits
+from convzoo.core.tables import as_read, read_table, write_table
 from convzoo.core.task import Task
-from convzoo.core.text import first_line
+from convzoo.core.text import first_line, harmless
 from convzoo.core.version import VERSION
 from convzoo.manifest import Manifest
 from convzoo.recipe.assembly import build
@@ -38,6 +35,7 @@ from convzoo.recipe.recipe import load as load_recipe
 from convzoo.recipe.recipe import to_yaml
 from convzoo.recipe.trust import approve
 from convzoo.recipe.types import Recipe
+from convzoo.stored import Header, Results, read_stored, read_tensors, restoring
 from convzoo.training.choice import choose_device
 from convzoo.written import Written
 
@@ -56,14 +54,14 @@ class Run:
         results: everything in `scores.json`, with the opponents' scores and the ceiling; empty while the run is unfinished
     """
 
+    @possible_names()
     def __init__(self, path: str | Path, trust: bool = False, accept_changes: bool = False) -> None:
         self.path = Path(path)
         self.trust = trust
         self.accept_changes = accept_changes
         self.about = read_header(self.path)
-        self.results: dict[str, Any] = (
-            read_json(self._file("scores.json")) if (self.path / "scores.json").exists() else {}
-        )
+        finished = self.path / "scores.json"
+        self.results: dict[str, Any] = read_stored(self._file("scores.json"), Results) if finished.exists() else {}
         self.scores: dict[str, float] = self.results.get("scores", {})
         self.spread: dict[str, float] = self.results.get("spread", {})
 
@@ -127,7 +125,7 @@ class Run:
         recipe = self.recipe
         encoder = build("encoder", recipe.encoder, origins=recipe.origins)
         self._first._file("encoder.safetensors")
-        encoder.load_state(load_state(self._first._file("encoder.json").with_suffix("")))
+        restore(encoder, self._first._file("encoder.json").with_suffix(""))
         return encoder
 
     @cached_property
@@ -135,11 +133,12 @@ class Run:
         """The model with its best weights, ready to predict on the CPU."""
         path = self._first._file("model.safetensors")
         model = build("model", self.recipe.model, self.task.model_dims(self.encoder.dims), self.recipe.origins)
+        if not path.exists():
+            raise self._unfinished("has no weights yet")
+        weights = read_tensors(path)
         try:
-            model.load_state_dict(load_tensors(path.read_bytes()))
-        except FileNotFoundError:
-            raise self._unfinished("has no weights yet") from None
-        except (SafetensorError, RuntimeError) as error:
+            model.load_state_dict(weights)
+        except RuntimeError as error:
             raise DataError(f"{path}: is damaged or of another model ({first_line(error)})") from None
         return model.eval()
 
@@ -154,7 +153,9 @@ class Run:
         path = self._first._file("task.json")
         if not path.exists():
             raise self._unfinished("has no task.json yet, which says how its outputs are read")
-        task.load_state(read_json(path))
+        state = read_stored(path, dict[str, Any])
+        with restoring(path):
+            task.load_state(state)
         return task
 
     def _unfinished(self, what: str) -> DataError:
@@ -248,6 +249,7 @@ class Run:
         finally:
             self.model.to("cpu")
 
+    @possible_names()
     def write(
         self,
         path: str | Path,
@@ -327,12 +329,11 @@ class Run:
         path = self.parts[0] / "split.csv"
         if not path.exists():
             return 0
-        with path.open(newline="", encoding="utf-8") as file:
-            seen = {
-                row["source"] for row in csv.DictReader(file) if row["split"] == "train" and os.sep in row["source"]
-            }
-        return sum(str(getattr(example, "source", "")) in seen for example in examples)
+        rows = read_table(path, ("split", "source"))
+        seen = {row["source"] for row in rows if row["split"] == "train" and os.sep in row["source"]}
+        return sum(as_read(str(getattr(example, "source", ""))) in seen for example in examples)
 
+    @possible_names()
     def examples(self, inputs: Any) -> list[Any]:
         """Turn raw inputs into the encoder's type of example."""
         given = _several(inputs)
@@ -384,7 +385,7 @@ def first_part(folder: str | Path, trust: bool = False, accept_changes: bool = F
     single = run.single()
     if single is not run:
         print(
-            f"{run.path}: is a repeated run of {len(run.parts)} parts; this is {single.path.name}, the first",
+            harmless(f"{run.path}: is a repeated run of {len(run.parts)} parts; this is {single.path.name}, the first"),
             file=sys.stderr,
         )
     return single
@@ -439,7 +440,10 @@ def recipe_of(folder: Path, trust: bool = False, accept_changes: bool = False) -
     for path in (folder / "recipe.yaml", *sorted((folder / "code").glob("*.py"))):
         if not accept_changes:
             manifest.check_file(path)
-    recipe = load_recipe(folder / "recipe.yaml")
+    file = folder / "recipe.yaml"
+    if not file.is_file():
+        raise DataError(f"{file}: {'is no file' if file.exists() else 'does not exist'}; restore it from a copy")
+    recipe = load_recipe(file)
     approve(recipe, trust)
     return recipe
 
@@ -451,17 +455,16 @@ def read_header(path: Path) -> dict[str, Any]:
         DataError: it does not exist, or has another version.
     """
     file = path / "run.json"
-    if not file.is_file():
+    if not file.exists():
         raise DataError(f"{path}: is not the folder of a run (it has no run.json)")
-    about = read_json(file)
-    found = about.get("format") if isinstance(about, dict) else None
-    if found != FORMAT:
-        made_by = about.get("convzoo", "another version") if isinstance(about, dict) else "another program"
+    about = read_stored(file, dict[str, Any])
+    if about.get("format") != FORMAT:
+        made_by = about.get("convzoo", "another version")
         raise DataError(
-            f"{path}: is a run of format {found!r} (convzoo {made_by}); this is convzoo {VERSION}, which reads "
-            f"format {FORMAT}: install the version that made it, or run its recipe.yaml again"
+            f"{file}: is a run of format {about.get('format')!r:.20} (convzoo {made_by!s:.20}); this is convzoo {VERSION}, which "
+            f"reads format {FORMAT}: install the version that made it, or run its recipe.yaml again"
         )
-    return about
+    return read_stored(file, Header)
 
 
 def start_folder(path: Path, recipe: Recipe, **more: Any) -> None:
@@ -489,33 +492,25 @@ def load_state(path: Path) -> dict[str, Any]:
     Raises:
         DataError: a file is missing or damaged.
     """
-    state = read_json(path.with_suffix(".json"))
-    try:
-        return state | load_tensors(path.with_suffix(".safetensors").read_bytes())
-    except (OSError, SafetensorError) as error:
-        raise DataError(f"{path.with_suffix('.safetensors')}: is absent or damaged ({error})") from None
+    return read_stored(path.with_suffix(".json"), dict[str, Any]) | read_tensors(path.with_suffix(".safetensors"))
+
+
+def restore(encoder: Encoder, path: Path) -> None:
+    """Give an encoder what it learnt, from the files that `save_state` wrote.
+
+    Raises:
+        DataError: a file is missing, is damaged, or holds what this encoder does not take.
+    """
+    state = load_state(path)
+    with restoring(path.with_suffix(".json")):
+        encoder.load_state(state)
+        assert encoder.dims is not None  # what is wrong is often seen only when it is used
 
 
 def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write tensors atomically as safetensors."""
     with atomic_write(path) as file:
         file.write(save_tensors({name: tensor.contiguous() for name, tensor in tensors.items()}))
-
-
-def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows as CSV; a value that is a mapping, a list or a tuple is written as JSON."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow(
-            {
-                key: json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | tuple) else value
-                for key, value in row.items()
-            }
-        )
-    write_text(path, text.getvalue())
 
 
 def environment(
@@ -585,11 +580,7 @@ def newest_unfinished(folder: Path, name: str) -> Path:
 
 def read_predictions(path: Path) -> list[dict[str, Any]]:
     """The rows of a `predictions.csv`, with numbers and mappings as values. If one cell of a column is text, all of them are."""
-    import csv
-    import json
-
-    with path.open(newline="", encoding="utf-8") as file:
-        rows: list[dict[str, Any]] = list(csv.DictReader(file))
+    rows: list[dict[str, Any]] = [*read_table(path)]
     for name in rows[0] if rows else ():
         if name in ("source", "label", "true_label"):
             continue

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from convzoo.checks import look
 from convzoo.core.errors import CheckError
-from convzoo.core.text import duration_in_words, size_in_words
+from convzoo.core.text import duration_in_words, harmless, size_in_words
 from convzoo.experiment import assemble, loaders
 from convzoo.recipe.own_data import open_recipe
 from convzoo.training.devices import Devices
@@ -23,7 +23,7 @@ from convzoo.training.trainer import Trainer
 def main(options: Any) -> None:
     """Print what the check finds, line by line."""
     for line in check(options.recipe, options.overrides, options.data, options.trust):
-        print(line, flush=True)
+        print(harmless(line), flush=True)
 
 
 def check(source: str, overrides: Sequence[str], data: str | None, trust: bool = False) -> Iterator[str]:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from convzoo.core.files import is_folder
+from convzoo.core.text import harmless
 from convzoo.experiment import assemble
 from convzoo.inspect.describe import Breakdown, describe
 from convzoo.recipe.assembly import build_reader
@@ -27,15 +29,15 @@ def print_breakdown(breakdown: Breakdown) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 140)
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(breakdown.columns[0], style="cyan", no_wrap=True)
     table.add_column(breakdown.columns[1], ratio=1)
     for name in breakdown.columns[2:]:
         table.add_column(name, justify="right", no_wrap=True)
     for row in breakdown.rows():
-        table.add_row(*row)
-    console.print(f"input: {breakdown.inputs_in_words()}")
+        table.add_row(*map(harmless, row))
+    console.print(harmless(f"input: {breakdown.inputs_in_words()}"))
     console.print(table)
     console.print(breakdown.size_in_words())
     console.print("`sees` is the receptive field: how much of the input one output depends on.")
@@ -45,7 +47,7 @@ def describe_source(
     source: str, overrides: Sequence[str], data: str | None, trust: bool = False, accept_changes: bool = False
 ) -> Breakdown:
     """The breakdown of a recipe's network, or of a run's."""
-    if Path(source).is_dir():
+    if is_folder(Path(source)):
         run = first_part(source, trust, accept_changes)
         splits = build_reader(run.recipe).read()
         return describe(run.model, run.encoder.sample(splits.test).inputs)

@@ -10,6 +10,7 @@ import torch
 
 from convzoo.core.errors import RecipeError
 from convzoo.core.reader import Reader
+from convzoo.core.text import harmless
 from convzoo.recipe.assembly import build_reader
 from convzoo.recipe.own_data import reader_for
 from convzoo.recipe.recipe import load
@@ -26,9 +27,9 @@ def main(options: Any) -> None:
     if options.json:
         print(json.dumps({**scores, **({"spread": spread} if spread else {})}, indent=2))
         return
-    width = max(map(len, scores))
+    width = max(len(harmless(name)) for name in scores)
     for name, value in scores.items():
-        print(f"{name:<{width}}  {value:.4f}" + (f" ± {spread[name]:.4f}" if spread else ""))
+        print(f"{harmless(name):<{width}}  {value:.4f}" + (f" ± {spread[name]:.4f}" if spread else ""))
 
 
 def evaluate(
@@ -86,7 +87,7 @@ def _scores(run: Run, data: str | None, overrides: Sequence[str], device: str) -
     else:
         examples, skipped = reader.examples(), reader.skipped
     if skipped.reasons:
-        print(f"{skipped.in_words()}; the first is {skipped.lines()[0]}", file=sys.stderr)
+        print(harmless(f"{skipped.in_words()}; the first is {skipped.lines()[0]}"), file=sys.stderr)
     seen = run.trained_on(examples) if data is not None else 0
     if seen:
         print(

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from convzoo.core.errors import CheckError
+from convzoo.core.errors import CheckError, DataError
 from convzoo.core.files import atomic_path, atomic_write, write_json
 from convzoo.core.libraries import needs
 from convzoo.core.model import HasExportedForm
+from convzoo.core.text import harmless
 from convzoo.recipe.assembly import build_reader
 from convzoo.runs import Run, first_part
 from convzoo.written import Written
@@ -23,7 +24,7 @@ from convzoo.written import Written
 def main(options: Any) -> None:
     """Export a run's model, and print what was written and checked."""
     for line in export(options.run, options.format, options.out, options.trust, options.accept_changes):
-        print(line)
+        print(harmless(line))
 
 
 TOLERANCE = 1e-4
@@ -45,7 +46,7 @@ def export(
         CheckError: the outputs of the exported model differ.
     """
     run = first_part(folder, trust, accept_changes)
-    path = Path(out) if out else Path(folder) / ("model.onnx" if kind == "onnx" else "model.pt2")
+    path = _target(Path(out) if out else Path(folder) / ("model.onnx" if kind == "onnx" else "model.pt2"))
     twin = Path(f"{path}.json")
     own = Written(run.path)
     for written in (path, twin):
@@ -109,6 +110,22 @@ def export(
     write_json(twin, facts)
     own.add([path, twin])
     yield f"{path}: checked on {checked} validation examples in batches of 1, 7 and 16; largest difference {worst:.1e}"
+
+
+def _target(path: Path) -> Path:
+    """A file that the libraries can write: they are given its name, and some end the process at a name that they cannot use.
+
+    Raises:
+        DataError: it is a folder, cannot be written, or is no name of a file.
+    """
+    if path.is_dir():
+        raise DataError(f"{path}: cannot be written: it is a folder; name a file in it")
+    str(path).encode()  # refuses what is not UTF-8
+    if not path.exists():
+        with atomic_write(path):  # refuses what cannot be written, before the work
+            pass
+        path.unlink()
+    return path
 
 
 def _plain(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """`convzoo predict`: predicts from raw input."""
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +8,7 @@ from typing import Any
 
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.splits import SHOWN, Skipped
+from convzoo.core.text import harmless, json_line
 from convzoo.runs import Run, first_part, input_of, refuse_overwriting, shown_of, without_arrays
 from convzoo.written import Written
 
@@ -72,7 +72,7 @@ def _follow(run: Run, series: str, as_json: bool) -> int:
         nonlocal count
         count += 1
         if count <= SHOWN:
-            print(f"convzoo: {error}", file=sys.stderr, flush=True)
+            print(f"convzoo: {harmless(error)}", file=sys.stderr, flush=True)
 
     def lines() -> Iterator[str]:
         for line in _standard_input():
@@ -83,9 +83,9 @@ def _follow(run: Run, series: str, as_json: bool) -> int:
 
     for prediction in run.follow(lines(), series, refused):
         if as_json:
-            print(json.dumps(prediction, ensure_ascii=False), flush=True)
+            print(json_line(prediction, sys.stdout.encoding), flush=True)
         elif words := run.task.in_words(prediction, ""):
-            print(words, flush=True)
+            print(harmless(words), flush=True)
     if count > SHOWN:
         print(f"convzoo: … and {count - SHOWN:,} more", file=sys.stderr)
     return DataError.exit_code if count else 0
@@ -146,7 +146,7 @@ def _left_out(found: Sequence[tuple[int | None, Any]], predictions: Sequence[Map
 
 def _complain(left_out: Skipped) -> int:
     for line in left_out.lines():
-        print(f"convzoo: {line}", file=sys.stderr)
+        print(f"convzoo: {harmless(line)}", file=sys.stderr)
     return DataError.exit_code if left_out.reasons else 0
 
 
@@ -161,26 +161,27 @@ def _print(
         if as_json:
             number = {} if row is None else {"row": row}
             line = {**number, "input": input_of(example), **without_arrays(prediction)}
-            print(json.dumps(line, ensure_ascii=False))
+            print(json_line(line, sys.stdout.encoding))
         else:
-            print(run.task.in_words(prediction, shown_of(example)))
+            print(harmless(run.task.in_words(prediction, shown_of(example))))
 
 
 def _say_written(paths: Sequence[Path], predictions: Sequence[Mapping[str, Any]], as_json: bool, table: bool) -> None:
     """The files that were written; for a table also how many predictions it holds, and how many of each class."""
     if not table:
         for path in paths:
-            print(f"wrote {path}", file=sys.stderr if as_json else sys.stdout)
+            print(f"wrote {harmless(path)}", file=sys.stderr if as_json else sys.stdout)
         return
     classes = Counter(str(prediction["label"]) for prediction in predictions if "label" in prediction)
     (path,) = paths
     if as_json:
-        print(json.dumps({"predictions": len(predictions), "file": str(path), "classes": dict(classes.most_common())}))
+        written = {"predictions": len(predictions), "file": str(path), "classes": dict(classes.most_common())}
+        print(json_line(written, sys.stdout.encoding))
         return
     number = "1 prediction" if len(predictions) == 1 else f"{len(predictions):,} predictions"
     counts = ", ".join(f"{name} {count:,}" for name, count in classes.most_common(SHOWN))
     more = f", … ({len(classes)} classes in all)" if len(classes) > SHOWN else ""
-    print(f"wrote {path}: {number}" + (f" ({counts}{more})" if counts else ""))
+    print(harmless(f"wrote {path}: {number}" + (f" ({counts}{more})" if counts else "")))
 
 
 def _standard_input() -> Iterator[str | DataError]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convzoo.core.errors import CheckError, RecipeError
+from convzoo.core.files import is_folder
 
 if TYPE_CHECKING:
     from convzoo.runs import Run
@@ -23,7 +24,7 @@ def main(options: Any) -> int:
         raise RecipeError(
             "--accept-changes: is for a run that goes on, --resume RUN; a new run takes everything as it is"
         )
-    if isinstance(resume, str) and options.recipe is None and not Path(resume).is_dir():
+    if isinstance(resume, str) and options.recipe is None and not is_folder(Path(resume)):
         raise RecipeError(f"{resume}: no such folder of a run")
     from convzoo import pipeline
 
@@ -45,7 +46,7 @@ def print_summary(run: "Run") -> None:
     from rich.table import Table
 
     from convzoo import summary
-    from convzoo.core.text import duration_in_words
+    from convzoo.core.text import duration_in_words, harmless
 
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 130)
     rows = summary.rows(run.recipe, run.results)
@@ -53,27 +54,28 @@ def print_summary(run: "Run") -> None:
     room = console.width - max(len(row.name) + len(row.kind) for row in rows) - 2
     shown = summary.columns(run.recipe, run.results, most=max(1, min(4, room // 25)))
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column(str(run.about.get("recipe", "")), no_wrap=console.width >= 100)
+    table.add_column(harmless(run.about.get("recipe", "")), no_wrap=console.width >= 100)
     table.add_column("", no_wrap=True)
     for column in shown:
-        table.add_column(column, justify="right", no_wrap=True)
+        table.add_column(harmless(column), justify="right", no_wrap=True)
     for row in rows:
         cells = [summary.written(row, column) for column in shown]
-        table.add_row(row.name, row.kind, *cells, style="bold" if row.kind == "this network" else None)
+        table.add_row(harmless(row.name), row.kind, *cells, style="bold" if row.kind == "this network" else None)
     console.print()
     console.print(table)
     if summary.judgement(run.results):
-        console.print(f"verdict: {summary.judgement(run.results)}", soft_wrap=True)
+        console.print(harmless(f"verdict: {summary.judgement(run.results)}"), soft_wrap=True)
     for name, reason in run.results.get("left_out", {}).items():
-        console.print(f"opponent {name} is left out: {reason}")
+        console.print(harmless(f"opponent {name} is left out: {reason}"))
     outside = summary.outside_expectation(run.recipe, run.scores)
     if run.recipe.expect:
-        console.print(f"expected: {'; '.join(outside) if outside else 'inside'}")
-    console.print(f"trained in {duration_in_words(run.results['training_seconds'])}; the run is in {run.path}")
+        console.print(harmless(f"expected: {'; '.join(outside) if outside else 'inside'}"))
+    took = duration_in_words(run.results["training_seconds"])
+    console.print(f"trained in {took}; the run is in {harmless(run.path)}")
     sample = run.encoder.example.sample_input  # type: ignore[attr-defined]
+    path = harmless(run.path)
     console.print(
-        f"next: open {run.path}/report.html · convzoo predict {run.path} {sample} · convzoo describe {run.path} · "
-        f"convzoo export {run.path}",
+        f"next: open {path}/report.html · convzoo predict {path} {sample} · convzoo describe {path} · convzoo export {path}",
         soft_wrap=True,
     )
 

@@ -32,8 +32,10 @@ def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
         with os.fdopen(
-            handle, mode, encoding=None if "b" in mode else "utf-8", newline=None if "b" in mode else "\n"
-        ) as file:
+            handle, mode, encoding=None if "b" in mode else "utf-8", newline=None if "b" in mode else "\n",
+            # A file name that is not UTF-8 has characters that UTF-8 cannot write; as `\\udcff` JSON reads the same again.
+            errors=None if "b" in mode else "backslashreplace",
+        ) as file:  # fmt: skip
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -42,6 +44,10 @@ def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
         temporary = None
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {explain(error)}") from error
+    except ValueError as error:
+        if temporary is not None:
+            raise
+        raise DataError(f"{path}: cannot be written: {error}") from error  # a NUL byte
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
@@ -84,18 +90,45 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, json_text(value))
 
 
-def read_json(path: str | Path) -> Any:
+def read_json(path: str | Path, shape: Any = Any) -> Any:
     """Read a JSON file.
 
+    Args:
+        path: of the file
+        shape: the type of its content, such as `dict[str, float]` or a pydantic model; keys that it does not name are allowed
+
     Raises:
-        DataError: the file does not exist or is not JSON.
+        DataError: the file does not exist, is not JSON, or has another shape.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {explain(error)}") from error
+    except RecursionError:
+        raise DataError(f"{path}: is not valid JSON (it is nested too deeply)") from None
     except ValueError as error:
-        raise DataError(f"{path}: is not valid JSON ({error})") from error
+        raise DataError(f"{path}: is not valid JSON ({error!s:.200})") from error
+    if shape is not Any:
+        _check_shape(path, value, shape)
+    return value
+
+
+def _check_shape(path: str | Path, value: Any, shape: Any) -> None:
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        TypeAdapter(shape).validate_python(value, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        if first["type"] == "missing":
+            raise DataError(f"{path}: has no {where!r}") from None
+        found = json.dumps(first["input"], ensure_ascii=False)
+        found = found if len(found) <= 60 else f"{found[:60]}…"
+        # What Python calls a dictionary is an object in JSON.
+        wanted = first["msg"].removeprefix("Input should be ").partition(" or instance of ")[0]
+        wanted = wanted.replace("dictionary", "object")
+        raise DataError(f"{path}: {where or 'the content'} is {found}, and should be {wanted}") from None
 
 
 def sha256_of(path: Path) -> str:
@@ -130,6 +163,29 @@ def link(source: Path, target: Path) -> None:
     except OSError:
         shutil.copyfile(source, temporary)
     temporary.replace(target)
+
+
+@contextmanager
+def possible_names() -> Iterator[None]:
+    """Inside this context, a path that no disk can hold is an error in one line; also usable as a decorator.
+
+    Raises:
+        DataError: a name is too long, has a NUL byte, or is not UTF-8 where a library needs that.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        name = str(error.filename)
+        shown = name if len(name) <= 100 else f"{name[:60]}…{name[-30:]}"
+        raise DataError(f"{shown}: is too long for the name of a file ({len(name):,} characters)") from None
+    except UnicodeEncodeError as error:
+        raise DataError(f"{error.object!r:.200}: is not UTF-8; give the file another name") from None
+    except ValueError as error:
+        if "null byte" not in str(error) and "null character" not in str(error):
+            raise
+        raise DataError("a path has a NUL byte, which no name of a file can have") from None
 
 
 def is_file(path: Path) -> bool:

@@ -1,7 +1,14 @@
 """Small functions on text that several rooms need: the nearest name, and lists, sizes and durations in words."""
 
 import difflib
+import json
+import re
 from collections.abc import Iterable
+from typing import Any
+
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What a terminal may obey instead of showing it: control characters but line feeds and tabs, and what turns the direction of
+writing; and halves of characters, which no encoding can write."""
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
@@ -41,6 +48,26 @@ def duration_in_words(seconds: float) -> str:
     if seconds < 3600:
         return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
     return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"
+
+
+def harmless(text: object) -> str:
+    """A text of somebody's data for the terminal: what the terminal would obey is shown as an escape, `\\x1b`."""
+    return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], str(text))
+
+
+def json_line(value: Any, encoding: str | None = None) -> str:
+    """A value as one line of JSON that reads as exactly this value again, and that a terminal only shows.
+
+    Args:
+        value: plain
+        encoding: of the stream that it is written to; what this cannot write is escaped. None: UTF-8
+    """
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode(encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(value)
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def first_line(error: BaseException) -> str:

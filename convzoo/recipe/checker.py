@@ -8,6 +8,7 @@ from typing import Any
 
 from convzoo.core.config import TrainConfig
 from convzoo.core.errors import RecipeError
+from convzoo.core.files import is_file
 from convzoo.core.text import did_you_mean, nearest
 from convzoo.recipe.registry import MODALITIES, PARTS, entries
 from convzoo.recipe.renamed import present_part_name, present_setting, use_present_names
@@ -101,7 +102,7 @@ class Checker:
             path = Path(file + ".py").expanduser()
             # The recipe's folder first: a run's recipe names the code that lies in the run.
             for candidate in (self.folder / path, path):
-                if candidate.is_file():
+                if is_file(candidate):
                     return f"{candidate.resolve()}:{cls}"
             raise RecipeError(f"no file {path} here or in {self.folder.resolve()}")
         if ":" in name:

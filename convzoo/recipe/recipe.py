@@ -9,6 +9,7 @@ import yaml
 
 from convzoo.core.config import TrainConfig
 from convzoo.core.errors import RecipeError
+from convzoo.core.files import is_file
 from convzoo.core.text import nearest
 from convzoo.recipe.checker import Checker, with_own_settings
 from convzoo.recipe.renamed import present_override, use_present_names
@@ -23,7 +24,7 @@ def find_recipe(name: str) -> Path:
         RecipeError: there is neither.
     """
     path = Path(name)
-    if path.is_file():
+    if is_file(path):
         return path
     shipped = shipped_recipes()
     short = path.as_posix().removeprefix("recipes/").removesuffix(".yaml").removesuffix(".yml")
@@ -34,7 +35,8 @@ def find_recipe(name: str) -> Path:
         return by_stem[short]
     near = nearest(short, shipped)
     hint = f"did you mean {near!r}? " if near else ""
-    raise RecipeError(f"{name}: no such recipe file, and none of the shipped ones; {hint}`convzoo list` shows them")
+    shown = name if len(name) <= 100 else f"{name[:100]}…"
+    raise RecipeError(f"{shown}: no such recipe file, and none of the shipped ones; {hint}`convzoo list` shows them")
 
 
 def shipped_recipes() -> dict[str, Path]:
@@ -82,7 +84,10 @@ def load(
         name, folder, label = path.stem, path.parent, str(path)
     if not isinstance(raw, dict):
         raise RecipeError(f"{label}: a recipe is a mapping with the keys {', '.join(KEYS)}")
-    raw = _copy(raw)
+    try:
+        raw = _copy(raw)
+    except RecursionError:
+        raise RecipeError(f"{label}: a value contains itself") from None
     if with_data and isinstance(raw.get("with_data"), dict):
         changes = raw.pop("with_data")
         raw = with_own_settings(raw, changes)
@@ -120,8 +125,9 @@ def _apply_override(raw: dict[str, Any], origins: dict[KeyPath, str], override: 
         raise RecipeError(f"{override!r}: an override is written key.key=value, such as train.lr=3e-4")
     try:
         value = parse_value(text)
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise RecipeError(f"{override[:80]!r}: {text[:80]!r} is not a YAML value") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        why = getattr(error, "problem", None)
+        raise RecipeError(f"{override[:80]!r}: {text[:80]!r} is not a YAML value{f' ({why})' if why else ''}") from None
     keys, value = present_override(raw, tuple(dotted.split(".")), value)
     if len(keys) == 1 and keys[0] in PART_KEYS and isinstance(value, str):
         value = {"name": value}
@@ -152,7 +158,7 @@ def _apply_override(raw: dict[str, Any], origins: dict[KeyPath, str], override: 
     where = tuple(int(key) if key.isdigit() else key for key in keys)
     for place in [place for place in origins if place[: len(where)] == where]:
         del origins[place]
-    origins[where] = f"override {override}"
+    origins[where] = f"override {override if len(override) <= 200 else f'{override[:200]}…'}"
 
 
 def to_mapping(recipe: Recipe) -> dict[str, Any]:

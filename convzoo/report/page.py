@@ -1,6 +1,5 @@
 """`report.html`: one page that needs no other files."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +9,7 @@ from torch import nn
 
 from convzoo import summary
 from convzoo.core.encoder import Encoder
-from convzoo.core.files import read_json, write_text
+from convzoo.core.files import write_text
 from convzoo.core.pages import Material, Pages, Section
 from convzoo.core.task import Task
 from convzoo.core.text import duration_in_words
@@ -20,9 +19,11 @@ from convzoo.recipe.recipe import to_yaml
 from convzoo.recipe.types import Recipe
 from convzoo.report import classification, figures, multi_label, regression
 from convzoo.report.kit import html_safe
+from convzoo.stored import Environment, read_stored
 from convzoo.tasks.classification import Classification
 from convzoo.tasks.multi_label import MultiLabel
 from convzoo.tasks.regression import Regression
+from convzoo.training.listeners import read_metrics
 
 
 def write_report(
@@ -60,8 +61,7 @@ def write_report(
         if (folder / "metrics.csv").exists()
         else next(folder.glob("*/metrics.csv"), folder / "metrics.csv").parent
     )
-    with (home / "metrics.csv").open(newline="", encoding="utf-8") as file:
-        metrics = list(csv.DictReader(file))
+    metrics = read_metrics(home / "metrics.csv")
     score = task.best_by.removeprefix("-")
     material = Material(model, encoder, examples, predictions)
     # A user's own encoder may not name its type of example; then the base class of all pages is used.
@@ -73,7 +73,7 @@ def write_report(
         when=f"{datetime.now():%Y-%m-%d %H:%M}",
         seconds=duration_in_words(results.get("training_seconds", 0)),
         examples=results["examples"],
-        environment=read_json(home / "environment.json"),
+        environment=read_stored(home / "environment.json", Environment),
         columns=shown,
         rows=[(row, [summary.written(row, column) for column in shown]) for row in summary.rows(recipe, results)],
         expect=[(name, low, high, results["scores"].get(name)) for name, (low, high) in recipe.expect.items()],

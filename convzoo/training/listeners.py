@@ -1,15 +1,14 @@
 """What listens to the trainer: the terminal, the table of scores, TensorBoard."""
 
-import csv
-import io
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from convzoo.core.files import write_text
-from convzoo.core.text import duration_in_words
+from convzoo.core.errors import DataError
+from convzoo.core.tables import read_table, write_table
+from convzoo.core.text import duration_in_words, first_line
 from convzoo.training.events import Ended, Event, Progressed, Scored, Started
 
 EXPLODED = 1e4
@@ -28,9 +27,7 @@ class CsvListener:
     def __call__(self, event: Event) -> None:
         """Write a score."""
         if isinstance(event, Started):
-            if self.path.exists():
-                with self.path.open(newline="", encoding="utf-8") as file:
-                    self.rows = [row for row in csv.DictReader(file) if int(row["step"]) <= event.step]
+            self.rows = [row for row in read_metrics(self.path) if int(row["step"]) <= event.step]
         elif isinstance(event, Scored):
             row = {
                 "step": event.step,
@@ -39,12 +36,28 @@ class CsvListener:
                 **event.values,
             }
             self.rows.append(row)
-            columns = list(dict.fromkeys(name for row in self.rows for name in row))
-            text = io.StringIO()
-            writer = csv.DictWriter(text, columns, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(self.rows)
-            write_text(self.path, text.getvalue())
+            write_table(self.path, self.rows)
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The rows of a `metrics.csv`, as text; none if there is no such file.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    if not path.exists():
+        return []
+    mend = "remove it to go on without the scores so far"
+    try:
+        rows: list[dict[str, Any]] = [*read_table(path, ("step", "epoch"))]
+    except DataError as error:
+        raise DataError(f"{error}; {mend}") from None
+    for number, row in enumerate(rows, 2):
+        try:
+            int(row["step"]), [float(value) for value in row.values()]
+        except ValueError as error:
+            raise DataError(f"{path}:{number}: a value is no number ({first_line(error)}); {mend}") from None
+    return rows
 
 
 class TensorBoardListener:

@@ -18,6 +18,7 @@ from convzoo.core.config import TrainConfig
 from convzoo.core.errors import DataError, TrainingError
 from convzoo.core.files import atomic_write, check_archive, link
 from convzoo.core.task import Task
+from convzoo.core.text import first_line
 from convzoo.training.devices import Devices
 from convzoo.training.events import Ended, Event, Listener, Progressed, Scored, Started
 from convzoo.training.loader import Loader
@@ -182,7 +183,7 @@ class Trainer:
         except FileNotFoundError:
             raise DataError(f"{path}: no such checkpoint") from None
         except Exception as error:  # torch.load and load_state_dict raise many types for a damaged or unsuitable file
-            raise DataError(f"{path}: is damaged or of another recipe ({error!r:.200})") from error
+            raise DataError(f"{path}: is damaged or of another recipe ({first_line(error):.200})") from error
 
     def try_step(self, batches: list[Batch]) -> dict[str, float]:
         """One step that does not change `progress`: for checks and benchmarks."""

@@ -3,10 +3,12 @@
 import gzip
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +18,8 @@ import pytest
 import torch
 from conftest import refused
 
-from convzoo.core.errors import RecipeError
+import convzoo
+from convzoo.core.errors import ConvzooError, RecipeError
 
 RECIPE = """\
 about: a test
@@ -159,6 +162,84 @@ def test_files_that_are_no_recipes(cli, tmp_path, content, words):
     path.write_bytes(content)
     result = cli("show", path)
     refused(result, 2, words, "r.yaml", lines=len(result.err.splitlines()))
+
+
+BOMB = "a: &a [1,2,3,4,5,6,7,8,9,10]\n" + "".join(
+    f"{name}: &{name} [{','.join([f'*{before}'] * 10)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+MERGES = "a: &a {x: 1}\n" + "".join(
+    f"{name}: &{name} {{<<: [{','.join([f'*{before}'] * 10)}]}}\n"
+    for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(("content", "line"), [(BOMB, 5), (MERGES, 6)], ids=["aliases", "merges"])
+def test_aliases_that_would_fill_the_memory_are_refused_at_once(cli, tmp_path, content, line):
+    (tmp_path / "r.yaml").write_text(content)
+    cli("show", "nothing")  # what is imported on the way is not measured
+    began = time.perf_counter()
+    error = refused(
+        cli("show", tmp_path / "r.yaml"), 2, f"r.yaml:{line}:", "there are more than 100,000 values, by its aliases"
+    )
+    assert time.perf_counter() - began < 0.5
+    assert len(error) < 300
+
+
+def test_an_override_of_aliases_that_would_fill_the_memory_is_refused(cli, recipe):
+    values = "&a [1,1,1,1,1,1,1,1,1,1]"
+    for name, before in zip("bcdefgh", "abcdefg", strict=True):
+        values += f", &{name} [{','.join([f'*{before}'] * 10)}]"
+    refused(cli("show", recipe(), f"train.lr=[{values}]"), 2, "there are more than 100,000 values")
+    refused(cli("show", recipe(), "model.kernel_sizes=&a [1, *a]"), 2, "a value contains itself")
+
+
+def test_a_value_that_contains_itself_is_refused(cli, recipe):
+    refused(
+        cli("show", recipe(("[2, 3]", "&a [2, *a]"))), 2, "mine.yaml:9:17: is not valid YAML: a value contains itself"
+    )
+    mapping: dict = {"data": "reviews"}
+    mapping["model"] = mapping
+    with pytest.raises(RecipeError, match="a value contains itself"):
+        convzoo.run(mapping)
+
+
+MERGED = (
+    ("  channels: 8\n  embedding_size: 8\n", "  <<: *small\n  embedding_size: 4\n"),
+    (
+        "encoder: {name: text}",
+        "encoder: {name: text}\nwith_data:\n  model: &small\n    channels: 8\n    embedding_size: 8",
+    ),
+)
+
+
+def test_merge_keys_bring_what_a_mapping_lacks(cli, recipe):
+    shown = cli("show", recipe(*MERGED), "--origin")
+    assert shown.code == 0, shown.err
+    lines = {
+        line.split(":")[0].strip(): line
+        for line in shown.out.partition("\nmodel:")[2].partition("\ntask:")[0].splitlines()
+    }
+    assert lines["channels"].split()[1] == "8" and "mine.yaml:7:5" in lines["channels"]  # written where it is said
+    assert lines["embedding_size"].split()[1] == "4" and "mine.yaml:12:3" in lines["embedding_size"]
+
+
+def test_of_several_merged_mappings_the_first_counts(cli, recipe):
+    first, second = MERGED
+    several = (first[0], first[1].replace("*small", "[{channels: 5}, *small]"))
+    shown = cli("show", recipe(several, second), "--origin").out.partition("\nmodel:")[2]
+    line = next(line for line in shown.splitlines() if "channels" in line)
+    assert line.split()[1] == "5" and "mine.yaml:11:9" in line
+
+
+def test_a_fault_in_a_merged_mapping_is_named_where_it_is_written(cli, recipe):
+    first, second = MERGED
+    path = recipe(first, (second[0], second[1].replace("    channels: 8", "    chanels: 8")))
+    error = refused(cli("show", path), 2, "model.chanels: unknown key", lines=2)
+    assert all(line.split(":")[2:4] == ["7", "5"] for line in error.splitlines())
+    refused(cli("show", recipe((first[0], "  <<: 3\n"))), 2, "mine.yaml:7:7", "expected a mapping")
+    refused(
+        cli("show", recipe((first[0], "  <<: {channels: 8}\n  <<: {channels: 9}\n"))), 2, "8:3: '<<' is given twice"
+    )
 
 
 def test_an_empty_recipe_lacks_every_part(cli, tmp_path):
@@ -532,7 +613,7 @@ def test_what_is_no_run(cli, tmp_path):
     [
         ({"format": 99, "convzoo": "7.0", "recipe": "x"}, "is a run of format 99 (convzoo 7.0)"),
         ({"recipe": "x"}, "is a run of format None"),
-        ([1, 2], "another program"),
+        ([1, 2], "run.json: the content is [1, 2], and should be a valid object"),
         ("{", "is not valid JSON"),
     ],
 )
@@ -558,6 +639,94 @@ def test_a_damaged_run(cli, copied, file, command, damage):
     whole = {"half": content[: len(content) // 2], "empty": b"", "garbage": b"\xff\xfe" + content[2:]}[damage]
     (copied / file).write_bytes(whole)
     refused(cli(command, copied, "a good film"), 3, file)
+
+
+OTHERS = {"null": b"null", "list": b"[]", "text": b'""', "number": b"3", "object": b"{}", "deep": b"[" * 100_000,
+          "digits": b"9" * 5000, "binary": bytes(range(256))}  # fmt: skip
+"""What a file may hold that is not what convzoo wrote."""
+
+
+@pytest.mark.parametrize("damage", [*OTHERS, "folder", "absent"])
+@pytest.mark.parametrize("file", ["run.json", "encoder.json", "task.json", "scores.json", "model.safetensors"])
+def test_a_file_of_a_run_that_holds_something_else(cli, copied, file, damage):
+    """Where the file is needed, one line names it; where it is not, the answer is right."""
+    before = cli("predict", copied, "a good film").out
+    (copied / "manifest.json").unlink()  # which would say of each of them that it was changed
+    (copied / file).unlink()
+    if damage == "folder":
+        (copied / file).mkdir()
+    elif damage != "absent":
+        (copied / file).write_bytes(OTHERS[damage])
+    for command in (["predict", copied, "a good film"], ["describe", copied], ["run", "--resume", copied]):
+        if (file, damage) == ("scores.json", "absent"):  # an unfinished run: it predicts with its weights
+            assert cli(*command).code == 0
+            assert cli("predict", copied, "a good film").out == before
+            break
+        if (file, damage) == ("task.json", "object"):  # as it was
+            assert cli("predict", copied, "a good film").out == before
+            break
+        if command[0] == "run" and file in ("model.safetensors", "task.json"):  # a finished run is not done again
+            assert cli(*command).code == 0
+            continue
+        if command[0] == "run" and file == "scores.json":  # is scored again; a folder is not written over
+            assert cli(*command, "--quiet").code == (3 if damage == "folder" else 0)
+            continue
+        error = refused(cli(*command), 3, str(copied))
+        known = "has no weights yet" if (file, damage) == ("model.safetensors", "absent") else file
+        assert known in error
+        assert "Error" not in error
+
+
+def test_the_api_names_the_damaged_file_of_a_run(copied):
+    (copied / "manifest.json").unlink()
+    for file, content in (("scores.json", "null"), ("scores.json", "{}"), ("run.json", "[]"), ("recipe.yaml", None)):
+        whole = (copied / file).read_bytes()
+        (copied / file).unlink()
+        if content is not None:
+            (copied / file).write_text(content)
+        with pytest.raises(ConvzooError, match=re.escape(file)):
+            convzoo.Run.load(copied)._repr_html_()
+        (copied / file).write_bytes(whole)
+    assert "this network" in convzoo.Run.load(copied)._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("tokens", None, "has no 'tokens'"),
+        ("tokens", 3, "is damaged or of another version"),
+        ("labels", 3, "is damaged or of another version"),
+        ("label_counts", 3, "is damaged or of another version"),
+        ("pieces", "x", "is damaged or of another version"),
+    ],
+)
+def test_an_encoder_with_other_values(cli, copied, key, value, words):
+    (copied / "manifest.json").unlink()
+    state = json.loads((copied / "encoder.json").read_text())
+    state[key] = value
+    if value is None:
+        del state[key]
+    (copied / "encoder.json").write_text(json.dumps(state))
+    refused(cli("predict", copied, "a good film"), 3, "encoder.json", words, "restore it from a copy")
+
+
+@pytest.mark.parametrize("damage", [*OTHERS, "folder", "absent"])
+@pytest.mark.parametrize("file", ["environment.json", "metrics.csv", "encoder.safetensors"])
+def test_a_damaged_file_of_a_run_that_is_resumed(cli, copied, file, damage):
+    """What is needed to go on is refused at once, and a report does not fail after the training."""
+    (copied / "scores.json").unlink()
+    (copied / "manifest.json").unlink()
+    (copied / file).unlink()
+    if damage == "folder":
+        (copied / file).mkdir()
+    elif damage != "absent":
+        (copied / file).write_bytes(OTHERS[damage])
+    result = cli("run", "--resume", copied, "--quiet")
+    if file == "metrics.csv" and damage == "absent":  # the report has no curves of what was before
+        assert result.code == 0, result.err
+        assert (copied / "report.html").exists()
+    else:
+        assert "Error" not in refused(result, 3, file)
 
 
 def test_weights_of_another_model(cli, copied):

@@ -25,6 +25,7 @@ def read_vectors(file: str | Path, tokens: Sequence[str], seed: int = 0) -> Tens
     wanted = {token: number for number, token in enumerate(tokens)}
     found: dict[int, np.ndarray] = {}
     size = 0
+    line_number = 0
     try:
         with path.open(encoding="utf-8", newline="\n") as lines:
             for line_number, line in enumerate(lines, start=1):
@@ -46,6 +47,8 @@ def read_vectors(file: str | Path, tokens: Sequence[str], seed: int = 0) -> Tens
     except ValueError as error:
         if isinstance(error, UnicodeDecodeError):
             raise DataError(f"{path}: is not UTF-8 text; convert a binary word2vec file to its text form") from None
+        if not line_number:  # a NUL byte in the name
+            raise DataError(f"{path}: cannot be read ({error})") from None
         raise DataError(f"{path}:{line_number}: is not a token and its numbers ({error})") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None

@@ -36,7 +36,7 @@ class Fer2013(Reader):
     @classmethod
     def recognises(cls, path: Path) -> bool:
         """A csv file with this heading."""
-        if path.suffix.lower() != ".csv":
+        if path.suffix.lower() != ".csv" or not path.is_file():
             return False
         with path.open("rb") as file:
             return file.readline(200).strip().lower().replace(b" ", b"").startswith(b"emotion,pixels,usage")

@@ -106,7 +106,8 @@ def judged(
     """What `scores.json` says of how sure the test scores are.
 
     `intervals`: by score, the lowest and the highest value of its 95 % interval. `comparisons`: by opponent, the difference of
-    the main score (positive: the network is better) with its interval. `drawn`: what was drawn. Nothing if the task's meter
+    the main score (positive: the network is better) with its interval, and the opponent's own
+    `interval`. `drawn`: what was drawn. Nothing if the task's meter
     cannot be resampled.
 
     Args:
@@ -137,6 +138,10 @@ def judged(
         difference = sign * (float(scores[score]) - float(theirs[score]))
         compared: dict[str, Any] = {"score": f"test/{score}", "difference": difference}
         drawn = judge.values(meter, theirs) if isinstance(meter, ResampledMeter) else {}
+        if score in drawn and (
+            own_interval := judge.interval(drawn[score], float(theirs[score]), score.endswith("accuracy"))
+        ):
+            compared["interval"] = list(own_interval)
         if score in own and score in drawn:
             interval = judge.interval(sign * (own[score] - drawn[score]), difference, score.endswith("accuracy"))
             if interval is not None:
@@ -182,6 +187,13 @@ def _joined(values: Sequence[float], deviations: Sequence[float]) -> tuple[float
     return float(np.mean(values)) - half, float(np.mean(values)) + half
 
 
+def best_opponent(judgement: Mapping[str, Any]) -> str:
+    """The name of the best opponent: the one with the smallest difference, since all are compared by the same score. Empty if
+    there is none."""
+    found = judgement.get("comparisons", {})
+    return min(found, key=lambda name: float(found[name]["difference"])) if found else ""
+
+
 def sentence(
     comparisons: Mapping[str, Mapping[str, Any]],
     baselines: Mapping[str, Mapping[str, float]],
@@ -196,8 +208,8 @@ def sentence(
     """
     if not comparisons:
         return ""
-    # The best opponent is the one with the smallest difference: all are compared by the same score.
-    name, best = min(comparisons.items(), key=lambda pair: pair[1]["difference"])
+    name = best_opponent({"comparisons": comparisons})
+    best = comparisons[name]
     score = str(best["score"]).removeprefix("test/")
     theirs = float(baselines[name][best["score"]])
     points = not is_error(score) and 0 <= theirs <= 1 and abs(best["difference"]) <= 1
@@ -208,7 +220,9 @@ def sentence(
         return shown.replace("-0.0", "0.0") if float(shown) == 0 else shown
 
     if "low" not in best:
-        return f"{number(best['difference'])}{unit} from {name}; too few test examples to say whether that is chance"
+        side = "better" if best["difference"] >= 0 else "worse"
+        short = f"{number(abs(best['difference']))}{unit} {side} than {name}"
+        return f"{short}; too few test examples to say whether that is chance"
     if best["low"] > 0:
         span = f"(95 %: {number(best['low'])} to {number(best['high'])})"
         return f"better than {name} by {number(best['difference'])}{unit} {span}"

@@ -18,7 +18,7 @@ from convzoo.core.splits import Splits
 from convzoo.core.tables import write_table
 from convzoo.core.text import first_line, harmless
 from convzoo.experiment import assemble, loaders
-from convzoo.judging import judged, over_parts, sentence
+from convzoo.judging import best_opponent, judged, over_parts, sentence
 from convzoo.manifest import Manifest, data_facts
 from convzoo.recipe import recipe as recipes
 from convzoo.recipe.assembly import build_reader, load_class
@@ -232,7 +232,6 @@ def _train_and_score(
         # The weights last: where they are, everything is there that reads their outputs.
         write_json(folder / "task.json", experiment.task.state())
         save_weights(folder / "model.safetensors", weights)
-        write_table(folder / "predictions.csv", rows)
     opponents = score_baselines(experiment, split, devices)
     order = [index for part in devices.gather(opponents.order) for index in part]
     groups = [getattr(experiment.splits.test[index], "group", None) for index in order]
@@ -242,6 +241,10 @@ def _train_and_score(
     judgement = judged(meter, compared, groups, main, experiment.task.is_error)
     if not devices.is_main:
         return {}
+    if answers := opponents.answers.get(best_opponent(judgement)):
+        for row in rows:
+            row["best_opponent"] = answers[int(row["index"])]
+    write_table(folder / "predictions.csv", rows)
     results = {
         "scores": scores,
         **judgement,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from convzoo.core.baseline import Baseline
 from convzoo.core.errors import ConvzooError, RecipeError
@@ -52,6 +53,7 @@ class Opponents:
         settings: by name, the settings that were chosen on the validation split
         left_out: by name, why an opponent is not defined for these data
         order: the indices of this process's test examples, in the order in which meters count them
+        answers: by name, the class that an opponent names for each test example, where it names one; in the main process
     """
 
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -59,6 +61,7 @@ class Opponents:
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     order: list[int] = field(default_factory=list)
+    answers: dict[str, list[str]] = field(default_factory=dict)
 
 
 def score_baselines(experiment: Experiment, split: Mapping[str, Loader], devices: Devices) -> Opponents:
@@ -76,7 +79,9 @@ def score_baselines(experiment: Experiment, split: Mapping[str, Loader], devices
         baseline = build("baseline", part, origins=recipe.origins)
         candidates, best = baseline.candidates(), None
 
-        def counted(where: str, settings: Mapping[str, Any], baseline: Baseline = baseline) -> Meter | str:
+        def counted(
+            where: str, settings: Mapping[str, Any], baseline: Baseline = baseline, name: str = name
+        ) -> Meter | str:
             for key, value in settings.items():
                 setattr(baseline, key, value)
             outputs: Any = None
@@ -93,6 +98,10 @@ def score_baselines(experiment: Experiment, split: Mapping[str, Loader], devices
             meter = experiment.task.meter()
             for indices, target in shares[where]:
                 meter.update(outputs[indices], target)
+            if where == "test" and devices.is_main and isinstance(outputs, Tensor):
+                decoded = experiment.task.decode(outputs)
+                if decoded and isinstance(decoded[0].get("label"), str):
+                    found.answers[name] = [row["label"] for row in decoded]
             return meter
 
         if len(candidates) > 1:

@@ -7,6 +7,9 @@ from typing import Any
 
 from convzoo.recipe.types import Recipe
 
+FEW_CASES = 10
+"""With fewer test examples than this, each is shown for itself."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -75,8 +78,17 @@ def written(row: Row, column: str) -> str:
 
 
 def judgement(results: Mapping[str, Any]) -> str:
-    """One sentence of whether the network is better than its best opponent; empty if there is none to compare with."""
-    return str(results.get("judgement") or "")
+    """One sentence of whether the network is better than its best opponent, and how far from the ceiling; empty if there is none
+    to compare with. Terminal, notebook and report say it in these words."""
+    said = str(results.get("judgement") or "")
+    compared: Mapping[str, Any] = next(iter(results.get("comparisons", {}).values()), {})
+    name = compared.get("score", "")
+    ceiling, score = results.get("ceiling", {}).get(name), results["scores"].get(name)
+    if not said or ceiling is None or score is None or not 0 <= ceiling <= 1:
+        return said
+    below = ceiling - score
+    place = f"{100 * below:.1f} points below the ceiling" if below > 0.0005 else "at the ceiling"
+    return f"{said}; {place}"
 
 
 def outside_expectation(recipe: Recipe, scores: Mapping[str, float]) -> list[str]:

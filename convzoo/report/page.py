@@ -1,5 +1,7 @@
 """`report.html`: one page that needs no other files."""
 
+import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -10,20 +12,29 @@ from torch import nn
 from convzoo import summary
 from convzoo.core.encoder import Encoder
 from convzoo.core.files import write_text
-from convzoo.core.pages import Material, Pages, Section
+from convzoo.core.pages import Material, Pages, Panel, Section
 from convzoo.core.task import Task
-from convzoo.core.text import duration_in_words
+from convzoo.core.version import VERSION
 from convzoo.inspect.describe import describe
 from convzoo.recipe.assembly import load_pages
-from convzoo.recipe.recipe import to_yaml
 from convzoo.recipe.types import Recipe
-from convzoo.report import classification, figures, multi_label, regression
-from convzoo.report.kit import html_safe
+from convzoo.report import classification, data, kit, multi_label, network, regression, score, training
 from convzoo.stored import Environment, read_stored
 from convzoo.tasks.classification import Classification
 from convzoo.tasks.multi_label import MultiLabel
 from convzoo.tasks.regression import Regression
 from convzoo.training.listeners import read_metrics
+
+CHAPTERS = {
+    "examples": "Examples",
+    "where": "Where it is right",
+    "training": "Training",
+    "network": "How it reads its input",
+    "data": "The data",
+    "again": "Run it again",
+}
+"""The chapters of the page, by the names that links use."""
+HOME = Path(__file__).parent
 
 
 def write_report(
@@ -48,55 +59,51 @@ def write_report(
         examples: the test split
         predictions: one row for each example, from `predictions.csv`
     """
-    import jinja2
-
-    template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        (Path(__file__).parent / "page.html.jinja").read_text(encoding="utf-8")
-    )
-    shown = summary.columns(recipe, results)
-    batch = encoder.sample(examples)
-    breakdown = describe(model, batch.inputs)
     home = (
         folder
         if (folder / "metrics.csv").exists()
         else next(folder.glob("*/metrics.csv"), folder / "metrics.csv").parent
     )
-    metrics = read_metrics(home / "metrics.csv")
-    score = task.best_by.removeprefix("-")
+    environment = read_stored(home / "environment.json", Environment)
+    breakdown = describe(model, encoder.sample(examples).inputs)
     material = Material(model, encoder, examples, predictions)
     # A user's own encoder may not name its type of example; then the base class of all pages is used.
     pages = load_pages(getattr(encoder, "example", object), type(task))
-    sections = sections_of(task, material, pages)
-    page = template.render(
-        name=recipe.name,
-        about=recipe.about or headline(recipe, results, task, pages),
-        when=f"{datetime.now():%Y-%m-%d %H:%M}",
-        seconds=duration_in_words(results.get("training_seconds", 0)),
-        examples=results["examples"],
-        environment=read_stored(home / "environment.json", Environment),
-        columns=shown,
-        rows=[(row, [summary.written(row, column) for column in shown]) for row in summary.rows(recipe, results)],
-        expect=[(name, low, high, results["scores"].get(name)) for name, (low, high) in recipe.expect.items()],
-        repeated=results.get("repeated"),
-        judgement=summary.judgement(results),
-        intervals=results.get("intervals", {}),
-        comparisons=results.get("comparisons", {}),
-        drawn=results.get("drawn", ""),
-        settings=results.get("baseline_settings", {}),
-        left_out=results.get("left_out", {}),
-        curves=html_safe(figures.curves(metrics, score, results.get("best_step"))) if metrics and score in metrics[0] else "",
-        sections=sections,
-        breakdown=breakdown,
-        layers=breakdown.rows(),
-        first_layer=html_safe(pages.first_layer(model, encoder, [examples[index] for index in range(min(400, len(examples)))])),
-        recipe=to_yaml(recipe),
-    )  # fmt: skip
-    write_text(folder / "report.html", page)
+    plural, count = pages.plural, sum(results["examples"].values())
+    first = [examples[index] for index in range(min(400, len(examples)))]
+    where = "".join(
+        (f"<h3>{kit.text(section.title)}</h3>" if section.title else "") + str(section.html)
+        for section in sections_of(task, material, pages)
+    )
+    part = ""
+    if results.get("repeated"):
+        part = f"<p class='soft'>Pictures and tables are of {kit.code(home.name)}, the first part of this repeated run.</p>"
+    gallery = gallery_of(task, material, pages)
+    chapters = {
+        "examples": part + pages.legend(task, material) + kit.panels(gallery) if gallery else "",
+        "where": f"<p>The same test {kit.text(plural)}, taken apart.</p>{where}" if where else "",
+        "training": training.chapter(read_metrics(home / "metrics.csv"), results, task.best_by),
+        "network": network.chapter(
+            breakdown, pages.field(material, breakdown.receptive_field), pages.first_layer(model, encoder, first)
+        ),
+        "data": data.data(recipe, results, environment, pages.data(material)),
+        "again": data.again(recipe, results, environment, folder),
+    }
+    weights = home / "model.safetensors"
+    size = weights.stat().st_size if weights.exists() else 4 * breakdown.parameters
+    title = pages.title(task, material, count) or title_of(task, plural, count)
+    head = (
+        score.verdict(recipe, results)
+        + score.scores(recipe, results, breakdown, plural, cases_of(task, material, pages))
+        + score.facts(results, environment, breakdown, plural, size)
+    )
+    page = skeleton(title, folder.name, head, chapters)
+    write_text(folder / "report.html", without_places(page, recipe, folder))
     return folder / "report.html"
 
 
 def sections_of(task: Task, material: Material, pages: Pages) -> list[Section]:
-    """What the page shows of the predictions: what every task of its kind shows, and what its kind of example does."""
+    """Where the network is right: what every task of its kind shows, and what its kind of example does."""
     if isinstance(task, Classification):
         return classification.sections(task, material, pages)
     if isinstance(task, Regression):
@@ -106,18 +113,97 @@ def sections_of(task: Task, material: Material, pages: Pages) -> list[Section]:
     return pages.sections(task, material)
 
 
-def headline(recipe: Recipe, results: Mapping[str, Any], task: Task, pages: Pages) -> str:
-    """What data a recipe without words of its own was run on: your own data have no other description.
+def gallery_of(task: Task, material: Material, pages: Pages) -> list[Panel]:
+    """The panels of examples."""
+    if isinstance(task, Classification):
+        general = classification.gallery(task, material, pages)
+    elif isinstance(task, Regression):
+        general = regression.gallery(task, material, pages)
+    elif isinstance(task, MultiLabel):
+        general = multi_label.gallery(task, material, pages)
+    else:
+        general = []
+    return [*general, *pages.gallery(task, material)]
 
-    "1,200 texts in 2 classes (good, bad), from reviews.csv"
-    """
-    count = sum(results["examples"].values())
-    classes = ""
-    if isinstance(task, Classification | MultiLabel):
-        names = list(task.labels)
-        listed = f" ({', '.join(names)})" if len(names) <= 4 else ""
-        classes = f" in {len(names)} classes{listed}"
+
+def cases_of(task: Task, material: Material, pages: Pages) -> list[float]:
+    """The main score of each test example, where there are too few for an interval."""
+    return pages.cases(task, material) if len(material.examples) < summary.FEW_CASES else []
+
+
+def title_of(task: Task, plural: str, count: int) -> str:
+    """The question and the data: `Negative or positive? 9,000 texts`, `One of 35 classes, in 105,829 sounds`."""
+    data_ = kit.count_of(count, plural)
+    if isinstance(task, Classification):
+        names = [str(name) for name in task.labels]
+        if len(names) <= 4 and all(len(name) <= 24 for name in names):
+            asked = " or ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
+            return f"{asked[0].upper()}{asked[1:]}? {data_}"
+        return f"One of {len(names)} classes, in {data_}"
+    if isinstance(task, MultiLabel):
+        return f"Which of {len(task.labels)} labels? {data_}"
     if isinstance(task, Regression):
-        classes = f" with a number each (mean {task.mean:.4g}, deviation {task.deviation:.4g})"
+        return f"How much? A number for each of {data_}"
+    return data_[0].upper() + data_[1:]
+
+
+def skeleton(title: str, name: str, head: str, chapters: Mapping[str, str]) -> str:
+    """The whole page: head, contents, chapters. A chapter without content is left out.
+
+    Args:
+        title: of the data and the question
+        name: of the run's folder
+        head: HTML of the verdict and the scores
+        chapters: HTML by name, in the order of `CHAPTERS`
+    """
+    there = {key: heading for key, heading in CHAPTERS.items() if chapters.get(key)}
+    contents = "".join(f'<li><a href="#{key}">{heading}</a></li>' for key, heading in there.items())
+    body = "".join(
+        f'<section id="{key}" aria-labelledby="{key}-h"><h2 id="{key}-h">{heading}</h2>{chapters[key]}</section>'
+        for key, heading in there.items()
+    )
+    first = next(iter(there))
+    sheet, script = ((HOME / file).read_text(encoding="utf-8") for file in ("sheet.css", "page.js"))
+    when = datetime.now()
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{kit.text(title)} · {kit.text(name)}</title>
+<link rel="icon" href="data:,">
+<style>
+{sheet}</style>
+</head>
+<body>
+<a class="skip" href="#{first}">To {there[first].lower()}</a>
+<div class="wrap has-toc">
+<header class="head" id="top">
+<p class="run">{kit.code(name)} · {when:%d %B %Y, %H:%M}</p>
+<h1>{kit.text(title)}</h1>
+{head}
+</header>
+<nav class="toc" aria-label="On this page"><div><b>On this page</b><ol>{contents}</ol></div></nav>
+<main>{body}</main>
+<footer>Made by convzoo {VERSION}. Everything on this page is in this one file. All scores are of the test split, from which the
+network learnt nothing and by which nothing was chosen.</footer>
+</div>
+<script>
+{script}</script>
+</body>
+</html>
+"""
+
+
+def without_places(page: str, recipe: Recipe, folder: Path) -> str:
+    """The page without the folders of this machine: names begin at the data, the run or the current folder."""
     path = recipe.data.args.get("path")
-    return f"{count:,} {pages.plural}{classes}" + (f", from {Path(path).name}" if path else "")
+    homes = [Path.cwd(), folder.resolve().parent, Path(tempfile.gettempdir()), Path.home()]
+    homes += [Path(str(path)).resolve().parent] if path else []
+    homes += [Path(value).resolve() for value in map(os.environ.get, ("CONVZOO_DATA", "CONVZOO_MIRROR")) if value]
+    # The longest first, so that nothing of a shorter one is left.
+    for home in sorted({str(each) for each in homes}, key=len, reverse=True):
+        if len(home) > 1:
+            page = page.replace(f"{home}{os.sep}", "").replace(home, Path(home).name)
+    return page

@@ -1,0 +1,157 @@
+"""The head of the page: the verdict, every competitor with its interval, three facts."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from convzoo import summary
+from convzoo.core.errors import ConvzooError
+from convzoo.core.text import duration_in_words, size_in_words
+from convzoo.inspect.describe import Breakdown
+from convzoo.recipe.assembly import load_class
+from convzoo.recipe.types import Recipe
+from convzoo.report import kit
+
+MEANING = {
+    "accuracy": "Part of the {count} that is named correctly",
+    "f1": "F1 over the {count}: 1 is everything that is to be found, and nothing else",
+    "macro_f1": "F1 over the {count}, as a mean over the classes: 1 is every answer right",
+    "dice": "Dice over the {count}: 1 is an outline that covers the drawn one exactly",
+    "bleu": "BLEU over the {count}: how many runs of one to four words stand in the true translation",
+    "rmse": "Root of the mean squared error over the {count}; less is better",
+    "mae": "Mean absolute error over the {count}; less is better",
+}
+"""What the most usual scores mean. `{count}` is `2,000 test texts`; others are named as they are."""
+
+
+def kind_of(results: Mapping[str, Any]) -> str:
+    """better, worse, or even where nothing can be told."""
+    first = summary.judgement(results).split(" ")[0]
+    return first if first in ("better", "worse") else "even"
+
+
+def verdict(recipe: Recipe, results: Mapping[str, Any]) -> str:
+    """The verdict, with a second sentence that says how it was found."""
+    sentence = summary.judgement(results)
+    if not sentence:
+        return kit.verdict(
+            "even",
+            "No opponent was run, so nothing says whether the network is worth it.",
+            "Run the recipe with its <code>baselines</code> to compare.",
+        )
+    drawn = results.get("drawn", "")
+    why = []
+    if drawn:
+        why.append(f"Both were scored on the same test examples, drawn anew ({kit.text(drawn)}).")
+    repeated = results.get("repeated")
+    if repeated:
+        ((setting, values),) = repeated.items()
+        why.append(f"Scores are means over {len(values)} values of {kit.code(setting)}.")
+    why += [
+        f"{kit.code(name)} was left out: {kit.text(reason)}." for name, reason in results.get("left_out", {}).items()
+    ]
+    return kit.verdict(kind_of(results), sentence[0].upper() + sentence[1:] + ".", " ".join(why))
+
+
+def scores(
+    recipe: Recipe, results: Mapping[str, Any], breakdown: Breakdown, plural: str, cases: Sequence[float]
+) -> str:
+    """Every competitor by the main score, and below it the other scores of the network."""
+    main = summary.main_score(recipe, results["scores"], results.get("judged_by", ()))
+    rows = competitors(recipe, results, main, breakdown, cases)
+    name = main.removeprefix("test/")
+    percent = name.endswith("accuracy")
+    values = [v for row in rows for v in (row.value, row.low, row.high, *row.cases) if v is not None]
+    ceiling = results.get("ceiling", {}).get(main)
+    count = kit.count_of(results["examples"]["test"], plural)
+    number, _, what = count.partition(" ")
+    meaning = MEANING.get(name, name.replace("_", " ") + " over the {count}").format(count=f"{number} test {what}")
+    about = f"<b>{kit.text(meaning)}.</b> A dot is the score"
+    if any(row.low is not None for row in rows):
+        about += "; its bar is where the score would lie 95 times in 100 on other examples of the same kind"
+    if cases:
+        about += "; small dots are single cases"
+    about += "."
+    if ceiling is not None:
+        about += " The dashed line is the ceiling, the best that is possible on these data."
+    if not recipe.reference:
+        about += " No figure is published for these data."
+    drawn = kit.dots(rows, kit.Scale.of(values, percent), ceiling, about)
+    return drawn + _others(recipe, results, main)
+
+
+def competitors(
+    recipe: Recipe, results: Mapping[str, Any], main: str, breakdown: Breakdown, cases: Sequence[float] = ()
+) -> list[kit.Competitor]:
+    """The ceiling and published figures first, then the network and its opponents, the best first."""
+    found: list[kit.Competitor] = []
+    for row in summary.rows(recipe, results):
+        if main not in row.scores:
+            continue
+        value = row.scores[main]
+        if row.kind == "this network":
+            low, high = results.get("intervals", {}).get(main, (None, None))
+            note = f"{breakdown.parameters:,} numbers learnt"
+            found.append(kit.Competitor(row.name, note, value, low, high, "ours", cases if low is None else ()))
+        elif row.kind == "opponent":
+            low, high = results.get("comparisons", {}).get(row.name, {}).get("interval", (None, None))
+            found.append(kit.Competitor(row.name, _about(row.name), value, low, high))
+        elif row.kind == "published":
+            found.append(kit.Competitor(row.name, row.note or "published", value, kind="published"))
+        else:
+            found.append(kit.Competitor("Ceiling", "the best that is possible on these data", value, kind="best"))
+    is_error = load_class("task", recipe.task.name).is_error(main.removeprefix("test/"))
+    order = {"best": 0, "published": 1}
+    return sorted(found, key=lambda row: (order.get(row.kind, 2), row.value if is_error else -row.value))
+
+
+def _about(name: str) -> str:
+    """What an opponent is, from the first line of its class."""
+    try:
+        words = (load_class("baseline", name.partition(" ")[0]).__doc__ or "").strip().splitlines()
+    except (ConvzooError, KeyError):
+        return ""
+    return words[0].rstrip(".") if words and len(words[0]) <= 130 else ""
+
+
+def _others(recipe: Recipe, results: Mapping[str, Any], main: str) -> str:
+    """All test scores of all competitors, folded."""
+    columns = [name for name in results["scores"] if name.startswith("test/")]
+    columns = [main, *(name for name in columns if name != main)]
+    lines: list[list[kit.Cell]] = [
+        [row.name, *(summary.written(row, column).replace("-", "−") or None for column in columns)]
+        for row in summary.rows(recipe, results)
+    ]
+    head = [kit.Column("who"), *(kit.Column(name.removeprefix("test/").replace("_", " "), "n") for name in columns)]
+    return f'<div id="scores">{kit.folded("Every test score", kit.table(head, lines, ours=0))}</div>'
+
+
+def facts(
+    results: Mapping[str, Any], environment: Mapping[str, Any], breakdown: Breakdown, plural: str, size: int
+) -> str:
+    """Examples, time and size."""
+    parts = results["examples"]
+    total = kit.count_of(sum(parts.values()), plural)
+    device = environment["device"].replace("cpu", "a CPU", 1)
+    threads = kit.count_of(environment["threads"], "threads")
+    where = f"of training on {device}" + (f" with {threads}" if environment["device"].startswith("cpu") else "")
+    example = plural[:-1] if plural.endswith("s") else plural
+    return kit.facts(
+        [
+            (
+                "examples",
+                total,
+                f"{parts['train']:,} to learn from, {parts['val']:,} to choose by, {parts['test']:,} to judge by",
+            ),
+            (
+                "time",
+                duration_in_words(results.get("training_seconds", 0)),
+                f"{where}; {duration_in_words(results.get('seconds', 0))} with scores and opponents",
+            ),
+            (
+                "size",
+                f"{breakdown.parameters:,} numbers",
+                f"learnt; a file of {size_in_words(size)}; {breakdown.multiply_adds:,} multiply-adds for one "
+                f"{'example' if example == 'example' else example}",
+            ),
+        ]
+    )

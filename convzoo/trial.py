@@ -43,7 +43,9 @@ def blaming(kind: str, part: Part) -> Iterator[None]:
     except Exception as error:  # a user's code may raise anything
         if not is_own(kind, part):
             raise
-        raise RecipeError(f"{_named(kind, part)}: {in_words(error)}{_place(error, kind, part)}") from error
+        # An opponent is named by those who leave it out.
+        name = "" if kind == "baseline" else f"{_named(kind, part)}: "
+        raise RecipeError(f"{name}{in_words(error)}{_place(error, kind, part)}") from error
 
 
 def try_parts(recipe: Recipe, encoder: Encoder, model: nn.Module, task: Task, examples: Sequence[Any]) -> None:

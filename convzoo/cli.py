@@ -7,13 +7,13 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from convzoo.core.errors import ConvzooError, RecipeError
-from convzoo.core.files import is_folder, possible_names
+from convzoo.core.errors import ConvzooError, DataError, RecipeError
+from convzoo.core.files import explain, is_folder, possible_names
 from convzoo.core.stopping import EXIT_CODE, interrupted, loading
 from convzoo.core.text import harmless
 
@@ -46,8 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with possible_names(), nullcontext() if debug else _without_warnings():
             _check_recipe(options)
             with loading():
-                command = import_module(f"convzoo.commands.{options.command}")
-            return int(command.main(options) or 0)
+                command = import_module(f"convzoo.commands.{options.command.replace('-', '_')}")
+            code = int(command.main(options) or 0)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+            return code
     except ConvzooError as error:
         if interrupted() and error.exit_code != EXIT_CODE:  # a library that could not be loaded, because of Ctrl-C
             raise KeyboardInterrupt from None
@@ -59,8 +62,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain("stopped")
         return 4
     except BrokenPipeError:  # the program that reads our output (such as `head`) has ended
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()
         return 0
+    except OSError as error:  # those of files are caught where they are read and written
+        if debug:
+            raise
+        _complain(f"{error.filename or 'standard output'}: {explain(error).partition(';')[0]}")
+        _write_no_more()
+        return DataError.exit_code
     except MemoryError:
         if debug:
             raise
@@ -91,6 +100,12 @@ def _check_recipe(options: argparse.Namespace) -> None:
         from convzoo.recipe.recipe import load
 
         load(source, options.overrides if getattr(options, "data", None) is None else ())
+
+
+def _write_no_more() -> None:
+    """Standard output cannot take more; what is left in its buffer must not fail again at the end."""
+    with suppress(OSError, ValueError):  # a test has no file there
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(text: str) -> None:
@@ -153,6 +168,17 @@ def _parser() -> _Parser:
     takes_recipe(command)
     may_trust(command)
     command.add_argument("--data", metavar="PATH", help="your own file or folder in place of the recipe's data")
+
+    command = add(
+        "verify-resume", "run a recipe straight, and killed again and again, and compare the ends bit for bit"
+    )
+    takes_recipe(command)
+    may_trust(command)
+    command.add_argument("--data", metavar="PATH", help="your own file or folder in place of the recipe's data")
+    command.add_argument("--kills", type=int, default=3, metavar="N", help="how many times (default: 3)")
+    command.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the steps at which it is killed (default: 0)"
+    )
 
     command = add("describe", "explain a network layer by layer")
     takes_recipe(command)

@@ -201,7 +201,7 @@ def test_a_flipped_bit_in_a_checkpoint_is_found_and_the_other_one_goes_on(copy, 
     best.write_bytes(content)
     flip(last)
     flip(best)
-    refused(cli("run", "--resume", folder), 3, "best.pt: is damaged")
+    refused(cli("run", "--resume", folder), 3, "last.pt: is damaged", "best.pt is damaged, too")
 
 
 def test_damaged_scores_are_made_again(copy, cli, small_run):

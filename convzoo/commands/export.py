@@ -1,5 +1,6 @@
 """`convzoo export`: writes a model as ONNX or torch.export, and compares it with the original model on real inputs."""
 
+import io
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from convzoo.core.errors import CheckError, DataError
-from convzoo.core.files import atomic_write, write_json
+from convzoo.core.files import atomic_path, atomic_write, write_json
 from convzoo.core.libraries import needs
 from convzoo.core.model import HasExportedForm
 from convzoo.core.text import harmless
@@ -60,11 +61,15 @@ def export(
     whole = [inputs for inputs in whole if all(isinstance(value, Tensor) for value in inputs.values())]
     shapes = _free_shapes(run, several, examples, whole)
     if kind == "onnx":
-        _write_onnx(model, several, shapes, path)
+        with atomic_path(path) as temporary:
+            _write_onnx(model, several, shapes, temporary)
         compute = _onnx_session(path)
     else:
         program = torch.export.export(model, (), several, dynamic_shapes=shapes)
-        torch.export.save(program, path)
+        content = io.BytesIO()  # torch ends the process where it cannot write a file
+        torch.export.save(program, content)
+        with atomic_write(path) as file:
+            file.write(content.getbuffer())
         loaded = torch.export.load(path).module()
 
         def compute(inputs: dict[str, Tensor]) -> Tensor:

@@ -53,6 +53,27 @@ def atomic_write(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
             Path(temporary).unlink(missing_ok=True)
 
 
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """The name of a temporary file beside `path`, for libraries that write a file by its name; on success it is renamed.
+
+    Raises:
+        DataError: as `atomic_write`.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
+        yield temporary / path.name
+        for written in temporary.iterdir():  # a large model has a second file
+            os.replace(written, path.parent / written.name)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {explain(error)}") from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write `text` atomically as UTF-8."""
     with atomic_write(path, "w") as file:

@@ -70,7 +70,7 @@ def _source_of(name: str | type) -> tuple[str, str, str, ModuleType | None] | No
     if name.__module__ == "__main__":
         where, text = _main_source(module, name)
         return where, _definitions(text, where, name.__qualname__), name.__qualname__, module
-    path = getattr(module, "__file__", None)
+    path = vars(module).get("__file__")
     alone = "." not in name.__module__ and path is not None and path.endswith(".py")
     if not alone or not _is_own(name.__module__):
         return None
@@ -90,10 +90,10 @@ def _text(path: Path) -> str:
 
 def _main_source(module: ModuleType, cls: type) -> tuple[str, str]:
     """The name and the text of the running script, or of the notebook's cells so far."""
-    path = getattr(module, "__file__", None)
+    path = vars(module).get("__file__")
     if path is not None and Path(path).is_file():
         return str(Path(path).resolve()), _text(Path(path))
-    cells = getattr(module, "In", None)
+    cells = vars(module).get("In")
     if isinstance(cells, list):
         return "notebook.py", "\n".join(cell for cell in cells if _parsed(cell) is not None)
     functions = [value for value in vars(cls).values() if inspect.isfunction(value)]

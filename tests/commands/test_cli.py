@@ -347,3 +347,15 @@ def test_the_readmes_commands_work(cli, tiny, tmp_path):
             words += [word for word in settings if not (word.startswith("data.") and "--data" in words)]
         result = cli(*words)
         assert result.code == 0, f"{command}\n{result.err}"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("words", [["list"], ["show", "sentiment_cnn1d"]])
+def test_a_full_standard_output_is_said_in_a_line(words: list[str]) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "convzoo", *words], stdout=full, stderr=subprocess.PIPE, text=True, env=environment
+        )
+    assert done.returncode == 3
+    assert done.stderr == "convzoo: standard output: no space is left on the disk\n"

@@ -127,7 +127,7 @@ def test_an_input_is_never_written_over(cli, small_run, tmp_path: Path) -> None:
     scan = files.volume(tmp_path / "scans" / "one.nii.gz", 0)
     content = scan.read_bytes()
     result = cli("predict", small_run("organ_unet3d"), scan, "-o", tmp_path / "scans")
-    refused(result, 2, "one.nii.gz: is a scan")
+    refused(result, 2, "holds files that this run did not write (one.nii.gz)")
     assert (table.read_bytes(), scan.read_bytes()) == (before, content)
 
 

@@ -14,6 +14,7 @@ import torch
 from convzoo.checks import look
 from convzoo.core.errors import DataError, RecipeError, TrainingError
 from convzoo.core.files import link, possible_names, write_json
+from convzoo.core.processes import LostProcess
 from convzoo.core.splits import Splits
 from convzoo.core.tables import write_table
 from convzoo.core.text import first_line, harmless
@@ -104,7 +105,7 @@ def run(
                 _run_once(recipe, folder, devices, listeners, report, accept_changes)
         except KeyboardInterrupt:
             raise Stopped(f"stopped{_how_to_go_on(folder)}") from None
-        except Stopped as stopped:
+        except (Stopped, LostProcess) as stopped:
             raise Stopped(f"{stopped}{_how_to_go_on(folder)}") from None
         except torch.OutOfMemoryError as error:
             raise TrainingError(

@@ -1,6 +1,7 @@
 """Ctrl-C at any moment: one line, exit code 4, no traceback."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -60,3 +61,46 @@ def test_ctrl_c_says_how_to_go_on_if_there_is_something_to_go_on_with(cli, tiny,
     if begun:
         assert cli("run", "--resume", tmp_path / "out", "--quiet").code == 0
         assert Path(tmp_path / "out" / "scores.json").exists()
+
+
+NET = """\
+import os
+import signal
+
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, vocabulary_size: int, classes: int) -> None:
+        super().__init__()
+        self.table, self.out, self.calls = nn.Embedding(vocabulary_size, 4), nn.Linear(4, classes), 0
+
+    def forward(self, tokens):
+        self.calls += self.training
+        if self.calls == 6 and os.environ.get("SLURM_PROCID", "none") == os.environ.get("KILLED"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.out(self.table(tokens).mean(dim=1))
+"""
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+def test_a_process_that_was_killed_is_named_by_the_other_in_a_line(cli, together, tmp_path, killed):
+    (tmp_path / "mine.py").write_text(NET)
+    (tmp_path / "r.yaml").write_text(
+        "data: {name: reviews, train: 60, val: 20, test: 20}\nencoder: {name: text}\nmodel: {name: 'mine.py:Net'}\n"
+        "task: {name: classification}\ntrain: {epochs: 4, batch_size: 16, device: cpu, threads: 1}\n"
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    given = {"SLURM_NTASKS": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "KILLED": str(killed)}
+    out = tmp_path / "out"
+    command = ["-m", "convzoo", "run", tmp_path / "r.yaml", "--trust", "--quiet", "--out", out]
+    results = together([command, command], [{**given, "SLURM_PROCID": str(rank)} for rank in (0, 1)])
+    other = results[1 - killed]
+    assert other.code == 4, other.err
+    assert other.err.splitlines() == [
+        f"convzoo: process {killed} has ended (this is process {1 - killed}); its own last line says why; go on with: "
+        f"convzoo run --resume {out}"
+    ]
+    assert cli("run", "--resume", out, "--quiet").code == 0  # with one process

@@ -1,0 +1,109 @@
+"""Nothing learns from what it is scored on: the encoder, the task's thresholds, the opponents and their settings."""
+
+import csv
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import convzoo
+from convzoo import Baseline, Batch, Part, Recipe
+from convzoo.core.config import TrainConfig
+from convzoo.recipe.assembly import load_class
+
+Classification = load_class("task", "classification")
+
+
+def told(folder: Path) -> Path:
+    """Texts of a split, each of which names its part."""
+    folder.mkdir()
+    for part, count in (("train", 24), ("val", 12), ("test", 16)):
+        rows = [f"{part} {part}{number} film,{'ab'[number % 2]}" for number in range(count)]
+        (folder / f"{part}.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    return folder
+
+
+class Rows(nn.Module):
+    """A network that is soon made."""
+
+    def __init__(self, vocabulary_size: int, classes: int) -> None:
+        super().__init__()
+        self.table = nn.EmbeddingBag(vocabulary_size, classes)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.table(tokens)
+
+
+class Nosy(Baseline):
+    """Right about so many examples of a part as its setting says for this part; it notes what it was fitted on."""
+
+    choices: ClassVar[Mapping[str, Sequence[Any]]] = {"level": ("low", "best_on_val", "best_on_test")}
+    right: ClassVar[dict[tuple[str, str], int]] = {
+        ("low", "val"): 2, ("low", "test"): 2, ("best_on_val", "val"): 12, ("best_on_val", "test"): 6,
+        ("best_on_test", "val"): 4, ("best_on_test", "test"): 16,
+    }  # fmt: skip
+    fitted: ClassVar[set[str]] = set()
+
+    def __init__(self, level: str | None = None) -> None:
+        self.level = level
+
+    def fit(self, examples: Sequence[Any], dims: Mapping[str, Any]) -> None:
+        self.fitted.update(example.text.split()[0] for example in examples)
+
+    def outputs(self, examples: Sequence[Any]) -> Tensor:
+        part = examples[0].text.split()[0]
+        known = self.right[self.setting("level"), part]
+        true = torch.tensor(["ab".index(example.label) for example in examples])
+        named = torch.where(torch.arange(len(true)) < known, true, 1 - true)
+        return nn.functional.one_hot(named, 2).float()
+
+
+class Watching(Classification):
+    """Notes how many examples it was calibrated on."""
+
+    seen: ClassVar[list[int]] = []
+
+    def calibrate(self, model: nn.Module, batches: Iterable[Batch]) -> None:
+        self.seen.append(sum(batch.size for batch in batches))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> convzoo.Run:
+    home = tmp_path_factory.mktemp("fair")
+    recipe = Recipe(
+        data=Part("text_table", {"path": str(told(home / "data"))}), encoder=Part("text"), model=Part(Rows),
+        task=Part(Watching), train=TrainConfig(epochs=1), baselines=(Part(Nosy),), name="fair",
+    )  # fmt: skip
+    return convzoo.run(recipe, out=home / "run", quiet=True, report=False)
+
+
+def test_the_encoder_knows_the_words_of_the_training_split_only(run: convzoo.Run) -> None:
+    words = {token.rstrip("0123456789") for token in run.encoder.tokens}
+    assert words == {"<pad>", "<unk>", "train", "film"}
+
+
+def test_the_task_is_calibrated_on_the_validation_split(run: convzoo.Run) -> None:
+    assert Watching.seen == [12]
+
+
+def test_an_opponent_learns_from_the_training_split_only(run: convzoo.Run) -> None:
+    assert Nosy.fitted == {"train"}
+
+
+def test_an_opponents_setting_is_the_best_on_validation_and_its_score_that_of_test(run: convzoo.Run) -> None:
+    (settings,), (scores,) = run.results["baseline_settings"].values(), run.results["baselines"].values()
+    assert settings == {"level": "best_on_val"}
+    assert scores["test/accuracy"] == pytest.approx(6 / 16)
+
+
+def test_the_predictions_that_are_written_are_those_of_the_test_split(run: convzoo.Run) -> None:
+    with (run.path / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["source"].rpartition("test.csv:")[2] for row in rows] == [str(line) for line in range(2, 18)]
+    right = sum(row["label"] == row["true_label"] for row in rows)
+    assert run.scores["test/accuracy"] == pytest.approx(right / 16)
+    assert json.loads((run.path / "scores.json").read_text())["examples"] == {"train": 24, "val": 12, "test": 16}

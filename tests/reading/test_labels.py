@@ -140,6 +140,14 @@ def test_a_combination_that_occurs_once_is_no_error() -> None:
     assert "stratified by labels" in splits.origin
 
 
+def test_a_label_that_occurs_once_is_learnt_with_all_that_belongs_to_it() -> None:
+    found = [Text(f"t{n}", ("a", "b")[n % 2 : n % 2 + 1], group=f"g{n}") for n in range(40)]
+    found += [Text("once", ("a", "rare"), group="both"), Text("beside it", ("b",), group="both")]
+    for seed in range(6):  # without the rule it would be in another part for some of these
+        splits = made_here(found, 0.3, 0.3, seed)
+        assert {"once", "beside it"} <= {example.text for example in splits.train}
+
+
 def test_sequences_of_tags_are_carried_and_not_stratified(tmp_path: Path) -> None:
     splits = made_here(texts([Tags(("B", "I", f"O{number}")) for number in range(30)]), 0.2, 0.2, 0)
     assert "stratified" not in splits.origin

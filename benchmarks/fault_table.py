@@ -1,0 +1,778 @@
+"""The small faults that `faults.py` puts into a copy of the code, by area, each with the tests that should find it.
+
+A fault is what a tired engineer might write: a sign, a bound, a step left out. Where the code of a fault moves, its old text here
+moves with it; `tests/test_faults.py` sees to that. A new fault is tried (`faults.py --only NAME`), and where no test finds it,
+a test is missing.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A small change of a file.
+
+    Attributes:
+        name: what is then wrong
+        file: relative to the root
+        old: the text that is replaced; it stands there exactly once
+        new: what stands there instead
+        tests: at least one of them has to fail
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+FAULTS: dict[str, list[Fault]] = {
+    "trainer": [
+        Fault(
+            "same_order_each_epoch",
+            "convzoo/core/randomness.py",
+            "PCG64([seed, epoch])",
+            "PCG64([seed, 0])",
+            ("tests/training/test_steps.py::test_every_epoch_has_each_example_once_in_an_order_of_its_own",),
+        ),
+        Fault(
+            "first_epochs_order_again",
+            "convzoo/training/trainer.py",
+            "yield from self.train.steps(epoch, start)",
+            "yield from self.train.steps(0, start)",
+            ("tests/training/test_steps.py::test_every_epoch_has_each_example_once_in_an_order_of_its_own",),
+        ),
+        Fault(
+            "micro_batches_weigh_alike",
+            "convzoo/training/trainer.py",
+            "share = batch.size / total",
+            "share = 1 / len(batches)",
+            ("tests/training/test_steps.py::test_a_step_goes_down_the_gradient_of_its_own_examples",),
+        ),
+        Fault(
+            "micro_batches_are_not_scaled",
+            "convzoo/training/trainer.py",
+            "share = batch.size / total",
+            "share = 1.0",
+            ("tests/training/test_steps.py::test_a_step_goes_down_the_gradient_of_its_own_examples",),
+        ),
+        Fault(
+            "gradients_are_not_cleared",
+            "convzoo/training/trainer.py",
+            "            parameter.grad = None\n",
+            "            pass\n",
+            ("tests/training/test_steps.py::test_a_step_goes_down_the_gradient_of_its_own_examples",),
+        ),
+        Fault(
+            "rate_of_the_next_step",
+            "convzoo/training/trainer.py",
+            "self.config.lr * self.schedule.factor(self.progress.step)",
+            "self.config.lr * self.schedule.factor(self.progress.step + 1)",
+            ("tests/training/test_steps.py::test_a_step_goes_down_the_gradient_of_its_own_examples",),
+        ),
+        Fault(
+            "no_train_mode_after_scoring",
+            "convzoo/training/trainer.py",
+            "        if not self.model.training:\n            self.model.train()\n",
+            "",
+            ("tests/training/test_steps.py::test_steps_are_made_in_training_mode_and_scores_are_not",),
+        ),
+        Fault(
+            "scored_in_train_mode",
+            "convzoo/training/trainer.py",
+            "        self.model.eval()\n        for indices, batch in loader.all():",
+            "        for indices, batch in loader.all():",
+            ("tests/training/test_steps.py::test_steps_are_made_in_training_mode_and_scores_are_not",),
+        ),
+        Fault(
+            "clipped_before_unscaling",
+            "convzoo/training/trainer.py",
+            "            self.scaler.unscale_(self.optimizer)\n",
+            "",
+            ("tests/training/test_steps.py::test_half_precision_is_clipped_by_its_true_length",),
+        ),
+        Fault(
+            "gradients_are_not_clipped",
+            "convzoo/training/trainer.py",
+            "nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)",
+            "nn.utils.clip_grad_norm_(self.model.parameters(), math.inf)",
+            ("tests/training/test_steps.py::test_a_long_gradient_is_cut_to_the_length_that_is_asked_for",),
+        ),
+        Fault(
+            "a_loss_of_nan_goes_on",
+            "convzoo/training/trainer.py",
+            "if not math.isfinite(value)):",
+            "if math.isinf(value)):",
+            ("tests/training/test_steps.py::test_a_loss_that_is_not_finite_ends_the_training_before_its_step",),
+        ),
+        Fault(
+            "average_is_never_updated",
+            "convzoo/training/trainer.py",
+            "        if self.average:\n            self.average.update()\n",
+            "",
+            ("tests/training/test_steps.py::test_the_average_is_what_is_scored_and_saved",),
+        ),
+        Fault(
+            "average_is_not_scored",
+            "convzoo/training/trainer.py",
+            "        with self.average.applied() if self.average else nullcontext():\n            scores =",
+            "        with nullcontext():\n            scores =",
+            ("tests/training/test_steps.py::test_the_average_is_what_is_scored_and_saved",),
+        ),
+        Fault(
+            "last_weights_instead_of_average",
+            "convzoo/training/trainer.py",
+            "        with self.average.applied() if self.average else nullcontext():\n            return",
+            "        with nullcontext():\n            return",
+            ("tests/training/test_steps.py::test_the_average_is_what_is_scored_and_saved",),
+        ),
+        Fault(
+            "average_decays_too_slowly_at_first",
+            "convzoo/training/optimisation.py",
+            "decay = min(self.decay, (1 + self.steps) / (10 + self.steps))",
+            "decay = self.decay",
+            ("tests/training/test_steps.py::test_the_average_is_what_is_scored_and_saved",),
+        ),
+        Fault(
+            "average_the_wrong_way_round",
+            "convzoo/training/optimisation.py",
+            "torch._foreach_lerp_(self.averages, self.live, 1 - decay)",
+            "torch._foreach_lerp_(self.averages, self.live, decay)",
+            ("tests/training/test_steps.py::test_the_average_is_what_is_scored_and_saved",),
+        ),
+        Fault(
+            "best_by_an_error_takes_the_largest",
+            "convzoo/training/trainer.py",
+            'score = -scores[name] if self.task.best_by.startswith("-") else scores[name]',
+            "score = scores[name]",
+            ("tests/training/test_steps.py::test_the_best_epoch_is_the_one_with_the_best_score",),
+        ),
+        Fault(
+            "of_equal_scores_the_first",
+            "convzoo/training/trainer.py",
+            "better = higher or score == progress.best",
+            "better = higher",
+            ("tests/training/test_steps.py::test_the_best_epoch_is_the_one_with_the_best_score",),
+        ),
+        Fault(
+            "patience_is_one_too_long",
+            "convzoo/training/trainer.py",
+            "self.progress.evaluations_since_best >= self.patience",
+            "self.progress.evaluations_since_best > self.patience",
+            ("tests/training/test_steps.py::test_patience_waits_for_a_higher_score_and_no_longer",),
+        ),
+        Fault(
+            "equal_scores_reset_patience",
+            "convzoo/training/trainer.py",
+            "progress.evaluations_since_best = 0 if higher else",
+            "progress.evaluations_since_best = 0 if better else",
+            ("tests/training/test_steps.py::test_patience_waits_for_a_higher_score_and_no_longer",),
+        ),
+        Fault(
+            "last_step_is_not_scored",
+            "convzoo/training/trainer.py",
+            "if progress.step % evaluate_every == 0 or last:",
+            "if progress.step % evaluate_every == 0:",
+            ("tests/training/test_steps.py::test_the_last_step_is_scored_wherever_it_falls",),
+        ),
+        Fault(
+            "losses_are_not_forgotten_after_a_validation",
+            "convzoo/training/trainer.py",
+            "        progress.loss_sums, progress.loss_weight = {}, 0.0\n",
+            "",
+            (
+                "tests/training/test_steps.py::test_the_loss_that_is_told_is_the_mean_over_the_examples_since_the_last_score",
+            ),
+        ),
+        Fault(
+            "mean_loss_over_steps_not_sizes",
+            "convzoo/training/trainer.py",
+            "+ value * weight\n        self.progress.loss_weight += weight",
+            "+ value\n        self.progress.loss_weight += 1",
+            (
+                "tests/training/test_steps.py::test_the_loss_that_is_told_is_the_mean_over_the_examples_since_the_last_score",
+            ),
+        ),
+        Fault(
+            "warmup_is_one_step_late",
+            "convzoo/training/optimisation.py",
+            "return (step + 1) / self.warmup_steps",
+            "return step / self.warmup_steps",
+            ("tests/training/test_steps.py::test_schedules_have_the_factors_of_their_formulas",),
+        ),
+        Fault(
+            "cosine_ends_half_way",
+            "convzoo/training/optimisation.py",
+            "return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))",
+            "return 0.5 * (1 + math.cos(math.pi / 2 * min(1.0, done)))",
+            ("tests/training/test_steps.py::test_schedules_have_the_factors_of_their_formulas",),
+        ),
+        Fault(
+            "steps_drop_one_epoch_early",
+            "convzoo/training/optimisation.py",
+            "step // self.steps_per_epoch // self.config.step_every",
+            "(step + self.steps_per_epoch) // self.steps_per_epoch // self.config.step_every",
+            ("tests/training/test_steps.py::test_schedules_have_the_factors_of_their_formulas",),
+        ),
+    ],
+    "loader": [
+        Fault(
+            "last_batch_is_dropped",
+            "convzoo/training/loader.py",
+            "return -(-len(self.order) // self.size)",
+            "return len(self.order) // self.size",
+            ("tests/training/test_steps.py::test_every_epoch_has_each_example_once_in_an_order_of_its_own",),
+        ),
+        Fault(
+            "last_batch_of_a_bucket_is_dropped",
+            "convzoo/training/loader.py",
+            "for first in range(0, len(chunk), size)]\n        return [batches",
+            "for first in range(0, len(chunk) - size + 1, size)]\n        return [batches",
+            ("tests/training/test_steps.py::test_every_epoch_has_each_example_once_in_an_order_of_its_own",),
+        ),
+        Fault(
+            "buckets_are_not_shuffled",
+            "convzoo/training/loader.py",
+            "            batches += [chunk[first : first + size] for first in range(0, len(chunk), size)]\n"
+            "        return [batches[index] for index in permutation(len(batches), self.seed + 1, epoch)]",
+            "            batches += [chunk[first : first + size] for first in range(0, len(chunk), size)]\n"
+            "        return batches",
+            ("tests/training/test_steps.py::test_every_epoch_has_each_example_once_in_an_order_of_its_own",),
+        ),
+        Fault(
+            "buckets_are_not_sorted",
+            "convzoo/training/loader.py",
+            "            chunk = _by_length(chunk, self.lengths)\n",
+            "",
+            ("tests/training/test_steps.py::test_every_epoch_has_each_example_once_in_an_order_of_its_own",),
+        ),
+        Fault(
+            "draws_of_the_first_epoch_again",
+            "convzoo/training/loader.py",
+            "Draws(self.seed, epoch, indices)",
+            "Draws(self.seed, 0, indices)",
+            ("tests/training/test_steps.py::test_what_is_drawn_for_an_example_differs_by_epoch_and_not_by_its_batch",),
+        ),
+        Fault(
+            "draws_by_place_in_the_batch",
+            "convzoo/training/loader.py",
+            "Draws(self.seed, epoch, indices)",
+            "Draws(self.seed, epoch, range(len(indices)))",
+            ("tests/training/test_steps.py::test_what_is_drawn_for_an_example_differs_by_epoch_and_not_by_its_batch",),
+        ),
+        Fault(
+            "draws_without_the_seed",
+            "convzoo/core/randomness.py",
+            "np.asarray([self.seed], np.uint64)",
+            "np.asarray([0], np.uint64)",
+            ("tests/ops/test_ops.py::test_draws_of_an_example_depend_on_seed_epoch_stream_and_index_only",),
+        ),
+        Fault(
+            "scoring_is_augmented",
+            "convzoo/training/loader.py",
+            "Request(chunk.tolist(), None)",
+            "Request(chunk.tolist(), Draws(self.seed, 0, chunk.tolist()))",
+            ("tests/training/test_steps.py::test_what_is_scored_is_not_augmented",),
+        ),
+        Fault(
+            "training_is_not_augmented",
+            "convzoo/training/loader.py",
+            "self.encoder.collate([self.items[index] for index in request.indices], request.draws)",
+            "self.encoder.collate([self.items[index] for index in request.indices])",
+            ("tests/training/test_steps.py::test_what_is_drawn_for_an_example_differs_by_epoch_and_not_by_its_batch",),
+        ),
+        Fault(
+            "every_process_takes_the_same_share",
+            "convzoo/training/loader.py",
+            "np.array_split(chosen, self.parts)[self.rank :: self.world]",
+            "np.array_split(chosen, self.parts)[:: self.world]",
+            ("tests/training/test_steps.py::test_processes_share_out_each_step_and_what_is_scored",),
+        ),
+        Fault(
+            "every_process_scores_everything",
+            "convzoo/training/loader.py",
+            "mine = order[self.rank :: self.world]",
+            "mine = order",
+            ("tests/training/test_steps.py::test_processes_share_out_each_step_and_what_is_scored",),
+        ),
+        Fault(
+            "processes_without_accumulation",
+            "convzoo/training/loader.py",
+            "self.parts = accumulate * world",
+            "self.parts = accumulate",
+            ("tests/training/test_steps.py::test_processes_share_out_each_step_and_what_is_scored",),
+        ),
+        Fault(
+            "resuming_begins_the_epoch_again",
+            "convzoo/training/trainer.py",
+            "yield from self.train.steps(epoch, start)",
+            "yield from self.train.steps(epoch)",
+            ("tests/training/test_steps.py::test_a_training_that_goes_on_is_the_one_that_never_stopped",),
+        ),
+        Fault(
+            "tokens_without_padding",
+            "convzoo/training/loader.py",
+            "(place + 1 - start) * sum(grown) > self.batch_tokens",
+            "sum(map(sum, lengths[start : place + 1])) > self.batch_tokens",
+            ("tests/modalities/text/test_translation.py::test_batches_hold_at_most_so_many_tokens",),
+        ),
+        Fault(
+            "one_example_too_many_of_tokens",
+            "convzoo/training/loader.py",
+            "(place + 1 - start) * sum(grown) > self.batch_tokens",
+            "(place - start) * sum(grown) > self.batch_tokens",
+            ("tests/modalities/text/test_translation.py::test_batches_hold_at_most_so_many_tokens",),
+        ),
+        Fault(
+            "cache_counts_one_example",
+            "convzoo/training/loader.py",
+            "/ len(few) * len(self.examples)",
+            "/ len(few)",
+            ("tests/training/test_steps.py::test_examples_are_kept_in_memory_where_all_of_them_fit",),
+        ),
+    ],
+    "resume": [
+        Fault(
+            "optimizer_is_not_restored",
+            "convzoo/training/trainer.py",
+            '            self.optimizer.load_state_dict(content["optimizer"])\n',
+            "",
+            ("tests/training/test_steps.py::test_a_training_that_goes_on_is_the_one_that_never_stopped",),
+        ),
+        Fault(
+            "schedule_is_not_restored",
+            "convzoo/training/trainer.py",
+            '            self.schedule.load_state(content["schedule"])\n',
+            "",
+            ("tests/training/test_steps.py::test_a_training_that_goes_on_is_the_one_that_never_stopped",),
+        ),
+        Fault(
+            "plateau_forgets_its_best",
+            "convzoo/training/optimisation.py",
+            'self.drops, self.best, self.waited = state["drops"], state["best"], state["waited"]',
+            'self.drops, self.waited = state["drops"], state["waited"]',
+            ("tests/training/test_steps.py::test_a_training_that_goes_on_is_the_one_that_never_stopped",),
+        ),
+        Fault(
+            "average_is_not_restored",
+            "convzoo/training/trainer.py",
+            '                self.average.load_state(content["average"])\n',
+            "                pass\n",
+            ("tests/training/test_steps.py::test_a_training_that_goes_on_is_the_one_that_never_stopped",),
+        ),
+        Fault(
+            "average_forgets_its_steps",
+            "convzoo/training/optimisation.py",
+            '        self.steps = state["steps"]\n',
+            "",
+            ("tests/training/test_steps.py::test_a_training_that_goes_on_is_the_one_that_never_stopped",),
+        ),
+        Fault(
+            "random_numbers_are_not_restored",
+            "convzoo/training/trainer.py",
+            '                load_random_states(self.model, content["random"][self.devices.rank])\n',
+            "                pass\n",
+            ("tests/test_promises.py::test_resume_after_a_stop_at_any_step[sentiment_cnn1d-32]",),
+        ),
+        Fault(
+            "torchs_numbers_are_not_restored",
+            "convzoo/training/random_states.py",
+            '    torch.set_rng_state(states["torch"])\n',
+            "",
+            ("tests/training/test_trainer.py::test_random_states_come_back",),
+        ),
+        Fault(
+            "numpys_numbers_are_not_restored",
+            "convzoo/training/random_states.py",
+            '    np.random.set_state(("MT19937", numpy_words.numpy().astype(np.uint32), *rest))  # noqa: NPY002\n',
+            "",
+            ("tests/training/test_trainer.py::test_random_states_come_back",),
+        ),
+        Fault(
+            "the_row_of_the_checkpoint_is_lost",
+            "convzoo/training/listeners.py",
+            'if int(row["step"]) <= event.step]',
+            'if int(row["step"]) < event.step]',
+            ("tests/test_promises.py::test_resume_after_a_stop_at_any_step[sentiment_cnn1d-32]",),
+        ),
+        Fault(
+            "any_checkpoint_is_unpickled",
+            "convzoo/training/trainer.py",
+            "weights_only=True)",
+            "weights_only=False)",
+            ("tests/training/test_steps.py::test_a_checkpoint_runs_no_code",),
+        ),
+    ],
+    "splits": [
+        Fault(
+            "copies_are_not_kept_together",
+            "convzoo/reading/splitting.py",
+            "return keys if content is None else [*keys, [content(example) for example in examples]]",
+            "return keys",
+            ("tests/reading/test_folders.py::test_a_split_is_made_with_copies_together[audio]",),
+        ),
+        Fault(
+            "groups_are_not_kept_together",
+            "convzoo/reading/splitting.py",
+            "keys: list[list[Hashable | None]] = [[example.group for example in examples]]",
+            "keys: list[list[Hashable | None]] = [[None for example in examples]]",
+            ("tests/reading/test_folders.py::test_manifests_of_every_kind_are_read_from_every_form[audio-.csv]",),
+        ),
+        Fault(
+            "seed_of_a_split_is_ignored",
+            "convzoo/reading/splitting.py",
+            "shuffled = np.random.default_rng(seed).permutation(len(keys)).tolist()",
+            "shuffled = np.random.default_rng(0).permutation(len(keys)).tolist()",
+            ("tests/ops/test_ops.py::test_a_split_is_the_same_for_the_same_seed_and_another_for_another",),
+        ),
+        Fault(
+            "seed_of_folds_is_ignored",
+            "convzoo/reading/splitting.py",
+            "    random = np.random.default_rng(seed)\n    fold = np.empty",
+            "    random = np.random.default_rng()\n    fold = np.empty",
+            (
+                "tests/reading/test_readers.py::test_polarity_splits_lines_at_newlines_only_and_its_folds_are_disjoint_and_complete",
+            ),
+        ),
+        Fault(
+            "not_stratified",
+            "convzoo/reading/splitting.py",
+            "    layers = strata(labels)\n    counts = Counter(layers)\n    classes",
+            "    layers = ['all'] * len(labels)\n    counts = Counter(layers)\n    classes",
+            ("tests/ops/test_ops.py::test_a_split_keeps_groups_whole_and_classes_in_proportion",),
+        ),
+        Fault(
+            "missed_in_numbers_not_parts",
+            "convzoo/reading/splitting.py",
+            "need = ((missed / np.maximum(wanted, 1e-9)) * content).sum(axis=1)",
+            "need = (missed * content).sum(axis=1)",
+            ("tests/reading/test_labels.py::test_many_numbers_as_classes_get_a_note_and_few_do_not",),
+        ),
+        Fault(
+            "small_groups_first",
+            "convzoo/reading/splitting.py",
+            "key=lambda at: -len(members[keys[at]])",
+            "key=lambda at: len(members[keys[at]])",
+            ("tests/ops/test_ops.py::test_small_groups_make_up_for_what_large_ones_miss",),
+        ),
+        Fault(
+            "joined_through_one_key_only",
+            "convzoo/reading/splitting.py",
+            "parent[root(index)] = root(first.setdefault(key, index))",
+            "parent[index] = root(first.setdefault(key, index))",
+            ("tests/ops/test_ops.py::test_groups_join_through_chains_of_different_keys",),
+        ),
+        Fault(
+            "nothing_is_a_group_of_its_own",
+            "convzoo/reading/splitting.py",
+            "            if key is not None:\n                parent",
+            "            if True:\n                parent",
+            ("tests/ops/test_ops.py::test_made_here_writes_down_how_the_split_was_made",),
+        ),
+        Fault(
+            "validation_out_of_the_test_fold",
+            "convzoo/reading/splitting.py",
+            "_chosen(examples, ~at), [], _chosen(examples, at)",
+            "_chosen(examples, at | ~at), [], _chosen(examples, at)",
+            ("tests/ops/test_ops.py::test_every_example_is_tested_in_one_fold_and_learnt_from_in_no_part_of_it",),
+        ),
+        Fault(
+            "validation_stays_in_training",
+            "convzoo/reading/splitting.py",
+            "train=_chosen(splits.train, ~home), val=",
+            "train=list(splits.train), val=",
+            ("tests/ops/test_ops.py::test_validation_is_carved_out_of_training_only",),
+        ),
+        Fault(
+            "a_group_on_both_sides_of_a_given_split",
+            "convzoo/reading/splitting.py",
+            '    _refuse_both(where, parts, "group", lambda example: getattr(example, "group", None))\n',
+            "",
+            ("tests/commands/test_wrong_input.py::test_an_author_on_both_sides_of_a_given_split_is_refused",),
+        ),
+        Fault(
+            "a_file_on_both_sides_of_a_given_split",
+            "convzoo/reading/splitting.py",
+            '    _refuse_both(where, parts, "file", lambda example: getattr(example, "path", None))\n',
+            "",
+            (
+                "tests/reading/test_folders.py::test_a_file_in_two_parts_of_a_manifest_is_refused_though_copies_are_kept",
+            ),
+        ),
+        Fault(
+            "copies_are_dropped_from_test",
+            "convzoo/reading/splitting.py",
+            'for name in ("test", "val", "train"):',
+            'for name in ("train", "val", "test"):',
+            (
+                "tests/reading/test_folders.py::test_a_copy_in_two_parts_of_a_given_split_is_refused_or_dropped_or_kept[audio]",
+            ),
+        ),
+        Fault(
+            "copies_of_validation_stay_in_training",
+            "convzoo/reading/splitting.py",
+            "        later |= set(prints[name])\n",
+            '        later |= set(prints[name]) if name == "test" else set()\n',
+            ("tests/reading/test_folders.py::test_copies_are_dropped_from_what_is_learnt_first",),
+        ),
+        Fault(
+            "groups_are_not_checked_before_training",
+            "convzoo/checks.py",
+            "homes.setdefault(group, name) != name:",
+            "homes.setdefault(group, name) is None:",
+            ("tests/test_checks.py::test_a_group_in_two_splits_is_refused_whatever_reader_gives_it[val]",),
+        ),
+        Fault(
+            "classes_of_validation_only_are_taken",
+            "convzoo/checks.py",
+            'for split, examples in (("val", splits.val), ("test", splits.test)):\n'
+            "        for example in examples:\n"
+            "            for name in label_names(example):",
+            'for split, examples in (("test", splits.test),):\n'
+            "        for example in examples:\n"
+            "            for name in label_names(example):",
+            ("tests/test_checks.py::test_classes_that_training_lacks_are_counted_before_the_first_step[check]",),
+        ),
+        Fault(
+            "quantiles_of_the_order_read",
+            "convzoo/reading/splitting.py",
+            "enumerate(sorted(known, key=lambda index: labels[index]))",
+            "enumerate(known)",
+            ("tests/reading/test_labels.py::test_each_part_of_a_split_has_small_and_large_numbers",),
+        ),
+        Fault(
+            "contradictions_are_not_seen",
+            "convzoo/reading/splitting.py",
+            "if _unordered(other.label) != _unordered(example.label):",
+            "if _unordered(other.label) is None:",
+            ("tests/test_checks.py::test_copies_with_other_labels_are_counted",),
+        ),
+        Fault(
+            "time_series_are_shuffled",
+            "convzoo/reading/splitting.py",
+            "    if known:\n        order = [order[at]",
+            "    if True:\n        order = [order[at]",
+            ("tests/modalities/points/test_lidar.py::test_a_kitti_folder_is_split_by_drive_or_in_order",),
+        ),
+        Fault(
+            "series_validate_on_what_they_learn",
+            "convzoo/modalities/series/data/own.py",
+            '("val", first, second)',
+            '("val", 0, second)',
+            ("tests/contracts/test_readers.py::test_splits_share_no_group_no_example_and_no_content[series_table]",),
+        ),
+        Fault(
+            "users_are_given_what_they_had_in_validation",
+            "convzoo/modalities/recommendation/data/holding_out.py",
+            'seen_by_test = train.joined(kept["val"])',
+            "seen_by_test = train",
+            (
+                "tests/modalities/recommendation/test_recommendation.py::test_validation_comes_out_of_training_and_test_masks_both",
+            ),
+        ),
+    ],
+    "encoders": [
+        Fault(
+            "fitted_on_test_too",
+            "convzoo/experiment.py",
+            "        encoder.fit(splits.train)\n",
+            "        encoder.fit([*splits.train, *splits.val, *splits.test])\n",
+            ("tests/contracts/test_encoders.py::test_fitting_sees_the_training_split_only[text-sentiment_cnn1d]",),
+        ),
+        Fault(
+            "rare_words_come_first",
+            "convzoo/modalities/text/encoder.py",
+            "for token, count in counts.most_common() if",
+            "for token, count in reversed(counts.most_common()) if",
+            ("tests/modalities/test_encoders.py::test_the_vocabulary_is_padding_unknown_and_the_most_frequent_first",),
+        ),
+        Fault(
+            "vocabulary_without_a_bound",
+            "convzoo/modalities/text/encoder.py",
+            "*kept[: max(self.max_vocabulary - 2, 0)]",
+            "*kept[: self.max_vocabulary]",
+            (
+                "tests/modalities/test_encoders.py::test_rare_tokens_the_size_of_the_vocabulary_and_the_length_are_bounded",
+            ),
+        ),
+        Fault(
+            "rare_by_one",
+            "convzoo/modalities/text/encoder.py",
+            "if count >= self.min_count]\n        if not kept",
+            "if count > self.min_count]\n        if not kept",
+            (
+                "tests/modalities/test_encoders.py::test_rare_tokens_the_size_of_the_vocabulary_and_the_length_are_bounded",
+            ),
+        ),
+        Fault(
+            "unknown_words_are_padding",
+            "convzoo/modalities/text/encoder.py",
+            "self._index.get(token, UNKNOWN)",
+            "self._index.get(token, PADDING)",
+            ("tests/modalities/test_encoders.py::test_unknown_tokens_and_padding",),
+        ),
+        Fault(
+            "word_dropout_hits_padding",
+            "convzoo/modalities/text/encoder.py",
+            "dropped & tokens.ne(PADDING)",
+            "dropped",
+            ("tests/modalities/test_encoders.py::test_word_dropout_depends_on_the_example_and_not_on_its_batch",),
+        ),
+        Fault(
+            "word_dropout_while_scoring",
+            "convzoo/modalities/text/encoder.py",
+            "if draws is not None and self.word_dropout:",
+            "if self.word_dropout:",
+            ("tests/modalities/test_encoders.py::test_word_dropout_depends_on_the_example_and_not_on_its_batch",),
+        ),
+        Fault(
+            "deviation_is_variance",
+            "convzoo/ops/moments.py",
+            "np.maximum(np.sqrt(self.squares / max(self.count, 1)), minimum)",
+            "np.maximum(self.squares / max(self.count, 1), minimum)",
+            ("tests/ops/test_ops.py::test_moments_are_those_of_a_sum_and_a_sum_of_squares",),
+        ),
+        Fault(
+            "classes_in_the_order_found",
+            "convzoo/core/labels.py",
+            "return cls(sorted(found, key=int if numeric else None))",
+            "return cls(dict.fromkeys(label for label in labels if label is not None))",
+            ("tests/modalities/test_encoders.py::test_classes_are_sorted_and_numbers_in_numeric_order",),
+        ),
+        Fault(
+            "evidence_of_the_whole_machine",
+            "convzoo/modalities/text/linear.py",
+            "        known = self.fitted.get(_key(text))\n",
+            "        known = None\n",
+            ("tests/modalities/text/test_linear.py::test_the_evidence_of_a_training_text_knows_nothing_of_its_class",),
+        ),
+        Fault(
+            "anomalies_are_scaled_by",
+            "convzoo/modalities/series/encoder.py",
+            "            rows = rows[~stretch.anomalies[start : start + _BLOCK]]\n",
+            "            pass\n",
+            ("tests/modalities/series/test_series.py::test_means_and_deviations_are_of_the_normal_rows",),
+        ),
+    ],
+    "reading": [
+        Fault(
+            "lines_end_anywhere",
+            "convzoo/reading/lines.py",
+            'read_text(path, encoding, setting).split("\\n")]',
+            "read_text(path, encoding, setting).splitlines()]",
+            (
+                "tests/reading/test_readers.py::test_polarity_splits_lines_at_newlines_only_and_its_folds_are_disjoint_and_complete",
+            ),
+        ),
+        Fault(
+            "decimal_commas_are_thousands",
+            "convzoo/reading/tables.py",
+            'value = value.replace(".", "").replace(",", ".")',
+            'value = value.replace(",", "")',
+            ("tests/reading/test_tables.py::test_decimal_commas_are_numbers_where_commas_do_not_separate",),
+        ),
+        Fault(
+            "points_of_thousands_are_decimals",
+            "convzoo/reading/tables.py",
+            'value = value.replace(".", "").replace(",", ".")',
+            'value = value.replace(",", ".")',
+            ("tests/reading/test_tables.py::test_decimal_commas_are_numbers_where_commas_do_not_separate",),
+        ),
+        Fault(
+            "always_commas",
+            "convzoo/reading/tables.py",
+            "separator = max(candidates, key=lambda mark: _fit(text, mark, quotes is not False))",
+            "separator = usual",
+            ("tests/reading/test_tables.py::test_what_the_csv_module_writes_is_read_back",),
+        ),
+        Fault(
+            "the_heading_may_name_a_column_twice",
+            "convzoo/reading/tables.py",
+            "twice = next((name for name in heading if name and heading.count(name) > 1), None)",
+            "twice = None",
+            ("tests/reading/test_tables.py::test_damaged_tables_say_where",),
+        ),
+        Fault(
+            "short_rows_are_filled",
+            "convzoo/reading/tables.py",
+            "            if len(fields) != len(heading):",
+            '            fields += [""] * (len(heading) - len(fields))\n            if len(fields) != len(heading):',
+            ("tests/reading/test_tables.py::test_damaged_tables_say_where",),
+        ),
+        Fault(
+            "lines_count_from_zero",
+            "convzoo/reading/tables.py",
+            "line, above = above + 1, reader.line_num + first - 1",
+            "line, above = above, reader.line_num + first - 1",
+            ("tests/reading/test_tables.py::test_places_are_lines_of_the_file",),
+        ),
+        Fault(
+            "damaged_rows_go_without_a_word",
+            "convzoo/reading/tables.py",
+            "    if damaged is None:\n        raise DataError(message)\n",
+            "    if damaged is None:\n        return\n",
+            ("tests/reading/test_tables.py::test_damaged_tables_say_where",),
+        ),
+        Fault(
+            "skipping_is_not_asked_for",
+            "convzoo/reading/damaged.py",
+            "        if not self.skip:\n            raise DataError",
+            "        if not lines:\n            raise DataError",
+            ("tests/reading/test_damaged.py::test_damaged_files_are_refused_in_one_list_or_left_out[audio-folder]",),
+        ),
+        Fault(
+            "everything_may_be_left_out",
+            "convzoo/reading/damaged.py",
+            "if len(self.reasons) >= self.count:",
+            "if not self.count:",
+            ("tests/reading/test_damaged.py::test_when_nothing_can_be_read_one_line_says_so",),
+        ),
+        Fault(
+            "val_is_taken_for_test",
+            "convzoo/reading/columns.py",
+            '"dev": "val"',
+            '"dev": "test"',
+            ("tests/reading/test_folders.py::test_folders_of_a_given_split_have_the_usual_names[audio-names2]",),
+        ),
+        Fault(
+            "hidden_files_are_read",
+            "convzoo/reading/files.py",
+            'return path.name.startswith(".") or path.name.lower() in LITTER',
+            "return path.name.lower() in LITTER",
+            ("tests/reading/test_folders.py::test_hidden_files_are_passed_over_and_others_are_said[audio]",),
+        ),
+    ],
+    "input": [
+        Fault(
+            "an_id_may_occur_twice",
+            "convzoo/modalities/graph/data/own.py",
+            "        if len(numbers) < len(ids):",
+            "        if not numbers:",
+            ("tests/modalities/graph/test_graphs.py::test_wrong_tables_are_named",),
+        ),
+    ],
+    "security": [
+        Fault(
+            "zip_paths_are_believed",
+            "convzoo/datasets/archives.py",
+            'if plain.startswith("/") or ".." in parts or has_drive',
+            'if plain.startswith("/") or has_drive',
+            ("tests/datasets/test_archives.py::test_names_that_leave_the_folder",),
+        ),
+        Fault(
+            "sizes_are_believed",
+            "convzoo/datasets/archives.py",
+            "        self.unpacked += count\n",
+            "",
+            ("tests/datasets/test_archives.py::test_bomb_in_a_single_gz_declares_nothing",),
+        ),
+        Fault(
+            "any_class_is_unpickled",
+            "convzoo/modalities/graph/data/restricted_pickle.py",
+            '            raise DataError(f"names {module}.{name}, which a file of arrays does not need; it is not opened")\n',
+            "            return super().find_class(module, name)\n",
+            ("tests/modalities/graph/test_graphs.py::test_only_arrays_are_unpickled",),
+        ),
+    ],
+}

@@ -107,3 +107,35 @@ def test_the_predictions_that_are_written_are_those_of_the_test_split(run: convz
     right = sum(row["label"] == row["true_label"] for row in rows)
     assert run.scores["test/accuracy"] == pytest.approx(right / 16)
     assert json.loads((run.path / "scores.json").read_text())["examples"] == {"train": 24, "val": 12, "test": 16}
+
+
+class Off(Baseline):
+    """Numbers that are wrong by as much as its setting says."""
+
+    label_type = "number"
+    choices: ClassVar[Mapping[str, Sequence[Any]]] = {"by": (0.5, 0.1, 0.9)}
+
+    def __init__(self, by: float | None = None) -> None:
+        self.by = by
+
+    def fit(self, examples: Sequence[Any], dims: Mapping[str, Any]) -> None:
+        self.mean, self.deviation = dims["mean"], dims["deviation"]
+
+    def outputs(self, examples: Sequence[Any]) -> Tensor:
+        true = torch.tensor([example.label for example in examples], dtype=torch.float64)
+        return ((true - self.mean) / self.deviation + self.setting("by"))[:, None]
+
+
+def test_of_errors_the_smallest_chooses_an_opponents_setting(tmp_path: Path) -> None:
+    folder = told(tmp_path / "data")
+    for file in folder.iterdir():
+        lines = file.read_text().splitlines()
+        file.write_text("\n".join([lines[0], *(f"{line[:-1]}{at * at}" for at, line in enumerate(lines[1:]))]) + "\n")
+    recipe = Recipe(
+        data=Part("text_table", {"path": str(folder)}), encoder=Part("text"), model=Part(Rows),
+        task=Part("regression"), train=TrainConfig(epochs=1), baselines=(Part(Off),), name="off",
+    )  # fmt: skip
+    run = convzoo.run(recipe, out=tmp_path / "run", quiet=True, report=False)
+    assert list(run.results["baseline_settings"].values()) == [{"by": 0.1}]
+    (compared,) = run.results["comparisons"].values()
+    assert compared["difference"] < 0, "the network's error is larger"

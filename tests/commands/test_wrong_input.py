@@ -654,49 +654,6 @@ def test_a_disk_that_fills_up_elsewhere(cli, recipe, tmp_path, monkeypatch, file
     assert cli(*words, "--quiet").code == 0
 
 
-# Exporting
-
-
-UNFAITHFUL = """
-import torch
-from torch import nn
-
-
-class Other(nn.Module):
-    def __init__(self, net, shift):
-        super().__init__()
-        self.net, self.shift = net, shift
-
-    def forward(self, tokens):
-        return self.net(tokens) + self.shift
-
-
-class Net(nn.Module):
-    def __init__(self, vocabulary_size, classes, shift: float):
-        super().__init__()
-        self.table, self.shift = nn.Embedding(vocabulary_size, classes), shift
-
-    def forward(self, tokens):
-        return self.table(tokens).mean(dim=1)
-
-    def exported(self, inputs):
-        return Other(self, self.shift), inputs
-"""
-
-
-@pytest.mark.parametrize(("shift", "code"), [(1e-3, 5), (1e-6, 0)])
-def test_an_exported_model_that_computes_something_else_is_deleted(cli, recipe, tmp_path, shift, code):
-    (tmp_path / "own.py").write_text(UNFAITHFUL)
-    model = "model:\n  name: cnn1d\n  channels: 8\n  embedding_size: 8\n  kernel_sizes: [2, 3]\n"
-    path = recipe((model, f"model: {{name: 'own.py:Net', shift: {shift}}}\n"))
-    assert cli("run", path, "--out", "run", "--quiet").code == 0
-    result = cli("export", "run", "--format", "torch", "--out", "model.pt2")
-    assert result.code == code, result.err
-    assert Path("model.pt2").exists() == (code == 0)
-    if code:
-        refused(result, 5, "model.pt2: the exported model differs by 0.001 (at most 1e-04); it was deleted")
-
-
 # Prediction
 
 

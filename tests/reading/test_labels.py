@@ -44,7 +44,8 @@ def test_decimal_commas_are_numbers_where_the_whole_column_has_them(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("cell", "said"), [("n/a", "says 'n/a'"), ("", "is empty"), ("inf", "says 'inf'"), ("12 kg", "says '12 kg'")]
+    ("cell", "said"),
+    [("n/a", "says 'n/a'"), ("", "is empty"), ("inf", "says 'inf'"), ("NaN", "says 'NaN'"), ("12 kg", "says '12 kg'")],
 )
 def test_a_cell_that_is_no_number_is_named_with_its_row(tmp_path: Path, cell: str, said: str) -> None:
     with pytest.raises(DataError) as caught:

@@ -19,6 +19,7 @@ from convzoo.modalities.text.pages import TextPages
 from convzoo.recipe.assembly import build, load_class, load_pages
 from convzoo.recipe.recipe import load
 from convzoo.recipe.registry import PAGES, entries, pages_of
+from convzoo.report.kit import worst_mistakes
 from convzoo.tasks.classification import Classification
 from convzoo.tasks.segmentation import Segmentation
 
@@ -132,3 +133,11 @@ def test_what_people_write_is_text_on_the_page_and_no_markup(tmp_path) -> None:
         assert f"&lt;script&gt;alert(&#x27;{word}&#x27;)" in page or f"&lt;script&gt;alert(&#39;{word}&#39;)" in page, (
             word
         )
+
+
+def test_the_worst_mistakes_are_those_that_the_network_was_surest_of() -> None:
+    rows = [
+        {"true_label": "a", "label": "ab"[n % 2], "probability": str(0.5 + n / 100), "source": str(n)}
+        for n in range(40)
+    ]
+    assert [row["source"] for row in worst_mistakes(rows)] == [str(n) for n in range(39, 15, -2)]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import convzoo
-from convzoo import Baseline, Batch, Part, Recipe
+from convzoo import Baseline, Batch, Part, Recipe, pipeline
 from convzoo.core.config import TrainConfig
 from convzoo.recipe.assembly import load_class
 
@@ -139,3 +139,22 @@ def test_of_errors_the_smallest_chooses_an_opponents_setting(tmp_path: Path) -> 
     assert list(run.results["baseline_settings"].values()) == [{"by": 0.1}]
     (compared,) = run.results["comparisons"].values()
     assert compared["difference"] < 0, "the network's error is larger"
+
+
+def test_groups_are_told_in_the_order_in_which_examples_are_counted(tmp_path: Path, monkeypatch) -> None:
+    """Texts are scored by their lengths, the last of this file first: the groups must not stay in the order of the file."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for part in ("train", "val", "test"):
+        rows = [f"{part} {'word ' * (16 - n)}{n},{'ab'[n % 2]},{part}{n}" for n in range(16)]
+        (folder / f"{part}.csv").write_text("\n".join(["text,label,author", *rows]) + "\n")
+    told = []
+    judged = pipeline.judged
+    monkeypatch.setattr(pipeline, "judged", lambda *given: (told.append(given), judged(*given))[1])
+    recipe = Recipe(
+        data=Part("text_table", {"path": str(folder), "group": "author"}), encoder=Part("text"), model=Part(Rows),
+        task=Part("classification"), train=TrainConfig(epochs=1), name="groups",
+    )  # fmt: skip
+    convzoo.run(recipe, out=tmp_path / "run", quiet=True, report=False)
+    ((_, _, groups, *_),) = told
+    assert groups == [f"test{n}" for n in range(15, -1, -1)]

@@ -623,6 +623,14 @@ def test_the_meter_gives_skabs_figures_over_all_runs_together():
     assert round(100 * found["missed_alarm_rate"], 2) == missed
 
 
+def test_a_score_at_the_threshold_is_no_alarm():
+    meter = AnomalyMeter()
+    scores = torch.tensor([[[0.5, 1.0, 1.5, 1.0], [0.1, 0.1, 0.1, 0.1]]])
+    meter.update(scores, {"anomalies": torch.tensor([[0, 0, 1, 1]]), "counted": torch.ones(1, 4, dtype=torch.bool)})
+    found = meter.compute()
+    assert (found["alarm_rate"], found["precision"], found["recall"]) == (0.25, 1.0, 0.5)
+
+
 def test_delay_and_events():
     scores = np.array([0, 0, 2, 0, 0, 0, 0, 2, 2, 0], dtype=float)
     truth = np.array([0, 1, 1, 1, 0, 1, 0, 0, 1, 1])

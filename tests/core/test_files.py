@@ -20,7 +20,8 @@ def test_what_is_written_is_on_the_disk_before_it_takes_the_name(tmp_path: Path,
     for name in ("fsync", "replace"):
         monkeypatch.setattr(files.os, name, noted(name))
     write_text(tmp_path / "a.txt", "new")
-    assert done == ["fsync", "replace"]
+    assert done.count("replace") == 1
+    assert "fsync" in done[: done.index("replace")]
 
 
 def test_a_reader_of_the_old_file_keeps_the_old_content(tmp_path: Path) -> None:

@@ -43,18 +43,24 @@ def copied(folder: Path) -> Path:
     return folder
 
 
-def tested(folder: Path, tests: Sequence[str]) -> tuple[int, str]:
-    """The exit status of pytest (0: all passed, 1: a test failed) and the last line that names a test, or all it printed."""
-    # The copy comes before an installed package; no marker or plug-in of the caller's is taken over.
+def tested(folder: Path, tests: Sequence[str], patience: float = PATIENCE) -> tuple[int, str]:
+    """The exit status of pytest (0: all passed, 1: a test failed) and the line that names the failed test, else all it printed.
+
+    Args:
+        folder: a copy of the code
+        tests: files, or tests in them
+        patience: seconds; the status is then -1
+    """
+    # The copy comes before an installed package; options of the caller's pytest are not taken over.
     environment = {key: value for key, value in os.environ.items() if key != "PYTEST_ADDOPTS"}
     environment |= {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     try:
         done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=patience, check=False
         )
     except subprocess.TimeoutExpired:
-        return -1, f"took longer than {PATIENCE:.0f} s"
+        return -1, f"took longer than {patience:.0f} s"
     failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
     return done.returncode, failed[0] if failed else (done.stdout + done.stderr).strip()
 
@@ -116,7 +122,8 @@ def main() -> int:
         if not arguments.trust:
             # A test that fails anyway finds nothing.
             folder = folders.get()
-            code, said = tested(folder, sorted({test for _, fault in chosen for test in fault.tests}))
+            every_test = sorted({test for _, fault in chosen for test in fault.tests})
+            code, said = tested(folder, every_test, PATIENCE * len(every_test))
             folders.put(folder)
             if code:
                 print(f"the tests do not pass without a fault, so they can find none:\n{said}", file=sys.stderr)

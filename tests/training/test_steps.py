@@ -171,6 +171,14 @@ def test_what_is_scored_is_not_augmented() -> None:
     assert sorted(x for _, batch in loader.all() for x in batch.inputs["x"].tolist()) == list(range(1, 21))
 
 
+def test_a_batch_has_as_many_tokens_as_its_padding_lets_it_have() -> None:
+    """The longest of a batch counts as often as there are examples in it; a long one has a batch of its own."""
+    loader = Loader(list(range(1, 15)), Points(lengths=True), 1, batch_tokens=24, workers=0)
+    for epoch in (0, 1):
+        batches = [[int(x) for x in step[0].inputs["x"]] for step in loader.steps(epoch)]
+        assert sorted(batches) == [[1, 2, 3, 4], [5, 6, 7], [8, 9], [10, 11], [12], [13], [14]]
+
+
 def test_examples_are_kept_in_memory_where_all_of_them_fit() -> None:
     numbers = list(range(100))  # of eight bytes each
     assert Loader(numbers, Points(), 10, cache_bytes=800).items == numbers

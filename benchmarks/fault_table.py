@@ -329,14 +329,14 @@ FAULTS: dict[str, list[Fault]] = {
             "convzoo/training/loader.py",
             "(place + 1 - start) * sum(grown) > self.batch_tokens",
             "sum(map(sum, lengths[start : place + 1])) > self.batch_tokens",
-            ("tests/modalities/text/test_translation.py::test_batches_hold_at_most_so_many_tokens",),
+            ("tests/training/test_steps.py::test_a_batch_has_as_many_tokens_as_its_padding_lets_it_have",),
         ),
         Fault(
             "one_example_too_many_of_tokens",
             "convzoo/training/loader.py",
             "(place + 1 - start) * sum(grown) > self.batch_tokens",
             "(place - start) * sum(grown) > self.batch_tokens",
-            ("tests/modalities/text/test_translation.py::test_batches_hold_at_most_so_many_tokens",),
+            ("tests/training/test_steps.py::test_a_batch_has_as_many_tokens_as_its_padding_lets_it_have",),
         ),
         Fault(
             "cache_counts_one_example",

@@ -929,6 +929,12 @@ def test_a_recipe_cannot_call_any_class_of_the_machine(cli, recipe, tmp_path):
     assert not (tmp_path / "owned").exists()
 
 
+@pytest.mark.parametrize("tag", ["object/apply:os.mkdir [owned]", "object/new:os.mkdir [owned]", "name:os.mkdir ''"])
+def test_a_recipe_makes_no_objects(cli, recipe, tmp_path, tag):
+    refused(cli("check", recipe(("about: a test", f"about: !!python/{tag}"))), 2, "mine.yaml:1:8: is not valid YAML")
+    assert not (tmp_path / "owned").exists()
+
+
 def test_copies_and_authors_stay_on_one_side(cli, tmp_path, tiny):
     rows = [
         f"film number {i % 20} is {['fine', 'poor'][i % 2]},{['good', 'bad'][i % 2]},author {i}\n" for i in range(60)

@@ -34,6 +34,18 @@ def gather_objects(value: Any) -> list[Any]:
     return gathered
 
 
+def all_reduce(tensor: Tensor) -> None:
+    """Sum a tensor over all processes, in place."""
+    with reaching_others():
+        distributed.all_reduce(tensor)
+
+
+def broadcast(tensor: Tensor) -> None:
+    """Copy the main process's tensor to all processes, in place."""
+    with reaching_others():
+        distributed.broadcast(tensor.detach(), 0)
+
+
 class LostProcess(TrainingError):
     """Another process of the run has ended, so that this one cannot go on."""
 

@@ -390,11 +390,42 @@ FAULTS: dict[str, list[Fault]] = {
             ("tests/training/test_steps.py::test_a_training_that_goes_on_is_the_one_that_never_stopped",),
         ),
         Fault(
-            "random_numbers_are_not_restored",
+            "the_same_masks_in_every_step",
+            "convzoo/training/random_states.py",
+            "mixed(mixed(mixed(self.seed) + step) + part)",
+            "mixed(mixed(self.seed) + part)",
+            (
+                "tests/training/test_trainer.py::"
+                "test_what_a_network_draws_hangs_on_the_seed_the_step_and_the_micro_batch",
+            ),
+        ),
+        Fault(
+            "every_process_draws_the_same_masks",
             "convzoo/training/trainer.py",
-            '                load_random_states(self.model, content["random"][self.devices.rank])\n',
-            "                pass\n",
-            ("tests/test_promises.py::test_resume_after_a_stop_at_any_step[sentiment_cnn1d-32]",),
+            "self.devices.rank + number * self.devices.world",
+            "number",
+            ("tests/test_promises.py::test_it_does_not_matter_which_process_computes_a_micro_batch",),
+        ),
+        Fault(
+            "batches_hang_on_memory",
+            "convzoo/training/loader.py",
+            "if items is None and self.bucket and (self.encoder.cached or self.batch_tokens):",
+            "if items is None and self.batch_tokens:",
+            ("tests/test_promises.py::test_the_memory_for_examples_and_the_workers_change_nothing",),
+        ),
+        Fault(
+            "changed_data_are_taken",
+            "convzoo/pipeline.py",
+            "            if not accept_changes:\n                raise\n",
+            "",
+            ("tests/test_run_folder.py::test_changed_data_are_refused_by_resume_and_evaluate",),
+        ),
+        Fault(
+            "code_from_elsewhere_runs",
+            "convzoo/recipe/trust.py",
+            "if not (trust or _lies_near(path, recipe.folder) or digest in _remembered()):",
+            "if not path.exists():",
+            ("tests/recipe/test_trust.py::test_code_from_elsewhere_asks_once_for_each_content",),
         ),
         Fault(
             "torchs_numbers_are_not_restored",
@@ -455,7 +486,7 @@ FAULTS: dict[str, list[Fault]] = {
         Fault(
             "precision_is_measured_again",
             "convzoo/pipeline.py",
-            'return read_json(known[0])["precision"] if known and recipe.train.precision == "auto" else recipe.train.precision',
+            'return read_stored(known[0], Environment)["precision"] if known else recipe.train.precision',
             "return recipe.train.precision",
             ("tests/training/test_trainer.py::test_a_resumed_run_has_the_precision_that_it_began_with",),
         ),

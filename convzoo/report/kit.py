@@ -548,7 +548,8 @@ def heat(rows: Sequence[tuple[str, Sequence[float]]], names: Sequence[str], labe
         for name, values in rows
     )
     return (
-        f'<div class="heat" tabindex="0" role="region" aria-label="{text(label)}"><table><thead><tr><th></th>{head}</tr></thead>'
+        f'<div class="heat" tabindex="0" role="region" aria-label="{text(label)}"><table><thead><tr>'
+        f'<td style="background:none"></td>{head}</tr></thead>'
         f"<tbody>{lines}</tbody></table></div>"
     )
 
@@ -588,8 +589,8 @@ def flow(steps: Sequence[Step]) -> str:
             else ""
         )
         items.append(
-            f'<li><div class="step"><div><h4>{text(step.title)}{times}</h4><p>{text(step.words)}</p>{step.more}</div>'
-            f"<dl>{listed}{part}</dl></div></li>"
+            f'<li><div class="step"><div><h3>{text(step.title)}{times}</h3><p>{text(step.words)}</p>{step.more}</div>'
+            f'<div class="side"><dl>{listed}</dl>{part}</div></div></li>'
         )
     return f'<ol class="flow">{"".join(items)}</ol>'
 
@@ -600,8 +601,14 @@ def folded(summary: str, inside: str) -> str:
 
 
 def tiles(items: Sequence[tuple[str, str]], size: str = "") -> str:
-    """Small pictures with a word below each; `size` is empty, `big` or `wide`."""
-    return f'<ul class="tiles {size}">{"".join(f"<li>{picture}{text(words)}</li>" for picture, words in items)}</ul>'
+    """Small pictures with a word below each; `size` is empty, `big` or `wide`. A picture whose description is that word has none
+    of its own, so that nobody hears it twice."""
+    listed = (f"<li>{picture.replace(_alt(words), _alt(''))}{text(words)}</li>" for picture, words in items)
+    return f'<ul class="tiles {size}">{"".join(listed)}</ul>'
+
+
+def _alt(words: str) -> str:
+    return f'alt="{text(words)}"'
 
 
 def image(pixels: np.ndarray, words: str, most: int = 512, smooth: bool = False, quality: int | None = None) -> str:

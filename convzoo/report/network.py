@@ -38,8 +38,8 @@ def chapter(breakdown: Breakdown, field: str, first_layer: str) -> str:
     """
     steps = [_step(block, count, breakdown) for block, count in blocks(_shown(breakdown.layers))]
     about = (
-        f"<p>From {kit.text(breakdown.inputs_in_words())} to an answer in {kit.count_of(len(steps), 'steps')}. The bar under a "
-        f"step is its part of all {breakdown.parameters:,} numbers.</p>"
+        f"<p>From its input ({kit.text(breakdown.inputs_in_words())}) to an answer in "
+        f"{kit.count_of(len(steps), 'steps')}. The bar under a step is its part of all {breakdown.parameters:,} numbers.</p>"
     )
     sees = f"<h3>How far it sees</h3>{field}" if field else ""
     return about + kit.flow(steps) + sees + first_layer + kit.folded("Every layer", _table(breakdown))

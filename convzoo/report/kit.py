@@ -5,6 +5,7 @@ shapes are SVG, so that letters keep their size on a phone. Every function takes
 import base64
 import html
 import io
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -775,3 +776,28 @@ def html_safe(value: str) -> str:
 def worst_mistakes(rows):  # type: ignore[no-untyped-def]
     wrong = [row for row in rows if row["true_label"] != row["label"]]
     return sorted(wrong, key=lambda row: -float(row["probability"]))[:MISTAKES]
+
+
+def bands(values: Sequence[float], count: int, unit: str = "") -> dict[str, list[int]]:
+    """The positions of the values in about `count` parts of the same size, by their bounds in words: `up to 8 words`.
+
+    Equal values stay together; there are fewer parts where the values are few or alike.
+    """
+    found = np.asarray(values, dtype=np.float64)
+    finite = np.isfinite(found)
+    if not finite.any():
+        return {}
+    whole = bool((found[finite] == np.round(found[finite])).all())
+    cuts = np.unique(np.quantile(found[finite], np.linspace(0, 1, count + 1)[1:-1], method="lower"))
+    edges = [-math.inf, *cuts.tolist(), math.inf]
+    more = f" {unit}" if unit else ""
+    groups: dict[str, list[int]] = {}
+    for low, high in itertools.pairwise(edges):
+        inside = np.flatnonzero(finite & (found > low) & (found <= high))
+        if not len(inside):
+            continue
+        least, most = float(found[inside].min()), float(found[inside].max())
+        first, last = (f"{end:,.0f}" if whole else as_number(end) for end in (least, most))
+        name = f"{first}{more}" if first == last else f"{first} to {last}{more}"
+        groups[name] = inside.tolist()
+    return groups

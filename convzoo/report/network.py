@@ -1,5 +1,6 @@
 """How the network reads its input: its layers as steps, with repeated blocks folded into one."""
 
+import re
 from collections.abc import Sequence
 
 from convzoo.inspect.describe import Breakdown, Layer
@@ -55,7 +56,7 @@ def blocks(layers: Sequence[Layer]) -> list[tuple[list[Layer], int]]:
 
     Layers are the same if they are of one kind and do the same to shapes: number of maps and of positions may differ.
     """
-    signs = [(layer.kind, layer.words.split(" using ")[-1], layer.activation) for layer in layers]
+    signs = [(layer.kind, re.sub(r"\d[\d,]*", "#", layer.words)) for layer in layers]
     found: list[tuple[list[Layer], int]] = []
     at = 0
     while at < len(layers):

@@ -1,5 +1,6 @@
 """The head of the page: the verdict, every competitor with its interval, three facts."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -107,10 +108,12 @@ def competitors(
 def _about(name: str) -> str:
     """What an opponent is, from the first line of its class."""
     try:
-        words = (load_class("baseline", name.partition(" ")[0]).__doc__ or "").strip().splitlines()
+        words = load_class("baseline", name.partition(" ")[0]).__doc__ or ""
     except (ConvzooError, KeyError):
         return ""
-    return words[0].rstrip(".") if words and len(words[0]) <= 130 else ""
+    first = " ".join(words.strip().partition("\n\n")[0].split())
+    first = re.split(r" \(|: |; |\. |, so |, which ", first)[0].rstrip(".")
+    return first if len(first) <= 120 else ""
 
 
 def _others(recipe: Recipe, results: Mapping[str, Any], main: str) -> str:

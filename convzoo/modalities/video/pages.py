@@ -225,7 +225,8 @@ class VideoPages(Pages):
             "differ, it "
             "responds to motion, in the direction in which the pattern moves from frame to frame."
             if depth > 1
-            else "one kernel within a frame: bright where it adds, dark where it subtracts. The next layer's kernels look along time."
+            else "one kernel within a frame: bright where it adds, dark where it subtracts. The next layer's kernels look along "
+            "time."
         )
         which = f"all {len(weights)}" if len(tiles) == len(weights) else f"the {len(tiles)} strongest of {len(weights)}"
         parts = [

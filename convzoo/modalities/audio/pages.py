@@ -65,9 +65,12 @@ class AudioPages(Pages):
         if not isinstance(encoder, AudioEncoder) or not encoder.seconds:
             return ""
         wide = 2 * encoder.seconds / SLICES
+        numbers = any("value" in row for row in material.predictions)
+        up = "up: makes the number larger" if numbers else "up: speaks for the answer"
+        down = f"down, not filled: {'makes it smaller' if numbers else 'speaks against it'}"
         signs = [
-            (_sign('<rect class="p" x="2" y="4" width="30" height="14"/>'), "up: speaks for the answer"),
-            (_sign('<rect class="m" x="2" y="4" width="30" height="14"/>'), "down, not filled: speaks against it"),
+            (_sign('<rect class="p" x="2" y="4" width="30" height="14"/>'), up),
+            (_sign('<rect class="m" x="2" y="4" width="30" height="14"/>'), down),
         ]
         if any(example.seconds() > encoder.seconds for example in material.examples[:400]):
             signs.append(
@@ -148,7 +151,7 @@ class AudioPages(Pages):
             )
             place = left + wide / 2 if number < len(spans) or wide < 0.2 else left + wide - 0.04
             marks += (
-                f'<span class="mark" style="left:{100 * min(max(place, 0.03), 0.97):.2f}%" '
+                f'<span class="mark" style="top:{1.7 * number - 1.4:.1f}rem;left:{100 * min(max(place, 0.03), 0.97):.2f}%" '
                 f'aria-hidden="true">{number}</span>'
             )
         picture = kit.image(

@@ -88,11 +88,11 @@ class VideoPages(Pages):
         words = (
             f"<p>Frames of test videos, time to the right. Below each frame what the network gets of it, {gets} at "
             f"{width}×{height} "
-            "pixels, and where it looked: the brighter and yellower, the more this place moved its answer (gradient × input).</p>"
+            "pixels, and where it looked: the brighter and yellower, the more this place moved its answer (gradient × input)."
         )
         several = any(len(row.get("over_time") or ()) > 1 for row in material.predictions)
         if not several:
-            return words
+            return f"{words}</p>"
         signs = [
             (kit.swatch("background:var(--net);opacity:.75"), "the clips that give the answer of the whole video"),
             (
@@ -102,11 +102,11 @@ class VideoPages(Pages):
         ]
         seconds = f"{encoder.seen / encoder.frame_rate:.2g} s"
         clip = (
-            f"<p>It sees a clip of {encoder.seen} frames ({seconds}) at a time; its answer is the mean over the clips of a "
+            f" It sees a clip of {encoder.seen} frames ({seconds}) at a time; its answer is the mean over the clips of a "
             "video. "
-            "Where they differ, lines show what each says, and when.</p>"
+            "Where they differ, lines show what each says, and when."
         )
-        return words + clip + kit.key(signs)
+        return f"{words}{clip}</p>{kit.key(signs)}"
 
     def slices(self, task: Task, material: Material) -> list[Slices]:
         """By group, length, and whether the clips agree."""

@@ -37,8 +37,10 @@ from convzoo.modalities.audio.encoder import AudioEncoder
 from convzoo.modalities.audio.example import Audio
 from convzoo.models.separable_cnn1d import SeparableCNN1d
 from convzoo.models.waveform_cnn1d import WaveformCNN1d
+from convzoo.report.kit import as_number
 from convzoo.runs import load_state, save_state
 from convzoo.tasks.classification import Classification
+from convzoo.tasks.regression import Regression
 
 RATE = 8000
 
@@ -913,6 +915,29 @@ def test_the_stretch_that_made_the_answer_is_found() -> None:
     assert away and max(map(abs, away)) < 0.01
     page = sounds.AudioPages().explained(low_or_high(), material(EnergyAfter(0.6), encoder, [example], [row]), row)
     assert f"Without {best.start:.2f} to {best.end:.2f} s" in page and "and says high" in page
+
+
+class Loudness(torch.nn.Module):
+    """Says the energy of the second half of a recording."""
+
+    def forward(self, waveform: torch.Tensor) -> torch.Tensor:
+        return waveform[:, 0, waveform.shape[2] // 2 :].square().mean(dim=1, keepdim=True)
+
+
+def test_a_number_is_explained_in_its_own_unit() -> None:
+    encoder = AudioEncoder("waveform", sample_rate=RATE, seconds=0.3)
+    examples = [Audio(samples=tone(400 + 50 * n), rate=RATE, label=float(n), source=f"{n}.wav") for n in range(4)]
+    encoder.fit(examples)
+    task = Regression(10.0, 2.0)
+    rows = [{"index": n, "value": 1.0, "true_value": float(n), "source": ""} for n in range(4)]
+    shown = material(Loudness(), encoder, examples, rows)
+    found = sounds.silenced(task, Loudness(), encoder, examples[0], rows[0])
+    with torch.no_grad():
+        whole = 10 + 2 * float(Loudness()(**encoder.encode(examples[:1]).inputs))
+    assert found[0].before == pytest.approx(whole, abs=1e-4) == pytest.approx(found[0].after, abs=1e-4)
+    assert found[-1].after < whole
+    assert "makes the number larger" in sounds.AudioPages().legend(task, shown)
+    assert f"instead of {as_number(whole)}." in sounds.AudioPages().explained(task, shown, rows[0])
 
 
 def test_what_the_network_does_not_hear_is_marked() -> None:

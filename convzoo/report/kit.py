@@ -647,6 +647,17 @@ def grey(values: np.ndarray, around_zero: bool = True) -> np.ndarray:
     return np.uint8(255 * (values - values.min()) / span)
 
 
+_WARM = ((14, 18, 24), (68, 26, 112), (178, 52, 120), (250, 132, 96), (252, 253, 191))
+
+
+def warm(values: np.ndarray) -> np.ndarray:
+    """Numbers as colours, (…, 3) uint8, from the colour of night over red to a pale yellow, ever brighter."""
+    span = float(values.max() - values.min()) or 1.0
+    part = (values - values.min()) / span
+    steps = np.linspace(0, 1, len(_WARM))
+    return np.stack([np.interp(part, steps, channel) for channel in zip(*_WARM, strict=True)], axis=-1).astype(np.uint8)
+
+
 # 6 and 7: the data, and how to run it again
 
 
@@ -691,6 +702,36 @@ def wilson(right: int, count: int) -> tuple[float, float]:
     middle = (part + z * z / (2 * count)) / (1 + z * z / count)
     half = z * math.sqrt(part * (1 - part) / count + z * z / (4 * count * count)) / (1 + z * z / count)
     return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def hardest(
+    names: Sequence[str | None], mistakes: Sequence[float], plural: str = "groups", most: int = 8
+) -> dict[str, list[int]]:
+    """The positions of the examples of each group: those with the most mistakes on average, then all others together, counted.
+
+    Empty where hardly any group has two examples, or there is one group only.
+
+    Args:
+        names: the group of each example; None: of no group
+        mistakes: of each example, 0 for none
+        plural: what the groups are called
+        most: number of groups that have a row of their own
+    """
+    groups: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        if name is not None:
+            groups.setdefault(str(name), []).append(place)
+    if len(groups) < 2 or sum(map(len, groups.values())) < 2 * len(groups):
+        return {}
+    mean = {name: sum(mistakes[place] for place in places) / len(places) for name, places in groups.items()}
+    order = sorted(groups, key=lambda name: (-mean[name], -len(groups[name]), name))
+    # A row for a single other group would be no shorter than its own.
+    own = order if len(order) <= most + 1 else order[:most]
+    found = {name: groups[name] for name in own}
+    rest = order[len(own) :]
+    if rest:
+        found[f"the other {len(rest):,} {plural}"] = sorted(place for name in rest for place in groups[name])
+    return found
 
 
 def class_rows(labels: Sequence[str], counts: Mapping[str, tuple[int, int, int]]) -> list[list[Cell]]:

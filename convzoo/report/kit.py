@@ -685,6 +685,26 @@ def wilson(right: int, count: int) -> tuple[float, float]:
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
+def sized_groups(values: Sequence[int], most: int = 5) -> dict[str, list[int]]:
+    """Whole numbers in a few groups with about equally many of them: the positions by name, `1`, `2 to 3`, `4 to 41`.
+
+    Args:
+        values: whole numbers
+        most: number of groups
+    """
+    found = np.asarray(values, dtype=np.int64)
+    if not len(found):
+        return {}
+    starts = np.unique(np.quantile(found, np.linspace(0, 1, most + 1)[:-1], method="higher"))
+    group = np.searchsorted(starts, found, side="right") - 1
+    named: dict[str, list[int]] = {}
+    for at in range(len(starts)):
+        inside = np.flatnonzero(group == at)
+        low, high = int(found[inside].min()), int(found[inside].max())
+        named[f"{low:,}" if low == high else f"{low:,} to {high:,}"] = inside.tolist()
+    return named
+
+
 def class_rows(labels: Sequence[str], counts: Mapping[str, tuple[int, int, int]]) -> list[list[Cell]]:
     """Rows of each class: how many, found (recall) with its interval, right when said (precision), F1.
 

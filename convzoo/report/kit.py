@@ -331,8 +331,9 @@ def _scale_of(tracks: Sequence[Track]) -> Scale | None:
         return None
     if min(values) < 0 or max(values) > 1:
         return Scale.of(values)
-    # Parts of 1: from a round tenth below the lowest to 100 %.
-    return Scale(min(math.floor(10 * min(values)) / 10, 0.9), 1.0, percent=True)
+    # Parts of 1: from a round tenth below the lowest to 100 %, or to a round tenth above where all of them are small.
+    low, high = min(math.floor(10 * min(values)) / 10, 0.9), 1.0 if max(values) > 0.7 else math.ceil(10 * max(values)) / 10
+    return Scale(low, high if high > low else low + 0.1, percent=True)
 
 
 def _track(track: Track, scale: Scale | None) -> str:

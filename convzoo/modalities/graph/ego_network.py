@@ -83,11 +83,12 @@ def ego_network(edges: Any, node: int, most: int = MOST) -> EgoNetwork:
 
 @dataclass(frozen=True)
 class Effects:
-    """By how much the probability of the answer is higher with each of these than without it.
+    """By how much the answer is surer with each of these than without it.
 
     Attributes:
-        messages: (neighbours,), of what each neighbour sends
-        features: by column, of the node's own features; empty where it has more than `OWN`, or none
+        messages: (neighbours,), what each neighbour sends, as a difference of probabilities
+        features: by column, the node's own features, as a difference of log-odds, which also tells where an answer is nearly
+            certain; empty where it has more than `OWN`, or none
     """
 
     messages: np.ndarray
@@ -146,8 +147,10 @@ def effects_of(
     if logits.ndim != 2 or said >= logits.shape[1]:
         return None
     chances = (logits.double() / temperature).softmax(dim=1)[:, said]
-    found = (chances[0] - chances[1:]).numpy()
-    return Effects(found[: len(senders)], dict(zip(own, found[len(senders) :].tolist(), strict=True)))
+    odds = chances.clamp(1e-12, 1 - 1e-12).logit()
+    last = 1 + len(senders)
+    features = (odds[0] - odds[last:]).tolist()
+    return Effects((chances[0] - chances[1:last]).numpy(), dict(zip(own, features, strict=True)))
 
 
 def as_scipy(matrix: SparseMatrix) -> Any:

@@ -76,7 +76,8 @@ class NodePages(Pages):
             ]
             words += (
                 "<p>Each neighbour is left out once, and the answer computed again: the line says how much it counts. The same is "
-                "done with each of the node's own features, below the picture.</p>"
+                "done with each of the node's own features, below the picture: blue speaks for the answer, pink against, and the "
+                "deepest shade is the strongest of the node's own; the three strongest are underlined, dotted where against.</p>"
             )
         return words + kit.key(marks)
 
@@ -314,8 +315,8 @@ def _own_features(graph: Graph, effects: Mapping[int, float]) -> str:
     """The node's own features, shaded by what they do to the answer."""
     if not effects or len(graph.feature_names) <= max(effects):
         return ""
-    # Half of the certainty is the deepest shade.
-    words = [(_short(graph.feature_names[column]), 2 * value) for column, value in effects.items()]
+    top = max(max(abs(value) for value in effects.values()), 0.05)
+    words = [(_short(graph.feature_names[column]), value / top) for column, value in effects.items()]
     return kit.shaded_words(words)
 
 

@@ -1,4 +1,4 @@
-"""A node's ego network: the nodes around it, what each neighbour's message does to its answer, and both as a drawing."""
+"""A node's ego network: the nodes around it, what they and its own features do to its answer, and a drawing of both."""
 
 import math
 from collections.abc import Sequence
@@ -247,10 +247,12 @@ def drawing(
     parts.append(sign(SAID if centre == SAID else centre, middle, 2.1))
     if centre == SAID:
         parts.append(sign(SAME, middle, 1.25, edge="var(--page)"))
-    # A node alone needs no room around it.
-    top, height = (0, HEIGHT) if ego.near else (HEIGHT // 2 - 40, 80)
+    # What stands nowhere near the edge needs no room there.
+    heights = [y for _, y in (*spots, *outer)]
+    top = max(min([*heights, HEIGHT / 2 - 16]) - 15, 0)
+    height = min(max([*heights, HEIGHT / 2 + 16]) + 15, HEIGHT) - top
     return (
-        f'<svg viewBox="0 {top} {WIDTH} {height}" role="img" aria-label="{text(label)}" fill="none" stroke-linecap="round">'
+        f'<svg viewBox="0 {top:.0f} {WIDTH} {height:.0f}" role="img" aria-label="{text(label)}" fill="none" stroke-linecap="round">'
         f"{''.join(parts)}</svg>"
     )
 
@@ -267,9 +269,7 @@ def sign(kind: str, spot: tuple[float, float], size: float = 1.0, edge: str = "n
     if kind == SAME:
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{7.2 * size:.1f}" fill="var(--right)" stroke="{edge}" stroke-width="2"/>'
     dashes = ' stroke-dasharray="2 3"' if kind == UNKNOWN else ""
-    return (
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{6 * size:.1f}" fill="var(--page)" stroke="var(--other)" stroke-width="2"{dashes}/>'
-    )
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{6 * size:.1f}" fill="var(--page)" stroke="var(--other)" stroke-width="2"{dashes}/>'
 
 
 def in_key(kind: str, lit: bool = False) -> str:

@@ -23,6 +23,10 @@ CLASSES = kit.LARGEST_MATRIX
 """Up to so many classes, a table says which are connected with which."""
 HOPS = 6
 """The distance to a labelled node is looked for up to so many steps away."""
+FEW = 10
+"""Distances with fewer nodes are one slice with those before."""
+NAMED = 4
+"""Up to so many classes of neighbours are named, or one more."""
 NEURONS = 10
 FEATURES = 12
 """Up to so many features, all weights of a neuron are shown; of more, the largest."""
@@ -71,12 +75,12 @@ class NodePages(Pages):
         )
         if isinstance(material.model, HasHops):
             marks += [
-                (_line("plus", ""), "what it sends speaks for the answer; the thicker, the more"),
-                (_line("minus", ' stroke-dasharray="5 4"'), "speaks against it"),
+                (kit.stroke("plus", width=4), "what it sends speaks for the answer; the thicker, the more"),
+                (kit.stroke("minus", "5 4", 4), "speaks against it"),
             ]
             words += (
-                "<p>Each neighbour is left out once, and the answer computed again: the line says how much it counts. The same is "
-                "done with each of the node's own features, below the picture: blue speaks for the answer, pink against, and the "
+                "<p>Each neighbour is left out once, and the answer computed again: the line says how much it counts. The same "
+                "is done with each of the node's own features, below the picture: blue speaks for the answer, pink against, and the "
                 "deepest shade is the strongest of the node's own; the three strongest are underlined, dotted where against.</p>"
             )
         return words + kit.key(marks)
@@ -127,24 +131,24 @@ class NodePages(Pages):
         graph, nodes = material.examples[0].graph, _numbers(material, rows)
         degrees = np.diff(graph.edges.indptr)[nodes]
         found = [
-            Slices("number of neighbours", "A node with few neighbours hears little.", kit.sized_groups(degrees.tolist()))
+            Slices(
+                "number of neighbours", "A node with few neighbours hears little.", kit.sized_groups(degrees.tolist())
+            )
         ]
         learnt = _of_this_graph(material.encoder, graph)
         if learnt is not None:
             away = distances(graph.edges, learnt, HOPS)[nodes]
-            names = {step: kit.count_of(step, "steps") for step in range(HOPS + 1)} | {
-                0: "itself",
-                HOPS + 1: f"more than {HOPS} steps, or no way",
-            }
             found.append(
                 Slices(
                     "distance to a labelled node",
                     "How many steps along the edges lie between a node and the nearest whose label was learnt from.",
-                    {names[step]: np.flatnonzero(away == step).tolist() for step in np.unique(away).tolist()},
+                    _by_distance(away),
                 )
             )
         if isinstance(task, Classification):
-            found.append(Slices("share of neighbours of the same class", _alike_in_words(graph, nodes), _alike(graph, nodes)))
+            found.append(
+                Slices("share of neighbours of the same class", _alike_in_words(graph, nodes), _alike(graph, nodes))
+            )
         return found
 
     def sections(self, task: Task, material: Material) -> list[Section]:
@@ -235,13 +239,7 @@ class NodePages(Pages):
             ("features", f"{width:,} a node, {filled / len(graph):,.1f} of them not 0" if width else "none"),
             ("labels", f"{known:,} of {len(graph):,} nodes have one"),
         ]
-        many = int(np.quantile(degrees, 0.99))
-        beyond = int((degrees > many).sum())
-        rest = f" {kit.count_of(beyond, 'nodes')} with more than {many:,} are not drawn; the largest has {degrees.max():,}." if beyond else ""
-        parts = [
-            f"<h3>Neighbours</h3><p>How many a node has: {np.median(degrees):,.0f} in the middle, {degrees.mean():,.1f} on "
-            f"average.{rest}</p>{kit.histogram(degrees[degrees <= many].tolist(), 'How many neighbours nodes have')}"
-        ]
+        parts = [kit.long_tailed("Neighbours of a node", "nodes", degrees)]
         if (connected := _connected(graph)) is not None:
             parts.append(connected)
         return kit.pairs(facts) + kit.columns(parts)
@@ -249,13 +247,10 @@ class NodePages(Pages):
 
 def some_of(examples: Sequence[Any], most: int) -> list[Any]:
     """At most so many examples, evenly from all of them."""
-    return [examples[at] for at in np.unique(np.linspace(0, len(examples) - 1, min(len(examples), most)).astype(int)).tolist()]
-
-
-def _line(colour: str, dashes: str) -> str:
-    return (
-        f'<svg width="34" height="12" aria-hidden="true"><path d="M0 6H34" stroke="var(--{colour})" stroke-width="4"{dashes}/></svg>'
-    )
+    return [
+        examples[at]
+        for at in np.unique(np.linspace(0, len(examples) - 1, min(len(examples), most)).astype(int)).tolist()
+    ]
 
 
 def _numbers(material: Material, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
@@ -293,11 +288,15 @@ def neighbours_in_words(graph: Graph, around: Sequence[int] | np.ndarray) -> str
     if numbers:
         return f"{count}; the mean of {len(numbers):,} known numbers is {kit.as_number(float(np.mean(numbers)))}"
     names = Counter(
-        ", ".join(map(str, label)) if isinstance(label, tuple | list) else str(label) for label in labels if label is not None
+        ", ".join(map(str, label)) if isinstance(label, tuple | list) else str(label)
+        for label in labels
+        if label is not None
     )
-    listed = [f"{number:,} × {kit.text(name)}" for name, number in names.most_common(4)]
-    rest = len(labels) - sum(number for _, number in names.most_common(4))
-    listed += [f"{rest:,} others"] if rest and listed else []
+    most = names.most_common(NAMED if len(names) > NAMED + 1 else NAMED + 1)
+    listed = [f"{number:,} × {kit.text(name)}" for name, number in most]
+    rest, bare = names.total() - sum(number for _, number in most), len(labels) - names.total()
+    listed += [f"{rest:,} of {len(names) - len(most)} other classes"] if rest else []
+    listed += [f"{bare:,} without a label"] if bare else []
     return count + (f": {', '.join(listed)}" if listed else "")
 
 
@@ -316,7 +315,7 @@ def _own_features(graph: Graph, effects: Mapping[int, float]) -> str:
     if not effects or len(graph.feature_names) <= max(effects):
         return ""
     top = max(max(abs(value) for value in effects.values()), 0.05)
-    words = [(_short(graph.feature_names[column]), value / top) for column, value in effects.items()]
+    words = [(kit.short(graph.feature_names[column]), value / top) for column, value in effects.items()]
     return kit.shaded_words(words)
 
 
@@ -325,7 +324,9 @@ def _strongest(graph: Graph, around: ego.EgoNetwork, effects: np.ndarray, said: 
     if not len(effects):
         return "It hears nothing: the answer comes from its own features."
     if float(np.abs(effects).max()) < 0.005:
-        return "No single neighbour changes the answer by half a point: it hears the same from many, or looks at itself."
+        return (
+            "No single neighbour changes the answer by half a point: it hears the same from many, or looks at itself."
+        )
     at = int(np.argmax(np.abs(effects)))
     points = 100 * abs(float(effects[at]))
     direction = "less" if effects[at] > 0 else "more"
@@ -362,7 +363,9 @@ def seen_within(edges: Any, nodes: np.ndarray, hops: int) -> np.ndarray:
         nodes: numbers of nodes
         hops: number of steps
     """
-    pattern = scipy.sparse.csr_matrix((np.ones(edges.nnz, np.float32), edges.indices, edges.indptr), edges.shape).T.tocsr()
+    pattern = scipy.sparse.csr_matrix(
+        (np.ones(edges.nnz, np.float32), edges.indices, edges.indptr), edges.shape
+    ).T.tocsr()
     reached = np.zeros((edges.shape[0], len(nodes)), np.float32)
     reached[nodes, np.arange(len(nodes))] = 1
     counts = [np.ones(len(nodes), np.int64)]
@@ -370,6 +373,24 @@ def seen_within(edges: Any, nodes: np.ndarray, hops: int) -> np.ndarray:
         reached = np.minimum(reached + pattern @ reached, 1)
         counts.append(reached.sum(axis=0, dtype=np.float64).astype(np.int64))
     return np.stack(counts)
+
+
+def _by_distance(away: np.ndarray) -> dict[str, list[int]]:
+    """The positions of nodes by their distance, `HOPS` + 1 for none; steps with few nodes are one group with those before."""
+    groups: list[tuple[int, int, list[int]]] = []
+    for step in np.unique(away[away <= HOPS]).tolist():
+        inside = np.flatnonzero(away == step).tolist()
+        if groups and len(inside) < FEW:
+            first, _, before = groups.pop()
+            groups.append((first, step, before + inside))
+        else:
+            groups.append((step, step, inside))
+    named = {
+        kit.count_of(last, "steps") if first == last else f"{first} to {last} steps": places
+        for first, last, places in groups
+    }
+    beyond = np.flatnonzero(away > HOPS).tolist()
+    return named | ({f"more than {HOPS} steps, or no way": beyond} if beyond else {})
 
 
 def homophily(graph: Graph, nodes: np.ndarray) -> np.ndarray:
@@ -395,8 +416,14 @@ def _alike(graph: Graph, nodes: np.ndarray) -> dict[str, list[int]]:
     """The positions of nodes by the share of their neighbours that are of their class."""
     share = homophily(graph, nodes)
     groups: dict[str, list[int]] = {}
-    bounds = ((0.0, 0.0, "none"), (0.0, 0.25, "up to a quarter"), (0.25, 0.5, "up to a half"), (0.5, 0.75, "up to three quarters"),
-              (0.75, 0.999, "more, not all"), (0.999, 1.0, "all"))  # fmt: skip
+    bounds = (
+        (0.0, 0.0, "none"),
+        (0.0, 0.25, "some, up to a quarter"),
+        (0.25, 0.5, "up to a half"),
+        (0.5, 0.75, "up to three quarters"),
+        (0.75, 0.999, "more than three quarters"),
+        (0.999, 1.0, "all"),
+    )
     for low, high, name in bounds:
         inside = (share == 0) if high == 0 else (share > low) & (share <= high)
         groups[name] = np.flatnonzero(inside).tolist()
@@ -426,14 +453,20 @@ def _map(graph: Graph, nodes: np.ndarray, right: np.ndarray) -> str:
     )
     good = {place[int(node)]: bool(hit) for node, hit in zip(nodes, right, strict=True) if int(node) in place}
     dots = "".join(f"M{x:.0f} {y:.0f}h0" for at, (x, y) in enumerate(spots) if at not in good)
-    hits = "".join(f'<circle cx="{spots[at][0]:.0f}" cy="{spots[at][1]:.0f}" r="5"/>' for at, hit in good.items() if hit)
+    hits = "".join(
+        f'<circle cx="{spots[at][0]:.0f}" cy="{spots[at][1]:.0f}" r="5"/>' for at, hit in good.items() if hit
+    )
     wrong = "".join(
         f'<rect x="{spots[at][0] - 5.5:.0f}" y="{spots[at][1] - 5.5:.0f}" width="11" height="11"/>'
         for at, hit in good.items()
         if not hit
     )
     count = sum(not hit for hit in good.values())
-    drawn = "the whole graph" if len(chosen) == len(graph) else f"{len(chosen):,} of {len(graph):,} nodes, a part that lies together"
+    drawn = (
+        "the whole graph"
+        if len(chosen) == len(graph)
+        else f"{len(chosen):,} of {len(graph):,} nodes, a part that lies together"
+    )
     label = f"A map of {len(chosen):,} nodes: {len(good):,} test nodes, {count:,} of them wrong"
     errors = _errors_together(graph, nodes, right)
     picture = (
@@ -442,13 +475,14 @@ def _map(graph: Graph, nodes: np.ndarray, right: np.ndarray) -> str:
         f'stroke-linecap="round" opacity=".7"/><g fill="var(--net)" stroke="var(--page)">{hits}</g>'
         f'<g fill="var(--wrong)" stroke="var(--page)">{wrong}</g></svg>'
     )
+    marks = {
+        "test node, right": '<circle cx="7" cy="7" r="5" fill="var(--net)"/>',
+        "test node, wrong": '<rect x="1" y="1" width="12" height="12" fill="var(--wrong)"/>',
+        "other nodes": '<circle cx="7" cy="7" r="3" fill="var(--other)"/>',
+    }
     key = kit.key(
-        [
-            ('<svg width="14" height="14" aria-hidden="true"><circle cx="7" cy="7" r="5" fill="var(--net)"/></svg>', "test node, right"),
-            ('<svg width="14" height="14" aria-hidden="true"><rect x="1" y="1" width="12" height="12" fill="var(--wrong)"/></svg>', "test node, wrong"),
-            ('<svg width="14" height="14" aria-hidden="true"><circle cx="7" cy="7" r="3" fill="var(--other)"/></svg>', "other nodes"),
-        ]
-    )  # fmt: skip
+        [(f'<svg width="14" height="14" aria-hidden="true">{mark}</svg>', name) for name, mark in marks.items()]
+    )
     return f"<p>Drawn: {drawn}; connected nodes lie close. {errors}</p>{picture}{key}"
 
 
@@ -529,28 +563,30 @@ def _neurons(table: np.ndarray, names: list[str], last: np.ndarray | None, class
     lines: list[list[kit.Cell]] = []
     for neuron in order:
         top = np.argsort(-table[:, neuron], kind="stable")[:5].tolist()
-        line: list[kit.Cell] = [f"neuron {neuron}", ", ".join(_short(names[at]) for at in top), kit.as_number(float(table[top[0], neuron]))]
+        named = ", ".join(kit.short(names[at], 40) for at in top)
+        line: list[kit.Cell] = [f"neuron {neuron}", named, kit.as_number(float(table[top[0], neuron]))]
         if last is not None:
             line.append(classes[int(np.argmax(last[neuron]))])
         lines.append(line)
-    columns = [kit.Column("neuron"), kit.Column("features it responds to, the strongest first"), kit.Column("largest weight", "n")]
+    columns = [
+        kit.Column("neuron"),
+        kit.Column("features it responds to, the strongest first"),
+        kit.Column("largest weight", "n"),
+    ]
     columns += [kit.Column("speaks for")] if last is not None else []
     return f"<h3>What the first layer looks for</h3><p>{about}</p>{kit.table(columns, lines)}"
-
-
-def _short(name: str, most: int = 40) -> str:
-    return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def _message_weights(graph: Graph, matrix: Any, node: int) -> str:
     """What a node sums up: the weight of each neighbour's message."""
     first, last = int(matrix.indptr[node]), int(matrix.indptr[node + 1])
     entries = sorted(
-        zip(matrix.indices[first:last].tolist(), matrix.data[first:last].tolist(), strict=True), key=lambda entry: -abs(entry[1])
+        zip(matrix.indices[first:last].tolist(), matrix.data[first:last].tolist(), strict=True),
+        key=lambda entry: -abs(entry[1]),
     )
     degrees = np.diff(graph.edges.indptr)
     lines: list[list[kit.Cell]] = [
-        [f"{_short(graph.ids[at])}{' (itself)' if at == node else ''}", f"{degrees[at]:,}", kit.as_number(value)]
+        [f"{kit.short(graph.ids[at])}{' (itself)' if at == node else ''}", f"{degrees[at]:,}", kit.as_number(value)]
         for at, value in entries[:8]
     ]
     if not lines:
@@ -580,8 +616,8 @@ def _connected(graph: Graph) -> str | None:
     shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     inside = float(np.trace(counts) / counts.sum())
     drawn = kit.heat(
-        [(_short(name, 20), np.round(shares[at]).tolist()) for at, name in enumerate(names)],
-        [_short(name, 20) for name in names],
+        [(kit.short(name, 20), np.round(shares[at]).tolist()) for at, name in enumerate(names)],
+        [kit.short(name, 20) for name in names],
         "Which classes are connected",
     )
     return (

@@ -52,7 +52,10 @@ class UserPages(Pages):
             return ""
         marks = [
             ('<span class="tokens"><span class="hit">✓ item</span></span>', "recommended, and had afterwards"),
-            ('<span class="tokens"><span class="miss">✕ item</span></span>', "had afterwards, and not among the recommended"),
+            (
+                '<span class="tokens"><span class="miss">✕ item</span></span>',
+                "had afterwards, and not among the recommended",
+            ),
         ]
         words = "<p>What users had before, what they were recommended, and what they had afterwards.</p>"
         if isinstance(material.model, HasVectors):
@@ -132,12 +135,16 @@ class UserPages(Pages):
         for item in np.argsort(-counts, kind="stable")[:: max(1, len(counts) // 8)][:8].tolist():
             near = (unit @ unit[item]).topk(min(6, len(unit)))
             pairs = zip(near.indices.tolist(), near.values.tolist(), strict=True)
-            words = [f"{_short(catalogue.items[at])} ({kit.as_number(round(value, 2))})" for at, value in pairs if at != item][:5]
-            lines.append([_short(catalogue.items[item]), f"{counts[item]:,}", ", ".join(words)])
+            words = [
+                f"{kit.short(catalogue.items[at])} ({kit.as_number(round(value, 2))})"
+                for at, value in pairs
+                if at != item
+            ][:5]
+            lines.append([kit.short(catalogue.items[item]), f"{counts[item]:,}", ", ".join(words)])
         return (
-            "<h3>Which items lie together</h3><p>A step on the graph gives a user the weighted sum of the vectors of its items, and "
-            "an item that of its users; rare ones weigh more than popular ones. So items with the same users get similar vectors. "
-            "Some items, from popular to rare, each with its five nearest and the cosine of their vectors:</p>"
+            "<h3>Which items lie together</h3><p>A step on the graph gives a user the weighted sum of the vectors of its items, "
+            "and an item that of its users; rare ones weigh more than popular ones. So items with the same users get similar "
+            "vectors. Some items, from popular to rare, each with its five nearest and the cosine of their vectors:</p>"
             + kit.table([kit.Column("item"), kit.Column("had by", "n"), kit.Column("nearest items")], lines)
         )
 
@@ -149,15 +156,15 @@ class UserPages(Pages):
         users, items = len(catalogue.users), len(catalogue.items)
         by_user, by_item = known.counts(), np.bincount(known.items, minlength=items)
         top = np.sort(by_item)[::-1][: max(1, items // 10)].sum() / max(len(known.items), 1)
+        part = len(known.items) / max(users * items, 1)
         facts = [
-            ("learnt from", f"{len(known.items):,} pairs of a user and an item: {kit.as_percent(len(known.items) / max(users * items, 1), 2)} "
-             "of all possible ones"),
+            ("learnt from", f"{len(known.items):,} pairs of a user and an item: {kit.as_percent(part, 2)} of all possible ones"),
             ("popular items", f"a tenth of the items has {kit.as_percent(float(top), 0)} of the pairs"),
         ]  # fmt: skip
         return kit.pairs(facts) + kit.columns(
             [
-                _histogram("Items of a user", "users", by_user),
-                _histogram("Users of an item", "items", by_item),
+                kit.long_tailed("Items of a user, in training", "users", by_user),
+                kit.long_tailed("Users of an item, in training", "items", by_item),
             ]
         )
 
@@ -202,7 +209,11 @@ class Lists:
 
     def left_out_in_words(self) -> str:
         """How many users cannot be judged; empty if none."""
-        return f" {kit.count_of(self.left_out, 'users')} had nothing afterwards and cannot be judged." if self.left_out else ""
+        return (
+            f" {kit.count_of(self.left_out, 'users')} had nothing afterwards and cannot be judged."
+            if self.left_out
+            else ""
+        )
 
 
 def ratio_interval(hits: np.ndarray, counts: np.ndarray) -> tuple[float, float] | None:
@@ -229,11 +240,6 @@ def ratio_interval(hits: np.ndarray, counts: np.ndarray) -> tuple[float, float] 
 def _track(hits: np.ndarray, counts: np.ndarray) -> kit.Track:
     ends = ratio_interval(hits, counts) or (None, None)
     return kit.Track(float(hits.sum() / counts.sum()), *ends)
-
-
-def _short(name: object, most: int = 48) -> str:
-    words = str(name)
-    return words if len(words) <= most else words[: most - 1] + "…"
 
 
 def _unit_items(model: HasVectors, catalogue: Catalogue) -> Tensor:
@@ -296,7 +302,7 @@ def _token(name: object, kind: str) -> str:
     signs = {"hit": "✓ ", "miss": "✕ "}
     spoken = {"hit": "found", "miss": "missed", "in": "close"}
     hidden = f'<span class="hidden"> ({spoken[kind]})</span>' if kind in spoken else ""
-    return f'<span class="{kind}">{signs.get(kind, "")}{kit.text(_short(name))}{hidden}</span>'
+    return f'<span class="{kind}">{signs.get(kind, "")}{kit.text(kit.short(name))}{hidden}</span>'
 
 
 def _rest(count: int) -> list[str]:
@@ -325,17 +331,17 @@ def _by_length(found: Lists) -> str:
     )  # fmt: skip
     key = kit.key(
         [
-            (_stroke("net", ""), f"of a user's later items found; {kit.as_percent(float(recall[-1]))} at {k}"),
-            (_stroke("other", ' stroke-dasharray="6 4"'), f"users with at least one; {kit.as_percent(float(any_[-1]))} at {k}"),
+            (kit.stroke("net"), f"of a user's later items found; {kit.as_percent(float(recall[-1]))} at {k}"),
+            (
+                kit.stroke("other", "6 4"),
+                f"users with at least one; {kit.as_percent(float(any_[-1]))} at {k}",
+            ),
         ]
     )
     first = next((int(length) for length in lengths if any_[length - 1] >= 0.5), None)
     half = f" Half of the users find something among the best {first}." if first is not None else ""
-    return f"<h3>How long must the list be?</h3><p>What is found among the best items.{half}{found.left_out_in_words()}</p>{key}{drawn}"
-
-
-def _stroke(colour: str, dashes: str) -> str:
-    return f'<svg width="34" height="12" aria-hidden="true"><path d="M0 6H34" stroke="var(--{colour})" stroke-width="2.5"{dashes}/></svg>'
+    about = f"<p>What is found among the best items.{half}{found.left_out_in_words()}</p>"
+    return f"<h3>How long must the list be?</h3>{about}{key}{drawn}"
 
 
 def _by_activity(material: Material, found: Lists) -> str:
@@ -407,9 +413,9 @@ def _by_popularity(task: RankItems, material: Material, found: Lists) -> str:
     return kit.table(
         columns,
         lines,
-        f"<b>By popularity, in {len(lines)} groups of about equally many items.</b> “Found” is the part of the later pairs of a user "
-        f"and an item that is among the best {k}; users are drawn anew for the interval. Where the lists have a larger part than "
-        f"what users had, the network favours these items. {never_all:,} of {kit.count_of(len(counts), 'items')} "
+        f"<b>By popularity, in {len(lines)} groups of about equally many items.</b> “Found” is the part of the later pairs of a "
+        f"user and an item that is among the best {k}; users are drawn anew for the interval. Where the lists have a larger part "
+        f"than what users had, the network favours these items. {never_all:,} of {kit.count_of(len(counts), 'items')} "
         f"({kit.as_percent(never_all / max(len(counts), 1), 0)}) are in nobody's list.",
     )
 
@@ -451,19 +457,6 @@ def _reach(catalogue: Catalogue, known: Any, users: np.ndarray, hops: int) -> st
     return kit.table(
         columns,
         lines,
-        f"<b>What a user's vector depends on.</b> The median of {kit.count_of(len(users), 'users')}; the bar holds 90 of 100 of them. "
+        f"<b>What a user's vector depends on.</b> The median of {kit.count_of(len(users), 'users')}; the bar holds 90 of 100. "
         f"The network looks {kit.count_of(hops, 'steps')} far.",
-    )
-
-
-def _histogram(title: str, plural: str, counts: np.ndarray) -> str:
-    """How many items users have, or users items; the largest one of 100 is not drawn but counted."""
-    many = int(np.quantile(counts, 0.99))
-    beyond = int((counts > many).sum())
-    rest = f" {kit.count_of(beyond, plural)} with more than {many:,} are not drawn; the largest number is {counts.max():,}." if beyond else ""
-    none = int((counts == 0).sum())
-    empty = f" {kit.count_of(none, plural)} with none." if none else ""
-    return (
-        f"<h3>{title}</h3><p>In training: {np.median(counts):,.0f} in the middle, {counts.mean():,.1f} on average.{empty}{rest}</p>"
-        f"{kit.histogram(counts[counts <= many].tolist(), title)}"
     )

@@ -251,10 +251,8 @@ def drawing(
     heights = [y for _, y in (*spots, *outer)]
     top = max(min([*heights, HEIGHT / 2 - 16]) - 15, 0)
     height = min(max([*heights, HEIGHT / 2 + 16]) + 15, HEIGHT) - top
-    return (
-        f'<svg viewBox="0 {top:.0f} {WIDTH} {height:.0f}" role="img" aria-label="{text(label)}" fill="none" stroke-linecap="round">'
-        f"{''.join(parts)}</svg>"
-    )
+    frame = f'viewBox="0 {top:.0f} {WIDTH} {height:.0f}" fill="none" stroke-linecap="round"'
+    return f'<svg {frame} role="img" aria-label="{text(label)}">{"".join(parts)}</svg>'
 
 
 def sign(kind: str, spot: tuple[float, float], size: float = 1.0, edge: str = "none") -> str:
@@ -269,7 +267,8 @@ def sign(kind: str, spot: tuple[float, float], size: float = 1.0, edge: str = "n
     if kind == SAME:
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{7.2 * size:.1f}" fill="var(--right)" stroke="{edge}" stroke-width="2"/>'
     dashes = ' stroke-dasharray="2 3"' if kind == UNKNOWN else ""
-    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{6 * size:.1f}" fill="var(--page)" stroke="var(--other)" stroke-width="2"{dashes}/>'
+    look = f'fill="var(--page)" stroke="var(--other)" stroke-width="2"{dashes}'
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{6 * size:.1f}" {look}/>'
 
 
 def in_key(kind: str, lit: bool = False) -> str:

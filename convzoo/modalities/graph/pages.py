@@ -80,8 +80,8 @@ class NodePages(Pages):
             ]
             words += (
                 "<p>Each neighbour is left out once, and the answer computed again: the line says how much it counts. The same "
-                "is done with each of the node's own features, below the picture: blue speaks for the answer, pink against, and the "
-                "deepest shade is the strongest of the node's own; the three strongest are underlined, dotted where against.</p>"
+                "is done with each of the node's own features, below the picture: blue speaks for the answer, pink against, "
+                "and the deepest shade is the strongest of them; the three strongest are underlined, with dots if against.</p>"
             )
         return words + kit.key(marks)
 
@@ -208,7 +208,7 @@ class NodePages(Pages):
     def first_layer(self, model: nn.Module, encoder: Encoder, examples: Sequence[Node]) -> str:
         """The features to which the neurons of the first layer respond, and the weights of a node's neighbours."""
         inside = [example for example in examples if example.index >= 0]
-        tables = [module.weight for module in model.modules() if type(module).__name__ == "FeatureLinear"]
+        tables: list[Any] = [module.weight for module in model.modules() if type(module).__name__ == "FeatureLinear"]
         if not tables or not inside:
             return ""
         graph = inside[0].graph

@@ -8,7 +8,7 @@ from torch import nn
 
 import convzoo
 from convzoo.core.pages import Material
-from convzoo.modalities.recommendation.pages import Lists, UserPages, ratio_interval
+from convzoo.modalities.recommendation.pages import Lists, UserPages, _card, ratio_interval
 from convzoo.recipe.assembly import build_reader
 from convzoo.report import kit
 from convzoo.runs import read_predictions
@@ -51,8 +51,6 @@ def test_a_card_marks_hits_and_misses(run, material: Material) -> None:
     row, user = found.rows[at], material.examples[int(found.rows[at]["index"])]
     whole = UserPages().gallery(run.task, material)
     assert [panel.title for panel in whole][-1] == "Best"
-    from convzoo.modalities.recommendation.pages import _card
-
     number = {str(name): place for place, name in enumerate(run.task.item_ids)}
     card = _card(run.task, material, found, at, number, None)
     hits = set(row["true_items"]) & set(row["items"][:20])
@@ -120,8 +118,6 @@ def test_a_model_without_vectors_or_hops_has_no_such_pictures(run, material: Mat
 def test_long_and_odd_names_are_cut_and_escaped(run, material: Material) -> None:
     name = "<b>" + "x" * 100
     row = {**material.predictions[0], "items": [name], "true_items": [name]}
-    from convzoo.modalities.recommendation.pages import _card
-
     part = Material(material.model, material.encoder, material.examples, [row])
     card = _card(run.task, part, Lists.of(run.task, part), 0, {}, None)
     assert "&lt;b&gt;xxx" in card

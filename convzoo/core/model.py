@@ -113,6 +113,17 @@ class HasReceptiveFields(Protocol):
 
 
 @runtime_checkable
+class HasHops(Protocol):
+    """Computes on a graph, and knows how far its outputs look. The report of a graph uses it, to show what one output sees.
+
+    Attributes:
+        hops: an output depends on nodes that are at most so many steps away along the edges
+    """
+
+    hops: int
+
+
+@runtime_checkable
 class HasVectors(Protocol):
     """Has a vector for each user and item. The report of a recommender uses it, to show which items lie together."""
 

@@ -47,6 +47,7 @@ class LightGCN(nn.Module):
         super().__init__()
         self.users = users
         self.layers = layers
+        self.hops = layers
         # The graph is not a weight: the encoder saves it and gives it again, so it is not saved here.
         self.register_buffer("pointers", adjacency.pointers, persistent=False)
         self.register_buffer("columns", adjacency.columns, persistent=False)

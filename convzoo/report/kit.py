@@ -50,6 +50,12 @@ def as_number(value: float) -> str:
     return shown.replace("-", "−")
 
 
+def short(value: object, most: int = 48) -> str:
+    """A name of the data that is cut where it is long."""
+    words = str(value)
+    return words if len(words) <= most else words[: most - 1] + "…"
+
+
 # Scales
 
 
@@ -248,6 +254,19 @@ def swatch(style: str) -> str:
     return f'<span class="sw" style="{style}"></span>'
 
 
+def stroke(colour: str, dashes: str = "", width: float = 2.5) -> str:
+    """A line for a key.
+
+    Args:
+        colour: a token of the sheet: net, other, plus
+        dashes: lengths of dashes and gaps; empty for a solid line
+        width: in pixels
+    """
+    dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
+    line = f'<path d="M0 6H34" stroke="var(--{colour})" stroke-width="{width:g}"{dashed}/>'
+    return f'<svg width="34" height="12" aria-hidden="true">{line}</svg>'
+
+
 def shaded_words(words: Sequence[tuple[str, float]], strongest: int = 3) -> str:
     """Words shaded by a weight from -1 to 1: blue for, pink against; the strongest are underlined.
 
@@ -332,8 +351,12 @@ def _scale_of(tracks: Sequence[Track]) -> Scale | None:
         return None
     if min(values) < 0 or max(values) > 1:
         return Scale.of(values)
-    # Parts of 1: from a round tenth below the lowest to 100 %.
-    return Scale(min(math.floor(10 * min(values)) / 10, 0.9), 1.0, percent=True)
+    # Parts of 1: from a round tenth below the lowest to 100 %, or to a round tenth above where all of them are small.
+    low, high = (
+        min(math.floor(10 * min(values)) / 10, 0.9),
+        1.0 if max(values) > 0.7 else math.ceil(10 * max(values)) / 10,
+    )
+    return Scale(low, high if high > low else low + 0.1, percent=True)
 
 
 def _track(track: Track, scale: Scale | None) -> str:
@@ -532,6 +555,25 @@ def histogram(values: Sequence[float], label: str, bins: int = 24) -> str:
         f'<div class="hist" role="img" aria-label="{text(label)}">{bars}</div>'
         f'<div class="histx" aria-hidden="true">{ticks}</div>'
     )
+
+
+def long_tailed(title: str, plural: str, counts: np.ndarray) -> str:
+    """A heading, a sentence and a histogram of counts of which few are very large: those above 99 of 100 are told in words.
+
+    Args:
+        title: what is counted, as the heading
+        plural: what has these counts
+        counts: whole numbers
+    """
+    most = int(np.quantile(counts, 0.99))
+    none, beyond = int((counts == 0).sum()), int((counts > most).sum())
+    words = f"{np.median(counts):,.0f} in the middle, {counts.mean():,.1f} on average."
+    words += f" {count_of(none, plural)} with none." if none else ""
+    if beyond:
+        words += (
+            f" Not drawn: {count_of(beyond, plural)} with more than {most:,}; the largest number is {counts.max():,}."
+        )
+    return f"<h3>{text(title)}</h3><p>{words}</p>{histogram(counts[counts <= most].tolist(), title)}"
 
 
 def heat(rows: Sequence[tuple[str, Sequence[float]]], names: Sequence[str], label: str) -> str:

@@ -23,6 +23,13 @@ TITLES = {
     "GatedConvolution": "Look for patterns, with gates",
     "LightweightConvolution": "Mix neighbours",
     "Look": "Look at the source",
+    "GraphConvolution": "Gather from neighbours",
+    "SampleAndAggregate": "Gather from neighbours",
+    "GraphAttention": "Gather from neighbours, by attention",
+    "FeatureLinear": "Weigh the features",
+    "VectorTable": "Look up each user and item",
+    "Propagation": "Spread along the edges",
+    "InnerProducts": "Compare users with items",
 }
 """What the usual layers are called; others have the name of their class. Norms are explained in the table of all layers."""
 NORMS = ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "LayerNorm", "GroupNorm", "ChannelLayerNorm", "InstanceNorm1d",

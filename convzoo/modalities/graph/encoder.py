@@ -74,6 +74,7 @@ class GraphEncoder(Encoder):
         self.targets = Targets()
         self.mean: np.ndarray | None = None
         self.deviation: np.ndarray | None = None
+        self.learnt: np.ndarray | None = None  # numbers of the nodes whose labels were learnt from
         self._graph: Graph | None = None
         # Caches for the last graph that was encoded, which is nearly always the graph of the training split.
         self._made: tuple[Graph, Any] | None = None
@@ -95,6 +96,7 @@ class GraphEncoder(Encoder):
         """
         nodes = _indices(examples, range(len(examples)))
         self._graph = graph = examples[0].graph
+        self.learnt = np.array([node for node in nodes.tolist() if graph.labels[node] is not None], np.int64)
         self.targets = Targets.of(graph.labels[index] for index in nodes)
         if not graph.features.shape[1] and self.without_features == "places":
             found = places(graph)
@@ -402,6 +404,7 @@ class GraphEncoder(Encoder):
             kept["width"] = features.shape[1]
         learnt = {} if self.mean is None else {"mean": self.mean, "deviation": self.deviation}
         learnt |= {} if self.places is None else {"places": self.places}
+        learnt |= {} if self.learnt is None else {"learnt": self.learnt}
         edges = {"edge_" + name: getattr(graph.edges, name) for name in ("indptr", "indices", "data")}
         return {
             **self.targets.state(),
@@ -431,6 +434,7 @@ class GraphEncoder(Encoder):
         )
         self.mean, self.deviation = arrays.get("mean"), arrays.get("deviation")
         self.places = arrays.get("places")
+        self.learnt = arrays.get("learnt")
 
 
 def _indices(examples: Sequence[Node], chosen: Sequence[int]) -> np.ndarray:

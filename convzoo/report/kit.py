@@ -827,7 +827,7 @@ def worst_mistakes(rows):  # type: ignore[no-untyped-def]
     return sorted(wrong, key=lambda row: -float(row["probability"]))[:MISTAKES]
 
 
-def bands(values: Sequence[float], count: int, unit: str = "") -> dict[str, list[int]]:
+def bands(values: Sequence[float], count: int = 5, unit: str = "") -> dict[str, list[int]]:
     """The positions of the values in about `count` parts of the same size, by their bounds in words: `up to 8 words`.
 
     Equal values stay together; there are fewer parts where the values are few or alike.

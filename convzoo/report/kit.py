@@ -397,9 +397,14 @@ TRACK_KEY = [
 """What the marks of a track mean."""
 
 
-def columns(parts: Sequence[str]) -> str:
-    """Blocks side by side where there is room."""
-    return f'<div class="cols">{"".join(f"<div>{part}</div>" for part in parts)}</div>'
+def columns(parts: Sequence[str], narrowest: str = "") -> str:
+    """Blocks side by side where there is room.
+
+    Args:
+        narrowest: the smallest width of a block, as CSS writes it; empty: half a page
+    """
+    style = f' style="grid-template-columns:repeat(auto-fit,minmax(min(100%,{narrowest}),1fr))"' if narrowest else ""
+    return f'<div class="cols"{style}>{"".join(f"<div>{part}</div>" for part in parts)}</div>'
 
 
 def matrix(labels: Sequence[str], counts: np.ndarray) -> str:

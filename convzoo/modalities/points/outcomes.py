@@ -5,18 +5,27 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from convzoo.core.outputs.boxes import BOX, Calibration, Found
 from convzoo.core.outputs.boxes import Objects as Labelled
+from convzoo.core.pages import Material
 from convzoo.metrics.detection import scored_frame
 from convzoo.metrics.kitti_ap import NEIGHBOURS, ScoredFrame, least_overlap
 from convzoo.modalities.points.example import PointCloud
+from convzoo.ops.boxes import points_in_boxes
+from convzoo.tasks.detection import Detection
 
 FOUND, LOOSE, OTHER, MISSED = "found", "loosely", "as another class", "missed"
 """What becomes of an object. Found: a box of its class overlaps it enough. Loosely: a box of its class touches it from above, but
 overlaps too little. As another class: only a box of another class touches it."""
 FALSE, UNJUDGED = "false", "not judged"
 """What becomes of a box besides `FOUND` and `LOOSE`. Not judged: nothing is labelled where it is."""
+
+SURE = 0.3
+"""Boxes that score less are not drawn, and do not count in what is taken apart."""
+COUNTED = 400
+"""Points inside of boxes are counted in at most so many frames."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,3 +216,33 @@ def plain_precision(
     precision = np.maximum.accumulate((hits / np.arange(1, len(hits) + 1))[::-1])[::-1]
     recall = np.concatenate([[0], hits / total])
     return float((np.diff(recall) * precision).sum()), total
+
+
+def spoken(name: str) -> str:
+    """A class's name inside of a sentence: `Car` -> `car`; names that are not written like that stay."""
+    return name.lower() if name.istitle() else name
+
+
+def least_of(task: Detection) -> float:
+    """The lowest score of a box that is drawn and counted."""
+    return max(SURE, task.score_threshold)
+
+
+def frames_in_words(count: int) -> str:
+    return f"{count:,} test frame{'' if count == 1 else 's'}"
+
+
+def points_inside(material: Material, frames: Sequence[Frame]) -> list[np.ndarray | None]:
+    """The points inside of each labelled box; None for frames that are not read, because there are too many."""
+    chosen = set(np.linspace(0, len(frames) - 1, min(len(frames), COUNTED)).astype(int).tolist())
+    found: list[np.ndarray | None] = []
+    for at, frame in enumerate(frames):
+        if at not in chosen:
+            found.append(None)
+            continue
+        points = torch.from_numpy(material.examples[int(material.predictions[frame.row]["index"])].read()[:, :3])
+        boxes = torch.from_numpy(frame.true).float()
+        near = [points[(points[:, :2] - box[:2]).abs().amax(dim=1) <= box[3:5].norm()] for box in boxes]
+        counts = [int(points_in_boxes(own, box[None]).sum()) for own, box in zip(near, boxes, strict=True)]
+        found.append(np.array(counts, np.int64))
+    return found

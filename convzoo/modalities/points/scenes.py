@@ -134,6 +134,7 @@ def in_perspective(points: np.ndarray, marks: Sequence[Mark], bounds: Sequence[f
         margin = 0.02 * (high - low)
         low = np.maximum(low, np.quantile(there, 0.002, axis=0) - margin)
         high = np.minimum(high, np.quantile(there, 0.998, axis=0) + margin)
+    high[1] += 0.09 * (high[1] - low[1])  # room for the words below
     span = np.maximum(high - low, 1e-6)
     scale = SIDE / max(span)
     width, height = (max(1, round(float(part) * scale)) for part in span)
@@ -198,8 +199,8 @@ def _labels(marks: Sequence[Mark], rings: Sequence[np.ndarray], width: int, heig
     """The words of boxes, beside them; where there is no room, there are none."""
     unit = max(width, height) / _NARROWEST  # pixels of the picture for one of the screen
     taken = [(*ring.min(axis=0), *ring.max(axis=0)) for ring in rings]
-    taken.append((0.0, height - 26 * unit, width, height))  # the caption
-    found = []
+    taken.append((0.0, height - 26 * unit, float(width), float(height)))  # the caption
+    found: list[str] = []
     for mark, ring in zip(marks, rings, strict=True):
         if not mark.words or len(found) >= WORDS:
             continue

@@ -609,7 +609,7 @@ def heat(rows: Sequence[tuple[str, Sequence[float]]], names: Sequence[str], labe
     lines = "".join(
         f"<tr><th scope=row>{text(name)}</th>"
         + "".join(
-            f'<td class="{"p" if value >= 0 else "m"}" style="--a:{abs(value) / top:.2f}">{as_number(round(value, 2))}</td>'
+            f'<td class="{"p" if value >= 0 else "m"}" style="--a:{abs(value) / top:.2f}">{as_number(round(value, 2) + 0.0)}</td>'
             for value in values
         )
         + "</tr>"

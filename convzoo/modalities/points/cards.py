@@ -44,7 +44,7 @@ def gallery(task: Detection, material: Material) -> list[Panel]:
     order = range(len(frames))
     wrong = [mistakes(frame, outcome) for frame, outcome in zip(frames, outcomes, strict=True)]
     busiest = sorted(order, key=lambda at: -int(frames[at].judged.sum()))[:BUSIEST]
-    worst = [at for at in sorted(order, key=lambda at: -wrong[at]) if wrong[at]][:FRAMES]
+    worst = [at for at in sorted(order, key=lambda at: -wrong[at]) if wrong[at] and at not in busiest][:FRAMES]
     right = [right_part(frame, outcome) for frame, outcome in zip(frames, outcomes, strict=True)]
     best = [at for at in sorted(order, key=lambda at: (-right[at], -int(frames[at].judged.sum()))) if right[at]]
     cards = {at: frame_card(task, material, frames[at], outcomes[at]) for at in {*worst, *best[:FRAMES]}}
@@ -54,7 +54,7 @@ def gallery(task: Detection, material: Material) -> list[Panel]:
             [frame_card(task, material, frames[at], outcomes[at], aslant=True) for at in busiest], "full")),
     ]  # fmt: skip
     if worst:
-        about = f"Of {frames_in_words(len(frames))} those with the most missed and false boxes."
+        about = f"Besides the busiest, those of {frames_in_words(len(frames))} with the most missed and false boxes."
         found.append(Panel("Most mistakes", about, kit.cards([cards[at] for at in worst], "wide")))
     if best:
         about = f"Of {frames_in_words(len(frames))} those where most is right: the found part of all objects and false boxes."

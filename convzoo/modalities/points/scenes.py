@@ -112,7 +112,7 @@ def in_perspective(points: np.ndarray, marks: Sequence[Mark], bounds: Sequence[f
     x0, x1, y0, y1 = bounds
     ground = float(np.quantile(points[:, 2], 0.05)) if len(points) else 0.0
     deep = max(x1 - x0, y1 - y0)
-    eye = np.array([x0 - 0.22 * deep, (y0 + y1) / 2, ground + 0.34 * deep])
+    eye = np.array([x0 - 0.22 * deep, (y0 + y1) / 2, ground + 0.5 * deep])
     target = np.array([x0 + 0.42 * (x1 - x0), (y0 + y1) / 2, ground])
     ahead = (target - eye) / np.linalg.norm(target - eye)
     right = np.cross(ahead, [0, 0, 1])
@@ -192,20 +192,20 @@ def _arcs(bounds: Sequence[float]) -> list[float]:
 def round_step(length: float, wanted: int) -> float:
     """A round number that divides a length in metres into about so many parts."""
     step = float(10 ** math.floor(math.log10(max(length, 1e-6) / wanted)))
-    return next((step * factor for factor in (1, 2, 5, 10) if length / (step * factor) < wanted + 1), step * 10)
+    return next((step * factor for factor in (1, 2, 5, 10) if length / (step * factor) <= wanted + 1), step * 10)
 
 
 def _labels(marks: Sequence[Mark], rings: Sequence[np.ndarray], width: int, height: int) -> str:
     """The words of boxes, beside them; where there is no room, there are none."""
     unit = max(width, height) / _NARROWEST  # pixels of the picture for one of the screen
-    taken = [(*ring.min(axis=0), *ring.max(axis=0)) for ring in rings]
+    taken = [(*ring.min(axis=0).tolist(), *ring.max(axis=0).tolist()) for ring in rings]
     taken.append((0.0, height - 26 * unit, float(width), float(height)))  # the caption
     found: list[str] = []
     for mark, ring in zip(marks, rings, strict=True):
         if not mark.words or len(found) >= WORDS:
             continue
         wide, tall = (7.4 * len(mark.words) + 8) * unit, 18 * unit
-        (left, top), (right, bottom) = ring.min(axis=0), ring.max(axis=0)
+        (left, top), (right, bottom) = ring.min(axis=0).tolist(), ring.max(axis=0).tolist()
         middle, across = (top + bottom) / 2, (left + right) / 2
         for x, y in (
             (right + 3, middle - tall / 2), (left - wide - 3, middle - tall / 2), (across - wide / 2, top - tall - 2),

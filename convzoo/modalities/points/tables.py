@@ -208,8 +208,10 @@ def curves(task: Detection, frames: Sequence[Frame]) -> str:
 def operating_points(task: Detection, frames: Sequence[Frame], draws: np.ndarray | None) -> str:
     whole = [int(frame.judged.sum()) for frame in frames]
     surest = max((float(frame.scores.max()) for frame in frames if len(frame.scores)), default=0.0)
-    if not sum(whole) or not surest:
-        return "<p>Nothing is labelled, or no box was given: there is nothing to choose.</p>"
+    if not sum(whole):
+        return "<p>No object is labelled: there is nothing to find.</p>"
+    if not surest:
+        return f"<p>No box has a score of {task.score_threshold:g} or more: there is nothing to choose.</p>"
     drawn = least_of(task)
     steps = sorted({round(0.1 * number, 1) for number in range(1, 10)} | {drawn})
     rows: list[list[kit.Cell]] = []
@@ -405,7 +407,8 @@ def fit(task: Detection, frames: Sequence[Frame], outcomes: Sequence[Outcome]) -
         return ""
     columns = [
         kit.Column("class"), kit.Column("boxes", "n"), kit.Column("middle off from above by", "n"),
-        kit.Column("up or down by", "n"), kit.Column("worst side off by", "n"), kit.Column("turned by", "n"), kit.Column("front taken for back", "n"),
+        kit.Column("up or down by", "n"), kit.Column("worst side off by", "n"), kit.Column("turned by", "n"),
+        kit.Column("front taken for back", "n"),
     ]  # fmt: skip
     caption = (
         f"Boxes at least {least_of(task):g} sure that find an object, closely or loosely, against its label; medians, except for "

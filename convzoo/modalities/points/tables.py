@@ -112,15 +112,22 @@ def left_out(task: Detection, material: Material, frames: Sequence[Frame]) -> st
         words.append(f"{frames_in_words(bare)} without labels {'is' if bare == 1 else 'are'} left out here.")
     outside = sum(int((frame.judged & ~_inside(frame.true, task.bounds)).sum()) for frame in frames)
     if outside:
-        words.append(f"{outside:,} labelled objects lie outside of the area that is searched; they count as missed.")
+        words.append(
+            f"{_some(outside, 'labelled object lies', 'labelled objects lie')} outside of the area that is searched: missed."
+        )
     hidden = sum(int((frame.hidden & (frame.scores >= least_of(task))).sum()) for frame in frames)
     if hidden:
         words.append(
-            f"{hidden:,} boxes lie outside of the camera's image or where it says that nothing is labelled; they are not judged."
+            f"{_some(hidden, 'box lies', 'boxes lie')} outside of the camera's image or where nothing is labelled, and "
+            f"{'is' if hidden == 1 else 'are'} not judged."
         )
     if drawn_anew(frames) is None:
         words.append(f"With so few frames ({len(frames):,}) there are no intervals.")
     return f"<p>{' '.join(words)}</p>" if words else ""
+
+
+def _some(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def _inside(boxes: np.ndarray, bounds: Sequence[float]) -> np.ndarray:
@@ -254,10 +261,10 @@ def what_becomes(task: Detection, frames: Sequence[Frame], outcomes: Sequence[Ou
             if name in alone:
                 counts[task.labels.index(name), kinds.index(kind)] += 1
         for box, kind in enumerate(outcome.boxes):
-            alone[frame.classes[box]] += kind == FALSE and outcome.touched[box] < 0
+            alone[frame.classes[box]] += int(kind == FALSE and outcome.touched[box] < 0)
     listed = ", ".join(f"{count:,} × {spoken(name)}" for name, count in alone.items() if count)
     more = (
-        f" Besides, {sum(alone.values()):,} boxes stand where nothing is labelled: {kit.text(listed)}."
+        f" Besides, {_some(sum(alone.values()), 'box stands', 'boxes stand')} where nothing is labelled: {kit.text(listed)}."
         if listed
         else ""
     )

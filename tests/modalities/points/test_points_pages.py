@@ -133,7 +133,7 @@ def test_the_tables_count_what_the_predictions_say() -> None:
     assert "With so few frames (2) there are no intervals" in words_of(page)
     assert 'class="bar"' not in page
     assert "Car (4) 2 50 % 1 25 % 0 0 % 1 25 %" in words_of(page)
-    assert "1 boxes stand where nothing is labelled: 1 × cyclist" in words_of(page)
+    assert "1 box stands where nothing is labelled: 1 × cyclist" in words_of(page)
 
 
 def test_a_run_s_page_counts_what_its_predictions_say(small_run: Callable) -> None:

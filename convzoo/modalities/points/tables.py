@@ -20,6 +20,7 @@ from convzoo.modalities.points.outcomes import (
     LOOSE,
     MISSED,
     OTHER,
+    UNJUDGED,
     Frame,
     Outcome,
     frames_in_words,
@@ -115,11 +116,11 @@ def left_out(task: Detection, material: Material, frames: Sequence[Frame]) -> st
         words.append(
             f"{_some(outside, 'labelled object lies', 'labelled objects lie')} outside of the area that is searched: missed."
         )
-    hidden = sum(int((frame.hidden & (frame.scores >= least_of(task))).sum()) for frame in frames)
-    if hidden:
+    unjudged = sum(outcome_of(frame, least_of(task)).boxes.count(UNJUDGED) for frame in frames)
+    if unjudged:
         words.append(
-            f"{_some(hidden, 'box lies', 'boxes lie')} outside of the camera's image or where nothing is labelled, and "
-            f"{'is' if hidden == 1 else 'are'} not judged."
+            f"{_some(unjudged, 'box is', 'boxes are')} not judged: outside of the camera's image, where nothing is labelled, or on "
+            "an object so like the class that it may be taken for it (a van for a car)."
         )
     if drawn_anew(frames) is None:
         words.append(f"With so few frames ({len(frames):,}) there are no intervals.")

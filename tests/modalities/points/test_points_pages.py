@@ -131,6 +131,7 @@ def test_the_tables_count_what_the_predictions_say() -> None:
     assert "over all 5 labelled objects" in words_of(page)
     assert "1 test frame without labels is left out" in words_of(page)
     assert "With so few frames (2) there are no intervals" in words_of(page)
+    assert "1 box is not judged" in words_of(page), "the one on the van"
     assert 'class="bar"' not in page
     assert "Car (4) 2 50 % 1 25 % 0 0 % 1 25 %" in words_of(page)
     assert "1 box stands where nothing is labelled: 1 × cyclist" in words_of(page)

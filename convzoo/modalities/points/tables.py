@@ -119,8 +119,8 @@ def left_out(task: Detection, material: Material, frames: Sequence[Frame]) -> st
     unjudged = sum(outcome_of(frame, least_of(task)).boxes.count(UNJUDGED) for frame in frames)
     if unjudged:
         words.append(
-            f"{_some(unjudged, 'box is', 'boxes are')} not judged: outside of the camera's image, where nothing is labelled, or on "
-            "an object so like the class that it may be taken for it (a van for a car)."
+            f"{_some(unjudged, 'box is', 'boxes are')} not judged: outside of the camera's image, where nothing is labelled, or "
+            "on an object so like the class that it may be taken for it (a van for a car)."
         )
     if drawn_anew(frames) is None:
         words.append(f"With so few frames ({len(frames):,}) there are no intervals.")

@@ -233,6 +233,23 @@ def said(is_right: bool | None, words: str) -> str:
     return f'<div class="said">{chip}<span>{words}</span></div>'
 
 
+def chips(items: Sequence[tuple[str, str]], words: str = "") -> str:
+    """Chips in a row, each with its kind (`ok`, `hm`, `no`), and words of text behind them."""
+    row = "".join(f'<span class="chip {kind}">{text(name)}</span>' for kind, name in items)
+    after = f'<span class="soft">{text(words)}</span>' if words else ""
+    return f'<div class="said">{row}{after}</div>'
+
+
+def label(left: float, top: float, words: str, kind: str) -> str:
+    """Words in a picture on the dark ground, in the colour of what they name; a narrow picture has none.
+
+    Args:
+        left, top: of the middle of their left side, in per cent of the picture
+        kind: the class of what they name
+    """
+    return f'<span class="lab {kind}" style="left:{left:.1f}%;top:{top:.1f}%" aria-hidden="true">{text(words)}</span>'
+
+
 def sure(part: float, kind: str = "") -> str:
     """How sure an answer is, as a bar; `kind` is empty (right), `no` (wrong) or `hm` (unsure)."""
     return f'<div class="sure {kind}" aria-hidden="true"><i style="width:{100 * part:.0f}%"></i></div>'
@@ -265,6 +282,18 @@ def stroke(colour: str, dashes: str = "", width: float = 2.5) -> str:
     dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
     line = f'<path d="M0 6H34" stroke="var(--{colour})" stroke-width="{width:g}"{dashed}/>'
     return f'<svg width="34" height="12" aria-hidden="true">{line}</svg>'
+
+
+def night_swatch(kind: str) -> str:
+    """A small box on the dark ground of pictures, drawn as they draw it, for a key.
+
+    Args:
+        kind: its class in the sheet: ok, loose, ms, fa, gt, un, rf
+    """
+    return (
+        '<span class="nightkey shot"><svg viewBox="0 0 26 14" aria-hidden="true">'
+        f'<rect class="{kind}" x="3" y="2" width="20" height="10"/></svg></span>'
+    )
 
 
 def shaded_words(words: Sequence[tuple[str, float]], strongest: int = 3) -> str:
@@ -308,7 +337,13 @@ class Column:
     kind: str = ""
 
 
-def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], caption: str = "", ours: int | None = None) -> str:
+def table(
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[Cell]],
+    caption: str = "",
+    ours: int | None = None,
+    percent: bool = True,
+) -> str:
     """A table whose cells may draw their value. On a phone each row is a small card.
 
     Args:
@@ -316,9 +351,10 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], caption: st
         rows: text, tracks, or None for an empty cell
         caption: HTML
         ours: the row that is this network's
+        percent: whether tracks of parts of 1 are written as percentages
     """
     tracks = [cell for row in rows for cell in row if isinstance(cell, Track)]
-    scale = _scale_of(tracks)
+    scale = _scale_of(tracks, percent)
     names = [scale.words() if column.kind == "w40" and scale else column.name for column in columns]
     head = "".join(
         f'<th scope="col" role="columnheader" class="{"" if column.kind == "html" else column.kind}">{text(name)}</th>'
@@ -344,7 +380,7 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], caption: st
     )
 
 
-def _scale_of(tracks: Sequence[Track]) -> Scale | None:
+def _scale_of(tracks: Sequence[Track], percent: bool = True) -> Scale | None:
     values = [value for t in tracks for value in (t.value, t.low, t.high, t.other) if value is not None]
     values = [value for value in values if math.isfinite(value)]
     if not values:
@@ -356,7 +392,7 @@ def _scale_of(tracks: Sequence[Track]) -> Scale | None:
         min(math.floor(10 * min(values)) / 10, 0.9),
         1.0 if max(values) > 0.7 else math.ceil(10 * max(values)) / 10,
     )
-    return Scale(low, high if high > low else low + 0.1, percent=True)
+    return Scale(low, high if high > low else low + 0.1, percent)
 
 
 def _track(track: Track, scale: Scale | None) -> str:
@@ -385,9 +421,14 @@ TRACK_KEY = [
 """What the marks of a track mean."""
 
 
-def columns(parts: Sequence[str]) -> str:
-    """Blocks side by side where there is room."""
-    return f'<div class="cols">{"".join(f"<div>{part}</div>" for part in parts)}</div>'
+def columns(parts: Sequence[str], narrowest: str = "") -> str:
+    """Blocks side by side where there is room.
+
+    Args:
+        narrowest: the smallest width of a block, as CSS writes it; empty: half a page
+    """
+    style = f' style="grid-template-columns:repeat(auto-fit,minmax(min(100%,{narrowest}),1fr))"' if narrowest else ""
+    return f'<div class="cols"{style}>{"".join(f"<div>{part}</div>" for part in parts)}</div>'
 
 
 def matrix(labels: Sequence[str], counts: np.ndarray) -> str:
@@ -408,6 +449,34 @@ def matrix(labels: Sequence[str], counts: np.ndarray) -> str:
         "<p>Each row is a true class, each column what was said. Green is right, red is wrong; the deeper, the larger the part "
         'of the row.</p><div class="matrix" tabindex="0" role="region" aria-label="Confusion"><table><thead><tr>'
         f"<td style='background:none'></td>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def outcomes(rows: Sequence[str], columns: Sequence[str], counts: np.ndarray, right: Sequence[bool], label: str) -> str:
+    """What becomes of each kind of thing, as a matrix whose columns are not its rows.
+
+    Args:
+        rows: the kinds of things
+        columns: what becomes of them
+        counts: (rows, columns)
+        right: of each column, whether it is good
+        label: what the matrix shows, for those who cannot see it
+    """
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    head = "".join(f"<th scope=col>{text(name)}</th>" for name in columns)
+    lines = "".join(
+        f"<tr><th scope=row>{text(name)}</th>"
+        + "".join(
+            f'<td class="{"d" if good else ""}" style="--a:{share:.3f}"><b>{int(count):,}</b>'
+            f"<small>{100 * share:.0f}\u00a0%</small></td>"
+            for good, share, count in zip(right, shares[at], counts[at], strict=True)
+        )
+        + "</tr>"
+        for at, name in enumerate(rows)
+    )
+    return (
+        f'<div class="matrix" tabindex="0" role="region" aria-label="{text(label)}"><table><thead><tr>'
+        f"<td style='background:none'></td>{head}</tr></thead><tbody>{lines}</tbody></table></div>"
     )
 
 
@@ -583,7 +652,7 @@ def heat(rows: Sequence[tuple[str, Sequence[float]]], names: Sequence[str], labe
     lines = "".join(
         f"<tr><th scope=row>{text(name)}</th>"
         + "".join(
-            f'<td class="{"p" if value >= 0 else "m"}" style="--a:{abs(value) / top:.2f}">{as_number(round(value, 2))}</td>'
+            f'<td class="{"p" if value >= 0 else "m"}" style="--a:{abs(value) / top:.2f}">{as_number(round(value, 2) + 0.0)}</td>'
             for value in values
         )
         + "</tr>"
@@ -653,7 +722,14 @@ def _alt(words: str) -> str:
     return f'alt="{text(words)}"'
 
 
-def image(pixels: np.ndarray, words: str, most: int = 512, smooth: bool = False, quality: int | None = None) -> str:
+def image(
+    pixels: np.ndarray,
+    words: str,
+    most: int = 512,
+    smooth: bool = False,
+    quality: int | None = None,
+    palette: np.ndarray | None = None,
+) -> str:
     """An array of uint8, (height, width) or (height, width, 3), as an `img` element that holds its own file.
 
     Args:
@@ -661,6 +737,7 @@ def image(pixels: np.ndarray, words: str, most: int = 512, smooth: bool = False,
         most: longest side in pixels; a larger one is made smaller
         smooth: whether the browser may smooth it; small pictures show their pixels
         quality: of a JPEG, which is smaller for photographs; None: PNG
+        palette: (colours, 3) of uint8: `pixels` are (height, width) numbers of colours, of which 0 is transparent
     """
     import PIL.Image
 
@@ -668,7 +745,10 @@ def image(pixels: np.ndarray, words: str, most: int = 512, smooth: bool = False,
     picture = PIL.Image.fromarray(pixels)
     if max(picture.size) > most:
         picture.thumbnail((most, most))
-    if quality is None:
+    if palette is not None:
+        picture.putpalette(palette.tobytes())
+        picture.save(buffer, "PNG", optimize=True, transparency=0)
+    elif quality is None:
         picture.save(buffer, "PNG", optimize=True)
     else:
         picture.convert("RGB").save(buffer, "JPEG", quality=quality)

@@ -18,6 +18,8 @@ MEANING = {
     "macro_f1": "F1 over the {count}, as a mean over the classes: 1 is every answer right",
     "dice": "Dice over the {count}: 1 is an outline that covers the drawn one exactly",
     "bleu": "BLEU over the {count}: how many runs of one to four words stand in the true translation",
+    "mean_ap_3d": "Average precision over the {count}, a mean over the classes: boxes in space, moderate difficulty",
+    "recall_at_20": "Part of what the {count} chose later that stands among their 20 best",
     "rmse": "Root of the mean squared error over the {count}; less is better",
     "mae": "Mean absolute error over the {count}; less is better",
 }

@@ -40,7 +40,10 @@ def lengths_in_words(lengths: Sequence[float], cut: int = 0) -> str:
         cut: how many were longer than what the network is given
     """
     ordered = sorted(lengths)
-    said = f"median {ordered[len(ordered) // 2]:,.4g}, longest {ordered[-1]:,.4g}"
+    middle, longest = (
+        f"{size:,.0f}" if size >= 1000 else f"{size:.4g}" for size in (ordered[len(ordered) // 2], ordered[-1])
+    )
+    said = f"median {middle}, longest {longest}"
     return said + (f", {cut:,} {'is' if cut == 1 else 'are'} cut" if cut else "")
 
 

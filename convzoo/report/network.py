@@ -45,11 +45,17 @@ def chapter(breakdown: Breakdown, field: str, first_layer: str) -> str:
     """
     steps = [_step(block, count, breakdown) for block, count in blocks(_shown(breakdown.layers))]
     about = (
-        f"<p>From its input ({kit.text(breakdown.inputs_in_words())}) to an answer in "
+        f"<p>From its input ({kit.text(_inputs(breakdown))}) to an answer in "
         f"{kit.count_of(len(steps), 'steps')}. The bar under a step is its part of all {breakdown.parameters:,} numbers.</p>"
     )
     sees = f"<h3>How far it sees</h3>{field}" if field else ""
     return about + kit.flow(steps) + sees + first_layer + kit.folded("Every layer", _table(breakdown))
+
+
+def _inputs(breakdown: Breakdown) -> str:
+    """The inputs that have a shape besides the batch."""
+    shaped = {name: shape for name, shape in breakdown.inputs.items() if shape} or breakdown.inputs
+    return ", ".join(f"{name} {_times(shape)}".strip() for name, shape in shaped.items())
 
 
 def _shown(layers: Sequence[Layer]) -> list[Layer]:

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from convzoo.core.errors import ConvzooError, DataError, RecipeError
 from convzoo.core.files import explain, is_folder, possible_names
+from convzoo.core.stopping import EXIT_CODE, interrupted, loading
 from convzoo.core.text import harmless
 
 EPILOG = "exit codes: 0 done, 2 wrong use or recipe, 3 data, 4 training, 5 a check that failed"
@@ -44,11 +45,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             setattr(options, rest, [*getattr(options, rest), *extra])
         with possible_names(), nullcontext() if debug else _without_warnings():
             _check_recipe(options)
-            code = int(import_module(f"convzoo.commands.{options.command.replace('-', '_')}").main(options) or 0)
+            with loading():
+                command = import_module(f"convzoo.commands.{options.command.replace('-', '_')}")
+            code = int(command.main(options) or 0)
             if sys.stdout is not None:
                 sys.stdout.flush()
             return code
     except ConvzooError as error:
+        if interrupted() and error.exit_code != EXIT_CODE:  # a library that could not be loaded, because of Ctrl-C
+            raise KeyboardInterrupt from None
         if debug:
             raise
         _complain(str(error))

@@ -20,6 +20,7 @@ from convzoo.training.budget import settled
 from convzoo.training.devices import Devices
 from convzoo.training.loader import Loader
 from convzoo.training.random_states import seed_everything
+from convzoo.trial import blaming, try_parts
 
 
 @dataclass
@@ -59,7 +60,8 @@ def assemble(
     check_baselines(recipe)
     start = Start(recipe) if train.start_from is not None and not resumed else None
     seed_everything(train.seed)
-    splits = build_reader(recipe).read()
+    with blaming("data", recipe.data):
+        splits = build_reader(recipe).read()
     if look_at is not None:
         look_at(splits)
     check_splits(splits)
@@ -68,15 +70,19 @@ def assemble(
     if encoder_state is not None and encoder_state.with_suffix(".json").exists():
         restore(encoder, encoder_state)
     else:
-        encoder.fit(splits.train)
+        with blaming("encoder", recipe.encoder):
+            encoder.fit(splits.train)
         if start:
             start.keep(encoder, splits.train)
-    dims = encoder.dims
+    with blaming("encoder", recipe.encoder):
+        dims = encoder.dims
     check_classes(splits, dims)
     task = build("task", recipe.task, dims, recipe.origins)
     seed_everything(recipe.train.seed)
     model = build("model", recipe.model, task.model_dims(dims), recipe.origins)
-    task.require(splits)
+    with blaming("task", recipe.task):
+        task.require(splits)
+    try_parts(recipe, encoder, model, task, splits.train)
     started = start.give_weights(model, task.model_dims(dims), encoder) if start else ""
     if start and (seen := start.run.trained_on([*splits.val, *splits.test])):
         both = len(splits.val) + len(splits.test)

@@ -14,6 +14,7 @@ import torch
 from convzoo.checks import look
 from convzoo.core.errors import DataError, RecipeError, TrainingError
 from convzoo.core.files import link, possible_names, write_json
+from convzoo.core.processes import LostProcess
 from convzoo.core.splits import Splits
 from convzoo.core.tables import write_table
 from convzoo.core.text import first_line, harmless
@@ -103,15 +104,19 @@ def run(
             else:
                 _run_once(recipe, folder, devices, listeners, report, accept_changes)
         except KeyboardInterrupt:
-            raise Stopped(f"stopped; go on with: convzoo run --resume {folder}") from None
-        except Stopped as stopped:
-            raise Stopped(f"{stopped}; go on with: convzoo run --resume {folder}") from None
+            raise Stopped(f"stopped{_how_to_go_on(folder)}") from None
+        except (Stopped, LostProcess) as stopped:
+            raise Stopped(f"{stopped}{_how_to_go_on(folder)}") from None
         except torch.OutOfMemoryError as error:
             raise TrainingError(
                 f"the device has no memory left; set train.accumulate={2 * recipe.train.accumulate} (the same batch, in parts) "
                 f"or a smaller train.batch_size ({first_line(error)})"
             ) from None
     return Run.load(folder, trust, accept_changes)
+
+
+def _how_to_go_on(folder: Path) -> str:
+    return f"; go on with: convzoo run --resume {folder}" if (folder / "run.json").exists() else "; nothing was begun"
 
 
 def _run_once(

@@ -179,9 +179,15 @@ class Run:
 
         Raises:
             DataError: an input cannot be read, and `damaged` is `refuse`.
-            RecipeError: this machine does not have the device.
+            RecipeError: this machine does not have the device, or an argument is out of its range.
             TrainingError: the device has no memory left.
         """
+        if batch_size is not None and (
+            isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1
+        ):
+            raise RecipeError(f"batch_size: should be a whole number of at least 1, not {batch_size!r}")
+        if damaged not in ("refuse", "skip"):
+            raise RecipeError(f"damaged: should be 'refuse' or 'skip', not {damaged!r}")
         examples = self.examples(inputs) if damaged == "refuse" else self._examples_or_reasons(inputs)
         sound = [example for example in examples if not isinstance(example, DataError)]
         batch_size = batch_size or self.encoder.at_once

@@ -19,6 +19,7 @@ from convzoo.runs import without_arrays
 from convzoo.training.devices import Devices
 from convzoo.training.loader import Loader
 from convzoo.training.trainer import Trainer
+from convzoo.trial import blaming, described
 
 
 def calibrate(trainer: Trainer, loader: Loader) -> None:
@@ -80,15 +81,20 @@ def score_baselines(experiment: Experiment, split: Mapping[str, Loader], devices
         candidates, best = baseline.candidates(), None
 
         def counted(
-            where: str, settings: Mapping[str, Any], baseline: Baseline = baseline, name: str = name
+            where: str,
+            settings: Mapping[str, Any],
+            baseline: Baseline = baseline,
+            part: Part = part,
+            name: str = name,
         ) -> Meter | str:
             for key, value in settings.items():
                 setattr(baseline, key, value)
             outputs: Any = None
             if devices.is_main:
                 try:
-                    baseline.fit(experiment.splits.train, experiment.encoder.dims)
-                    outputs = baseline.outputs(split[where].examples)
+                    with blaming("baseline", part):
+                        baseline.fit(experiment.splits.train, experiment.encoder.dims)
+                        outputs = baseline.outputs(split[where].examples)
                 # Other errors (a KeyError) would be faults of the opponent itself.
                 except (ValueError, ArithmeticError, ConvzooError) as error:
                     outputs = RecipeError(first_line(error))
@@ -96,12 +102,16 @@ def score_baselines(experiment: Experiment, split: Mapping[str, Loader], devices
             if isinstance(outputs, RecipeError):
                 return str(outputs)
             meter = experiment.task.meter()
-            for indices, target in shares[where]:
-                meter.update(outputs[indices], target)
-            if where == "test" and devices.is_main and isinstance(outputs, Tensor):
-                decoded = experiment.task.decode(outputs)
-                if decoded and isinstance(decoded[0].get("label"), str):
-                    found.answers[name] = [row["label"] for row in decoded]
+            try:
+                with blaming("baseline", part):
+                    for indices, target in shares[where]:
+                        meter.update(outputs[indices], target)
+                    if where == "test" and devices.is_main and isinstance(outputs, Tensor):
+                        decoded = experiment.task.decode(outputs)
+                        if decoded and isinstance(decoded[0].get("label"), str):
+                            found.answers[name] = [row["label"] for row in decoded]
+            except RecipeError as error:  # one's own opponent, which gives something else than outputs
+                return f"{error}; outputs gave {described(outputs)}"
             return meter
 
         if len(candidates) > 1:

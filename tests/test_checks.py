@@ -64,6 +64,17 @@ class Measured:
     source: str = ""
 
 
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_a_group_in_two_splits_is_refused_whatever_reader_gives_it(part: str) -> None:
+    splits = {name: [Measured("a", f"{name} alone"), Measured("b")] for name in ("train", "val", "test")}
+    check_splits(Splits(**splits))
+    splits[part].append(Measured("a", "train alone"))
+    with pytest.raises(
+        DataError, match=f"group 'train alone' is in both train and {part}, so scores would be too high"
+    ):
+        check_splits(Splits(**splits))
+
+
 def test_numbers_that_never_vary_are_refused() -> None:
     same, others = [Measured(3.0)] * 4, [Measured(1.0), Measured(2.0)]
     with pytest.raises(DataError, match=r"every label of the training split is 3 \(4 examples\)"):

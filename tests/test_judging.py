@@ -192,3 +192,67 @@ def test_draws_are_the_same_every_time():
     first, second = (np.concatenate(list(Judge(meter, [None] * 50).weights())) for _ in range(2))
     assert (first == second).all()
     assert (first.sum(axis=1) == 50).all()
+
+
+def test_a_draw_without_a_rare_class_keeps_its_f1_of_the_whole_split():
+    """Else draws without it would be too good, or too bad, by a whole class."""
+    target = np.array([0, 0, 0, 1, 1, 1, 2, 2])
+    named = np.array([0, 0, 1, 1, 1, 1, 2, 0])
+    meter = counted(np.eye(3)[named], target)
+    without = np.array([[1.0, 1, 1, 1, 1, 1, 0, 0]])
+    # Of classes 0 and 1 in the draw 2·2/(2+3) and 2·3/(4+3); of class 2 in the whole split 2·1/(1+2).
+    assert meter.resampled(without)["macro_f1"][0] == pytest.approx((4 / 5 + 6 / 7 + 2 / 3) / 3)
+
+
+def test_a_smaller_error_makes_the_network_better():
+    (logits, target), (other, same) = answers(400, 0.9, 0), answers(400, 0.6, 0)
+    assert (target == same).all()
+    found = judged(counted(logits, target), {"svm": counted(other, target)}, [None] * 400, "cross_entropy", ERRORS)
+    compared = found["comparisons"]["svm"]
+    assert 0 < compared["low"] < compared["difference"] < compared["high"]
+
+
+def test_a_difference_that_may_be_chance_is_not_called_better():
+    for difference, low, high, side in ((0.02, -0.01, 0.05, "better"), (-0.02, -0.05, 0.01, "worse")):
+        compared = {"svm": {"score": "test/accuracy", "difference": difference, "low": low, "high": high}}
+        said = sentence(compared, {"svm": {"test/accuracy": 0.8}}, ERRORS)
+        assert said.startswith(f"not distinguishable from svm: 2.0 points {side} (95 %: ")
+
+
+def test_examples_without_a_group_are_drawn_alone_beside_groups():
+    meter = counted(*answers(40, 0.7, 0))
+    judge = Judge(meter, [f"g{at // 2}" if at < 20 else None for at in range(40)])
+    assert judge.by_group and judge.count == 10 + 20
+    weights = np.concatenate(list(judge.weights()))
+    assert (weights[:, 0] == weights[:, 1]).all() and (weights[:, 38] != weights[:, 39]).any()
+
+
+def test_fewer_groups_than_eight_are_not_drawn_and_it_is_said():
+    logits, target = answers(70, 0.7, 0)
+    for count, drawn in ((7, "70 examples"), (8, "8 groups")):
+        found = judged(counted(logits, target), {}, [f"g{at % count}" for at in range(70)], "accuracy", ERRORS)
+        assert found["drawn"].startswith(drawn)
+
+
+def test_fewer_examples_than_eight_have_no_interval():
+    for count in (7, 8):
+        logits, target = answers(count, 0.5, 4)
+        found = judged(counted(logits, target), {"same": counted(logits, target)}, [None] * count, "accuracy", ERRORS)
+        assert ("test/accuracy" in found["intervals"]) == ("low" in found["comparisons"]["same"]) == (count == 8)
+
+
+class Simpler(ClassificationMeter):
+    """Computes its scores for draws in a simpler way, which gives a tenth more."""
+
+    def resampled(self, weights):
+        return {"accuracy": super().resampled(weights)["accuracy"] + 0.1}
+
+
+def test_an_interval_lies_about_the_score_itself_however_draws_are_computed():
+    logits, target = answers(400, 0.7, 0)
+    meter = Simpler(2)
+    meter.update(torch.from_numpy(logits), torch.from_numpy(target))
+    found = judged(meter, {}, [None] * 400, "accuracy", ERRORS)["intervals"]["test/accuracy"]
+    assert found == pytest.approx(
+        judged(counted(logits, target), {}, [None] * 400, "accuracy", ERRORS)["intervals"]["test/accuracy"]
+    )

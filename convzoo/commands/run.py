@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from convzoo.core.errors import CheckError, RecipeError
 from convzoo.core.files import is_folder
+from convzoo.core.stopping import loading
 
 if TYPE_CHECKING:
     from convzoo.runs import Run
@@ -26,7 +27,8 @@ def main(options: Any) -> int:
         )
     if isinstance(resume, str) and options.recipe is None and not is_folder(Path(resume)):
         raise RecipeError(f"{resume}: no such folder of a run")
-    from convzoo import pipeline
+    with loading():
+        from convzoo import pipeline
 
     run = pipeline.run(
         options.recipe, options.overrides, data=options.data, out=options.out, resume=resume, seeds=options.seeds,

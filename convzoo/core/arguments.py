@@ -29,6 +29,8 @@ NonNegative = Annotated[float, Ge(0)]
 Fraction = Annotated[float, Ge(0), Le(1)]
 HalfFraction = Annotated[float, Ge(0), Le(0.5)]
 Probability = Annotated[float, Ge(0), Lt(1)]
+Threads = Annotated[int, Ge(1), Le(1024)]
+Workers = Annotated[int, Ge(0), Le(1024)]
 Dimensions = Annotated[int, Ge(1), Le(3)]
 
 Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "identity"]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from convzoo.core.arguments import Count, Fraction, NonNegative, Positive, PositiveFloat, Seed
+from convzoo.core.arguments import Count, Fraction, NonNegative, Positive, PositiveFloat, Seed, Threads, Workers
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class TrainConfig:
     start_from: str | None = None
     start_encoder: Literal["keep", "refit"] = "keep"
     device: str = "auto"
-    threads: Positive | Literal["auto"] = "auto"
+    threads: Threads | Literal["auto"] = "auto"
     seed: Seed = 0
-    workers: Count = 2
+    workers: Workers = 2
     cache_gigabytes: NonNegative = 4.0

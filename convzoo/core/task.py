@@ -57,6 +57,8 @@ class Task(ABC):
         follows: whether `predict RUN -` takes standard input as a stream, row by row.
         errors: the scores of its meter where less is better, without `val/` or `test/`; a name stands for its parts too
             (`hd95_mm` for `hd95_mm_liver`).
+        output_axes: where the outputs of the network are one tensor, what its axes count: `batch`, or a name of `model_dims`. A
+            network of one's own is held to it before training; empty: it is not
     """
 
     label_type: ClassVar[LabelType] = "class"
@@ -64,6 +66,7 @@ class Task(ABC):
     best_by: str
     follows: ClassVar[bool] = False
     errors: ClassVar[frozenset[str]] = frozenset()
+    output_axes: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def is_error(cls, score: str) -> bool:

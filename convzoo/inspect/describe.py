@@ -158,6 +158,14 @@ def describe(model: nn.Module, inputs: dict[str, Any]) -> Breakdown:
     leaves = dict(_leaves(model))
     for module in leaves.values():
         hooks.append(module.register_forward_hook(note))
+    # A convolution of a shallow volume computes more than it gives: its block cuts the padding off.
+    given: dict[nn.Module, tuple[int, ...]] = {}
+    for block in (module for module in model.modules() if isinstance(module, ConvolutionBlock)):
+
+        def look(module: nn.Module, args: tuple, block: ConvolutionBlock = block) -> None:
+            given.setdefault(block.convolution, tuple(args[0].shape[1:]))
+
+        hooks.append(block.normalisation.register_forward_pre_hook(look))
     counter = FlopCounterMode(display=False, depth=None, custom_mapping=_SPARSE_PRODUCTS)  # type: ignore[arg-type]
     try:
         with torch.no_grad(), counter:
@@ -166,6 +174,12 @@ def describe(model: nn.Module, inputs: dict[str, Any]) -> Breakdown:
         for hook in hooks:
             hook.remove()
     _count_multiply_adds(model, rows, counter)
+    for module, shape in given.items():
+        if module in rows and rows[module].output_shape != shape:
+            computed = math.prod(rows[module].output_shape)
+            rows[module].multiply_adds = rows[module].multiply_adds * math.prod(shape) // computed
+            rows[module].input_shape = ()
+            rows[module].output_shape = shape
     layers = _in_block_order(model, rows)
     fields = (
         model.receptive_fields(inputs)

@@ -142,6 +142,11 @@ class Checker:
     def _value(self, wanted: Any, value: Any, where: KeyPath) -> Any:
         from pydantic import ValidationError
 
+        if any(
+            isinstance(item, int) and abs(item) >= 2**63 for item in (value if isinstance(value, list) else [value])
+        ):
+            self._fault(where, "should be a number of at most 63 bits")
+            return value
         adapter = _adapter(wanted)
         try:
             return adapter.validate_python(value)

@@ -5,6 +5,7 @@ shapes are SVG, so that letters keep their size on a phone. Every function takes
 import base64
 import html
 import io
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -232,6 +233,23 @@ def said(is_right: bool | None, words: str) -> str:
     return f'<div class="said">{chip}<span>{words}</span></div>'
 
 
+def chips(items: Sequence[tuple[str, str]], words: str = "") -> str:
+    """Chips in a row, each with its kind (`ok`, `hm`, `no`), and words of text behind them."""
+    row = "".join(f'<span class="chip {kind}">{text(name)}</span>' for kind, name in items)
+    after = f'<span class="soft">{text(words)}</span>' if words else ""
+    return f'<div class="said">{row}{after}</div>'
+
+
+def label(left: float, top: float, words: str, kind: str) -> str:
+    """Words in a picture on the dark ground, in the colour of what they name; a narrow picture has none.
+
+    Args:
+        left, top: of the middle of their left side, in per cent of the picture
+        kind: the class of what they name
+    """
+    return f'<span class="lab {kind}" style="left:{left:.1f}%;top:{top:.1f}%" aria-hidden="true">{text(words)}</span>'
+
+
 def sure(part: float, kind: str = "") -> str:
     """How sure an answer is, as a bar; `kind` is empty (right), `no` (wrong) or `hm` (unsure)."""
     return f'<div class="sure {kind}" aria-hidden="true"><i style="width:{100 * part:.0f}%"></i></div>'
@@ -264,6 +282,18 @@ def stroke(colour: str, dashes: str = "", width: float = 2.5) -> str:
     dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
     line = f'<path d="M0 6H34" stroke="var(--{colour})" stroke-width="{width:g}"{dashed}/>'
     return f'<svg width="34" height="12" aria-hidden="true">{line}</svg>'
+
+
+def night_swatch(kind: str) -> str:
+    """A small box on the dark ground of pictures, drawn as they draw it, for a key.
+
+    Args:
+        kind: its class in the sheet: ok, loose, ms, fa, gt, un, rf
+    """
+    return (
+        '<span class="nightkey shot"><svg viewBox="0 0 26 14" aria-hidden="true">'
+        f'<rect class="{kind}" x="3" y="2" width="20" height="10"/></svg></span>'
+    )
 
 
 def shaded_words(words: Sequence[tuple[str, float]], strongest: int = 3) -> str:
@@ -307,7 +337,13 @@ class Column:
     kind: str = ""
 
 
-def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], caption: str = "", ours: int | None = None) -> str:
+def table(
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[Cell]],
+    caption: str = "",
+    ours: int | None = None,
+    percent: bool = True,
+) -> str:
     """A table whose cells may draw their value. On a phone each row is a small card.
 
     Args:
@@ -315,9 +351,10 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], caption: st
         rows: text, tracks, or None for an empty cell
         caption: HTML
         ours: the row that is this network's
+        percent: whether tracks of parts of 1 are written as percentages
     """
     tracks = [cell for row in rows for cell in row if isinstance(cell, Track)]
-    scale = _scale_of(tracks)
+    scale = _scale_of(tracks, percent)
     names = [scale.words() if column.kind == "w40" and scale else column.name for column in columns]
     head = "".join(
         f'<th scope="col" role="columnheader" class="{"" if column.kind == "html" else column.kind}">{text(name)}</th>'
@@ -343,7 +380,7 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], caption: st
     )
 
 
-def _scale_of(tracks: Sequence[Track]) -> Scale | None:
+def _scale_of(tracks: Sequence[Track], percent: bool = True) -> Scale | None:
     values = [value for t in tracks for value in (t.value, t.low, t.high, t.other) if value is not None]
     values = [value for value in values if math.isfinite(value)]
     if not values:
@@ -355,7 +392,7 @@ def _scale_of(tracks: Sequence[Track]) -> Scale | None:
         min(math.floor(10 * min(values)) / 10, 0.9),
         1.0 if max(values) > 0.7 else math.ceil(10 * max(values)) / 10,
     )
-    return Scale(low, high if high > low else low + 0.1, percent=True)
+    return Scale(low, high if high > low else low + 0.1, percent)
 
 
 def _track(track: Track, scale: Scale | None) -> str:
@@ -384,9 +421,14 @@ TRACK_KEY = [
 """What the marks of a track mean."""
 
 
-def columns(parts: Sequence[str]) -> str:
-    """Blocks side by side where there is room."""
-    return f'<div class="cols">{"".join(f"<div>{part}</div>" for part in parts)}</div>'
+def columns(parts: Sequence[str], narrowest: str = "") -> str:
+    """Blocks side by side where there is room.
+
+    Args:
+        narrowest: the smallest width of a block, as CSS writes it; empty: half a page
+    """
+    style = f' style="grid-template-columns:repeat(auto-fit,minmax(min(100%,{narrowest}),1fr))"' if narrowest else ""
+    return f'<div class="cols"{style}>{"".join(f"<div>{part}</div>" for part in parts)}</div>'
 
 
 def matrix(labels: Sequence[str], counts: np.ndarray) -> str:
@@ -407,6 +449,34 @@ def matrix(labels: Sequence[str], counts: np.ndarray) -> str:
         "<p>Each row is a true class, each column what was said. Green is right, red is wrong; the deeper, the larger the part "
         'of the row.</p><div class="matrix" tabindex="0" role="region" aria-label="Confusion"><table><thead><tr>'
         f"<td style='background:none'></td>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def outcomes(rows: Sequence[str], columns: Sequence[str], counts: np.ndarray, right: Sequence[bool], label: str) -> str:
+    """What becomes of each kind of thing, as a matrix whose columns are not its rows.
+
+    Args:
+        rows: the kinds of things
+        columns: what becomes of them
+        counts: (rows, columns)
+        right: of each column, whether it is good
+        label: what the matrix shows, for those who cannot see it
+    """
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    head = "".join(f"<th scope=col>{text(name)}</th>" for name in columns)
+    lines = "".join(
+        f"<tr><th scope=row>{text(name)}</th>"
+        + "".join(
+            f'<td class="{"d" if good else ""}" style="--a:{share:.3f}"><b>{int(count):,}</b>'
+            f"<small>{100 * share:.0f}\u00a0%</small></td>"
+            for good, share, count in zip(right, shares[at], counts[at], strict=True)
+        )
+        + "</tr>"
+        for at, name in enumerate(rows)
+    )
+    return (
+        f'<div class="matrix" tabindex="0" role="region" aria-label="{text(label)}"><table><thead><tr>'
+        f"<td style='background:none'></td>{head}</tr></thead><tbody>{lines}</tbody></table></div>"
     )
 
 
@@ -582,14 +652,15 @@ def heat(rows: Sequence[tuple[str, Sequence[float]]], names: Sequence[str], labe
     lines = "".join(
         f"<tr><th scope=row>{text(name)}</th>"
         + "".join(
-            f'<td class="{"p" if value >= 0 else "m"}" style="--a:{abs(value) / top:.2f}">{as_number(round(value, 2))}</td>'
+            f'<td class="{"p" if value >= 0 else "m"}" style="--a:{abs(value) / top:.2f}">{as_number(round(value, 2) + 0.0)}</td>'
             for value in values
         )
         + "</tr>"
         for name, values in rows
     )
     return (
-        f'<div class="heat" tabindex="0" role="region" aria-label="{text(label)}"><table><thead><tr><th></th>{head}</tr></thead>'
+        f'<div class="heat" tabindex="0" role="region" aria-label="{text(label)}"><table><thead><tr>'
+        f'<td style="background:none"></td>{head}</tr></thead>'
         f"<tbody>{lines}</tbody></table></div>"
     )
 
@@ -629,8 +700,8 @@ def flow(steps: Sequence[Step]) -> str:
             else ""
         )
         items.append(
-            f'<li><div class="step"><div><h4>{text(step.title)}{times}</h4><p>{text(step.words)}</p>{step.more}</div>'
-            f"<dl>{listed}{part}</dl></div></li>"
+            f'<li><div class="step"><div><h3>{text(step.title)}{times}</h3><p>{text(step.words)}</p>{step.more}</div>'
+            f'<div class="side"><dl>{listed}</dl>{part}</div></div></li>'
         )
     return f'<ol class="flow">{"".join(items)}</ol>'
 
@@ -641,11 +712,24 @@ def folded(summary: str, inside: str) -> str:
 
 
 def tiles(items: Sequence[tuple[str, str]], size: str = "") -> str:
-    """Small pictures with a word below each; `size` is empty, `big` or `wide`."""
-    return f'<ul class="tiles {size}">{"".join(f"<li>{picture}{text(words)}</li>" for picture, words in items)}</ul>'
+    """Small pictures with a word below each; `size` is empty, `big` or `wide`. A picture whose description is that word has none
+    of its own, so that nobody hears it twice."""
+    listed = (f"<li>{picture.replace(_alt(words), _alt(''))}{text(words)}</li>" for picture, words in items)
+    return f'<ul class="tiles {size}">{"".join(listed)}</ul>'
 
 
-def image(pixels: np.ndarray, words: str, most: int = 512, smooth: bool = False, quality: int | None = None) -> str:
+def _alt(words: str) -> str:
+    return f'alt="{text(words)}"'
+
+
+def image(
+    pixels: np.ndarray,
+    words: str,
+    most: int = 512,
+    smooth: bool = False,
+    quality: int | None = None,
+    palette: np.ndarray | None = None,
+) -> str:
     """An array of uint8, (height, width) or (height, width, 3), as an `img` element that holds its own file.
 
     Args:
@@ -653,6 +737,7 @@ def image(pixels: np.ndarray, words: str, most: int = 512, smooth: bool = False,
         most: longest side in pixels; a larger one is made smaller
         smooth: whether the browser may smooth it; small pictures show their pixels
         quality: of a JPEG, which is smaller for photographs; None: PNG
+        palette: (colours, 3) of uint8: `pixels` are (height, width) numbers of colours, of which 0 is transparent
     """
     import PIL.Image
 
@@ -660,7 +745,10 @@ def image(pixels: np.ndarray, words: str, most: int = 512, smooth: bool = False,
     picture = PIL.Image.fromarray(pixels)
     if max(picture.size) > most:
         picture.thumbnail((most, most))
-    if quality is None:
+    if palette is not None:
+        picture.putpalette(palette.tobytes())
+        picture.save(buffer, "PNG", optimize=True, transparency=0)
+    elif quality is None:
         picture.save(buffer, "PNG", optimize=True)
     else:
         picture.convert("RGB").save(buffer, "JPEG", quality=quality)
@@ -679,6 +767,17 @@ def grey(values: np.ndarray, around_zero: bool = True) -> np.ndarray:
         return np.uint8(127.5 + 127.5 * values / span)
     span = values.max() - values.min() or 1.0
     return np.uint8(255 * (values - values.min()) / span)
+
+
+_WARM = ((14, 18, 24), (68, 26, 112), (178, 52, 120), (250, 132, 96), (252, 253, 191))
+
+
+def warm(values: np.ndarray) -> np.ndarray:
+    """Numbers as colours, (…, 3) uint8, from the colour of night over red to a pale yellow, ever brighter."""
+    span = float(values.max() - values.min()) or 1.0
+    part = (values - values.min()) / span
+    steps = np.linspace(0, 1, len(_WARM))
+    return np.stack([np.interp(part, steps, channel) for channel in zip(*_WARM, strict=True)], axis=-1).astype(np.uint8)
 
 
 # 6 and 7: the data, and how to run it again
@@ -727,24 +826,34 @@ def wilson(right: int, count: int) -> tuple[float, float]:
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
-def sized_groups(values: Sequence[int], most: int = 5) -> dict[str, list[int]]:
-    """Whole numbers in a few groups with about equally many of them: the positions by name, `1`, `2 to 3`, `4 to 41`.
+def hardest(
+    names: Sequence[str | None], mistakes: Sequence[float], plural: str = "groups", most: int = 8
+) -> dict[str, list[int]]:
+    """The positions of the examples of each group: those with the most mistakes on average, then all others together, counted.
+
+    Empty where hardly any group has two examples, or there is one group only.
 
     Args:
-        values: whole numbers
-        most: number of groups
+        names: the group of each example; None: of no group
+        mistakes: of each example, 0 for none
+        plural: what the groups are called
+        most: number of groups that have a row of their own
     """
-    found = np.asarray(values, dtype=np.int64)
-    if not len(found):
+    groups: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        if name is not None:
+            groups.setdefault(str(name), []).append(place)
+    if len(groups) < 2 or sum(map(len, groups.values())) < 2 * len(groups):
         return {}
-    starts = np.unique(np.quantile(found, np.linspace(0, 1, most + 1)[:-1], method="higher"))
-    group = np.searchsorted(starts, found, side="right") - 1
-    named: dict[str, list[int]] = {}
-    for at in range(len(starts)):
-        inside = np.flatnonzero(group == at)
-        low, high = int(found[inside].min()), int(found[inside].max())
-        named[f"{low:,}" if low == high else f"{low:,} to {high:,}"] = inside.tolist()
-    return named
+    mean = {name: sum(mistakes[place] for place in places) / len(places) for name, places in groups.items()}
+    order = sorted(groups, key=lambda name: (-mean[name], -len(groups[name]), name))
+    # A row for a single other group would be no shorter than its own.
+    own = order if len(order) <= most + 1 else order[:most]
+    found = {name: groups[name] for name in own}
+    rest = order[len(own) :]
+    if rest:
+        found[f"the other {len(rest):,} {plural}"] = sorted(place for name in rest for place in groups[name])
+    return found
 
 
 def class_rows(labels: Sequence[str], counts: Mapping[str, tuple[int, int, int]]) -> list[list[Cell]]:
@@ -796,3 +905,28 @@ def html_safe(value: str) -> str:
 def worst_mistakes(rows):  # type: ignore[no-untyped-def]
     wrong = [row for row in rows if row["true_label"] != row["label"]]
     return sorted(wrong, key=lambda row: -float(row["probability"]))[:MISTAKES]
+
+
+def bands(values: Sequence[float], count: int = 5, unit: str = "") -> dict[str, list[int]]:
+    """The positions of the values in about `count` parts of the same size, by their bounds in words: `up to 8 words`.
+
+    Equal values stay together; there are fewer parts where the values are few or alike.
+    """
+    found = np.asarray(values, dtype=np.float64)
+    finite = np.isfinite(found)
+    if not finite.any():
+        return {}
+    whole = bool((found[finite] == np.round(found[finite])).all())
+    cuts = np.unique(np.quantile(found[finite], np.linspace(0, 1, count + 1)[1:-1], method="lower"))
+    edges = [-math.inf, *cuts.tolist(), math.inf]
+    more = f" {unit}" if unit else ""
+    groups: dict[str, list[int]] = {}
+    for low, high in itertools.pairwise(edges):
+        inside = np.flatnonzero(finite & (found > low) & (found <= high))
+        if not len(inside):
+            continue
+        least, most = float(found[inside].min()), float(found[inside].max())
+        first, last = (f"{end:,.0f}" if whole else as_number(end) for end in (least, most))
+        name = f"{first}{more}" if first == last else f"{first} to {last}{more}"
+        groups[name] = inside.tolist()
+    return groups

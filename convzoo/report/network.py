@@ -1,5 +1,6 @@
 """How the network reads its input: its layers as steps, with repeated blocks folded into one."""
 
+import re
 from collections.abc import Sequence
 
 from convzoo.inspect.describe import Breakdown, Layer
@@ -44,8 +45,8 @@ def chapter(breakdown: Breakdown, field: str, first_layer: str) -> str:
     """
     steps = [_step(block, count, breakdown) for block, count in blocks(_shown(breakdown.layers))]
     about = (
-        f"<p>From {kit.text(breakdown.inputs_in_words())} to an answer in {kit.count_of(len(steps), 'steps')}. The bar under a "
-        f"step is its part of all {breakdown.parameters:,} numbers.</p>"
+        f"<p>From its input ({kit.text(breakdown.inputs_in_words())}) to an answer in "
+        f"{kit.count_of(len(steps), 'steps')}. The bar under a step is its part of all {breakdown.parameters:,} numbers.</p>"
     )
     sees = f"<h3>How far it sees</h3>{field}" if field else ""
     return about + kit.flow(steps) + sees + first_layer + kit.folded("Every layer", _table(breakdown))
@@ -62,7 +63,7 @@ def blocks(layers: Sequence[Layer]) -> list[tuple[list[Layer], int]]:
 
     Layers are the same if they are of one kind and do the same to shapes: number of maps and of positions may differ.
     """
-    signs = [(layer.kind, layer.words.split(" using ")[-1], layer.activation) for layer in layers]
+    signs = [(layer.kind, re.sub(r"\d[\d,]*", "#", layer.words)) for layer in layers]
     found: list[tuple[list[Layer], int]] = []
     at = 0
     while at < len(layers):

@@ -1,5 +1,6 @@
 """The head of the page: the verdict, every competitor with its interval, three facts."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ MEANING = {
     "macro_f1": "F1 over the {count}, as a mean over the classes: 1 is every answer right",
     "dice": "Dice over the {count}: 1 is an outline that covers the drawn one exactly",
     "bleu": "BLEU over the {count}: how many runs of one to four words stand in the true translation",
+    "mean_ap_3d": "Average precision over the {count}, a mean over the classes: boxes in space, moderate difficulty",
+    "recall_at_20": "Part of what the {count} chose later that stands among their 20 best",
     "rmse": "Root of the mean squared error over the {count}; less is better",
     "mae": "Mean absolute error over the {count}; less is better",
 }
@@ -107,10 +110,12 @@ def competitors(
 def _about(name: str) -> str:
     """What an opponent is, from the first line of its class."""
     try:
-        words = (load_class("baseline", name.partition(" ")[0]).__doc__ or "").strip().splitlines()
+        words = load_class("baseline", name.partition(" ")[0]).__doc__ or ""
     except (ConvzooError, KeyError):
         return ""
-    return words[0].rstrip(".") if words and len(words[0]) <= 130 else ""
+    first = " ".join(words.strip().partition("\n\n")[0].split())
+    first = re.split(r" \(|: |; |\. |, so |, which ", first)[0].rstrip(".")
+    return first if len(first) <= 120 else ""
 
 
 def _others(recipe: Recipe, results: Mapping[str, Any], main: str) -> str:

@@ -51,6 +51,7 @@ class Classification(Task):
     """
 
     errors: ClassVar[frozenset[str]] = frozenset({"cross_entropy", "calibration_error"})
+    output_axes: ClassVar[tuple[str, ...]] = ("batch", "classes")
 
     def __init__(
         self,

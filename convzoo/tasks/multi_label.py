@@ -31,6 +31,7 @@ class MultiLabel(Task):
     label_type: ClassVar[LabelType] = "classes"
     judged_by = ("mean_average_precision",)  # opponents have no thresholds of their own
     errors: ClassVar[frozenset[str]] = frozenset({"cross_entropy"})
+    output_axes: ClassVar[tuple[str, ...]] = ("batch", "classes")
 
     def __init__(
         self,

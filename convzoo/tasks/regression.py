@@ -44,6 +44,7 @@ class Regression(Task):
 
     label_type: ClassVar[LabelType] = "number"
     errors: ClassVar[frozenset[str]] = frozenset({"rmse", "mae", "mean_width", *NAMES.values()})
+    output_axes: ClassVar[tuple[str, ...]] = ("batch", "classes")
 
     def __init__(
         self,

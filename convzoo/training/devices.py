@@ -11,7 +11,7 @@ import torch.distributed as distributed
 from torch import Tensor, nn
 
 from convzoo.core.errors import ConvzooError, TrainingError
-from convzoo.core.processes import gather_objects
+from convzoo.core.processes import all_reduce, broadcast, gather_objects
 from convzoo.training.bf16 import fast_at_bf16
 from convzoo.training.choice import choose_device
 from convzoo.training.memory import keep_freed_memory
@@ -77,7 +77,7 @@ class Devices:
         if self.world == 1:
             return list(numbers)
         total = torch.tensor(numbers, dtype=torch.float64, device=self.device)
-        distributed.all_reduce(total)
+        all_reduce(total)
         return total.tolist()
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
@@ -95,7 +95,7 @@ class Devices:
                     parameter.grad = torch.zeros_like(parameter)
                 gradients.append(parameter.grad)
             flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
-            distributed.all_reduce(flat)
+            all_reduce(flat)
             # Copied into place: fused optimizers expect that a gradient has the memory layout of its weight.
             for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
                 gradient.copy_(part.view(gradient.shape))
@@ -104,7 +104,7 @@ class Devices:
         """Copy the main process's tensors to all processes (weights at the start, statistics of norms before scoring)."""
         if self.world > 1:
             for tensor in tensors:
-                distributed.broadcast(tensor.detach(), 0)
+                broadcast(tensor)
 
     def gather(self, value: Any) -> list[Any]:
         """Every process's value, in the order of the processes."""

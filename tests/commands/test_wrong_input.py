@@ -839,6 +839,71 @@ def test_wrong_inputs_of_predict(cli, small_run, tmp_path):
     refused(cli("predict", text, "-", input="\n \n"), 2, "standard input is empty")
 
 
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_batch_size_that_is_no_number_of_examples_is_refused(small_run, size):
+    with pytest.raises(RecipeError, match=f"batch_size: should be a whole number of at least 1, not {size}"):
+        convzoo.Run.load(small_run("sentiment_cnn1d")).predict(["a", "b"], batch_size=size)
+
+
+def test_arguments_of_another_type_are_refused_without_the_types_of_the_tests(small_run, together):
+    """Beartype checks the types in the tests; a user has it not."""
+    lines = ["import convzoo", f"run = convzoo.Run.load({str(small_run('sentiment_cnn1d'))!r})"]
+    for call in ("batch_size=1.5", "batch_size='x'", "batch_size=True", "damaged='no'"):
+        lines += [
+            "try:",
+            f"    run.predict(['a', 'b'], {call})",
+            "except convzoo.RecipeError as error:",
+            "    print(error)",
+        ]
+    script = small_run("sentiment_cnn1d").parent / "arguments.py"
+    script.write_text("\n".join(lines))
+    (result,) = together([[script]])
+    assert result.code == 0, result.err
+    found = result.out.splitlines()
+    assert len(found) == 4
+    assert all(line.startswith("batch_size: should be a whole number of at least 1, not ") for line in found[:3])
+    assert found[3] == "damaged: should be 'refuse' or 'skip', not 'no'"
+
+
+NUMBERS = ["epochs", "auto_epochs", "steps", "batch_size", "batch_tokens", "accumulate", "patience", "evaluate_every",
+           "checkpoint_every", "step_every", "plateau_patience", "threads", "seed", "workers"]  # fmt: skip
+SHARES = ["lr", "weight_decay", "momentum", "warmup", "step_factor", "clip_norm", "ema", "cache_gigabytes"]
+
+
+@pytest.mark.parametrize("name", [*NUMBERS, *SHARES])
+def test_every_number_of_training_has_bounds(cli, recipe, name):
+    for value in (
+        "-1",
+        "x",
+        "[1]",
+        "true",
+        ".nan",
+        ".inf",
+        "-.inf",
+        "1e400",
+        *(["1.5", "9" * 400] if name in NUMBERS else []),
+    ):
+        setting = f"train.{name}={value}"
+        also = [setting, "train.steps=null"] if name == "epochs" else [setting]
+        error = refused(cli("show", recipe(), *also), 2, f"train.{name}: ", "should be")
+        assert f"override {setting[:200]}" in error
+
+
+def test_more_threads_or_workers_than_a_machine_has_are_refused(cli, recipe):
+    for name in ("threads", "workers"):
+        refused(
+            cli("run", recipe(), f"train.{name}=1025"), 2, f"train.{name}: 1025 should be less than or equal to 1024"
+        )
+
+
+def test_a_number_of_a_part_that_is_too_large_for_the_machine_is_refused(cli, recipe):
+    refused(
+        cli("check", recipe(), f"model.channels={10**30}"), 2, "model.channels: should be a number of at most 63 bits"
+    )
+    refused(cli("check", recipe(), f"model.kernel_sizes=[2, {10**30}]"), 2, "model.kernel_sizes: should be")
+    refused(cli("check", recipe(), f"model.channels={10**15}"), 2, "channels")
+
+
 def test_wrong_data_of_evaluate(cli, small_run, tmp_path):
     run = small_run("sentiment_cnn1d")
     refused(cli("evaluate", run, "--data", tmp_path / "none.csv"), 3, "no such file or folder")
@@ -861,6 +926,12 @@ def test_a_recipe_cannot_call_any_class_of_the_machine(cli, recipe, tmp_path):
         )
     )
     refused(cli("run", path, "--quiet"), 2, "is no data")
+    assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize("tag", ["object/apply:os.mkdir [owned]", "object/new:os.mkdir [owned]", "name:os.mkdir ''"])
+def test_a_recipe_makes_no_objects(cli, recipe, tmp_path, tag):
+    refused(cli("check", recipe(("about: a test", f"about: !!python/{tag}"))), 2, "mine.yaml:1:8: is not valid YAML")
     assert not (tmp_path / "owned").exists()
 
 

@@ -17,6 +17,7 @@ import convzoo
 import convzoo.core.model as protocols
 from convzoo.core.config import TrainConfig
 from convzoo.inspect.describe import describe
+from convzoo.layers.convolution import ConvolutionBlock
 from convzoo.ops.pieces import in_pieces
 from convzoo.ops.sparse import GraphTensors, SparseMatrix
 from convzoo.recipe.assembly import load_class
@@ -199,6 +200,37 @@ def satisfying(protocol: type, all_modules: bool = False) -> list[str]:
 
 
 # All protocols
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_described_shapes_are_those_of_a_forward_pass(name: str) -> None:
+    """Of each layer outside a block what it gives; inside a block what the convolution gives after its padding is cut off."""
+    model, inputs = small(name)
+    tensors = [value for value in inputs.values() if isinstance(value, Tensor)]
+    if len({value.shape[0] for value in tensors}) == 1:  # a batch of grids: one of them is described
+        inputs = {key: value[:1] if isinstance(value, Tensor) else value for key, value in inputs.items()}
+    inside = {
+        part: block for block in model.modules() if isinstance(block, ConvolutionBlock) for part in block.modules()
+    }
+    found: dict[str, tuple[int, ...]] = {}
+
+    def keep(place: str) -> Callable[..., None]:
+        def hook(module: nn.Module, arguments: tuple, output: Any) -> None:
+            output = output[0] if isinstance(output, tuple) and output else output
+            if isinstance(output, Tensor):
+                found.setdefault(place, tuple(output.shape[1:]))
+
+        return hook
+
+    for place, module in model.named_modules():
+        if isinstance(module, ConvolutionBlock):
+            module.normalisation.register_forward_hook(keep(f"{place}.convolution"))
+        elif module not in inside and not list(module.children()):
+            module.register_forward_hook(keep(place))
+    described = {layer.name: layer.output_shape for layer in describe(model, inputs).layers}
+    both = found.keys() & described.keys()
+    assert both, "no layer is in both"
+    assert {place: described[place] for place in both} == {place: found[place] for place in both}
 
 
 def test_every_registered_model_has_a_small_form() -> None:

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import tarfile
@@ -415,9 +416,13 @@ def test_redirects_stay_on_http(server: Server) -> None:
     server.faults = [{"location": "/a.bin"}]
     get(card)
     (Path(os.environ["CONVZOO_DATA"]) / "toy/a.bin").unlink()
-    for elsewhere in ("ftp://127.0.0.1/a.bin", "file:///etc/passwd"):
-        server.faults = [{"location": elsewhere}] * 3
-        one_line(card, "is not available")
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        for elsewhere in (f"ftp://127.0.0.1:{door.getsockname()[1]}/a.bin", "file:///etc/passwd"):
+            server.faults = [{"location": elsewhere}] * 3
+            one_line(card, "is not available")
+        door.settimeout(0.05)
+        with pytest.raises(TimeoutError):  # nobody knocked
+            door.accept()
 
 
 def test_only_the_files_that_are_asked_for(server: Server, cache: Path) -> None:

@@ -18,6 +18,7 @@ from convzoo.models.cnn1d import CNN1d
 from convzoo.models.cnn2d import CNN2d
 from convzoo.models.dilated_cnn1d import DilatedCNN1d
 from convzoo.models.resnet2d import ResNet2d
+from convzoo.models.resnet3d import ResNet3d
 from convzoo.recipe.recipe import shipped_recipes
 
 CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
@@ -239,3 +240,26 @@ def test_a_kernels_phrase_is_where_it_answers_most():
     assert maps.shape == (2, 1, 5)
     (found,) = phrases_by_kernel(model, {"tokens": tokens}, names, kernels=1)
     assert found.phrases[0] == ("b c", pytest.approx(2.0))
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 9])
+def test_shapes_of_a_shallow_volume_are_those_of_a_forward_pass(depth: int) -> None:
+    """oneDNN needs padded volumes where a kernel is deeper than its input; what the block gives has the depth of the volume."""
+    model = ResNet3d(1, 2, channels=[4, 8], blocks=[1, 1]).eval()
+    inputs = {"volume": torch.zeros(1, 1, depth, 6, 6)}
+    found: dict[str, tuple[int, ...]] = {}
+    hooks = [
+        module.normalisation.register_forward_hook(
+            lambda _, args, output, name=name: found.update({f"{name}.convolution": tuple(output.shape[1:])}) or None
+        )
+        for name, module in model.named_modules()
+        if isinstance(module, ConvolutionBlock)
+    ]
+    with torch.no_grad():
+        model(**inputs)
+    for hook in hooks:
+        hook.remove()
+    layers = {layer.name: layer.output_shape for layer in describe(model, inputs).layers}
+    assert found
+    for name, shape in found.items():
+        assert layers[name] == shape, name

@@ -172,3 +172,11 @@ def test_a_threshold_decides_the_classes_and_leaves_probabilities_as_they_are() 
     assert after["accuracy"] == after["precision"] == after["recall"] == after["f1"] == 1.0
     assert after["cross_entropy"] == pytest.approx(before["cross_entropy"])
     assert after["auroc"] == before["auroc"]
+
+
+def test_a_label_that_nothing_has_is_left_out_of_the_mean_average_precision() -> None:
+    meter = MultiLabelMeter(3, torch.zeros(3))
+    target = torch.tensor([[1.0, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 0]])
+    meter.update(torch.tensor([[3.0, -1, 2], [-1, 2, 1], [2, -2, -1], [-3, -3, -3]]), target)
+    # Both positives of the first label come first; those of the second are first and third.
+    assert meter.compute()["mean_average_precision"] == pytest.approx((1 + (1 + 2 / 3) / 2) / 2)

@@ -7,6 +7,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
 
 from convzoo.core.errors import DataError
 from convzoo.core.randomness import Draws, permutation
@@ -236,6 +238,18 @@ def test_made_here_writes_down_how_the_split_was_made():
     assert sorted(texts) == sorted(example.text for example in examples)
 
 
+def test_every_example_is_tested_in_one_fold_and_learnt_from_in_no_part_of_it():
+    examples = [Text(f"text {index}", "ab"[index % 2], group=f"g{index % 30}") for index in range(90)]
+    tested: list[str] = []
+    for fold in range(5):
+        splits = made_here(examples, 0.2, 0.2, 0, fold=fold)
+        homes = [{example.group for example in part} for _, part in splits]
+        assert not any(homes[one] & homes[other] for one, other in ((0, 1), (0, 2), (1, 2)))
+        assert sum(len(part) for _, part in splits) == 90
+        tested += [example.text for example in splits.test]
+    assert sorted(tested) == sorted(example.text for example in examples)
+
+
 def test_validation_is_carved_out_of_training_only():
     train = [Text(str(index), "ab"[index % 2]) for index in range(60)]
     test = [Text("t", "a")]
@@ -251,6 +265,23 @@ def test_groups_join_through_any_shared_key():
     assert groups[0] == groups[2]
     assert groups[1] == groups[3]
     assert len(set(groups)) == 3
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", "c", None]), st.integers(0, 9)), min_size=1, max_size=12))
+def test_groups_join_through_chains_of_different_keys(pairs):
+    """Two examples are in one group exactly if a chain of shared keys leads from one to the other."""
+    assert len(set(joined(["a", "b", "b"], ["x", "y", "x"]))) == 1
+    groups = joined(*zip(*pairs, strict=True))
+    linked = [[one[0] == other[0] is not None or one[1] == other[1] for other in pairs] for one in pairs]
+    _, wanted = connected_components(csr_matrix(linked))
+    assert len(set(zip(groups, wanted, strict=True))) == len(set(groups)) == len(set(wanted))
+
+
+def test_small_groups_make_up_for_what_large_ones_miss():
+    groups = [*np.repeat(range(6), 10).tolist(), *range(6, 46)]
+    home = split_by_group(["a", "b"] * 50, groups, 0.2, 0.2, 0)
+    assert np.bincount(home).tolist() == pytest.approx([60, 20, 20], abs=2)
 
 
 @given(st.sampled_from([0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.9]), st.integers(40, 200), st.integers(0, 5))

@@ -117,6 +117,29 @@ def test_a_copy_in_two_parts_of_a_given_split_is_refused_or_dropped_or_kept(kind
     assert len(kept.train) + len(kept.val) == 17
 
 
+def test_copies_are_dropped_from_what_is_learnt_first(tmp_path: Path) -> None:
+    home = folder_of("image", tmp_path / "data", ("train", "val", "test"))
+    for copied, to in (("val/a/val0", "train/a/x"), ("test/a/test0", "train/b/y"), ("test/b/test1", "val/b/z")):
+        (home / f"{to}.png").write_bytes((home / f"{copied}.png").read_bytes())
+    dropped = read_folder("image", home, copies="drop")
+    names = {name: {example.path.stem for example in part} for name, part in dropped}
+    assert [len(names[name]) for name in ("train", "val", "test")] == [8, 8, 8]
+    assert not {"x", "y"} & names["train"] and "z" not in names["val"]
+    assert {"test0", "test1"} <= names["test"] and "val0" in names["val"]
+
+
+def test_a_file_in_two_parts_of_a_manifest_is_refused_though_copies_are_kept(tmp_path: Path) -> None:
+    home = folder_of("image", tmp_path / "data")
+    rows = [
+        f"{path.relative_to(home)},{path.parent.name},{'train' if at % 2 else 'test'}"
+        for at, path in enumerate(paths(home))
+    ]
+    table = home / "list.csv"
+    table.write_text("\n".join(["path,label,split", *rows, rows[0].replace("test", "train")]) + "\n")
+    with pytest.raises(DataError, match=r"file '.*0\.png' stands in both train and test .*would be a leak"):
+        load_class("data", "image_table")(str(table), copies="keep").read()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_train_and_test_that_are_the_same_are_refused_even_when_copies_are_dropped(kind: str, tmp_path: Path) -> None:
     home = folder_of(kind, tmp_path / "data", ("train",))

@@ -44,7 +44,8 @@ def test_decimal_commas_are_numbers_where_the_whole_column_has_them(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("cell", "said"), [("n/a", "says 'n/a'"), ("", "is empty"), ("inf", "says 'inf'"), ("12 kg", "says '12 kg'")]
+    ("cell", "said"),
+    [("n/a", "says 'n/a'"), ("", "is empty"), ("inf", "says 'inf'"), ("NaN", "says 'NaN'"), ("12 kg", "says '12 kg'")],
 )
 def test_a_cell_that_is_no_number_is_named_with_its_row(tmp_path: Path, cell: str, said: str) -> None:
     with pytest.raises(DataError) as caught:
@@ -138,6 +139,14 @@ def test_a_combination_that_occurs_once_is_no_error() -> None:
     splits = made_here(texts([("a",)] * 20 + [("b",)] * 20 + [("a", "b", "c")]), 0.2, 0.2, 0)
     assert sum(len(part) for _, part in splits) == 41
     assert "stratified by labels" in splits.origin
+
+
+def test_a_label_that_occurs_once_is_learnt_with_all_that_belongs_to_it() -> None:
+    found = [Text(f"t{n}", ("a", "b")[n // 3 % 2 : n // 3 % 2 + 1], group=f"g{n // 3}") for n in range(60)]
+    found += [Text("once", ("a", "rare"), group="both"), Text("beside it", ("b",), group="both")]
+    for seed in range(12):  # without the rule it would be in another part for some of these
+        splits = made_here(found, 0.45, 0.45, seed)
+        assert {"once", "beside it"} <= {example.text for example in splits.train}
 
 
 def test_sequences_of_tags_are_carried_and_not_stratified(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from conftest import EMBEDDED, ROOT
 
+import convzoo
 from convzoo.core.pages import Pages
 from convzoo.core.task import Task
 from convzoo.modalities.text.example import Text
@@ -18,6 +19,7 @@ from convzoo.modalities.text.pages import TextPages
 from convzoo.recipe.assembly import build, load_class, load_pages
 from convzoo.recipe.recipe import load
 from convzoo.recipe.registry import PAGES, entries, pages_of
+from convzoo.report.kit import worst_mistakes
 from convzoo.tasks.classification import Classification
 from convzoo.tasks.segmentation import Segmentation
 
@@ -108,3 +110,34 @@ def test_the_task_chooses_among_the_pages_of_a_type() -> None:
 def test_a_network_without_convolutions_has_no_kernels_to_show(name: str) -> None:
     encoder = load_class("encoder", name)()
     assert load_pages(encoder.example, Task).first_layer(torch.nn.Linear(2, 2), encoder, []) == ""
+
+
+HOSTILE = "<script>alert('{}')</script>"
+
+
+def test_what_people_write_is_text_on_the_page_and_no_markup(tmp_path) -> None:
+    """The names of classes and files, the texts, and what a recipe says of itself."""
+    home = tmp_path / HOSTILE.format("folder").replace("/", "")
+    home.mkdir()
+    labels = [HOSTILE.format("a"), HOSTILE.format("b")]
+    for part in ("train", "val", "test"):
+        rows = [  # the network learns the wrong class of what is tested, so the page shows mistakes
+            f"{HOSTILE.format('text')} {part} number{n},{labels[(n + (part == 'test')) % 2]}" for n in range(24)
+        ]
+        (home / f"{part}.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    settings = ["train.epochs=2", "model.channels=4", "baselines=[]"]
+    run = convzoo.run("sentiment_cnn1d", settings, data=home, out=tmp_path / "run", quiet=True)
+    page = (run.path / "report.html").read_text(encoding="utf-8")
+    assert "<script>alert" not in page
+    for word in ("a", "b", "text", "folder"):
+        assert f"&lt;script&gt;alert(&#x27;{word}&#x27;)" in page or f"&lt;script&gt;alert(&#39;{word}&#39;)" in page, (
+            word
+        )
+
+
+def test_the_worst_mistakes_are_those_that_the_network_was_surest_of() -> None:
+    rows = [
+        {"true_label": "a", "label": "ab"[n % 2], "probability": str(0.5 + n / 100), "source": str(n)}
+        for n in range(40)
+    ]
+    assert [row["source"] for row in worst_mistakes(rows)] == [str(n) for n in range(39, 15, -2)]

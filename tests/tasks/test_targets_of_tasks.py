@@ -193,6 +193,32 @@ def test_a_fixed_threshold_moves_predictions_and_no_probability() -> None:
     assert after["probability"] == after["probabilities"]["no"]
 
 
+def test_an_example_at_the_threshold_is_predicted_positive() -> None:
+    task = Classification(("no", "yes"), threshold=0.5)
+    task.calibrate(Given(), batches(*scored(32, 0)))
+    assert [found["label"] for found in predicted(task, torch.tensor([[0.0, 0.0], [1e-3, 0.0]]))] == ["yes", "no"]
+
+
+def test_a_temperature_makes_probabilities_as_sure_as_they_may_be_and_comes_before_the_threshold() -> None:
+    logits, target = scored(400, 0)
+    logits = 4 * logits  # far too sure
+    task = Classification(("no", "yes"), calibrate="temperature", threshold="recall>=0.9")
+    task.calibrate(Given(), batches(logits, target))
+    rows = predicted(task, logits)
+    sure = torch.tensor([row["probabilities"]["yes"] for row in rows])
+
+    def error(temperature: float) -> float:
+        return float(F.cross_entropy(logits / temperature, target))
+
+    best = task.state()["temperature"]
+    assert sure.tolist() == pytest.approx((logits / best).softmax(dim=1)[:, 1].tolist(), abs=1e-5)
+    assert error(best) < min(error(1.0), error(0.95 * best), error(1.05 * best))
+    said = np.array([row["label"] == "yes" for row in rows])
+    point = task.state()["operating_point"]
+    assert (said == (sure.numpy() >= point["threshold"])).all()
+    assert said[target.numpy() == 1].mean() == pytest.approx(point["recall"])
+
+
 def test_a_precision_that_no_threshold_reaches_is_said() -> None:
     task = Classification(("no", "yes"), threshold="precision>=0.99")
     logits = torch.stack([torch.zeros(40), torch.arange(40) / 40.0], dim=1)

@@ -39,3 +39,9 @@ def test_a_few_dozen_examples_get_many_steps_an_epoch_and_many_epochs():
 
 def test_the_encoders_advice_goes_before_the_size():
     assert settled(AUTO, 10_000, advised=2)[0].batch_size == 2
+
+
+@pytest.mark.parametrize(("auto", "examples", "epochs"), [(2, 2, 40), (30, 2, 300), (2, 10**7, 2)])
+def test_the_number_of_epochs_has_bounds(auto, examples, epochs):
+    """Twenty times the recipe's own number, and 300; at least two."""
+    assert settled(TrainConfig(epochs="auto", auto_epochs=auto), examples)[0].epochs == epochs

@@ -3,7 +3,9 @@
 import csv
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,9 +17,16 @@ from safetensors.torch import load_file
 from torch import nn
 
 import convzoo
+from convzoo import Part
 from convzoo.core.config import TrainConfig
+from convzoo.core.files import read_json
 from convzoo.core.randomness import Draws, permutation
 from convzoo.layers.dropout import Dropout
+from convzoo.recipe.assembly import load_class
+from convzoo.recipe.recipe import load as load_recipe
+from convzoo.training import devices
+from convzoo.training.events import Scored, Started
+from convzoo.training.listeners import CsvListener
 from convzoo.training.optimisation import MovingAverage, Schedule, make_optimizer
 from convzoo.training.random_states import Seeds, load_random_states, random_states
 
@@ -136,10 +145,10 @@ def test_moving_average_is_the_formula() -> None:
 def test_random_states_come_back() -> None:
     model = nn.Linear(2, 2)
     kept = random_states(model)
-    first = (torch.rand(3), random.random(), np.random.rand())  # noqa: NPY002
+    first = (torch.rand(3), random.random(), random.gauss(0, 1), np.random.rand())  # noqa: NPY002
     load_random_states(model, kept)
     assert torch.equal(torch.rand(3), first[0])
-    assert (random.random(), np.random.rand()) == first[1:]  # noqa: NPY002
+    assert (random.random(), random.gauss(0, 1), np.random.rand()) == first[1:]  # noqa: NPY002
 
 
 def test_what_a_network_draws_hangs_on_the_seed_the_step_and_the_micro_batch() -> None:
@@ -156,6 +165,87 @@ def test_what_a_network_draws_hangs_on_the_seed_the_step_and_the_micro_batch() -
     first, second = Dropout(0.5), Dropout(0.5)
     Seeds(nn.Sequential(first, second), 0).at(0, 0)
     assert not torch.equal(first(x), second(x)), "two layers draw other masks"
+
+
+def test_rows_of_scores_after_the_checkpoint_are_dropped(tmp_path: Path) -> None:
+    """A score may be written and the computer stop before its checkpoint: it is then scored again."""
+    before = CsvListener(tmp_path / "metrics.csv")
+    for step in (3, 6, 9):
+        before(Scored(step, step / 3, {"val/accuracy": step / 10}, True, 1.0))
+    again = CsvListener(tmp_path / "metrics.csv")
+    again(Started(6, 12, 3, 20))
+    again(Scored(9, 3.0, {"val/accuracy": 0.5}, True, 2.0))
+    with (tmp_path / "metrics.csv").open(newline="") as file:
+        assert [(row["step"], row["val/accuracy"]) for row in csv.DictReader(file)] == [
+            ("3", "0.3"),
+            ("6", "0.6"),
+            ("9", "0.5"),
+        ]
+
+
+def unfinished(done: convzoo.Run) -> Path:
+    """The folder of a run that stopped after its last checkpoint."""
+    for name in ("scores.json", "model.safetensors", "task.json"):
+        (done.path / name).unlink()
+    return done.path
+
+
+def test_a_resumed_run_keeps_what_its_encoder_learnt(tmp_path: Path) -> None:
+    home = tmp_path / "data"
+    home.mkdir()
+    for part in ("train", "val", "test"):
+        rows = [f"{part} film number{n},{'ab'[n % 2]}" for n in range(12)]
+        (home / f"{part}.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    few = [word for word in TINY["sentiment_cnn1d"] if not word.startswith("data.")]
+    done = convzoo.run(
+        "sentiment_cnn1d", [*few, "baselines=[]"], data=home, out=tmp_path / "run", quiet=True, report=False
+    )
+    known, folder = done.encoder.tokens, unfinished(done)
+    with (home / "train.csv").open("a") as file:
+        file.write("entirely other words,a\n")
+    again = convzoo.run(resume=folder, quiet=True, report=False, accept_changes=True)
+    assert again.encoder.tokens == known
+    assert again.model(torch.ones(1, 4, dtype=torch.int64)).shape == (1, 2)
+
+
+def test_a_resumed_run_has_the_precision_that_it_began_with(tmp_path: Path, monkeypatch) -> None:
+    """What is faster is a measurement, and may come out otherwise today."""
+    monkeypatch.setattr(devices, "fast_at_bf16", lambda device: True)
+    done = run("sentiment_cnn1d", tmp_path / "run", "train.precision=auto")
+    asked = []
+    monkeypatch.setattr(devices, "fast_at_bf16", lambda device: bool(asked.append(device)))
+    again = convzoo.run(resume=unfinished(done), quiet=True, report=False)
+    assert not asked
+    assert read_json(again.path / "environment.json")["precision"] == "bf16"
+
+
+class Falling(load_class("task", "classification")):
+    """A classification whose validation scores are the best after the first epoch."""
+
+    def meter(self) -> Any:
+        return Told(super().meter(), self.__dict__.setdefault("told", [0.9, 0.5, 0.4]))
+
+
+class Told:
+    """A meter with other scores."""
+
+    def __init__(self, meter: Any, scores: list[float]) -> None:
+        self.update, self.true, self.scores = meter.update, meter.compute, scores
+
+    def compute(self) -> dict[str, float]:
+        return {**self.true(), "accuracy": self.scores.pop(0) if self.scores else 0.0}
+
+
+def test_the_weights_of_the_best_epoch_are_kept_and_not_the_last(tmp_path: Path) -> None:
+    recipe = load_recipe("sentiment_cnn1d", [*TINY["sentiment_cnn1d"], "train.epochs=3", "baselines=[]"])
+    recipe = replace(recipe, task=Part(Falling))
+    done = convzoo.run(recipe, out=tmp_path / "run", quiet=True, report=False)
+    best, last = (
+        torch.load(done.path / "checkpoints" / name, weights_only=True)["model"] for name in ("best.pt", "last.pt")
+    )
+    assert done.results["best_step"] == 6
+    assert all(torch.equal(value, best[name]) for name, value in weights(done).items())
+    assert any(not torch.equal(value, last[name]) for name, value in weights(done).items())
 
 
 @given(st.integers(0, 2**31), st.integers(0, 1000), st.lists(st.integers(0, 2**31), min_size=1, max_size=20))

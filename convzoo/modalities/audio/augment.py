@@ -15,9 +15,17 @@ def loudest_stretch(samples: Float[Tensor, " samples"], length: int) -> Float[Te
     missing = length - len(samples)
     if missing >= 0:
         return F.pad(samples, (missing // 2, missing - missing // 2))
-    energy = F.pad(samples.double().square().cumsum(0), (1, 0))
-    start = int((energy[length:] - energy[:-length]).argmax())
+    start = loudest_start(samples, length)
     return samples[start : start + length]
+
+
+def loudest_start(samples: Float[Tensor, " samples"], length: int) -> int:
+    """Where that stretch begins; below 0 if there is silence before a shorter recording."""
+    missing = length - len(samples)
+    if missing >= 0:
+        return -(missing // 2)
+    energy = F.pad(samples.double().square().cumsum(0), (1, 0))
+    return int((energy[length:] - energy[:-length]).argmax())
 
 
 def shift_in_time(waveforms: Float[Tensor, "batch samples"], offsets: np.ndarray) -> Float[Tensor, "batch samples"]:

@@ -160,6 +160,14 @@ class AudioEncoder(Encoder):
         label = self.targets.target(example.label, example.source or str(example.path))
         return (waveform * 32768).round_().clamp_(-32768, 32767).to(torch.int16), label
 
+    def heard(self, example: Audio) -> tuple[float, float]:
+        """When the stretch begins and ends that the model gets, in seconds of the recording; what is outside of it is silence."""
+        assert self.seconds is not None, "fit comes first"
+        samples, rate = example.read()
+        waveform = self._resample(torch.from_numpy(samples), rate)
+        start = sound.loudest_start(waveform, round(self.seconds * self.sample_rate)) / self.sample_rate
+        return start, start + self.seconds
+
     def survey(self, examples: Sequence[Audio], items: Sequence[tuple[Tensor, Target]] | None) -> Survey:
         """How long recordings are, how many are cut, and those that are silent."""
         assert self.seconds is not None, "fit comes first"

@@ -131,9 +131,7 @@ class NodePages(Pages):
         graph, nodes = material.examples[0].graph, _numbers(material, rows)
         degrees = np.diff(graph.edges.indptr)[nodes]
         found = [
-            Slices(
-                "number of neighbours", "A node with few neighbours hears little.", kit.sized_groups(degrees.tolist())
-            )
+            Slices("number of neighbours", "A node with few neighbours hears little.", kit.bands(degrees.tolist()))
         ]
         learnt = _of_this_graph(material.encoder, graph)
         if learnt is not None:

@@ -1,5 +1,6 @@
 """Files of point clouds to arrays: ply, pcd, xyz, pts, and the bin files of KITTI."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -45,11 +46,11 @@ def _announced(path: Path) -> int | None:
     """
     with path.open("rb") as file:
         head = file.read(1 << 16)
+    if path.suffix.lower() == ".pcd":
+        return _announced_pcd(path, head)
     count, form, row = None, "", 0
     for line in head.split(b"\n"):
         words = line.split()
-        if words[:1] == [b"POINTS"] and words[-1].isdigit():
-            return int(words[-1])
         if words[:1] == [b"format"] and len(words) > 1:
             form = words[1].decode("ascii", "replace")
         elif words[:1] == [b"element"]:
@@ -74,6 +75,23 @@ def _announced(path: Path) -> int | None:
     return count
 
 
+def _announced_pcd(path: Path, head: bytes) -> int | None:
+    """As `_announced`. Points in compressed form may need less; LZF makes at most 264 bytes of three."""
+    lines = {words[0]: words[1:] for words in map(bytes.split, head.split(b"\n")[:40]) if words}
+    points, form = lines.get(b"POINTS", [b""]), lines.get(b"DATA", [b""])
+    if points[:1] != [points[-1]] or not points[0].isdigit():
+        return None
+    count = int(points[0])
+    sizes = [int(size) for size in lines.get(b"SIZE", []) if size.isdigit()]
+    row = {b"ascii": 2 * len(sizes), b"binary": sum(sizes), b"binary_compressed": sum(sizes) / 88}.get(form[0], 0)
+    size, least = path.stat().st_size, int(count * row)
+    if size < least:
+        raise DataError(
+            f"{path}: is cut off: it announces {count:,} points, which need {least:,} bytes; the file has {size:,}"
+        )
+    return count
+
+
 _PLY_BYTES = {
     "char": 1, "uchar": 1, "int8": 1, "uint8": 1, "short": 2, "ushort": 2, "int16": 2, "uint16": 2, "int": 4, "uint": 4,
     "int32": 4, "uint32": 4, "float": 4, "float32": 4, "double": 8, "float64": 8,
@@ -89,7 +107,7 @@ def _by_open3d(path: Path, announced: int | None) -> np.ndarray:
         cloud = open3d.t.io.read_point_cloud(str(path), remove_nan_points=False, remove_infinite_points=False)
         attributes = {name: cloud.point[name].numpy() for name in cloud.point}
     except Exception as error:  # Open3D raises RuntimeError, IndexError and others for what it cannot read
-        raise DataError(f"{path}: cannot be read as a point cloud ({first_line(error)[:120]})") from None
+        raise DataError(f"{path}: cannot be read as a point cloud ({_in_words(error)})") from None
     if "positions" not in attributes or not len(attributes["positions"]):
         raise DataError(f"{path}: cannot be read as a point cloud, or holds no points")
     positions = attributes["positions"].astype(np.float32)
@@ -100,6 +118,12 @@ def _by_open3d(path: Path, announced: int | None) -> np.ndarray:
     )
     intensity = np.zeros((len(positions), 1)) if strength is None else strength.reshape(len(positions), -1)[:, :1]
     return np.c_[positions, intensity.astype(np.float32)].astype(np.float32)
+
+
+def _in_words(error: Exception) -> str:
+    """What Open3D says, without colours and without the place in its own source."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", first_line(error))
+    return re.sub(r"^\[Open3D Error\] (\(.*?\) )?(/\S+: ?)?", "", text)[:120] or "damaged"
 
 
 _INTENSITIES = ("intensity", "intensities", "reflectance", "reflectivity", "remission")

@@ -1,237 +1,264 @@
-"""What a page shows of detections in point clouds: frames from above and in perspective, precision and recall, pillars."""
+"""What a page shows of detections in point clouds: frames with four outcomes, average precision, slices, pillars."""
 
-import html
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import nn
 
 from convzoo.core.encoder import Encoder
-from convzoo.core.model import HasPillars
-from convzoo.core.outputs.boxes import BOX, Found, corners_of
-from convzoo.core.pages import Material, Pages, Section
+from convzoo.core.model import HasPillars, HasReceptiveFields
+from convzoo.core.pages import Material, Pages, Panel, Section
 from convzoo.core.task import Task
-from convzoo.metrics.detection import scored_frame
-from convzoo.metrics.kitti_ap import DIFFICULTIES, RECALLS, average, least_overlap, objects_counted, precision_curve
+from convzoo.modalities.points.cards import gallery
+from convzoo.modalities.points.encoder import PointCloudEncoder
 from convzoo.modalities.points.example import PointCloud
-from convzoo.report import figures
-from convzoo.report.figures import as_svg, new_figure
-from convzoo.report.kit import grey, html_safe, image_tag
+from convzoo.modalities.points.outcomes import Frame, frames_in_words, frames_of, least_of, points_inside, spoken
+from convzoo.modalities.points.scenes import Mark, bounds_of, from_above
+from convzoo.modalities.points.tables import taken_apart
+from convzoo.report import kit
 from convzoo.tasks.detection import Detection
 
-FRAMES = 3
-SURE = 0.3
-"""Detections that score less are not drawn."""
-
-_TRUE, _FOUND = "#1b9e3f", "#d62728"
-_DRAWN = 30_000
+INPUTS = ("x", "y", "z", "intensity", "x − mean", "y − mean", "z − mean", "x in pillar", "y in pillar")
+"""The numbers of a point that a pillar's features are made from."""
 
 
 class PointCloudPages(Pages):
-    """Point clouds: frames from above and in perspective, precision and recall, weights of the features of a pillar."""
+    """Point clouds: frames from above and in perspective, average precision, what becomes of objects, features of pillars."""
 
     plural = "point clouds"
 
     def picture(self, example: PointCloud) -> str:
         """The points from above."""
-        return from_above(example.read(), [], [], width=4.0)
+        points = example.read()
+        return from_above(points, [], bounds_of(points), f"{example.source or 'A point cloud'} from above")
+
+    def title(self, task: Task, material: Material, count: int) -> str:
+        """`Where is each car, cyclist or pedestrian? 500 point clouds`."""
+        if not isinstance(task, Detection):
+            return ""
+        names = [spoken(name) for name in task.labels]
+        asked = " or ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
+        if len(names) > 4 or len(asked) > 60:
+            asked = f"object of {len(names)} classes"
+        return f"Where is each {asked}? {kit.count_of(count, self.plural)}"
+
+    def legend(self, task: Task, material: Material) -> str:
+        """What the boxes mean."""
+        if not isinstance(task, Detection):
+            return ""
+        known = [row for row in material.predictions if isinstance(row.get("true_boxes"), list)]
+        about = (
+            f"<p>Boxes that it is at least {least_of(task):g} sure of. The line from a box's middle points to its front. Points "
+            "are lighter the higher they are. On a wide screen what is wrong has words beside it, where there is room.</p>"
+        )
+        if not known:
+            return about
+        signs = [
+            ("ok", "found, fits"), ("loose", "found loosely: right class and place, too little overlap"),
+            ("ms", "labelled, but missed or taken for another class"), ("fa", "false"), ("gt", "what was labelled"),
+        ]  # fmt: skip
+        if any(example.calibration is not None for example in _some(material.examples)):
+            signs.append(("un", "not judged: nothing is labelled there"))
+        return about + kit.key([(kit.night_swatch(kind), words) for kind, words in signs])
+
+    def gallery(self, task: Task, material: Material) -> list[Panel]:
+        """For a detection: the busiest frames, those with most mistakes and with fewest, false boxes and missed objects close
+        up; of unlabelled frames what is found in them."""
+        if not isinstance(task, Detection):
+            return []
+        return gallery(task, material)
+
+    def sections(self, task: Task, material: Material) -> list[Section]:
+        """For a detection with labels: average precision by class and distance, curves, operating points, what becomes of an
+        object, by distance, points inside and what is hidden, and how well boxes fit."""
+        if not isinstance(task, Detection):
+            return []
+        return taken_apart(task, material)
+
+    def field(self, material: Material, sees: tuple[int, ...] | None) -> str:
+        """Squares on a test frame: what one output of the first, a middle and the last convolution depends on."""
+        encoder = material.encoder
+        if not isinstance(encoder, PointCloudEncoder) or not sees or len(sees) != 2 or not len(material.examples):
+            return ""
+        widths = {max(sees)}
+        if isinstance(material.model, HasReceptiveFields):
+            widths |= {max(field) for field in material.model.receptive_fields({}).values() if len(field) == 2}
+        steps = sorted(width for width in widths if width > 1)
+        if not steps:
+            return ""
+        chosen = list(dict.fromkeys([steps[0], steps[len(steps) // 2], steps[-1]]))
+        return _field(material, encoder, chosen)
 
     def first_layer(self, model: nn.Module, encoder: Encoder, examples: Sequence[PointCloud]) -> str:
-        """The weights of each number of a point in each feature of a pillar, and the features of a frame from above."""
-        names = ["x", "y", "z", "intensity", "x - mean", "y - mean", "z - mean", "x in pillar", "y in pillar"]
-        linear = next((m for m in model.modules() if isinstance(m, nn.Linear) and m.in_features == len(names)), None)
-        if linear is None or not isinstance(model, HasPillars):
+        """The weights of each number of a point in each feature of a pillar, the features of a frame from above, and what the
+        network finally says for each class."""
+        linear = next((m for m in model.modules() if isinstance(m, nn.Linear) and m.in_features == len(INPUTS)), None)
+        if linear is None or not isinstance(model, HasPillars) or not len(examples):
             return ""
-        # In units of each input's standard deviation, so that columns can be compared.
-        batch = encoder.encode(list(examples)[:1])
+        example = max(examples, key=lambda one: len(one.objects) if one.objects is not None else 0)
+        batch = encoder.encode([example])
         seen: list[torch.Tensor] = []
         hook = linear.register_forward_hook(lambda module, args, output: seen.append(args[0]))
         model.eval()
         with torch.no_grad():
             maps = model.pillars(**batch.inputs)[0][0].numpy()
+            said = model(**batch.inputs)[0]
         hook.remove()
-        spread = seen[0].std(dim=0).numpy() if len(seen[0]) > 1 else np.ones(9)
+        # In units of each input's standard deviation, so that columns can be compared.
+        spread = seen[0].std(dim=0).numpy() if len(seen[0]) > 1 else np.ones(len(INPUTS))
+        weights = linear.weight.detach().numpy() * spread
+        strongest = np.argsort(-np.abs(weights).sum(axis=1), kind="stable")[:10].tolist()
+        most = np.argsort(-maps.reshape(len(maps), -1).mean(axis=1), kind="stable")[:12].tolist()
         tiles = [
-            image_tag(grey(_upright(single), around_zero=False), 150, f"feature {index}")
-            for index, single in enumerate(maps[:16])
+            (kit.image(_upright(kit.grey(maps[at], around_zero=False)), f"pillar feature {at}"), f"feature {at}")
+            for at in most
         ]
+        labels = list(encoder.dims["labels"]) if isinstance(encoder, PointCloudEncoder) else []
+        heat = (
+            said[: len(labels)].sigmoid().numpy()
+            if said.ndim == 3 and len(said) >= len(labels)
+            else np.zeros((0, 1, 1))
+        )
+        final = [
+            (
+                kit.image(_upright(np.uint8(255 * np.sqrt(heat[at]))), f"Where the middle of a {spoken(name)} may be"),
+                f"{spoken(name)}: surest {kit.as_percent(float(heat[at].max()), 0)}",
+            )
+            for at, name in enumerate(labels[: len(heat)])
+        ]
+        names = ["feature", "features"][len(strongest) > 1]
         return (
-            "<h3>Weights of the features of a pillar</h3><p>Each row is one feature, with the weights of the numbers of a point "
-            "(red adds, blue subtracts), in units of each number's standard deviation.</p>"
-            + figures.mixing(linear.weight.detach().numpy()[:32] * spread, names)
-            + "<h3>Pillars</h3><p>The first test frame from above, forward is up: one tile for each feature, bright where "
-            f"it is largest.</p><div class='tiles'>{''.join(tiles)}</div>"
+            f"<h3>What a pillar looks for</h3><p>Each row is one of the {len(weights)} features of a pillar: how much it takes "
+            "of each number of a point, in units of what that number varies by. Blue adds, pink subtracts. These are the "
+            f"{len(strongest)} {names} with the largest weights.</p>"
+            + kit.heat(
+                [(f"feature {at}", weights[at].tolist()) for at in strongest], INPUTS, "Weights of a pillar's features"
+            )
+            + f"<h3>Feature maps</h3><p>{kit.code(example.source or 'A test frame')} from above, forward is up: the "
+            f"{len(tiles)} of {len(maps)} pillar features that answer most"
+            + (
+                "; then, for each class, how sure the network is that the middle of an object lies there"
+                if final
+                else ""
+            )
+            + f".</p>{kit.tiles(tiles)}{kit.tiles(final, 'big') if final else ''}"
         )
 
-    def sections(self, task: Task, material: Material) -> list[Section]:
-        """For a detection: frames with the boxes found, and curves of precision and recall."""
-        if not isinstance(task, Detection):
-            return []
-        return [
-            Section("Frames", html_safe(_frames(task, material))),
-            Section("Precision and recall", html_safe(_curves(task, material))),
-        ]
+    def data(self, material: Material) -> str:
+        """The objects of the test split by class, their sizes, and the points inside of them."""
+        encoder = material.encoder
+        labels = list(encoder.dims["labels"]) if isinstance(encoder, PointCloudEncoder) else []
+        frames = frames_of(material.predictions, material.examples, labels)
+        if not labels or not frames:
+            return ""
+        inside = points_inside(material, frames)
+        usual = dict(zip(labels, encoder.dims["usual"], strict=True))
+        rows: list[list[kit.Cell]] = []
+        for name in labels:
+            own = [np.array([other == name for other in frame.names], bool) for frame in frames]
+            places = [frame.true[which] for frame, which in zip(frames, own, strict=True) if which.any()]
+            held = [counts[which] for counts, which in zip(inside, own, strict=True) if counts is not None]
+            far = np.linalg.norm(np.concatenate(places)[:, :2], axis=1) if places else np.zeros(0)
+            counts = np.concatenate(held) if held else np.zeros(0)
+            rows.append(
+                [
+                    name, f"{sum(int(which.sum()) for which in own):,}", f"{sum(bool(which.any()) for which in own):,}",
+                    f"{np.median(far):.0f} m" if len(far) else "–", f"{np.median(counts):,.0f}" if len(counts) else "–",
+                    " × ".join(f"{side:.2f}" for side in usual[name]) + " m",
+                ]
+            )  # fmt: skip
+        table = kit.table(
+            [
+                kit.Column("class"), kit.Column("objects", "n"), kit.Column("in so many frames", "n"),
+                kit.Column("usual distance", "n"), kit.Column("usual points inside", "n"),
+                kit.Column("usual length × width × height", "n"),
+            ],
+            rows,
+            f"<b>Labelled objects</b> of {frames_in_words(len(frames))}. Distance and points are medians; the sizes are means of "
+            "the training split, which the network corrects.",
+        )  # fmt: skip
+        others = sum(int((~frame.judged).sum()) for frame in frames)
+        more = f"<p>{others:,} labelled objects of other classes are background.</p>" if others else ""
+        return f"<h3>Objects</h3>{table}{more}{_histogram(frames, inside)}"
 
 
-def _frames(task: Detection, material: Material) -> str:
-    shown = sorted(
-        range(len(material.predictions)), key=lambda at: -len(_boxes(material.predictions[at], "true_boxes"))
-    )[:FRAMES]
-    parts = [
-        f"<p>The test frames with the most objects, from above and in perspective. Green is labelled, red is found with a score "
-        f"of {SURE:g} or more; the line from a box's middle points to its front.</p>"
-    ]
-    for at in shown:
-        row = material.predictions[at]
-        example = material.examples[int(row["index"])]
-        points = example.read()
-        true = _boxes(row, "true_boxes")
-        found = [box for box in _boxes(row, "boxes") if box["score"] >= SURE]
-        parts.append(
-            f"<h3>{html.escape(str(row['source']))}</h3><p>{len(true)} labelled, {len(found)} found.</p>"
-            + from_above(points, true, found, bounds=task.bounds)
-            + in_perspective(points, true, found, bounds=task.bounds)
-        )
-    return "".join(parts)
+def _some(examples: Sequence[PointCloud]) -> list[PointCloud]:
+    return [examples[at] for at in range(min(len(examples), 50))]
 
 
-def _boxes(row: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    return row[key] if isinstance(row.get(key), list) else []
-
-
-def _curves(task: Detection, material: Material) -> str:
-    frames = []
-    for row in material.predictions:
-        boxes = _boxes(row, "boxes")
-        found = Found(
-            np.array([[box[key] for key in BOX] for box in boxes], np.float64).reshape(-1, 7),
-            np.array([task.labels.index(box["class"]) for box in boxes], np.int64),
-            np.array([box["score"] for box in boxes], np.float64),
-        )
-        example = material.examples[int(row["index"])]
-        frames.append(scored_frame(found, example.objects, example.calibration, task.labels))
-    figure = new_figure(3.3 * max(2, len(task.labels)), 3.0)
-    panels = figure.subplots(1, len(task.labels), squeeze=False)[0]
-    recalls = np.linspace(0, 1, RECALLS)
-    for axes, label in zip(panels, task.labels, strict=True):
-        for difficulty, style in zip(DIFFICULTIES, ("-", "--", ":"), strict=True):
-            curve = precision_curve(frames, label, difficulty)
-            count = objects_counted(frames, label, difficulty)
-            axes.plot(recalls, curve, style, label=f"{difficulty} {average(curve, 40):.2f} ({count})")
-        axes.set_title(f"{label}, overlap {least_overlap(label):g}", fontsize=10, parse_math=False)
-        axes.set_xlabel("recall")
-        axes.set_xlim(0, 1)
-        axes.set_ylim(0, 1.03)
-        axes.grid(alpha=0.3)
-        axes.legend(frameon=False, fontsize=7)
-    panels[0].set_ylabel("precision")
-    figure.tight_layout()
-    return (
-        "<p>Boxes in space, by KITTI's rules. Beside each difficulty are its average precision (40 recalls) and its number of "
-        "objects.</p>" + as_svg(figure)
-    )
-
-
-def from_above(
-    points: np.ndarray,
-    true: Sequence[Mapping[str, Any]],
-    found: Sequence[Mapping[str, Any]],
-    bounds: Sequence[float] | None = None,
-    width: float = 6.2,
-) -> str:
-    """A frame in bird's-eye view, x upwards as a driver sees it."""
-    if bounds is None:
-        near, far = np.quantile(points[:, :2], [0.01, 0.99], axis=0)
-        bounds = [near[0] - 1, far[0] + 1, near[1] - 1, far[1] + 1]
-    x0, x1, y0, y1 = bounds
-    figure = new_figure(width, width * max(0.4, min(2.0, (x1 - x0) / (y1 - y0))))
-    axes = figure.subplots()
-    drawn = _thinned(points)
-    axes.scatter(
-        -drawn[:, 1],
-        drawn[:, 0],
-        s=0.6,
-        c=drawn[:, 2],
-        cmap="viridis",
-        vmin=-2.0,
-        vmax=1.5,
-        linewidths=0,
-        rasterized=True,
-    )
-    for boxes, colour, style in ((true, _TRUE, "-"), (found, _FOUND, "--")):
-        for box in boxes:
-            corners = _corners(box)
-            ring = corners[[0, 1, 2, 3, 0]]
-            axes.plot(-ring[:, 1], ring[:, 0], style, color=colour, linewidth=1.2)
-            front = np.stack([corners[:4].mean(axis=0), (corners[0] + corners[3]) / 2])
-            axes.plot(-front[:, 1], front[:, 0], style, color=colour, linewidth=0.9)
-            if colour == _FOUND:
-                axes.text(
-                    -ring[:, 1].max(), ring[:, 0].max(), f"{str(box['class'])[:3]} {box['score']:.2f}", fontsize=6,
-                    color=colour, parse_math=False, clip_on=True,
-                )  # fmt: skip
-    axes.set_xlim(-y1, -y0)
-    axes.set_ylim(x0, x1)
-    axes.set_aspect("equal")
-    axes.set_xlabel("to the right, m")
-    axes.set_ylabel("forward, m")
-    axes.tick_params(labelsize=7)
-    return as_svg(figure)
-
-
-def in_perspective(
-    points: np.ndarray,
-    true: Sequence[Mapping[str, Any]],
-    found: Sequence[Mapping[str, Any]],
-    bounds: Sequence[float],
-) -> str:
-    """A frame as one sees it from behind and above the sensor."""
-    x0, x1, y0, y1 = bounds
-    eye = np.array([x0 - 0.22 * (x1 - x0), (y0 + y1) / 2, 0.28 * (x1 - x0)])
-    target = np.array([x0 + 0.42 * (x1 - x0), (y0 + y1) / 2, -1.0])
-    ahead = (target - eye) / np.linalg.norm(target - eye)
-    right = np.cross(ahead, [0, 0, 1])
-    right /= np.linalg.norm(right)
-    up = np.cross(right, ahead)
-
-    def project(places: np.ndarray) -> np.ndarray:
-        away = places[:, :3] - eye
-        depth = np.maximum(away @ ahead, 1e-3)
-        return np.stack([away @ right / depth, away @ up / depth, away @ ahead], axis=1)
-
-    figure = new_figure(9, 4.6)
-    axes = figure.subplots()
-    axes.set_facecolor("#10151c")
-    drawn = _thinned(points)
-    seen = project(drawn)
-    before = seen[:, 2] > 1
-    axes.scatter(
-        seen[before, 0], seen[before, 1], s=0.9, c=drawn[before, 2], cmap="cividis", vmin=-2.2, vmax=2.0, linewidths=0,
-        rasterized=True,
-    )  # fmt: skip
-    for boxes, colour, style in ((true, "#39e36b", "-"), (found, "#ff5a4d", "--")):
-        for box in boxes:
-            corners = project(_corners(box))
-            if corners[:, 2].min() <= 1:
+def _field(material: Material, encoder: PointCloudEncoder, steps: Sequence[int]) -> str:
+    """Squares of so many pillars around an object of a test frame."""
+    x0, x1, y0, y1 = bounds = [*encoder.x, *encoder.y]
+    at, place, box, name = 0, np.array([(x0 + x1) / 2, (y0 + y1) / 2]), None, ""
+    best = -1.0
+    reach = steps[-1] * encoder.pillar / 2
+    for index, example in enumerate(_some(material.examples)):
+        for own, true in zip(example.objects.names, example.objects.boxes, strict=True) if example.objects else ():
+            if own not in encoder.labels:
                 continue
-            for path in ([0, 1, 2, 3, 0], [4, 5, 6, 7, 4], [0, 4], [1, 5], [2, 6], [3, 7]):
-                axes.plot(corners[path, 0], corners[path, 1], style, color=colour, linewidth=0.9)
-    axes.set_xlim(-0.75, 0.75)
-    axes.set_ylim(-0.45, 0.32)
-    axes.set_aspect("equal")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    return as_svg(figure)
+            # The largest object whose squares lie inside of the area, as far as that goes.
+            room = min(true[0] - x0, x1 - true[0], true[1] - y0, y1 - true[1])
+            worth = min(room / reach, 1.0) * float(true[3] * true[4])
+            if worth > best:
+                best, at, place, box, name = worth, index, true[:2], true, spoken(own)
+    example = material.examples[at]
+    points = example.read()
+    scale = 640 / max(x1 - x0, y1 - y0)
+    squares, labels, words = [], [], []
+    for number, width in enumerate(steps, start=1):
+        side = width * encoder.pillar
+        left, top = (y1 - place[1] - side / 2) * scale, (x1 - place[0] - side / 2) * scale
+        squares.append(
+            f'<rect class="rf" x="{left:.0f}" y="{top:.0f}" width="{side * scale:.0f}" height="{side * scale:.0f}"/>'
+        )
+        corner = min(left + side * scale + 4, 616.0), max(top + 6, 10.0)
+        high = (x1 - x0) * scale
+        labels.append(kit.label(corner[0] / ((y1 - y0) * scale) * 100, corner[1] / high * 100, str(number), "rf"))
+        which = (
+            "the first convolution"
+            if number == 1
+            else "the last layers"
+            if number == len(steps)
+            else "the layers between"
+        )
+        against = ""
+        if box is not None:
+            length, across = float(max(box[3:5])), float(min(box[3:5]))
+            against = (
+                f"less than the {name} is wide" if side < across else f"less than the {name} is long" if side < length
+                else f"the {name} and {'a little' if side < 2 * length else 'what stands'} around it"
+            )  # fmt: skip
+        words.append(
+            f"<li>{which}: {width} pillars, {side:.4g} m" + (f", {kit.text(against)}" if against else "") + "</li>"
+        )
+    marks = [Mark(box, "gt")] if box is not None else []
+    inside = points[(points[:, 0] >= x0) & (points[:, 0] < x1) & (points[:, 1] >= y0) & (points[:, 1] < y1)]
+    alt = f"{example.source or 'A frame'} from above, with squares of {', '.join(map(str, steps))} pillars"
+    drawn = from_above(inside, marks, bounds, alt, caption=False, more="".join(squares))
+    drawn = drawn.replace('class="shot scene"', 'class="shot scene limits"', 1).removesuffix("</div>")
+    about = f" around a {kit.text(name)} (white, {float(max(box[3:5])):.1f} m long)" if box is not None else ""
+    return (
+        '<div class="cols" style="align-items:center">'
+        f"{drawn}{''.join(labels)}</div><div><p>The test frame {kit.code(example.source or '1')}, {y1 - y0:g} × {x1 - x0:g} m, "
+        f"cut into pillars of {100 * encoder.pillar:g} cm. The squares{about} are what one output depends on:</p>"
+        f'<ol class="prose">{"".join(words)}</ol></div></div>'
+    )
 
 
-def _corners(box: Mapping[str, Any]) -> np.ndarray:
-    return corners_of(np.array([[box[key] for key in BOX]], np.float64))[0]
-
-
-def _thinned(points: np.ndarray) -> np.ndarray:
-    return points[:: -(-len(points) // _DRAWN)]
+def _histogram(frames: Sequence[Frame], inside: Sequence[np.ndarray | None]) -> str:
+    counts = [own[frame.judged] for frame, own in zip(frames, inside, strict=True) if own is not None]
+    values = np.concatenate(counts) if counts else np.zeros(0)
+    if len(values) < 2:
+        return ""
+    half, few = int(np.median(values)), float((values < 5).mean())
+    cut = float(np.quantile(values, 0.9))
+    shown = values[values <= cut]
+    return (
+        f"<h3>Points inside an object</h3><p>Of {len(values):,} labelled objects half have {half:,} points or fewer; "
+        f"{kit.as_percent(few, 0)} have fewer than 5. The {len(values) - len(shown):,} with more than {cut:,.0f} are not "
+        "drawn.</p>" + kit.histogram(shown.tolist(), "Points inside of labelled boxes")
+    )
 
 
 def _upright(grid: np.ndarray) -> np.ndarray:

@@ -348,7 +348,7 @@ def _by_activity(material: Material, found: Lists) -> str:
     """Recall by how many items a user had before."""
     before = [len(material.examples[int(row["index"])].seen) for row in found.rows]
     lines: list[list[kit.Cell]] = []
-    for name, places in kit.sized_groups(before, GROUPS).items():
+    for name, places in kit.bands(before, GROUPS).items():
         recall = found.recall[places]
         lines.append(
             [
@@ -374,7 +374,7 @@ def _by_popularity(task: RankItems, material: Material, found: Lists) -> str:
     known = material.encoder.dims["known"]
     counts = np.bincount(known.items, minlength=len(task.item_ids))
     number = {str(name): index for index, name in enumerate(task.item_ids)}
-    groups = kit.sized_groups(counts.tolist(), GROUPS)
+    groups = kit.bands(counts.tolist(), GROUPS)
     group = np.empty(len(counts), int)
     for at, places in enumerate(groups.values()):
         group[places] = at

@@ -6,6 +6,7 @@ An affine, 4x4, always maps a voxel's index (x, y, z, 1) to millimetres in the p
 
 import gzip
 import io
+import math
 import warnings
 import zlib
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.files import atomic_write
 from convzoo.core.libraries import needs
 from convzoo.core.text import first_line
+from convzoo.reading.arrays import check_arrays
 from convzoo.reading.files import visible
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
@@ -262,6 +264,7 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
         checked_geometry(image.shape, image.affine, str(path))
         if image.get_data_dtype().fields is not None:
             raise DataError(f"{path}: its voxels are colours; one channel is expected")
+        _check_size(path, image)
         return _guarded(path, lambda: np.asanyarray(image.dataobj)), image.affine
     if kind == "nrrd":
         voxels, header = _guarded(path, lambda: _library("nrrd", "pynrrd").read(str(path)))
@@ -269,6 +272,19 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if kind == "dicom":
         return _read_series(path)
     return _read_array(path)
+
+
+def _check_size(path: Path, image: Any) -> None:
+    """Refuse a header that announces more voxels than the file can hold, before memory is taken for them."""
+    size = path.stat().st_size
+    # Deflate makes at most 1,032 bytes of one.
+    held = size * 1032 if path.name.lower().endswith(".gz") else size
+    needed = math.prod(image.shape) * image.get_data_dtype().itemsize
+    if needed > held:
+        raise DataError(
+            f"{path}: is cut off, or its header is damaged: it announces {' × '.join(map(str, image.shape))} voxels, which need "
+            f"{needed:,} bytes; the file has {size:,}"
+        )
 
 
 def _nifti(path: Path) -> Any:
@@ -324,6 +340,7 @@ def _read_array(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _load_array(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    check_arrays(path)
     with path.open("rb") as file:  # numpy leaves a damaged file open that it opened itself
         loaded = np.load(file, allow_pickle=False)
         if isinstance(loaded, np.ndarray):

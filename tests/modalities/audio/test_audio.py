@@ -24,6 +24,7 @@ import convzoo
 from convzoo.checks import check_splits
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.libraries import import_torchaudio
+from convzoo.core.pages import Material
 from convzoo.core.randomness import Draws
 from convzoo.modalities.audio import augment as sound
 from convzoo.modalities.audio import pages as sounds
@@ -36,7 +37,10 @@ from convzoo.modalities.audio.encoder import AudioEncoder
 from convzoo.modalities.audio.example import Audio
 from convzoo.models.separable_cnn1d import SeparableCNN1d
 from convzoo.models.waveform_cnn1d import WaveformCNN1d
+from convzoo.report.kit import as_number
 from convzoo.runs import load_state, save_state
+from convzoo.tasks.classification import Classification
+from convzoo.tasks.regression import Regression
 
 RATE = 8000
 
@@ -835,14 +839,139 @@ def test_the_classical_opponent_tells_pitches_apart() -> None:
 # The page
 
 
-def test_a_sound_on_a_page_can_be_played() -> None:
-    for rate in (RATE, 96_000):
-        html = sounds.AudioPages().picture(audio(500, rate=rate))
-        data = base64.b64decode(re.search(r"data:audio/wav;base64,([^\"]+)", html)[1])
-        samples, found = soundfile.read(io.BytesIO(data))
-        assert found == (RATE if rate == RATE else 16_000) and 0.8 < np.abs(samples).max() <= 1
-        assert abs(len(samples) / found - 0.3) < 0.01
-        assert "<audio controls" in html and "<svg" in html and "data:image/png" in html
+def played(page: str) -> tuple[np.ndarray, int]:
+    data = re.search(r"data:audio/(?:mpeg|wav);base64,([^\"]+)", page)[1]
+    return soundfile.read(io.BytesIO(base64.b64decode(data)))
+
+
+@pytest.mark.parametrize(("rate", "expected"), [(RATE, RATE), (96_000, 24_000), (5_000, 16_000)])
+def test_a_sound_on_a_page_can_be_played(rate: int, expected: int) -> None:
+    page = sounds.AudioPages().picture(audio(500, rate=rate))
+    samples, found = played(page)
+    assert found == expected and 0.7 < np.abs(samples).max() <= 1 and abs(len(samples) / found - 0.3) < 0.01
+    peak = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), 1 << 16)).argmax() / (1 << 16) * found
+    assert abs(peak - 500) < 10
+    assert "<audio controls" in page and "data:image/jpeg" in page
+
+
+def test_without_mp3_a_page_holds_wav(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(soundfile, "available_formats", dict)
+    page = sounds.AudioPages().picture(audio(500))
+    assert "data:audio/wav;base64," in page
+    samples, found = played(page)
+    assert found == RATE and np.abs(samples).max() == pytest.approx(0.88, abs=0.01)
+
+
+@pytest.mark.parametrize("seconds", [0.0002, 0.01, 30.0])
+def test_a_page_shows_the_shortest_and_the_longest_recordings(seconds: float) -> None:
+    samples = np.zeros(max(1, round(seconds * RATE)), np.float32)
+    samples[len(samples) // 2] = 0.5
+    long = Audio(samples=samples, rate=RATE, label="low", source="<b>.wav")
+    encoder = fitted(features="waveform")
+    row = {"index": 0, "label": "low", "probability": 0.6, "source": long.source}
+    page = sounds.AudioPages().explained(low_or_high(), material(EnergyAfter(0.0), encoder, [long], [row]), row)
+    assert "data:audio/" in page and "spectrogram" in page and "<b>.wav" not in page
+    assert len(played(page)[0]) / RATE <= sounds.LONGEST + 0.01
+    assert ("plays 8 s of 30 s" in page) == (seconds == 30)
+
+
+class EnergyAfter(torch.nn.Module):
+    """Says `low` if there is sound after a part of the recording."""
+
+    def __init__(self, part: float) -> None:
+        super().__init__()
+        self.part = part
+
+    def forward(self, waveform: torch.Tensor) -> torch.Tensor:
+        energy = waveform[:, 0, int(self.part * waveform.shape[2]) :].square().mean(dim=1)
+        return torch.stack([torch.ones_like(energy), 50 * energy], dim=1)
+
+
+def low_or_high() -> Classification:
+    return Classification(("high", "low"))
+
+
+def material(model: torch.nn.Module, encoder: AudioEncoder, examples: list[Audio], rows: list) -> Material:
+    return Material(model, encoder, examples, rows)
+
+
+def test_the_stretch_that_made_the_answer_is_found() -> None:
+    encoder = fitted(features="waveform")
+    quiet = np.zeros(round(encoder.seconds * RATE), np.float32)
+    start, end = round(0.75 * len(quiet)), round(0.8 * len(quiet))
+    quiet[start:end] = tone(500, encoder.seconds)[start:end]
+    example = Audio(samples=quiet, rate=RATE, label="low", source="a.wav")
+    row = {"index": 0, "label": "low", "probability": 1.0, "source": "a.wav"}
+    found = sounds.silenced(low_or_high(), EnergyAfter(0.6), encoder, example, row)
+    drops = [change.before - change.after for change in found]
+    best = found[int(np.argmax(drops))]
+    assert (
+        best.start <= start / RATE
+        and best.end >= end / RATE
+        and best.label == "high"
+        and best.after < 0.5 < best.before
+    )
+    away = [drop for change, drop in zip(found, drops, strict=True) if change.end < 0.7 * encoder.seconds]
+    assert away and max(map(abs, away)) < 0.01
+    page = sounds.AudioPages().explained(low_or_high(), material(EnergyAfter(0.6), encoder, [example], [row]), row)
+    assert f"Without {best.start:.2f} to {best.end:.2f} s" in page and "and says high" in page
+
+
+class Loudness(torch.nn.Module):
+    """Says the energy of the second half of a recording."""
+
+    def forward(self, waveform: torch.Tensor) -> torch.Tensor:
+        return waveform[:, 0, waveform.shape[2] // 2 :].square().mean(dim=1, keepdim=True)
+
+
+def test_a_number_is_explained_in_its_own_unit() -> None:
+    encoder = AudioEncoder("waveform", sample_rate=RATE, seconds=0.3)
+    examples = [Audio(samples=tone(400 + 50 * n), rate=RATE, label=float(n), source=f"{n}.wav") for n in range(4)]
+    encoder.fit(examples)
+    task = Regression(10.0, 2.0)
+    rows = [{"index": n, "value": 1.0, "true_value": float(n), "source": ""} for n in range(4)]
+    shown = material(Loudness(), encoder, examples, rows)
+    found = sounds.silenced(task, Loudness(), encoder, examples[0], rows[0])
+    with torch.no_grad():
+        whole = 10 + 2 * float(Loudness()(**encoder.encode(examples[:1]).inputs))
+    assert found[0].before == pytest.approx(whole, abs=1e-4) == pytest.approx(found[0].after, abs=1e-4)
+    assert found[-1].after < whole
+    assert "makes the number larger" in sounds.AudioPages().legend(task, shown)
+    assert f"instead of {as_number(whole)}." in sounds.AudioPages().explained(task, shown, rows[0])
+
+
+def test_what_the_network_does_not_hear_is_marked() -> None:
+    encoder = fitted(features="waveform")
+    length = encoder.seconds
+    samples = np.concatenate([np.zeros(round(length * RATE), np.float32), tone(500, length)])
+    example = Audio(samples=samples, rate=RATE, label="low")
+    start, end = encoder.heard(example)
+    assert start == pytest.approx(length, abs=0.002) and end == pytest.approx(2 * length, abs=0.002)
+    row = {"index": 0, "label": "low", "probability": 1.0, "source": ""}
+    page = sounds.AudioPages().explained(low_or_high(), material(EnergyAfter(0.0), encoder, [example], [row]), row)
+    assert f"the network hears {start:.2f} to {end:.2f} s" in page and 'class="deaf"' in page
+    short = Audio(samples=tone(500, length / 2), rate=RATE, label="low")
+    assert encoder.heard(short)[0] == pytest.approx(-length / 4, abs=0.002)
+
+
+def test_slices_hold_each_recording_once() -> None:
+    examples = [
+        Audio(samples=(0.5 / (1 + n % 4)) * tone(400, 0.1 + 0.05 * (n % 5)), rate=RATE, label="low", group=f"s{n % 12}")
+        for n in range(48)
+    ]
+    rows = [
+        {"index": n, "source": "", "true_label": "low", "label": "high" if n % 12 == 7 else "low", "probability": 0.9}
+        for n in range(48)
+    ]
+    group, length, loudness = sounds.AudioPages().slices(
+        low_or_high(), material(EnergyAfter(0.0), fitted(), examples, rows)
+    )
+    for division in (group, length, loudness):
+        assert sorted(at for places in division.groups.values() for at in places) == list(range(48))
+    assert next(iter(group.groups)) == "s7" and list(group.groups)[-1] == "the other 4 groups"
+    first = next(iter(length.groups.items()))
+    assert first[0].startswith("0.1") and all(examples[at].seconds() < 0.21 for at in first[1])
+    assert next(iter(loudness.groups)).endswith("dB below")
 
 
 def test_a_spectrogram_shows_the_pitch() -> None:
@@ -856,7 +985,7 @@ def test_what_the_first_layer_sees_of_waveforms() -> None:
     page = sounds.AudioPages().first_layer(
         WaveformCNN1d(1, 2, [8, 8], 40, 4), encoder, [audio(400, "low"), audio(1600, "high")]
     )
-    for words in ("Kernels of <code>blocks.0.convolution", "5.0 ms", " Hz</small>", "The filter bank", "Feature maps"):
+    for words in ("kernel of <code>blocks.0.convolution", "5.0 ms", " Hz</li>", "The filter bank", "Feature maps"):
         assert words in page
     assert page.count("<audio") == 2
 
@@ -888,7 +1017,9 @@ class PlainSpectrogram(torch.nn.Module):
 
 def test_the_report_has_players_for_the_mistakes(small_run) -> None:
     page = (small_run("keywords_cnn1d") / "report.html").read_text(encoding="utf-8")
-    assert page.count("<audio controls") >= 4 and "data:audio/wav;base64," in page and 'src="http' not in page
+    assert page.count("<audio controls") >= 4 and "data:audio/mpeg;base64," in page and 'src="http' not in page
+    assert "By loudness" in page and "How far it sees" in page and page.count('class="when"') >= 4
+    assert len(page) < 1_000_000
 
 
 def test_soundfile_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

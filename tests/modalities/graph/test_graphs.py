@@ -535,6 +535,24 @@ def test_only_arrays_are_unpickled(tmp_path):
         load_restricted(tmp_path / "absent")
 
 
+def test_a_graph_file_runs_no_code_and_expands_no_entities(tmp_path):
+    class Harm:
+        def __reduce__(self):
+            return Path.mkdir, (tmp_path / "harm",)
+
+    labels = np.empty(6, dtype=object)
+    labels[:] = ["a", "b", "a", "b", "a", Harm()]
+    np.savez(tmp_path / "g.npz", edge_index=np.array([[0, 1], [1, 2]]), labels=labels)
+    with pytest.raises(DataError, match=r"g\.npz: cannot be read as npz without pickles"):
+        GraphTable(str(tmp_path / "g.npz")).read()
+    assert not (tmp_path / "harm").exists()
+    (tmp_path / "g.graphml").write_text(
+        '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;">]>\n<graphml><graph><node id="&b;"/></graph></graphml>'
+    )
+    with pytest.raises(DataError, match=r"g\.graphml: declares XML entities"):
+        GraphTable(str(tmp_path / "g.graphml")).read()
+
+
 @pytest.mark.parametrize(("name", "nodes", "edges", "features", "sizes"), [
     ("cora", 2708, 5278, 1433, [140, 500, 1000]), ("citeseer", 3327, 4552, 3703, [120, 500, 1000]),
 ])  # fmt: skip

@@ -47,7 +47,7 @@ from convzoo.modalities.points.data.own import CloudTable
 from convzoo.modalities.points.data.streets import CLASSES, MAKERS, Streets
 from convzoo.modalities.points.encoder import PointCloudEncoder
 from convzoo.modalities.points.example import PointCloud
-from convzoo.modalities.points.pages import from_above, in_perspective
+from convzoo.modalities.points.scenes import Mark, from_above, in_perspective
 from convzoo.models.pillars import Pillars
 from convzoo.ops import pillars as pillar_ops
 from convzoo.ops.boxes import (
@@ -638,15 +638,12 @@ def test_the_three_real_frames(mirror: Path, tmp_path: Path) -> None:
 
 def test_the_real_frames_are_drawn(mirror: Path) -> None:
     (frame,) = read_frames(mirror / "kitti" / "training", ["000001"])
-    boxes = [
-        {"class": name, "score": 0.9} | dict(zip(BOX, box, strict=True))
-        for name, box in zip(frame.objects.names, frame.objects.boxes, strict=True)
-    ]
-    above = from_above(frame.read(), boxes, boxes, bounds=[0, 72, -36, 36])
-    aslant = in_perspective(frame.read(), boxes, boxes, bounds=[0, 72, -36, 36])
-    for figure in (above, aslant):
-        assert figure.count("<image") == 1, "points are one picture, boxes are lines"
-    assert above.count("<path") > 12, "each box is drawn"
+    marks = [Mark(box, "ok") for box in frame.objects.boxes]
+    for scene in (from_above, in_perspective):
+        picture = scene(frame.read(), marks, [0, 72, -36, 36], "a frame")
+        assert picture.count("<img") == 1, "points are one picture, boxes are lines"
+        assert picture.count('<path class="ok"') == len(marks), "each box is drawn"
+        assert len(picture) < 100_000, "a real frame of 120,000 points is thinned"
 
 
 def test_the_official_lists(mirror: Path, cli) -> None:
@@ -1156,20 +1153,6 @@ def test_predict_takes_arrays_and_single_points(small_run: Callable) -> None:
             run.predict([wrong])
     with pytest.raises(DataError, match="holds no points"):
         run.predict([np.zeros((0, 4))])
-
-
-def test_the_page_shows_frames_curves_and_pillars(small_run: Callable) -> None:
-    page = (small_run("lidar_pillars") / "report.html").read_text(encoding="utf-8")
-    for words in (
-        "Frames",
-        "Precision and recall",
-        "overlap 0.7",
-        "Weights of the features of a pillar",
-        "moderate",
-        "forward, m",
-    ):
-        assert words in page
-    assert page.count("<svg") >= 8, "three frames from above and in perspective, two figures of curves"
 
 
 def test_describe_says_what_pillars_do(small_run: Callable, cli) -> None:

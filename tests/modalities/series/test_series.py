@@ -257,6 +257,15 @@ def test_the_threshold_is_a_quantile_of_normal_scores():
     assert torch.equal(again.predict(Zero(), batch), task.predict(Zero(), batch))
 
 
+def test_the_first_scores_of_a_stretch_set_no_threshold():
+    """During the burn-in there is none, and the first means are over fewer steps than the others."""
+    values = [9.0, 9.0, 8.0, 1.0, 2.0, 3.0, 4.0]
+    task = AnomalyDetection(smooth=2, burn_in=2, quantile=0.5)
+    task.calibrate(Zero(), [batch_of([values])])
+    means = [(64 + 1) / 2, (1 + 4) / 2, (4 + 9) / 2, (9 + 16) / 2]  # from the fourth step; the third has one value only
+    assert task.thresholds == {"": pytest.approx(np.quantile(means, 0.5))}
+
+
 def test_each_series_may_have_a_threshold_of_its_own():
     batch = batch_of([[1.0] * 6, [10.0] * 6], names=["quiet", "loud"])
     task = AnomalyDetection(smooth=1, quantile=1.0, scope="series")
@@ -621,6 +630,14 @@ def test_the_meter_gives_skabs_figures_over_all_runs_together():
     assert round(found["f1"], 2) == f1
     assert round(100 * found["false_alarm_rate"], 2) == false
     assert round(100 * found["missed_alarm_rate"], 2) == missed
+
+
+def test_a_score_at_the_threshold_is_no_alarm():
+    meter = AnomalyMeter()
+    scores = torch.tensor([[[0.5, 1.0, 1.5, 1.0], [0.1, 0.1, 0.1, 0.1]]])
+    meter.update(scores, {"anomalies": torch.tensor([[0, 0, 1, 1]]), "counted": torch.ones(1, 4, dtype=torch.bool)})
+    found = meter.compute()
+    assert (found["alarm_rate"], found["precision"], found["recall"]) == (0.25, 1.0, 0.5)
 
 
 def test_delay_and_events():

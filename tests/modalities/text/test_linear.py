@@ -60,6 +60,19 @@ def test_a_new_text_gets_the_decision_value_of_the_whole_machine():
     assert float(value[0]) == pytest.approx(-float(value[1]))
 
 
+def test_the_evidence_of_training_texts_is_worth_as_much_as_that_of_new_ones():
+    """The network learns from it how far evidence is to be trusted."""
+    examples = texts(200, noise=0.1)
+    linear = of(examples)
+
+    def right(those: list[Text]) -> float:
+        found = [linear.evidence(each.text, each.text.split()).argmax() == (each.label == "good") for each in those]
+        return float(np.mean(found))
+
+    assert right(examples) == pytest.approx(right(texts(200, 1, 0.1)), abs=0.08)
+    assert right(examples) > 0.8
+
+
 def test_the_evidence_of_a_training_text_knows_nothing_of_its_class():
     """With labels by chance, a machine that had seen them would be right nearly always; one that had not, half of the time."""
     random = np.random.default_rng(1)

@@ -1,7 +1,9 @@
 """Video: files, readers, the encoder, the drawn actions, networks, opponents, the task, and what a page shows of it."""
 
+import base64
 import copy
 import csv
+import io
 import json
 import re
 import struct
@@ -11,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 from conftest import ROOT, refused
@@ -21,6 +24,7 @@ import convzoo
 from convzoo.checks import check_splits
 from convzoo.core.errors import DataError
 from convzoo.core.libraries import import_av
+from convzoo.core.pages import Material
 from convzoo.core.randomness import Draws
 from convzoo.inspect.describe import describe
 from convzoo.layers.convolution import ConvolutionBlock
@@ -40,7 +44,7 @@ from convzoo.modalities.video.example import Video
 from convzoo.modalities.video.formats import Film, read_film, video_files
 from convzoo.models.c3d import C3D
 from convzoo.models.r3d import R3D
-from convzoo.runs import load_state, save_state
+from convzoo.runs import load_state, read_predictions, save_state
 from convzoo.tasks.clip_classification import ClipClassification, Views
 from convzoo.training.loader import Loader
 
@@ -1012,35 +1016,101 @@ def test_a_motion_history_tells_right_from_left() -> None:
     assert np.isfinite(opponent.features([still])).all()
 
 
-def test_a_video_on_a_page_moves(small_run) -> None:
+def test_a_video_on_a_page_moves() -> None:
     page = videos.VideoPages().picture(video(2, height=60, width=90, count=80, rate=50.0))
-    assert page.count("<img") == 2 and "data:image/gif;base64" in page
-    import base64
-    import io
-
-    import PIL.Image
-
+    assert "data:image/gif;base64" in page and page.count("<img") == 1 + videos.FRAMES // videos.ROW
     gif = PIL.Image.open(io.BytesIO(base64.b64decode(re.search(r"gif;base64,([^\"]+)", page)[1])))
     assert 10 < gif.n_frames <= videos.LONGEST
-    run = convzoo.Run.load(small_run("actions_cnn3d"))
-    text = (run.path / "report.html").read_text()
-    assert "Videos: predictions and saliency over time" in text and text.count("data:image/gif") >= 1
-    assert "frames from left to right" in text
+
+
+def test_kernels_of_one_frame_are_named_so() -> None:
     other = C3D(1, 8, 20, 20, 2, channels=[4, 4], kernels="factorised")
     encoder = VideoEncoder(frames=8, size=[20, 20], colour="grey")
     encoder.fit([video(1, "a"), video(2, "b")])
     assert "one kernel within a frame" in videos.VideoPages().first_layer(other, encoder, [video(1, "a")])
 
 
-def test_saliency_lies_where_the_network_looks() -> None:
-    class Corner(torch.nn.Module):
-        def forward(self, clip: torch.Tensor) -> torch.Tensor:
-            value = clip[:, :, :, :6, :6].square().mean(dim=(1, 2, 3, 4))
-            return torch.stack([value, -value], dim=1)
+def test_the_report_of_videos_has_frames_clips_and_the_field(small_run) -> None:
+    run = convzoo.Run.load(small_run("actions_cnn3d"))
+    page = (run.path / "report.html").read_text(encoding="utf-8")
+    assert "frames from left to right" in page and "How far it sees" in page and page.count('class="film"') >= 4
+    assert len(page) < 1_000_000
+    rows = [row for row in read_predictions(run.path / "predictions.csv") if row["true_label"]]
+    for name, at in (("the first clip alone", 0), ("the last clip alone", -1)):
+        right = sum(row["over_time"][at]["label"] == row["true_label"] for row in rows)
+        cells = re.search(rf"{name}</th>(.*?)</tr>", page)[1]
+        assert f">{len(rows):,}<" in cells and f">{100 * right / len(rows):.1f}\u00a0%<" in cells
 
-    encoder = fitted(frames=5)
-    random = np.random.default_rng(0).integers(0, 255, (12, 24, 32, 3)).astype(np.uint8)
-    heat, spans, probabilities = videos.saliency(Corner(), encoder, Video(frames=random, rate=10.0))
-    assert heat.shape == (12, 24, 32) and len(spans) == len(probabilities)
-    assert heat[:, :6, :6].min(axis=0).max() > 0 and heat[:, 6:].max() == heat[:, :, 6:].max() == 0
-    assert probabilities.sum(axis=1) == pytest.approx(np.ones(len(probabilities)), abs=1e-5)
+
+class Corner(torch.nn.Module):
+    """Looks at the upper left corner only."""
+
+    def forward(self, clip: torch.Tensor) -> torch.Tensor:
+        value = clip[:, :, :, :6, :6].square().mean(dim=(1, 2, 3, 4))
+        return torch.stack([value, -value], dim=1)
+
+
+def noise(count: int = 12) -> Video:
+    random = np.random.default_rng(0).integers(0, 255, (count, 24, 32, 3)).astype(np.uint8)
+    return Video(frames=random, rate=10.0, label="right", source="<noise>.mp4", group="g")
+
+
+@pytest.mark.parametrize("features", ["frames", "differences"])
+def test_the_network_is_seen_to_look_where_it_looks(features: str) -> None:
+    encoder = fitted(frames=5, features=features)
+    looked = videos.where_it_looked(Corner(), encoder, noise())
+    assert looked.heat.shape == (len(looked.frames), *encoder.crop) and len(looked.frames) >= 11
+    assert looked.heat[:, :6, :6].min(axis=0).max() > 0
+    assert looked.heat[:, 6:].max() == looked.heat[:, :, 6:].max() == 0
+    lit = looked.lit(int(looked.frames[2])).astype(int)
+    assert (lit.max(axis=2) - lit.min(axis=2))[12:, 12:].max() == 0 < (lit.max(axis=2) - lit.min(axis=2))[:6, :6].max()
+
+
+def test_of_a_long_video_only_some_clips_are_looked_at() -> None:
+    looked = videos.where_it_looked(Corner(), fitted(frames=5), noise(200))
+    assert len(looked.frames) == 5 * videos.CLIPS and looked.frames[0] == 0 and looked.frames[-1] == 199
+
+
+def card(over_time: list, encoder: VideoEncoder, film: Video) -> str:
+    row = {"index": 0, "label": "a", "true_label": "b", "probability": 0.5, "source": "", "over_time": over_time}
+    return videos.VideoPages().explained(
+        ClipClassification(("a", "b")), Material(Corner(), encoder, [film], [row]), row
+    )
+
+
+def test_the_answers_of_clips_stand_at_their_times() -> None:
+    encoder, film = fitted(frames=6), noise(12)
+    spans = encoder.spans(film)
+    assert len(spans) == 3
+    same = card([{"label": "a", "probability": chance} for chance in (0.6, 0.7, 0.9)], encoder, film)
+    assert "Its 3 clips all say a (60\u00a0% to 90\u00a0% sure)." in same and "lane" not in same
+    differ = card([{"label": label, "probability": 0.8} for label in ("a", "b", "a")], encoder, film)
+    assert differ.count('class="lane"') == 3 and differ.count('<i class="s"') == 2 and differ.count('<i class="o"') == 1
+    assert f'aria-label="b, 80\u00a0%: {spans[1][0]:.2f} to {spans[1][1]:.2f} s"' in differ
+    assert differ.count("<img") == 2 and f"<span>{0:.2f} s</span>" in differ
+
+
+def test_many_clips_are_told_by_their_answers() -> None:
+    encoder, film = fitted(frames=4), noise(40)
+    names = ["a"] * 3 + ["b", "c", "d", "e"]
+    spans = encoder.spans(film)
+    over_time = [{"label": names[at % len(names)], "probability": 0.5} for at in range(len(spans))]
+    page = card(over_time, encoder, film)
+    counts = Counter(moment["label"] for moment in over_time)
+    assert f"a: {counts['a']} of {len(spans)} clips, 50\u00a0%" in page and page.count('class="lane"') == videos.ANSWERS
+    assert f"2 other answers: {counts['d'] + counts['e']} of {len(spans)} clips" in page
+
+
+def test_slices_of_videos_tell_whether_clips_agree() -> None:
+    films = [noise(8 + at % 4) for at in range(12)]
+    rows = [
+        {"index": at, "source": "", "true_label": "a", "label": "a", "probability": 1.0,
+         "over_time": [{"label": "a"}, {"label": "b" if at % 3 == 0 else "a"}]}
+        for at in range(12)
+    ]  # fmt: skip
+    task = ClipClassification(("a", "b"))
+    group, length, agree = videos.VideoPages().slices(task, Material(Corner(), fitted(frames=5), films, rows))
+    assert group.groups == {} and agree.groups["clips differ"] == [0, 3, 6, 9]
+    assert sorted(at for places in length.groups.values() for at in places) == list(range(12))
+    first = next(iter(length.groups))
+    assert first.startswith("0.8") and first.endswith(" s")

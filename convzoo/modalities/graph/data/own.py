@@ -16,6 +16,7 @@ from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
 from convzoo.core.text import first_line, nearest
 from convzoo.modalities.graph.example import Graph, Node, Nodes, make_edges
+from convzoo.reading.arrays import check_arrays
 from convzoo.reading.columns import SPLIT_NAMES, find_split
 from convzoo.reading.damaged import Damaged
 from convzoo.reading.manifest import columns_in_words
@@ -263,6 +264,7 @@ class GraphTable(Reader):
 
     def _npz(self) -> tuple[Graph, np.ndarray | None]:
         try:
+            check_arrays(self.path)
             with np.load(self.path, allow_pickle=False) as archive:
                 held = {name: archive[name] for name in archive.files}
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:

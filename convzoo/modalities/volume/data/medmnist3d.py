@@ -13,6 +13,7 @@ from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
 from convzoo.core.text import first_line
 from convzoo.modalities.volume.example import Volume
+from convzoo.reading.arrays import check_arrays
 from convzoo.reading.benchmark import benchmark_folder
 
 CLASSES = {
@@ -81,6 +82,7 @@ class MedMNIST3D(Reader):
 def _load(path: Path) -> dict[str, np.ndarray]:
     wanted = [name for names in _NAMES.values() for name in names]
     try:
+        check_arrays(path)
         # numpy leaves a damaged file open that it opened itself.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             absent = [name for name in wanted if name not in archive.files]

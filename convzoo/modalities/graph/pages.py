@@ -238,9 +238,11 @@ class NodePages(Pages):
             ("labels", f"{known:,} of {len(graph):,} nodes have one"),
         ]
         parts = [kit.long_tailed("Neighbours of a node", "nodes", degrees)]
-        if (connected := _connected(graph)) is not None:
-            parts.append(connected)
-        return kit.pairs(facts) + kit.columns(parts)
+        connected = _connected(graph)
+        # A table of many classes needs the whole width.
+        return kit.pairs(facts) + (
+            kit.columns([*parts, connected]) if connected.count("<tr>") <= 5 else parts[0] + connected
+        )
 
 
 def some_of(examples: Sequence[Any], most: int) -> list[Any]:
@@ -597,18 +599,18 @@ def _message_weights(graph: Graph, matrix: Any, node: int) -> str:
     )
 
 
-def _connected(graph: Graph) -> str | None:
-    """Of the neighbours of each class, how many are of each other; None where labels are no classes, or too many."""
+def _connected(graph: Graph) -> str:
+    """Of the neighbours of each class, how many are of each other; empty where labels are no classes, or too many."""
     if any(label is not None and not isinstance(label, str) for label in graph.labels):
-        return None
+        return ""
     classes, names = _class_numbers(graph)
     if not 2 <= len(names) <= CLASSES:
-        return None
+        return ""
     rows = np.repeat(classes, np.diff(graph.edges.indptr))
     others = classes[graph.edges.indices]
     both = (rows >= 0) & (others >= 0)
     if not both.any():
-        return None
+        return ""
     counts = np.zeros((len(names), len(names)))
     np.add.at(counts, (rows[both], others[both]), 1)
     shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)

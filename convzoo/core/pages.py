@@ -68,10 +68,12 @@ class Pages:
     Attributes:
         plural: what examples of this kind are called
         card_size: of the cards of the gallery: empty, `wide` or `full`
+        stand_in_all_splits: whether the same examples stand in several splits (users, of whom each split holds other items)
     """
 
     plural: ClassVar[str] = "examples"
     card_size: ClassVar[str] = ""
+    stand_in_all_splits: ClassVar[bool] = False
 
     def picture(self, example: Any) -> str:
         """An example as HTML that needs no other file."""

@@ -69,7 +69,8 @@ def write_report(
     material = Material(model, encoder, examples, predictions)
     # A user's own encoder may not name its type of example; then the base class of all pages is used.
     pages = load_pages(getattr(encoder, "example", object), type(task))
-    plural, count = pages.plural, sum(results["examples"].values())
+    plural, counts = pages.plural, results["examples"].values()
+    count = max(counts) if pages.stand_in_all_splits else sum(counts)
     first = [examples[index] for index in range(min(400, len(examples)))]
     where = "".join(
         (f"<h3>{kit.text(section.title)}</h3>" if section.title else "") + str(section.html)
@@ -95,7 +96,7 @@ def write_report(
     head = (
         score.verdict(recipe, results)
         + score.scores(recipe, results, breakdown, plural, cases_of(task, material, pages))
-        + score.facts(results, environment, breakdown, plural, size)
+        + score.facts(results, environment, breakdown, plural, size, count)
     )
     page = skeleton(title, folder.name, head, chapters)
     write_text(folder / "report.html", without_places(page, recipe, folder))

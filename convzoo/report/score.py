@@ -131,11 +131,16 @@ def _others(recipe: Recipe, results: Mapping[str, Any], main: str) -> str:
 
 
 def facts(
-    results: Mapping[str, Any], environment: Mapping[str, Any], breakdown: Breakdown, plural: str, size: int
+    results: Mapping[str, Any],
+    environment: Mapping[str, Any],
+    breakdown: Breakdown,
+    plural: str,
+    size: int,
+    count: int,
 ) -> str:
-    """Examples, time and size."""
+    """Examples (`count` in all), time and size (bytes of the weights)."""
     parts = results["examples"]
-    total = kit.count_of(sum(parts.values()), plural)
+    total = kit.count_of(count, plural)
     device = environment["device"].replace("cpu", "a CPU", 1)
     threads = kit.count_of(environment["threads"], "threads")
     where = f"of training on {device}" + (f" with {threads}" if environment["device"].startswith("cpu") else "")

@@ -35,6 +35,7 @@ class UserPages(Pages):
 
     plural = "users"
     card_size = "wide"
+    stand_in_all_splits = True
 
     def picture(self, example: User) -> str:
         return f"<p>{kit.code(example.source)}: {kit.count_of(len(example.seen), 'items')} before</p>"

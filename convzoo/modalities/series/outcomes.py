@@ -144,7 +144,7 @@ def late(wrong: np.ndarray, slack: int) -> np.ndarray:
 def count_false(flags: np.ndarray, near: np.ndarray) -> int:
     """Number of runs of flagged rows that touch no row of `near`."""
     sums = np.concatenate([[0], np.cumsum(near)])
-    return sum(sums[stop] == sums[start] for start, stop in intervals(flags))
+    return sum(int(sums[stop] == sums[start]) for start, stop in intervals(flags))
 
 
 def _marked(rows: int, parts: Sequence[tuple[int, int]]) -> np.ndarray:

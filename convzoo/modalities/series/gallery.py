@@ -194,7 +194,7 @@ def _close_up(looked: Looked, task: AnomalyDetection, material: Material, event:
     low = np.log10(LOWEST)
     top = max(float(np.ceil(score.max())), 1.0)
     lines.append(
-        f'<span class="name">score {LOWEST:g} to {10**top:,.0f}</span>'
+        f'<span class="name">score<br>{LOWEST:g} to {10**top:,.0f}</span>'
         + drawing.ribbon(shades + drawing.scale_of_scores(top, low, 1) + drawing.line(score, low, top, "sc"))
     )
     kind, words = _said(event, task, material.encoder, series, surprise, measured)

@@ -29,7 +29,7 @@ OTHERS = 6
 SCORED = 10_000
 """Sentences whose own score is computed, at most."""
 LONGEST = 18
-"""Tokens of a source, and of its translation, whose attention is drawn, at most."""
+"""Tokens of a source, and of what was written, whose attention is drawn."""
 GROUPS = 5
 """Groups of about equal size by length."""
 LONG_TEXT = 700
@@ -71,8 +71,9 @@ class PairPages(Pages):
         if not isinstance(task, Translation):
             return ""
         looked = (
-            " The table of a card shows its attention. Down: the tokens that were written; across: the source tokens that it looked "
-            "at meanwhile, the darker, the more; a dot marks the strongest. Where the dots leave the diagonal, words change places."
+            " The table of a card shows its attention. Down: the tokens that were written; across: the source tokens that it "
+            "looked at meanwhile, the darker, the more; a dot marks the strongest. Where the dots leave the diagonal, words "
+            "change places."
             if isinstance(material.model, ShowsAttention)
             else ""
         )
@@ -88,7 +89,8 @@ class PairPages(Pages):
         if not scored.rows:
             rows = sorted(material.predictions, key=lambda row: float(row.get("score") or 0.0))[: kit.MISTAKES]
             about = "Nobody has given the true translations. The lowest score, the log-probability of a token, first."
-            cards = [_card(task, material, row, None) for row in rows]
+            drawn = _attentions(task, material, rows)
+            cards = [_card(task, material, row, None, drawn.get(int(row["index"]), "")) for row in rows]
             return [
                 Panel("Least sure", f"{about} {_shown(len(rows), len(material.predictions))}", kit.cards(cards, "wide"))
             ]
@@ -105,10 +107,15 @@ class PairPages(Pages):
             ("Typical", typical, f"The nearest to the median, a chrF of {100 * middle:.0f}."),
             ("Best", best, "The highest chrF; of equal ones the longest first."),
         ]
+        drawn = _attentions(task, material, [scored.rows[at] for _, chosen, _ in several for at in chosen])
         panels = []
         for name, chosen, about in several:
             if chosen:
-                cards = [_card(task, material, scored.rows[at], float(scored.chrf[at])) for at in chosen]
+                rows = [scored.rows[at] for at in chosen]
+                cards = [
+                    _card(task, material, row, float(scored.chrf[at]), drawn.get(int(row["index"]), ""))
+                    for at, row in zip(chosen, rows, strict=True)
+                ]
                 panels.append(Panel(name, f"{about} {_shown(len(cards), scored.every)}", kit.cards(cards, "wide")))
         return panels
 
@@ -394,7 +401,7 @@ def _highlighted(text: str, marked: set[int], kind: str) -> str:
     return "".join(found) + ("…" if len(text) > LONG_TEXT else "")
 
 
-def _card(task: Translation, material: Material, row: Row, chrf: float | None) -> str:
+def _card(task: Translation, material: Material, row: Row, chrf: float | None, drawn: str) -> str:
     """A sentence: its attention, source, what was said, what is true."""
     example: Pair = material.examples[int(row["index"])]
     written, true = str(row["translation"]), str(row.get("true_translation") or "")
@@ -413,45 +420,53 @@ def _card(task: Translation, material: Material, row: Row, chrf: float | None) -
     if right is False:
         words += f", {kit.count_of(len(missing | added), 'words')} not as in the true translation"
     head = "" if chrf is None else kit.said(right, words)
-    drawn = _attention(task, material, example)
     place = str(row["source"])
     return kit.card(drawn, head + kit.pairs(lines) + (kit.source("", place).replace(" · ", "", 1) if place else ""))
 
 
-def _attention(task: Translation, material: Material, example: Pair) -> str:
-    """Which source tokens were looked at while each token was written, as a small table; empty if it is too large or unknown."""
-    encoder, model = material.encoder, material.model
-    if not isinstance(model, ShowsAttention) or not isinstance(model, TokenWriter):
-        return ""
-    tokens = [*encoder.tokenise(example.text, encoder.source), "(end)"]  # type: ignore[attr-defined]
-    if not 1 < len(tokens) <= LONGEST:
-        return _too_long(len(tokens) - 1) if len(tokens) > 1 else ""
-    source = torch.from_numpy(encoder.prepare(example)[0]).unsqueeze(0)
-    best = task.search(model.eval(), source)[0][0]  # type: ignore[attr-defined]
-    if len(best.tokens) >= LONGEST:
-        return _too_long(len(best.tokens))
-    with torch.no_grad():
-        weights = model.attention(source, torch.tensor([[BEGIN, *best.tokens]]))[0].numpy()  # (written, source)
-    names = [*(encoder.target.tokens[number] for number in best.tokens), "(end)"]  # type: ignore[attr-defined]
-    head = "".join(f"<th scope=col>{kit.text(token)}</th>" for token in tokens)
+def _attentions(task: Translation, material: Material, rows: Sequence[Row]) -> dict[int, str]:
+    """For each row, by the position of its example: which source tokens were looked at while each token was written, as a small
+    table; empty where the model does not say it."""
+    encoder: Any = material.encoder
+    model: Any = material.model.eval()
+    if not rows or not isinstance(model, ShowsAttention) or not isinstance(model, TokenWriter):
+        return {}
+    items = [encoder.prepare(material.examples[int(row["index"])]) for row in rows]
+    found = {}
+    for row, item, hypotheses in zip(
+        rows, items, task.search(material.model, encoder.collate(items).inputs["source"]), strict=True
+    ):
+        best = hypotheses[0].tokens
+        with torch.no_grad():
+            weights = model.attention(torch.from_numpy(item[0]).unsqueeze(0), torch.tensor([[BEGIN, *best]]))[0].numpy()
+        names = [*(encoder.target.tokens[number] for number in best), "(end)"]
+        tokens = [*encoder.tokenise(item[2].text, encoder.source)[: len(item[0]) - 1], "(end)"]
+        found[int(row["index"])] = _attention(weights, names, tokens)
+    return found
+
+
+def _attention(weights: np.ndarray, names: Sequence[str], tokens: Sequence[str]) -> str:
+    """Weights as a table of shades, (written, source); of long sentences the first tokens."""
+    across = tokens[:LONGEST]
+    head = "".join(f"<th scope=col>{kit.text(token)}</th>" for token in across)
     lines, spoken = [], []
-    for name, row in zip(names, weights[:, : len(tokens)], strict=True):
+    for name, row in zip(names[:LONGEST], weights[:LONGEST, : len(tokens)], strict=True):
         strongest = int(row.argmax())
         spoken.append(f"{name}: {tokens[strongest]}")
         cells = "".join(
             f'<td class="p" style="--a:{min(2 * weight, 1):.2f}">{"•" if at == strongest else ""}</td>'
-            for at, weight in enumerate(row.tolist())
+            for at, weight in enumerate(row[: len(across)].tolist())
         )
         lines.append(f"<tr><th scope=row>{kit.text(name)}</th>{cells}</tr>")
     label = kit.text(f"Attention, the strongest of each written token: {'; '.join(spoken)}")
+    cut = max(len(names), len(tokens)) > LONGEST
+    note = f"The first {LONGEST} of {len(tokens):,} source and {len(names):,} written tokens." if cut else ""
     return (
         f'<div class="heat upright" tabindex="0" role="region" aria-label="{label}"><table>'
-        f"<thead><tr><td></td>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+        f"<thead><tr><td></td>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+        + (f'<p class="small">{note}</p>' if note else "")
+        + "</div>"
     )
-
-
-def _too_long(tokens: int) -> str:
-    return f'<div class="body"><p class="small">{tokens:,} tokens: too long to draw its attention.</p></div>'
 
 
 def _cut(text: str) -> str:

@@ -32,9 +32,14 @@ def code(value: object) -> str:
     return f"<code>{text(value)}</code>"
 
 
+def singular(plural: str) -> str:
+    """`texts` -> `text`, `stretches` -> `stretch`."""
+    return plural[:-2] if plural.endswith(("ches", "shes", "sses", "xes")) else plural.removesuffix("s")
+
+
 def count_of(number: int, plural: str) -> str:
     """`1 text`, `9,000 texts`."""
-    return f"{number:,} {plural[:-1] if number == 1 and plural.endswith('s') else plural}"
+    return f"{number:,} {singular(plural) if number == 1 else plural}"
 
 
 def as_percent(value: float, digits: int = 1) -> str:
@@ -46,6 +51,7 @@ def as_number(value: float) -> str:
     """A number with about three digits, and a minus that is one."""
     if not math.isfinite(value):
         return "–"
+    value += 0.0  # -0.0 is 0
     shown = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     return shown.replace("-", "−")
 

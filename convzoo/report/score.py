@@ -71,7 +71,7 @@ def scores(
     about = f"<b>{kit.text(meaning)}.</b> A dot is the score"
     if any(row.low is not None for row in rows):
         about += "; its bar is where the score would lie 95 times in 100 on other examples of the same kind"
-    if cases:
+    if any(len(row.cases) for row in rows):
         about += "; small dots are single cases"
     about += "."
     if ceiling is not None:
@@ -144,7 +144,7 @@ def facts(
     device = environment["device"].replace("cpu", "a CPU", 1)
     threads = kit.count_of(environment["threads"], "threads")
     where = f"of training on {device}" + (f" with {threads}" if environment["device"].startswith("cpu") else "")
-    example = plural[:-1] if plural.endswith("s") else plural
+    example = kit.singular(plural)
     return kit.facts(
         [
             (
@@ -160,8 +160,7 @@ def facts(
             (
                 "size",
                 f"{breakdown.parameters:,} numbers",
-                f"learnt; a file of {size_in_words(size)}; {breakdown.multiply_adds:,} multiply-adds for one "
-                f"{'example' if example == 'example' else example}",
+                f"learnt; a file of {size_in_words(size)}; {breakdown.multiply_adds:,} multiply-adds for one {example}",
             ),
         ]
     )

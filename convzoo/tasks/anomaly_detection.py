@@ -1,6 +1,7 @@
 """Anomaly detection by the errors of a network that was trained on normal data."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -25,6 +26,21 @@ TINY = 1e-9
 
 PIECE = 1 << 16
 """Time steps that the network sees at once. So the memory for scoring does not grow with the length of a series."""
+
+
+@dataclass(frozen=True)
+class Surprise:
+    """What the network expected of one series, and how far each channel is from it.
+
+    Attributes:
+        expected: (channels, time) in the encoder's units
+        by_channel: (channels, time) the score of each channel alone, in units of the threshold
+        score: (time,) the score, in units of the threshold: above 1 is an alarm
+    """
+
+    expected: np.ndarray
+    by_channel: np.ndarray
+    score: np.ndarray
 
 
 class AnomalyDetection(Task):
@@ -95,6 +111,17 @@ class AnomalyDetection(Task):
             both = torch.stack([self._score(error) / threshold, error.mean(dim=0)])
             found.append(F.pad(both, (0, batch.target["counted"].shape[1] - length)))
         return torch.stack(found)
+
+    def surprises(self, model: nn.Module, batch: Batch) -> list[Surprise]:
+        """Where the scores of `predict` come from: for each series what was expected, and the score of each channel."""
+        found = []
+        for row, length in enumerate(batch.target["counted"].sum(dim=1).tolist()):
+            missed = self._missed(model, batch, row, length)
+            channels = self._channel_scores(self._error(missed)) / self._threshold(batch.target["series"][row])
+            expected = batch.inputs["values"][row, :, :length] - missed
+            parts = (expected, channels, self._across(channels))
+            found.append(Surprise(*(part.cpu().numpy() for part in parts)))
+        return found
 
     def require(self, splits: Splits) -> None:
         """Check that the validation split has rows to set the threshold from, and that the test split has rows to score.
@@ -187,11 +214,17 @@ class AnomalyDetection(Task):
 
     def _score(self, error: Float[Tensor, "channels time"]) -> Float[Tensor, " time"]:
         """The score of each time step from the errors of the last steps; 0 during the burn-in."""
+        return self._across(self._channel_scores(error))
+
+    def _channel_scores(self, error: Float[Tensor, "channels time"]) -> Float[Tensor, "channels time"]:
         judged = causal_mean(error[:, self.burn_in :], self.smooth)
         if self.recent is not None:
             judged = judged / causal_mean(error[:, self.burn_in :], self.recent).clamp(min=TINY)
-        score = judged.mean(dim=0) if self.across == "mean" else judged.amax(dim=0)
-        return F.pad(score, (error.shape[1] - len(score), 0))
+        return F.pad(judged, (error.shape[1] - judged.shape[1], 0))
+
+    def _across(self, judged: Float[Tensor, "channels time"]) -> Float[Tensor, " time"]:
+        """One score from those of the channels."""
+        return judged.mean(dim=0) if self.across == "mean" else judged.amax(dim=0)
 
     def follow(self, model: nn.Module, rows: Iterable[Any]) -> Iterator[dict[str, Any]]:
         """For each row of a stream: the time, the score, whether it is an alarm. Scores are the same as for the whole series.

@@ -206,6 +206,11 @@ class SeriesEncoder(Encoder):
             return _mean_and_deviation(_moments(first, len(self.channels)))
         return self.means[series.name], self.deviations[series.name]
 
+    def restore(self, series: Series, values: np.ndarray) -> np.ndarray:
+        """Standardised values of a series, (channels, time), in the units of its sensors again."""
+        mean, deviation = self._scale(series)
+        return values * deviation[:, None] + mean[:, None]
+
     def _require_channels(self, series: Series) -> None:
         if series.channels != self.channels:
             raise DataError(

@@ -661,7 +661,7 @@ def test_lightconv_keeps_the_promises(kind: str, cli, tiny, tmp_path: Path) -> N
     kept = [word for word in tiny(NAME) if not word.startswith("model.")]
     result = cli("run", "light.yaml", "--out", "light", "--quiet", *kept, "baselines=[]")
     assert result.code == 0, result.err
-    assert "<h2>Attention</h2>" in Path("light/report.html").read_text(encoding="utf-8")
+    assert "Attention, the strongest of each written token" in Path("light/report.html").read_text(encoding="utf-8")
     described = json.loads(cli("describe", "light", "--json").out)
     layers = described["layers"]
     assert described["multiply_adds"] == sum(layer["multiply_adds"] for layer in layers)

@@ -240,6 +240,11 @@ def _distances(row: Row, name: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
+def _in_millimetres(row: Row, name: str, label: str) -> str | None:
+    found = _distances(row, name)
+    return f"{float(found[label]):.1f}" if label in found else None
+
+
 def _said(row: Row) -> str:
     """The scores of a scan in words."""
     if not isinstance(row.get("dice"), Mapping) or not row["dice"]:
@@ -293,7 +298,8 @@ def structures(task: Segmentation, material: Material, rows: Sequence[Row]) -> s
         )
         lines.append(
             [
-                name, f"{len(values):,}", f"{np.mean(values):.3f}", f"{np.median(values):.3f}", f"{min(values):.3f} to {max(values):.3f}",
+                name, f"{len(values):,}", f"{np.mean(values):.3f}", f"{np.median(values):.3f}",
+                f"{min(values):.3f} to {max(values):.3f}",
                 f"{np.mean(far):.1f} mm" if far else None, f"{np.mean(mean):.1f} mm" if mean else None,
             ]
         )  # fmt: skip
@@ -398,8 +404,8 @@ def small_and_large(task: Segmentation, rows: Sequence[Row]) -> str:
         kit.Column("Dice there", "n"),
     ]  # fmt: skip
     about = (
-        "<b>By size.</b> The scans of each structure, divided by how large it was drawn: one voxel of border counts more in small "
-        "ones."
+        "<b>By size.</b> The scans of each structure, divided by how large it was drawn: one voxel of border counts more in "
+        "small ones."
     )
     return kit.table(columns, lines, about) if lines else ""
 
@@ -412,7 +418,7 @@ def each_scan(task: Segmentation, rows: Sequence[Row]) -> str:
     lines: list[list[kit.Cell]] = [
         [
             str(row["source"]), label, f"{dice:.2f}",
-            *(f"{float(found[label]):.1f}" if label in (found := _distances(row, key)) else None for key in ("hd95_mm", "assd_mm")),
+            *(_in_millimetres(row, key, label) for key in ("hd95_mm", "assd_mm")),
             *(kit.as_number(float(row[key].get(label, 0))) for key in ("true_millilitres", "millilitres")),
         ]
         for dice, label, row in order[:LISTED]
@@ -464,8 +470,8 @@ def _looked_at(task: Segmentation, material: Material, encoder: SegmentationEnco
     )
     left_out += [f"not in this scan: {', '.join(absent)}"] if absent else []
     about = (
-        f"How much each voxel of a patch changes the mean score of a structure in its true voxels, as the mean gradient of {COPIES} "
-        f"noisy copies (SmoothGrad, arXiv:1706.03825): the brighter, the more. The scan has the median Dice: {row['source']}."
+        f"How much each voxel of a patch changes the mean score of a structure in its true voxels, as the mean gradient of "
+        f"{COPIES} noisy copies (SmoothGrad, arXiv:1706.03825): the brighter, the more. The scan has the median Dice: {row['source']}."
         + (f" ({'; '.join(left_out)}.)" if left_out else "")
     )
     return Panel("Where it looked", about, kit.cards(cards, "wide"))

@@ -42,6 +42,7 @@ HEADERS = 3000
 MASKED = 60_000_000
 """Voxels of masks that are read at most, to measure what is drawn in them."""
 
+
 class VolumePages(Pages):
     """Volumes with a class or a number: three planes in millimetres, and where the network looked.
 
@@ -167,98 +168,6 @@ LETTERS = "Letters say where right (R), left (L), front (A), back (P), head (S) 
 """What the letters at the edges of planes mean."""
 
 _DIRECTIONS = f"Sagittal, coronal and axial planes with one scale. {LETTERS}"
-_NO_DIRECTIONS} {first}Below is the scan as the "
-            "network gets it, through the place that moves its answer most (the ring): the brighter, the more. This is the "
-            f"gradient of the answer's score, as a mean over {COPIES} noisy copies (SmoothGrad, arXiv:1706.03825).</p>"
-        )
-
-    def explained(self, task: Task, material: Material, row: Mapping[str, Any]) -> str:
-        """The scan, and below it what the network gets, with what moved its answer."""
-        index = int(row["index"])
-        if index not in self._pictures:
-            if self._spent > LATEST:
-                return '<div class="shot"><p class="under">picture left out: reading the scans takes long</p></div>'
-            began = time.process_time()
-            self._pictures[index] = _pictures(task, material, row, material.examples[index], self._spent < LONGEST)
-            self._spent += time.process_time() - began
-        return self._pictures[index]
-
-    def slices(self, task: Task, material: Material) -> list[Slices]:
-        """By the size of what is drawn in the masks, and by the coarsest side of a voxel."""
-        places = range(len(material.predictions))
-        examples = [material.examples[int(row["index"])] for row in material.predictions]
-        if not examples or len(examples) > HEADERS:
-            return []
-        found = []
-        sizes = sizes_of_last(examples)
-        if sizes is not None:
-            name, millilitres = sizes
-            about = f"In millilitres, from the masks of the scans{_without(millilitres)}."
-            found.append(Slices(f"size of {name}", about, _quarters(places, millilitres, "ml")))
-        coarsest = [max(example.geometry().spacing) for example in examples]
-        if max(coarsest) > 1.05 * min(coarsest) and all(map(says_where, examples)):
-            about = "The longest side of a voxel, in millimetres, as the file says."
-            found.append(Slices("coarsest spacing", about, _quarters(places, coarsest, "mm")))
-        return found
-
-    def field(self, material: Material, sees: tuple[int, ...] | None) -> str:
-        """The first kernel and the largest receptive field as rectangles on the axial plane of a test scan."""
-        if sees is None or len(sees) != 3 or not isinstance(material.encoder, VolumeEncoder):
-            return ""
-        volume, affine = material.encoder.placed(material.examples[0])
-        scan = Scan(volume[0].numpy(), affine)
-        return fields(scan, material, "A test scan as the network gets it", sees, scan.voxels.shape)
-
-    def first_layer(self, model: nn.Module, encoder: Encoder, examples: Sequence[Volume]) -> str:
-        """The first layer's kernels, slice by slice, and its feature maps in the axial plane through the middle."""
-        found = first_convolutions(model)
-        if not found:
-            return ""
-        name, layer = next(iter(found.items()))
-        weights = layer.weight.detach().float().mean(dim=1).numpy()  # (kernels, x, y, z)
-        shown = evenly_spaced(weights.shape[3], SLICES_OF_KERNELS)
-        each = "its axial slice" if len(shown) == 1 else f"its {len(shown)} axial slices from below to above"
-        each += f" (of {weights.shape[3]})" if len(shown) < weights.shape[3] else ""
-        count = f"All {len(weights)}" if len(weights) <= KERNELS else f"{KERNELS} of {len(weights)}"
-        channels = f" (the mean over its {layer.weight.shape[1]} input channels)" if layer.weight.shape[1] > 1 else ""
-        tiles = [
-            (kit.image(_kernel(kernel[:, :, shown]), f"kernel {number}: {len(shown)} axial slices"), f"kernel {number}")
-            for number, kernel in enumerate(weights[:KERNELS])
-        ]
-        parts = [
-            f"<h3>First-layer kernels</h3><p>{count} kernels of {kit.code(name)}, each as {each}{channels}: blue adds, pink "
-            "subtracts, and the paler, the less. A kernel answers most where the scan looks like it.</p>"
-            + kit.tiles(tiles, "big")
-        ]
-        maps, seen = _maps(model, encoder, examples[0], layer) if examples else (None, None)
-        if maps is not None and seen is not None:
-            shots = [(kit.image(_axial(seen), "the scan as the network gets it, axial", smooth=True), "the scan")]
-            shots += [
-                (kit.image(_axial(single), f"answers of kernel {number}, axial", smooth=True), f"kernel {number}")
-                for number, single in enumerate(maps[:KERNELS])
-            ]
-            parts.append(
-                "<h3>Feature maps</h3><p>What these kernels make of a test scan, in the axial plane through its middle: bright "
-                f"where they answer.</p>{kit.tiles(shots)}"
-            )
-        return "".join(parts)
-
-    def data(self, material: Material) -> str:
-        """The grids of the test scans, and how large what is drawn in their masks is."""
-        examples = [material.examples[index] for index in range(min(len(material.examples), HEADERS))]
-        if not examples:
-            return ""
-        parts = [grids(examples, len(material.examples))]
-        sizes = sizes_of_last(examples)
-        if sizes is not None:
-            parts.append(histogram_of(*sizes))
-        return kit.columns(parts)
-
-
-_DIRECTIONS = (
-    "Sagittal, coronal and axial planes with one scale. Letters say where right (R), left (L), front (A), back (P), head (S) and "
-    "feet (I) of the patient are."
-)
 _NO_DIRECTIONS = "Three planes with one scale. These arrays do not say what is right, front or up, so no letters do."
 
 
@@ -277,9 +186,7 @@ def _pictures(task: Task, material: Material, row: Mapping[str, Any], example: V
     heat = looked_at(material.model, inputs, _answers(task, row)) if heated else None
     if heat is None:
         at = [size // 2 for size in given.voxels.shape]
-        below = "what the network gets" + (
-            "; where it looked is left out, because it takes long" if not heated else ""
-        )
+        below = "what the network gets" + ("; where it looked is left out, because it takes long" if not heated else "")
     else:
         heat = heat / max(float(np.percentile(heat, 99.9)), 1e-12)
         at = [int(place) for place in np.unravel_index(int(heat.argmax()), heat.shape)]
@@ -293,7 +200,9 @@ def _pictures(task: Task, material: Material, row: Mapping[str, Any], example: V
         place = middle(mask) if mask is not None and mask.any() else same_place(at, given.affine, scan)
         words = f"the scan, {scan.millimetres()}" if letters else f"the scan, {_times(voxels.shape)} voxels"
         words += f", {_last_name(example, mask)} outlined" if mask is not None and mask.any() else ""
-        drawn = planes(scan, place, f"{source}, as in its file", mark=mask is None and heat is not None, letters=letters)
+        drawn = planes(
+            scan, place, f"{source}, as in its file", mark=mask is None and heat is not None, letters=letters
+        )
         shots.append(_shot(drawn, words))
     hot = Scan(given.voxels, given.affine, heat=heat)
     sides = f", {_times(given.voxels.shape)} voxels"
@@ -363,7 +272,9 @@ def sizes_of_last(examples: Sequence[Volume]) -> tuple[str, list[float]] | None:
     named = [example.structures for example in masked if example.structures and last in example.structures]
     name = named[0][last] if named else f"structure {last}"
     return name, [
-        float((mask == last).sum()) * float(np.prod(example.geometry().spacing)) / 1000 if mask is not None else float("nan")
+        float((mask == last).sum()) * float(np.prod(example.geometry().spacing)) / 1000
+        if mask is not None
+        else float("nan")
         for example, mask in zip(examples, masks, strict=True)
     ]
 
@@ -392,16 +303,23 @@ def grids(examples: Sequence[Volume], count: int) -> str:
     items = [("grid, in voxels", _span(shapes, ""))]
     if all(map(says_where, examples)):
         spacings = np.array([spacing for _, spacing in turned])
-        items += [("spacing, to the right × front × up", _span(spacings, " mm")), ("extent", _span(shapes * spacings, " mm"))]
+        items += [
+            ("spacing, to the right × front × up", _span(spacings, " mm")),
+            ("extent", _span(shapes * spacings, " mm")),
+        ]
     groups = {example.group for example in examples if example.group is not None}
     if groups:
         items.append(("patients or groups", f"{len(groups):,}"))
     about = f" (the first {len(examples):,} of {count:,})" if len(examples) < count else ""
-    return f"<h3>Test scans</h3><p>As they are in their files{about}: the smallest and the largest.</p>{kit.pairs(items)}"
+    return (
+        f"<h3>Test scans</h3><p>As they are in their files{about}: the smallest and the largest.</p>{kit.pairs(items)}"
+    )
 
 
 def _span(values: np.ndarray, unit: str) -> str:
-    low, high = ("×".join(kit.as_number(float(value)) for value in side) for side in (values.min(axis=0), values.max(axis=0)))
+    low, high = (
+        "×".join(kit.as_number(float(value)) for value in side) for side in (values.min(axis=0), values.max(axis=0))
+    )
     return f"{low}{unit}" if low == high else f"{low} to {high}{unit}"
 
 
@@ -410,7 +328,9 @@ def _quarters(places: Sequence[int], values: Sequence[float], unit: str) -> dict
     known = [(value, place) for value, place in zip(values, places, strict=True) if value == value]
     if not known:
         return {}
-    bounds = np.unique(np.quantile([value for value, _ in known], [0, 0.25, 0.5, 0.75, 1] if len(known) >= 12 else [0, 0.5, 1]))
+    bounds = np.unique(
+        np.quantile([value for value, _ in known], [0, 0.25, 0.5, 0.75, 1] if len(known) >= 12 else [0, 0.5, 1])
+    )
     parts = np.searchsorted(bounds[1:-1], [value for value, _ in known], side="left")
     found: dict[str, list[int]] = {}
     for part in range(max(len(bounds) - 1, 1)):
@@ -459,7 +379,9 @@ def fields(
         what = "a kernel of the first layer" if number == 1 and first is not None else "an output of the last layers"
         whole = (" (the whole patch)" if patched else " (the whole scan)") if tuple(sides) == tuple(grid) else ""
         lines += f"<li>{what}: {_times(sides)} voxels{whole}, {size} mm</li>"
-    picture = kit.image(pixels, f"{words}, axial plane with {len(chosen)} rectangles", most=384, smooth=True, quality=80)
+    picture = kit.image(
+        pixels, f"{words}, axial plane with {len(chosen)} rectangles", most=384, smooth=True, quality=80
+    )
     shot = (
         '<div class="shot limits"><div class="planes">'
         f'<div style="flex:1;aspect-ratio:{x * spacing[0]:.5g}/{y * spacing[1]:.5g}">'
@@ -469,7 +391,11 @@ def fields(
     about = (
         f"<p>{words}: {_times(scan.voxels.shape)} voxels of {_times([kit.as_number(step) for step in spacing])} mm, axial plane. "
         f"The rectangles are what these depend on:</p><ol class='prose'>{lines}</ol>"
-        + (f"<p>The network gets patches of {_times(grid)} voxels, which overlap and cover the scan.</p>" if patched else "")
+        + (
+            f"<p>The network gets patches of {_times(grid)} voxels, which overlap and cover the scan.</p>"
+            if patched
+            else ""
+        )
     )
     return kit.columns([shot, about])
 

@@ -178,7 +178,7 @@ class VolumeMaskPages(VolumePages):
         for at in evenly_spaced(len(rows), COUNTED):
             both = self._found(task, material, int(rows[at]["index"]))
             if both is not None and both[1] is not None:
-                found, true = (mask.astype(np.int64).ravel() for mask in both)
+                found, true = both[0].astype(np.int64).ravel(), both[1].astype(np.int64).ravel()
                 counts += np.bincount(true * len(counts) + found, minlength=counts.size).reshape(counts.shape)
                 used += 1
         if not used:
@@ -274,8 +274,8 @@ def structures(task: Segmentation, material: Material, rows: Sequence[Row]) -> s
             kit.count_of(len(values), "scans") + (f", {DOTS} of them drawn" if len(values) > DOTS else ""),
             float(np.mean(values)),
             *intervals.get(label, (None, None)),
-            kind="ours",
-            cases=[values[at] for at in evenly_spaced(len(values), DOTS)],
+            "ours",
+            [values[at] for at in evenly_spaced(len(values), DOTS)],
         )
         for label, values in there.items()
     ]
@@ -470,9 +470,9 @@ def _looked_at(task: Segmentation, material: Material, encoder: SegmentationEnco
     )
     left_out += [f"not in this scan: {', '.join(absent)}"] if absent else []
     about = (
-        f"How much each voxel of a patch changes the mean score of a structure in its true voxels, as the mean gradient of "
-        f"{COPIES} noisy copies (SmoothGrad, arXiv:1706.03825): the brighter, the more. The scan has the median Dice: {row['source']}."
-        + (f" ({'; '.join(left_out)}.)" if left_out else "")
+        "How much each voxel of a patch changes the mean score of a structure in its true voxels, as the mean gradient of "
+        f"{COPIES} noisy copies (SmoothGrad, arXiv:1706.03825): the brighter, the more. The scan has the median Dice: "
+        f"{row['source']}." + (f" ({'; '.join(left_out)}.)" if left_out else "")
     )
     return Panel("Where it looked", about, kit.cards(cards, "wide"))
 

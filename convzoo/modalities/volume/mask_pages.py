@@ -273,9 +273,10 @@ def structures(task: Segmentation, material: Material, rows: Sequence[Row]) -> s
             label,
             kit.count_of(len(values), "scans") + (f", {DOTS} of them drawn" if len(values) > DOTS else ""),
             float(np.mean(values)),
-            *intervals.get(label, (None, None)),
-            "ours",
-            [values[at] for at in evenly_spaced(len(values), DOTS)],
+            low=intervals[label][0] if label in intervals else None,
+            high=intervals[label][1] if label in intervals else None,
+            kind="ours",
+            cases=[values[at] for at in evenly_spaced(len(values), DOTS)],
         )
         for label, values in there.items()
     ]

@@ -33,10 +33,14 @@ class SegmentationMeter:
             outputs: the masks that were found
             target: `masks`, the true ones on the same grids; `grids`, their grids
         """
-        for found, true, grid in zip(outputs.masks, target["masks"], target["grids"], strict=True):
-            unlabelled = np.full((len(self.labels), 3), np.nan)
-            scored = unlabelled if true is None else case_scores(found, true, grid.spacing, len(self.labels))
-            self.cases.append(scored)
+        # Surface distances of large volumes take seconds: those that the task has computed are not computed again.
+        known = outputs.cases or [None] * len(outputs)
+        for found, true, grid, case in zip(outputs.masks, target["masks"], target["grids"], known, strict=True):
+            if true is None:
+                case = np.full((len(self.labels), 3), np.nan)
+            elif case is None:
+                case = case_scores(found, true, grid.spacing, len(self.labels))
+            self.cases.append(case)
             self.labelled.append(true is not None)
 
     def compute(self) -> dict[str, float]:

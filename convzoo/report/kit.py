@@ -898,21 +898,6 @@ CLASS_COLUMNS = (
 """The columns of `class_rows`."""
 
 
-def image_tag(pixels: np.ndarray, height: int, title: str = "") -> str:
-    """As `image`, with a height in CSS pixels."""
-    return image(pixels, title).replace("<img ", f'<img style="height:{height}px;width:auto" ', 1)
-
-
-def html_safe(value: str) -> str:
-    """HTML of our own."""
-    return value
-
-
-def worst_mistakes(rows):  # type: ignore[no-untyped-def]
-    wrong = [row for row in rows if row["true_label"] != row["label"]]
-    return sorted(wrong, key=lambda row: -float(row["probability"]))[:MISTAKES]
-
-
 def bands(values: Sequence[float], count: int = 5, unit: str = "") -> dict[str, list[int]]:
     """The positions of the values in about `count` parts of the same size, by their bounds in words: `up to 8 words`.
 

@@ -103,8 +103,8 @@ class Segmentation(Task):
         return terms
 
     def predict(self, model: nn.Module, batch: Batch) -> Masks:
-        """A mask of each example, on its original grid; if the true mask is known, also its Dice."""
-        masks, sizes, scores = [], [], []
+        """A mask of each example, on its original grid; if the true mask is known, also its scores."""
+        masks, sizes, cases = [], [], []
         target = batch.target
         for image, grid, true in zip(batch.inputs["image"], target["grids"], target["masks"], strict=True):
             restored = Restored(grid, image.shape[1:])
@@ -116,8 +116,8 @@ class Segmentation(Task):
             mask = without_crumbs(restored.mask, self.min_size) if self.min_size else restored.mask
             masks.append(mask)
             sizes.append(float(np.prod(grid.spacing)))
-            scores.append(self._dice(mask, true))
-        return Masks(masks, sizes, scores)
+            cases.append(self._scored(mask, true, grid.spacing))
+        return Masks(masks, sizes, cases)
 
     def _probabilities(self, model: nn.Module, image: Tensor) -> Tensor:
         found = model(image=image).float().softmax(dim=1)
@@ -129,22 +129,34 @@ class Segmentation(Task):
             found += model(image=image.flip(turned)).float().softmax(dim=1).flip(turned)
         return found / (len(turns) + 1)
 
-    def _dice(self, mask: np.ndarray, true: np.ndarray | None) -> dict[str, float] | None:
-        """Dice of each structure that is in one of the masks; None if unlabelled."""
+    def _scored(self, mask: np.ndarray, true: np.ndarray | None, spacing: Sequence[float]) -> np.ndarray | None:
+        """Dice and distances of each structure, (structures, 3); None if unlabelled."""
         if true is None:
             return None
-        from convzoo.metrics.segmentation import dice
+        from convzoo.metrics.segmentation import case_scores
 
-        found = {label: dice(mask == number, true == number) for number, label in enumerate(self.labels, start=1)}
-        return {label: round(value, 4) for label, value in found.items() if not np.isnan(value)}
+        return case_scores(mask, true, spacing, len(self.labels))
 
     def decode(self, outputs: Masks) -> list[dict[str, Any]]:
-        """The size of each structure, its Dice if the true mask is known, and the mask."""
-        scores = outputs.scores or [None] * len(outputs)
+        """The size of each structure, its scores if the true mask is known, and the mask."""
+        cases = outputs.cases or [None] * len(outputs)
         return [
-            self._sizes(mask, size) | ({"dice": score} if score is not None else {}) | {"mask": mask}
-            for mask, size, score in zip(outputs.masks, outputs.sizes, scores, strict=True)
+            self._sizes(mask, size) | self._by_structure(case) | {"mask": mask}
+            for mask, size, case in zip(outputs.masks, outputs.sizes, cases, strict=True)
         ]
+
+    def _by_structure(self, case: np.ndarray | None) -> dict[str, Any]:
+        """Each score of the structures that are in one of the masks; nothing if unlabelled."""
+        if case is None:
+            return {}
+        return {
+            name: {
+                label: round(float(score), 4)
+                for label, score in zip(self.labels, column, strict=True)
+                if score == score
+            }
+            for name, column in zip(("dice", "hd95_mm", "assd_mm"), case.T, strict=True)
+        }
 
     def read_target(self, target: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The true size of each structure; None if unlabelled."""

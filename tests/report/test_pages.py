@@ -12,14 +12,14 @@ import torch
 from conftest import EMBEDDED, ROOT
 
 import convzoo
-from convzoo.core.pages import Pages
+from convzoo.core.pages import Material, Pages
 from convzoo.core.task import Task
 from convzoo.modalities.text.example import Text
 from convzoo.modalities.text.pages import TextPages
 from convzoo.recipe.assembly import build, load_class, load_pages
 from convzoo.recipe.recipe import load
 from convzoo.recipe.registry import PAGES, entries, pages_of
-from convzoo.report.kit import worst_mistakes
+from convzoo.report.classification import gallery
 from convzoo.tasks.classification import Classification
 from convzoo.tasks.segmentation import Segmentation
 
@@ -135,9 +135,16 @@ def test_what_people_write_is_text_on_the_page_and_no_markup(tmp_path) -> None:
         )
 
 
-def test_the_worst_mistakes_are_those_that_the_network_was_surest_of() -> None:
+def test_the_surest_mistakes_come_first_and_right_answers_have_every_class() -> None:
     rows = [
-        {"true_label": "a", "label": "ab"[n % 2], "probability": str(0.5 + n / 100), "source": str(n)}
+        {"index": n, "true_label": "a", "label": "ab"[n % 2], "probability": str(0.5 + n / 100), "source": f"s{n}."}
         for n in range(40)
     ]
-    assert [row["source"] for row in worst_mistakes(rows)] == [str(n) for n in range(39, 15, -2)]
+    rows += [{"index": 0, "true_label": "b", "label": "b", "probability": "0.4", "source": "s99."}]
+    material = Material(None, None, [Text("x")] * 40, rows)
+    panels = {panel.title: panel.html for panel in gallery(Classification(["a", "b"]), material, Pages())}
+    assert list(panels) == ["Surest mistakes", "Least sure", "Right"]
+    shown = {title: re.findall(r"s(\d+)\.", html) for title, html in panels.items()}
+    assert shown["Surest mistakes"] == [str(n) for n in range(39, 15, -2)]
+    assert shown["Least sure"][:3] == ["99", "0", "1"]
+    assert shown["Right"][:3] == ["38", "99", "36"], "the surest of each class in turn"

@@ -1,6 +1,6 @@
 """The masks that a segmentation task and its opponents give. Each mask lies on the grid of its example."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -68,17 +68,18 @@ class Masks:
     Attributes:
         masks: whole numbers, 0 for the background
         sizes: for each mask, the size of a pixel or voxel in mm² or mm³
-        scores: for each mask, Dice by structure; None if unlabelled
+        cases: for each mask, its scores against the true one, (structures, 3), as `metrics.segmentation.case_scores` gives them;
+            None if unlabelled. Empty: nobody has computed them yet
     """
 
     masks: Sequence[np.ndarray]
     sizes: Sequence[float]
-    scores: Sequence[Mapping[str, float] | None] = field(default_factory=list)
+    cases: Sequence[np.ndarray | None] = field(default_factory=list)
 
     def __getitem__(self, indices: Sequence[int]) -> "Masks":
         """The masks at these indices."""
-        scores = [self.scores[index] for index in indices] if self.scores else []
-        return Masks([self.masks[index] for index in indices], [self.sizes[index] for index in indices], scores)
+        cases = [self.cases[index] for index in indices] if self.cases else []
+        return Masks([self.masks[index] for index in indices], [self.sizes[index] for index in indices], cases)
 
     def __len__(self) -> int:
         return len(self.masks)

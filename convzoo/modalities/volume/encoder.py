@@ -144,8 +144,13 @@ class VolumeEncoder(Encoder):
 
     def prepare(self, example: Volume) -> tuple[Tensor, Target]:
         """Voxels (1, x, y, z) float32, and the target."""
-        assert self.spacing is not None and self.shape is not None, "fit comes first"
         label = self.targets.target(example.label, example.where)
+        return self.placed(example)[0], label
+
+    def placed(self, example: Volume) -> tuple[Tensor, np.ndarray]:
+        """Voxels (1, x, y, z) float32 as the network gets them, and the affine (4, 4) of this grid: from an index to millimetres
+        to the right, the front and upwards."""
+        assert self.spacing is not None and self.shape is not None, "fit comes first"
         voxels, affine = example.read()
         if self.orientation == "patient":
             volume, affine = ops.oriented(voxels, affine)
@@ -157,8 +162,11 @@ class VolumeEncoder(Encoder):
         if self.fitting == "crop":
             volume, affine = ops.gridded(volume, affine, self.shape, self.spacing)
         elif list(volume.shape[1:]) != self.shape:
+            # Both grids have the same extent: the middle of the first new voxel is not that of the first old one.
+            larger = np.array(volume.shape[1:]) / np.array(self.shape)
             volume = ops.resized(volume, self.shape)
-        return volume.contiguous(), label
+            affine = affine @ np.vstack([np.column_stack([np.diag(larger), (larger - 1) / 2]), [0, 0, 0, 1]])
+        return volume.contiguous(), affine
 
     def survey(self, examples: Sequence[Volume], items: Sequence[tuple[Tensor, Target]] | None) -> Survey:
         """The grid that volumes are brought to, and volumes whose voxels are all the same."""

@@ -1,8 +1,7 @@
-"""How a volume looks on a page: three planes in the patient's proportions, with masks or saliency."""
+"""What a report shows of volumes with a class or a number: the scan, what the network gets of it, and where it looked."""
 
-import html
-from collections.abc import Sequence
-from dataclasses import replace
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,40 +9,114 @@ import torch
 from torch import Tensor, nn
 
 from convzoo.core.encoder import Encoder
-from convzoo.core.pages import Material, Pages, Section
+from convzoo.core.pages import Material, Pages, Slices
 from convzoo.core.task import Task
 from convzoo.inspect.kernels import feature_maps, first_convolutions
 from convzoo.inspect.saliency import saliency
+from convzoo.modalities.volume.encoder import VolumeEncoder
 from convzoo.modalities.volume.example import Volume
 from convzoo.modalities.volume.formats import spacing_of
-from convzoo.report.kit import grey, html_safe, image_tag
-from convzoo.tasks.classification import Classification
+from convzoo.modalities.volume.planes import Scan, middle, planes, same_place, says_where
+from convzoo.modalities.volume.space import in_patient_axes
+from convzoo.ops.moments import evenly_spaced
+from convzoo.report import kit
 
-COLOURS = np.array(
-    [(31, 119, 180), (44, 160, 44), (255, 190, 30), (214, 39, 40), (148, 103, 189), (23, 190, 207), (227, 119, 194)],
-    np.float32,
-)
-"""Colours of the values of a mask, from 1; for further values they repeat."""
-SHOWN = 6
-"""Volumes whose saliency a page shows."""
+COPIES = 4
+"""Noisy copies of a scan whose gradients are averaged to see where the network looked."""
 
-_PLANES = (
-    ("sagittal", 0, "front to the right"),
-    ("coronal", 1, "the patient's right to the left"),
-    ("axial", 2, "the patient's right to the left, front above"),
-)
+KERNELS = 16
+"""Kernels of the first layer that are shown."""
+
+SLICES_OF_KERNELS = 5
+"""Axial slices of a kernel that are shown."""
+
+LONGEST = 15.0
+"""Seconds of computing for all pictures where the network looked; later cards go without."""
+
+LATEST = 40.0
+"""Seconds of computing for all pictures; later cards have words in their place."""
+
+HEADERS = 3000
+"""Test scans whose headers are read at most."""
+
+MASKED = 60_000_000
+"""Voxels of masks that are read at most, to measure what is drawn in them."""
 
 
 class VolumePages(Pages):
-    """Volumes: three planes, where the network looked, kernels slice by slice."""
+    """Volumes with a class or a number: three planes in millimetres, and where the network looked.
 
-    plural = "volumes"
+    The pages of one report remember how long their pictures took, and those of examples that are shown twice.
+    """
+
+    plural = "scans"
+    card_size = "wide"
+
+    def __init__(self) -> None:
+        self._spent = 0.0
+        self._pictures: dict[int, str] = {}
 
     def picture(self, example: Volume) -> str:
         """The three planes through the middle of what is drawn in the mask, or of the volume."""
         voxels, affine = example.read()
         mask = example.read_mask() if example.mask is not None else None
-        return planes(voxels, affine, mask=mask, height=64)
+        at = middle(mask) if mask is not None else [size // 2 for size in voxels.shape]
+        scan = Scan(voxels, affine, drawn=mask)
+        return f'<div class="shot">{planes(scan, at, "the scan", letters=says_where(example))}</div>'
+
+    def legend(self, task: Task, material: Material) -> str:
+        """Which planes, in which direction, and what the heat is."""
+        drawn = any(example.mask is not None for example in material.examples)
+        placed = isinstance(material.encoder, VolumeEncoder)
+        first = (
+            "Above is the scan as it is in its file, through the middle of the last structure of its mask, which is outlined. "
+            if drawn and placed
+            else "Above is the scan as it is in its file, through the same place. "
+            if placed
+            else ""
+        )
+        return (
+            f"<p>{_DIRECTIONS if any(map(says_where, material.examples)) else _NO_DIRECTIONS} {first}Below is the scan as the "
+            "network gets it, through the place that moves its answer most (the ring): the brighter, the more. This is the "
+            f"gradient of the answer's score, as a mean over {COPIES} noisy copies (SmoothGrad, arXiv:1706.03825).</p>"
+        )
+
+    def explained(self, task: Task, material: Material, row: Mapping[str, Any]) -> str:
+        """The scan, and below it what the network gets, with what moved its answer."""
+        index = int(row["index"])
+        if index not in self._pictures:
+            if self._spent > LATEST:
+                return '<div class="shot"><p class="under">picture left out: reading the scans takes long</p></div>'
+            began = time.process_time()
+            self._pictures[index] = _pictures(task, material, row, material.examples[index], self._spent < LONGEST)
+            self._spent += time.process_time() - began
+        return self._pictures[index]
+
+    def slices(self, task: Task, material: Material) -> list[Slices]:
+        """By the size of what is drawn in the masks, and by the coarsest side of a voxel."""
+        places = range(len(material.predictions))
+        examples = [material.examples[int(row["index"])] for row in material.predictions]
+        if not examples or len(examples) > HEADERS:
+            return []
+        found = []
+        sizes = sizes_of_last(examples)
+        if sizes is not None:
+            name, millilitres = sizes
+            about = f"In millilitres, from the masks of the scans{_without(millilitres)}."
+            found.append(Slices(f"size of {name}", about, _quarters(places, millilitres, "ml")))
+        coarsest = [max(example.geometry().spacing) for example in examples]
+        if max(coarsest) > 1.05 * min(coarsest) and all(map(says_where, examples)):
+            about = "The longest side of a voxel, in millimetres, as the file says."
+            found.append(Slices("coarsest spacing", about, _quarters(places, coarsest, "mm")))
+        return found
+
+    def field(self, material: Material, sees: tuple[int, ...] | None) -> str:
+        """The first kernel and the largest receptive field as rectangles on the axial plane of a test scan."""
+        if sees is None or len(sees) != 3 or not isinstance(material.encoder, VolumeEncoder):
+            return ""
+        volume, affine = material.encoder.placed(material.examples[0])
+        scan = Scan(volume[0].numpy(), affine)
+        return fields(scan, material, "A test scan as the network gets it", sees, scan.voxels.shape)
 
     def first_layer(self, model: nn.Module, encoder: Encoder, examples: Sequence[Volume]) -> str:
         """The first layer's kernels, slice by slice, and its feature maps in the axial plane through the middle."""
@@ -51,186 +124,310 @@ class VolumePages(Pages):
         if not found:
             return ""
         name, layer = next(iter(found.items()))
-        weights = layer.weight.detach().mean(dim=1).numpy()  # (kernels, x, y, z)
-        tiles = []
-        for index, kernel in enumerate(weights[:32]):
-            shades = grey(kernel)
-            slices = [
-                image_tag(np.ascontiguousarray(shades[:, :, z].T[::-1]), 36, f"kernel {index}, slice {z}")
-                for z in range(kernel.shape[2])
-            ]
-            tiles.append(f"<span style='margin-right:8px;white-space:nowrap'>{''.join(slices)}</span>")
-        parts = [
-            f"<h3>Kernels of <code>{html.escape(name)}</code></h3><p>Each group is one kernel, its axial slices from below to "
-            "above: bright where it adds, dark where it subtracts. Its output is largest where the scan looks like it.</p>"
-            f"<div class='tiles'>{''.join(tiles)}</div>",
-            "<h3>Feature maps</h3><p>The outputs of the kernels for scans of the test split, in the axial plane through the "
-            "middle.</p>",
+        weights = layer.weight.detach().float().mean(dim=1).numpy()  # (kernels, x, y, z)
+        shown = evenly_spaced(weights.shape[3], SLICES_OF_KERNELS)
+        each = "its axial slice" if len(shown) == 1 else f"its {len(shown)} axial slices from below to above"
+        each += f" (of {weights.shape[3]})" if len(shown) < weights.shape[3] else ""
+        count = f"All {len(weights)}" if len(weights) <= KERNELS else f"{KERNELS} of {len(weights)}"
+        channels = f" (the mean over its {layer.weight.shape[1]} input channels)" if layer.weight.shape[1] > 1 else ""
+        tiles = [
+            (kit.image(_kernel(kernel[:, :, shown]), f"kernel {number}: {len(shown)} axial slices"), f"kernel {number}")
+            for number, kernel in enumerate(weights[:KERNELS])
         ]
-        for example in list(examples)[:3]:
-            inputs = encoder.gather(encoder.pieces([example]), [0]).inputs
-            maps = feature_maps(model, inputs, layer)[0, :12].clamp(min=0).numpy()
-            seen = next(iter(inputs.values()))[0, 0].numpy()
-            shown = [image_tag(_axial(seen), 72, "input"), "<span>→</span>"]
-            shown += [image_tag(_axial(single), 72, f"map {index}") for index, single in enumerate(maps)]
-            parts.append(f"<div class='tiles'>{''.join(shown)}</div>")
+        parts = [
+            f"<h3>First-layer kernels</h3><p>{count} kernels of {kit.code(name)}, each as {each}{channels}: blue adds, pink "
+            "subtracts, and the paler, the less. A kernel answers most where the scan looks like it.</p>"
+            + kit.tiles(tiles, "big")
+        ]
+        maps, seen = _maps(model, encoder, examples[0], layer) if examples else (None, None)
+        if maps is not None and seen is not None:
+            shots = [(kit.image(_axial(seen), "the scan as the network gets it, axial", smooth=True), "the scan")]
+            shots += [
+                (kit.image(_axial(single), f"answers of kernel {number}, axial", smooth=True), f"kernel {number}")
+                for number, single in enumerate(maps[:KERNELS])
+            ]
+            parts.append(
+                "<h3>Feature maps</h3><p>What these kernels make of a test scan, in the axial plane through its middle: bright "
+                f"where they answer.</p>{kit.tiles(shots)}"
+            )
         return "".join(parts)
 
-    def sections(self, task: Task, material: Material) -> list[Section]:
-        """For a classification: where the network looked."""
-        chosen = _chosen(material) if isinstance(task, Classification) else []
-        return [_saliency(material, chosen)] if chosen else []
+    def data(self, material: Material) -> str:
+        """The grids of the test scans, and how large what is drawn in their masks is."""
+        examples = [material.examples[index] for index in range(min(len(material.examples), HEADERS))]
+        if not examples:
+            return ""
+        parts = [grids(examples, len(material.examples))]
+        sizes = sizes_of_last(examples)
+        if sizes is not None:
+            parts.append(histogram_of(*sizes))
+        return kit.columns(parts)
 
 
-def planes(
-    voxels: np.ndarray,
-    affine: np.ndarray,
-    at: Sequence[int] | None = None,
-    mask: np.ndarray | None = None,
-    heat: np.ndarray | None = None,
-    height: int = 120,
-    title: str = "",
-) -> str:
-    """Sagittal, coronal and axial slices as images, with the same scale across and down.
+LETTERS = "Letters say where right (R), left (L), front (A), back (P), head (S) and feet (I) of the patient are."
+"""What the letters at the edges of planes mean."""
 
-    Args:
-        voxels: (x, y, z)
-        affine: (4, 4), RAS+
-        at: the voxel through which the planes go; by default the middle of the mask's last structure, else of the volume
-        mask: (x, y, z), whole numbers, drawn in colours
-        heat: (x, y, z), 0 or above, drawn over the slices in red
-        height: height of the tallest image, in pixels
-        title: text beside the name of each plane
-    """
-    from nibabel.orientations import apply_orientation, io_orientation
+_DIRECTIONS = f"Sagittal, coronal and axial planes with one scale. {LETTERS}"
+_NO_DIRECTIONS = "Three planes with one scale. These arrays do not say what is right, front or up, so no letters do."
 
-    turn = io_orientation(affine)
-    image, drawn, hot = (None if a is None else apply_orientation(a, turn) for a in (voxels, mask, heat))
-    assert image is not None, "there is always a volume"
-    spacing = np.array(spacing_of(affine))[np.argsort(turn[:, 0])]
-    if at is None:
-        inside = np.argwhere(drawn == drawn.max()) if drawn is not None and drawn.any() else np.zeros((0, 3))
-        place = inside[len(inside) // 2] if len(inside) else np.array(image.shape) // 2
+
+def _pictures(task: Task, material: Material, row: Mapping[str, Any], example: Volume, heated: bool) -> str:
+    letters = says_where(example)
+    if isinstance(material.encoder, VolumeEncoder):
+        volume, affine = material.encoder.placed(example)
+        given = Scan(volume[0].numpy(), affine)
+        inputs: dict[str, Any] = {"volume": volume[None]}
     else:
-        marked = np.zeros(voxels.shape, bool)
-        marked[tuple(at)] = True
-        place = np.argwhere(apply_orientation(marked, turn))[0]
-    low, high = np.percentile(image, (0.5, 99.5))
-    shades = np.clip((image - low) / max(float(high - low), 1e-6), 0, 1)
-    hottest = float(np.percentile(hot, 99.9)) if hot is not None else 0.0
-    tallest = max(image.shape[2] * spacing[2], image.shape[1] * spacing[1])
-    tags = []
-    for name, axis, about in _PLANES:
-        at_slice = int(place[axis])
-        pixels = np.repeat(np.take(shades, at_slice, axis)[..., None], 3, axis=2) * 255
-        if drawn is not None:
-            pixels = _overlaid(pixels, np.take(drawn, at_slice, axis))
-        if hot is not None and hottest > 0:
-            share = np.clip(np.take(hot, at_slice, axis) / hottest, 0, 1)[..., None] ** 0.7
-            pixels = (1 - 0.75 * share) * pixels + 0.75 * share * np.array([255.0, 40.0, 20.0])
-        # Rows run down from the head (or from the front), columns to the right; right of the patient is left on the page.
-        pixels = pixels.transpose(1, 0, 2)[::-1]
-        if axis > 0:
-            pixels = pixels[:, ::-1]
-        across, down = (float(image.shape[i] * spacing[i]) for i in range(3) if i != axis)
-        scale = height / tallest
-        tags.append(_sized(pixels, across * scale, down * scale, f"{name}: {about}{title and '; ' + title}"))
-    return f"<div class='tiles'>{''.join(tags)}</div>"
-
-
-def _overlaid(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    colours = COLOURS[(mask.astype(int) - 1) % len(COLOURS)]
-    return np.where(mask[..., None] > 0, 0.45 * pixels + 0.55 * colours, pixels)
-
-
-def _sized(pixels: np.ndarray, across: float, down: float, title: str) -> str:
-    """An image shown at this size in pixels and stored at twice the resolution; voxels stay sharp rectangles."""
-    import PIL.Image
-
-    image = PIL.Image.fromarray(np.uint8(np.clip(pixels, 0, 255)))
-    size = (max(1, round(2 * across)), max(1, round(2 * down)))
-    return image_tag(np.asarray(image.resize(size, PIL.Image.Resampling.NEAREST)), max(1, round(down)), title)
-
-
-def _saliency(material: Material, chosen: Sequence[tuple[int, Any]]) -> Section:
-    parts = [
-        "<p>Where the network looked: how much each voxel changes the score of the predicted class, in red (SmoothGrad, "
-        "arXiv:1706.03825), in the planes through its peak. The volumes are as the network gets them: sagittal with the front to "
-        "the right, coronal and axial with the patient's right to the left.</p>"
-    ]
-    cards = []
-    for index, row in chosen:
-        batch = material.encoder.encode([material.examples[index]])
-        heat, at = _looked_at(material.model, batch.inputs, list(material.encoder.dims["labels"]).index(row["label"]))
-        seen = batch.inputs["volume"][0, 0].numpy()
-        affine = np.diag([*(getattr(material.encoder, "spacing", None) or [1.0] * 3), 1.0])
-        words = (
-            f"true <b>{html.escape(str(row.get('true_label')))}</b>, predicted <b>{html.escape(str(row['label']))}</b>"
+        inputs = dict(material.encoder.encode([example]).inputs)
+        seen = next((each for each in inputs.values() if isinstance(each, Tensor) and each.ndim == 5), None)
+        if seen is None:
+            return VolumePages().picture(example)
+        given, letters = Scan(seen[0, 0].numpy(), np.eye(4)), False
+    heat = looked_at(material.model, inputs, _answers(task, row)) if heated else None
+    if heat is None:
+        at = [size // 2 for size in given.voxels.shape]
+        below = "what the network gets" + ("; where it looked is left out, because it takes long" if not heated else "")
+    else:
+        heat = heat / max(float(np.percentile(heat, 99.9)), 1e-12)
+        at = [int(place) for place in np.unravel_index(int(heat.argmax()), heat.shape)]
+        below = "what the network gets, and where it looked"
+    source = str(row["source"])
+    shots = []
+    if isinstance(material.encoder, VolumeEncoder):
+        voxels, own = example.read()
+        mask = example.read_mask() if example.mask is not None else None
+        scan = Scan(voxels, own, drawn=np.where(mask == mask.max(), mask, 0) if mask is not None else None)
+        place = middle(mask) if mask is not None and mask.any() else same_place(at, given.affine, scan)
+        words = f"the scan, {scan.millimetres()}" if letters else f"the scan, {_times(voxels.shape)} voxels"
+        words += f", {_last_name(example, mask)} outlined" if mask is not None and mask.any() else ""
+        drawn = planes(
+            scan, place, f"{source}, as in its file", mark=mask is None and heat is not None, letters=letters
         )
-        cards.append(
-            f"<div class='card'>{planes(seen, affine, height=110)}{planes(seen, affine, at, heat=heat, height=110)}{words}<br>"
-            f"<small>{html.escape(str(row['source']))}</small></div>"
-        )
-    parts.append(
-        "<div class='cards' style='grid-template-columns: repeat(auto-fill, minmax(300px, 1fr))'>"
-        + "".join(cards)
-        + "</div>"
-    )
-    return Section("Saliency", html_safe("".join(parts)))
+        shots.append(_shot(drawn, words))
+    hot = Scan(given.voxels, given.affine, heat=heat)
+    sides = f", {_times(given.voxels.shape)} voxels"
+    shots.append(_shot(planes(hot, at, f"{source}, {below}", mark=heat is not None, letters=letters), below + sides))
+    return "".join(shots)
 
 
-def _chosen(material: Material) -> list[tuple[int, Any]]:
-    """Predictions to show: the most confident right one of each class first, then the most confident wrong ones."""
-    rows = [row for row in material.predictions if row.get("label")]
-    right: dict[str, Any] = {}
-    for row in sorted(rows, key=lambda row: -float(row["probability"])):
-        if row["label"] == row.get("true_label"):
-            right.setdefault(row["label"], row)
-    wrong = [row for row in rows if row.get("true_label") not in (None, "", row["label"])]
-    wrong.sort(key=lambda row: -float(row["probability"]))
-    return [(int(row["index"]), row) for row in [*right.values(), *wrong][:SHOWN]]
+def _shot(picture: str, words: str) -> str:
+    return f'<div class="shot">{picture}<p class="under">{kit.text(words)}</p></div>'
 
 
-def _looked_at(model: nn.Module, inputs: dict[str, Tensor], answer: int) -> tuple[np.ndarray, list[int]]:
-    """Saliency (x, y, z), smoothed by a voxel, and its peak."""
-    import scipy.ndimage
-
-    found = saliency(model, inputs, torch.tensor([answer]))[0].amax(dim=0).numpy()
-    smooth = scipy.ndimage.gaussian_filter(found, 1.0)
-    return smooth, [int(i) for i in np.unravel_index(int(smooth.argmax()), smooth.shape)]
+def _last_name(example: Volume, mask: np.ndarray) -> str:
+    """What the last structure of a mask is called."""
+    return (example.structures or {}).get(int(mask.max()), f"structure {mask.max()}")
 
 
-def peaks_in_masks(
-    model: nn.Module, encoder: Encoder, task: Task, examples: Sequence[Volume], value: int
-) -> tuple[float, float]:
-    """The fraction of volumes whose saliency has its peak where the mask holds `value` (or one voxel beside), and the fraction
-    of such voxels: the score of a random peak (the pointing game, Zhang et al. 2016, arXiv:1608.00507).
+def _answers(task: Task, row: Mapping[str, Any]) -> list[int]:
+    """Which outputs of the network made the answer: those of the classes that it names; of a number the first."""
+    labels = list(getattr(task, "labels", ()))
+    said = row.get("labels") or row.get("label")
+    named = said if isinstance(said, list) else [said]
+    return [labels.index(name) for name in named if name in labels] or [0]
+
+
+class _Answer(nn.Module):
+    """A network whose only output is the sum of some of its outputs."""
+
+    def __init__(self, model: nn.Module, columns: Sequence[int]) -> None:
+        super().__init__()
+        self.model = model
+        self.columns = list(columns)
+
+    def forward(self, **inputs: Any) -> Tensor:
+        """(1, 1)"""
+        return self.model(**inputs).flatten(1)[:, self.columns].sum(dim=1, keepdim=True)
+
+
+def looked_at(model: nn.Module, inputs: dict[str, Any], columns: Sequence[int]) -> np.ndarray | None:
+    """How much each voxel moves some outputs (x, y, z), smoothed by a voxel; None for a network without one tensor of outputs.
 
     Args:
-        model: a trained model
-        encoder: a fitted encoder; its volumes are centred on their grid
-        task: a classification
-        examples: volumes with masks
-        value: the structure's value in the masks
+        model: with its best weights
+        inputs: of one scan
+        columns: the numbers of the outputs
     """
     import scipy.ndimage
 
-    hits, areas = [], []
-    for example in examples:
-        inputs = encoder.encode([example]).inputs
-        with torch.no_grad():
-            answer = int(model.eval()(**inputs).argmax())
-        _, at = _looked_at(model, inputs, answer)
-        drawn = (example.read_mask() == value).astype(np.float32)
-        affine = example.geometry().affine
-        # Encode the mask like a scan, so that it lies on the same grid: the structure becomes a bright body.
-        placed = encoder.encode([replace(example, path=None, voxels=drawn, affine=affine, mask=None)]).inputs["volume"]
-        inside = placed[0, 0].numpy()
-        inside = scipy.ndimage.binary_dilation(inside > (inside.min() + inside.max()) / 2)
-        hits.append(bool(inside[tuple(at)]))
-        areas.append(float(inside.mean()))
-    return float(np.mean(hits)), float(np.mean(areas))
+    try:
+        found = saliency(_Answer(model, columns).eval(), inputs, torch.tensor([0]), samples=COPIES)
+    except (AttributeError, IndexError, RuntimeError, TypeError):
+        # A network of the user's own may give anything, or may not be differentiable.
+        return None
+    values = found[0].amax(dim=0).numpy()
+    return scipy.ndimage.gaussian_filter(values, 1.0) if values.ndim == 3 and np.isfinite(values).all() else None
+
+
+def sizes_of_last(examples: Sequence[Volume]) -> tuple[str, list[float]] | None:
+    """The name of the last structure of the masks, and its size in each scan in millilitres, NaN without a mask; None if there
+    are no masks, or too many voxels to read."""
+    masked = [example for example in examples if example.mask is not None]
+    if not masked or sum(float(np.prod(example.geometry().shape)) for example in masked) > MASKED:
+        return None
+    masks = [example.read_mask() if example.mask is not None else None for example in examples]
+    last = max((int(mask.max()) for mask in masks if mask is not None), default=0)
+    if not last:
+        return None
+    named = [example.structures for example in masked if example.structures and last in example.structures]
+    name = named[0][last] if named else f"structure {last}"
+    return name, [
+        float((mask == last).sum()) * float(np.prod(example.geometry().spacing)) / 1000
+        if mask is not None
+        else float("nan")
+        for example, mask in zip(examples, masks, strict=True)
+    ]
+
+
+def histogram_of(name: str, millilitres: Sequence[float]) -> str:
+    """How large a structure is in the test scans that have it."""
+    there = np.array([value for value in millilitres if value > 0])
+    if not len(there):
+        return ""
+    without = len(millilitres) - len(there)
+    words = (
+        f"From the masks of {kit.count_of(len(there), 'test scans')}: {kit.as_number(float(there.min()))} to "
+        f"{kit.as_number(float(there.max()))} ml, half have at most {kit.as_number(float(np.median(there)))} ml."
+        + (f" {kit.count_of(without, 'scans')} have none, or no mask." if without else "")
+    )
+    return (
+        f"<h3>Size of {kit.text(name)}, in ml</h3><p>{words}</p>"
+        f"{kit.histogram(there.tolist(), f'Sizes of {name} in millilitres')}"
+    )
+
+
+def grids(examples: Sequence[Volume], count: int) -> str:
+    """The extents, the spacings and the patients of the test scans."""
+    turned = [in_patient_axes(example.geometry()) for example in examples]
+    shapes = np.array([shape for shape, _ in turned])
+    items = [("grid, in voxels", _span(shapes, ""))]
+    if all(map(says_where, examples)):
+        spacings = np.array([spacing for _, spacing in turned])
+        items += [
+            ("spacing, to the right × front × up", _span(spacings, " mm")),
+            ("extent", _span(shapes * spacings, " mm")),
+        ]
+    groups = {example.group for example in examples if example.group is not None}
+    if groups:
+        items.append(("patients or groups", f"{len(groups):,}"))
+    about = f" (the first {len(examples):,} of {count:,})" if len(examples) < count else ""
+    return (
+        f"<h3>Test scans</h3><p>As they are in their files{about}: the smallest and the largest.</p>{kit.pairs(items)}"
+    )
+
+
+def _span(values: np.ndarray, unit: str) -> str:
+    low, high = (
+        "×".join(kit.as_number(float(value)) for value in side) for side in (values.min(axis=0), values.max(axis=0))
+    )
+    return f"{low}{unit}" if low == high else f"{low} to {high}{unit}"
+
+
+def _quarters(places: Sequence[int], values: Sequence[float], unit: str) -> dict[str, list[int]]:
+    """Rows by the quarter of their value, the smallest first; fewer parts where values are alike or few."""
+    known = [(value, place) for value, place in zip(values, places, strict=True) if value == value]
+    if not known:
+        return {}
+    bounds = np.unique(
+        np.quantile([value for value, _ in known], [0, 0.25, 0.5, 0.75, 1] if len(known) >= 12 else [0, 0.5, 1])
+    )
+    parts = np.searchsorted(bounds[1:-1], [value for value, _ in known], side="left")
+    found: dict[str, list[int]] = {}
+    for part in range(max(len(bounds) - 1, 1)):
+        rows = [pair for pair, own in zip(known, parts.tolist(), strict=True) if own == part]
+        if rows:
+            low, high = (kit.as_number(end(value for value, _ in rows)) for end in (min, max))
+            found[f"{low} to {high} {unit}" if low != high else f"{low} {unit}"] = [place for _, place in rows]
+    return found
+
+
+def _without(values: Sequence[float]) -> str:
+    left = sum(value != value for value in values)
+    return f"; {kit.count_of(left, 'scans')} without a mask are left out" if left else ""
+
+
+def fields(
+    scan: Scan, material: Material, words: str, sees: Sequence[int], grid: Sequence[int], patched: bool = False
+) -> str:
+    """The first kernel and the largest receptive field as rectangles on the axial plane through the middle of a scan.
+
+    Args:
+        scan: on the network's grid
+        material: of the report
+        words: what the scan is
+        sees: voxels that one output of the last layers depends on, along each axis
+        grid: voxels that the network gets at once, along each axis
+        patched: whether these are a patch of a scan
+    """
+    first = next(iter(first_convolutions(material.model).values()), None)
+    chosen = [tuple(first.kernel_size)] if first is not None and len(first.kernel_size) == 3 else []
+    chosen += [sides for sides in [tuple(map(min, sees, grid))] if sides not in chosen]
+    spacing = spacing_of(scan.affine)
+    x, y, z = scan.voxels.shape
+    flat = scan.voxels[:, ::-1, z // 2].T[:, ::-1]
+    low, high = np.percentile(flat, (0.5, 99.5))
+    pixels = np.uint8(255 * np.clip((flat - low) / max(float(high - low), 1e-6), 0, 1))
+    boxes, signs, lines = "", "", ""
+    for number, sides in enumerate(chosen, start=1):
+        wide, tall = min(sides[0], x), min(sides[1], y)
+        boxes += f'<rect class="rf" x="{(x - wide) / 2:.2f}" y="{(y - tall) / 2:.2f}" width="{wide}" height="{tall}"/>'
+        left, top = 50 + 50 * wide / x, 50 - 50 * tall / y + 1.5
+        # Beside a rectangle, and inside one that has no room beside it.
+        side = "transform:translateX(-140%)" if left > 92 else "margin-left:.3rem"
+        signs += f'<span style="left:{left:.1f}%;top:{top:.1f}%;{side}" aria-hidden="true">{number}</span>'
+        size = "×".join(kit.as_number(extent * step) for extent, step in zip(sides, spacing, strict=True))
+        what = "a kernel of the first layer" if number == 1 and first is not None else "an output of the last layers"
+        whole = (" (the whole patch)" if patched else " (the whole scan)") if tuple(sides) == tuple(grid) else ""
+        lines += f"<li>{what}: {_times(sides)} voxels{whole}, {size} mm</li>"
+    picture = kit.image(
+        pixels, f"{words}, axial plane with {len(chosen)} rectangles", most=384, smooth=True, quality=80
+    )
+    shot = (
+        '<div class="shot limits"><div class="planes">'
+        f'<div style="flex:1;aspect-ratio:{x * spacing[0]:.5g}/{y * spacing[1]:.5g}">'
+        f'{picture}<svg viewBox="0 0 {x} {y}" preserveAspectRatio="none" aria-hidden="true">{boxes}</svg>'
+        f"{signs}</div></div></div>"
+    )
+    about = (
+        f"<p>{words}: {_times(scan.voxels.shape)} voxels of {_times([kit.as_number(step) for step in spacing])} mm, axial plane. "
+        f"The rectangles are what these depend on:</p><ol class='prose'>{lines}</ol>"
+        + (
+            f"<p>The network gets patches of {_times(grid)} voxels, which overlap and cover the scan.</p>"
+            if patched
+            else ""
+        )
+    )
+    return kit.columns([shot, about])
+
+
+def _kernel(slices: np.ndarray) -> np.ndarray:
+    """The slices (x, y, slices) of a kernel side by side as colours: blue above 0, pink below, the paler the nearer to 0."""
+    share = slices / (np.abs(slices).max() or 1.0)
+    blue, pink, pale = (np.array(colour, float) for colour in ((27, 98, 181), (171, 35, 105), (244, 245, 248)))
+    strength = np.abs(share)[..., None]
+    colours = np.where(share[..., None] >= 0, blue, pink) * strength + pale * (1 - strength)
+    # Rows run down from the front, columns to the left of the patient, as in the planes; a line of the ground between slices.
+    flat = [np.kron(colours[::-1, ::-1, at].transpose(1, 0, 2), np.ones((6, 6, 1))) for at in range(slices.shape[2])]
+    gap = np.full((flat[0].shape[0], 2, 3), (14, 18, 24), float)
+    joined = [part for each in flat for part in (gap, each)][1:]
+    return np.uint8(np.concatenate(joined, axis=1))
+
+
+def _maps(
+    model: nn.Module, encoder: Encoder, example: Volume, layer: nn.Module
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """A layer's answers to a scan (kernels, x, y, z), 0 and above, and the scan as the network gets it (x, y, z)."""
+    inputs = encoder.gather(encoder.pieces([example]), [0]).inputs
+    seen = next((each for each in inputs.values() if isinstance(each, Tensor) and each.ndim == 5), None)
+    found = feature_maps(model, inputs, layer)
+    if seen is None or found.ndim != 5:
+        return None, None
+    return found[0].clamp(min=0).float().numpy(), seen[0, 0].numpy()
+
+
+def _times(values: Sequence[Any]) -> str:
+    return "×".join(map(str, values))
 
 
 def _axial(values: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(grey(values[:, :, values.shape[2] // 2], around_zero=False).T[::-1, ::-1])
+    return np.ascontiguousarray(kit.grey(values[:, :, values.shape[2] // 2], around_zero=False).T[::-1, ::-1])

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import warnings
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from convzoo.modalities.volume.mask_encoder import SegmentationEncoder
 from convzoo.modalities.volume.plan import make_plan
 from convzoo.models.unet import Finer, UNet
 from convzoo.ops.sliding_windows import Restored, gaussian, sliding_probabilities, window_starts
-from convzoo.runs import Run
+from convzoo.runs import Run, read_predictions
 from convzoo.tasks.segmentation import Segmentation, at_resolution, soft_dice, without_crumbs
 
 
@@ -542,11 +543,27 @@ def test_plan_is_printed_kept_and_overridable(learnt: Path, cli) -> None:
 
 def test_report_shows_cases(learnt: Path) -> None:
     page = (learnt / "run" / "report.html").read_text(encoding="utf-8")
-    for heading in ("Dice by case", "Worst cases", "Saliency", "What the first layer sees"):
-        assert heading in page
-    assert page.count('<img class="pixels"') > 12
-    rows = (learnt / "run" / "predictions.csv").read_text().splitlines()
-    assert "dice" in rows[0] and "true_millilitres" in rows[0] and "mask" not in rows[0]
+    for words in (
+        "found by the network, and the outline of what was drawn",
+        "Where it looked",
+        "Each structure.",
+        "Voxel by voxel",
+    ):
+        assert words in page, words
+    rows = read_predictions(learnt / "run" / "predictions.csv")
+    assert "mask" not in rows[0]
+    scores = json.loads((learnt / "run" / "scores.json").read_text())["scores"]
+    text = re.sub(r"<[^>]+>", " ", page)
+    for label in rows[0]["dice"]:
+        name = label.replace(" ", "_")
+        for score, column in (("dice", "dice"), ("hd95_mm", "hd95_mm"), ("assd_mm", "assd_mm")):
+            mean = np.mean([row[column][label] for row in rows if label in row[column]])
+            assert mean == pytest.approx(scores[f"test/{score}_{name}"], abs=1e-4), (
+                "the meter's mean is that of the rows"
+            )
+        shown = [f"{scores[f'test/dice_{name}']:.3f}", f"{scores[f'test/hd95_mm_{name}']:.1f} mm"]
+        line = re.search(rf"{label}\s+{len(rows)}\s+([\d.]+).*?to [\d.]+\s+([\d.]+ mm)", text)
+        assert line is not None and list(line.groups()) == shown
 
 
 @pytest.mark.parametrize("mode", ["batch", "one"])

@@ -23,6 +23,7 @@ import convzoo
 from convzoo.checks import check_splits
 from convzoo.core.errors import DataError
 from convzoo.core.libraries import import_monai
+from convzoo.core.pages import Material
 from convzoo.core.randomness import Draws
 from convzoo.inspect.describe import describe
 from convzoo.inspect.saliency import saliency
@@ -46,7 +47,8 @@ from convzoo.modalities.volume.formats import (
     volume_stem,
     write_nifti,
 )
-from convzoo.modalities.volume.pages import VolumePages, planes
+from convzoo.modalities.volume.pages import VolumePages
+from convzoo.modalities.volume.planes import Scan, outline, planes, same_place, says_where
 from convzoo.models.monai_classifier import MonaiClassifier
 from convzoo.models.resnet3d import ResNet3d
 from convzoo.tasks.classification import Classification
@@ -1028,43 +1030,87 @@ def test_a_missing_library_is_one_line(cli, tiny, monkeypatch: pytest.MonkeyPatc
 # What a page shows
 
 
-def test_planes_have_the_patients_proportions() -> None:
+def pictures_in(page: str) -> list[np.ndarray]:
     import base64
     import io
 
     import PIL.Image
 
+    found = re.findall(r"base64,([A-Za-z0-9+/=]+)", page)
+    return [np.asarray(PIL.Image.open(io.BytesIO(base64.b64decode(data))).convert("L")) for data in found]
+
+
+def test_planes_have_the_patients_proportions() -> None:
     affine = affine_of("SAL", (5.0, 1.0, 2.0))
     voxels = np.random.default_rng(0).random((10, 60, 40)).astype(np.float32)  # 50 mm up, 60 to the front, 80 across
-    page = planes(voxels, affine, height=120)
-    sizes = [
-        PIL.Image.open(io.BytesIO(base64.b64decode(data))).size
-        for data in re.findall(r"base64,([A-Za-z0-9+/=]+)", page)
-    ]
-    heights = [int(height) for height in re.findall(r"height:(\d+)px", page)]
-    millimetres = [(60, 50), (80, 50), (80, 60)]  # sagittal, coronal, axial
-    for (across, down), (width, height) in zip(sizes, millimetres, strict=True):
-        assert across / down == pytest.approx(width / height, rel=0.02)
-    assert heights == [round(120 / 60 * down) for _, down in millimetres], "and one scale for all three"
+    scan = Scan(voxels, affine)
+    page = planes(scan, [5, 30, 20], "a scan")
+    sides = [tuple(map(float, pair)) for pair in re.findall(r"aspect-ratio:([\d.]+)/([\d.]+)", page)]
+    assert sides == [(60, 50), (80, 50), (80, 60)], "sagittal, coronal, axial"
+    assert [float(width) for width in re.findall(r"flex:([\d.]+)", page)] == [60, 80, 80], "and one scale for all three"
+    assert scan.millimetres() == "80×60×50 mm"
+    edges = re.findall(r'class="(?:left|right|top|bottom)" aria-hidden="true">(.)<', page)
+    assert "".join(edges) == "PASI" + "RLSI" + "RLAP"
+    assert "<span" not in planes(scan, [5, 30, 20], "an array", letters=False)
+    assert page.count("alt=") == 3 and "20 mm" in page
 
 
-def test_planes_show_the_side_and_the_mask() -> None:
-    import base64
-    import io
-
-    import PIL.Image
-
+@pytest.mark.parametrize("codes", ["RAS", "LPI", "SAL"])
+def test_planes_show_the_side_and_the_place(codes: str) -> None:
     voxels = np.zeros((20, 20, 20), np.float32)
-    voxels[15, 5, 10] = 1  # right, behind
-    mask = np.zeros((20, 20, 20), np.uint8)
-    mask[15, 5, 10] = 4
-    page = planes(voxels, np.eye(4), mask=mask, height=20)
-    axial = np.asarray(PIL.Image.open(io.BytesIO(base64.b64decode(re.findall(r"base64,([A-Za-z0-9+/=]+)", page)[2]))))
-    lit = np.argwhere(axial.sum(axis=2) > 100)
-    row, column = lit.mean(axis=0) / axial.shape[:2]
-    assert column < 0.5 and row > 0.5, "the patient's right is on the page's left, behind is below"
-    colour = axial[tuple(lit[0])]
-    assert colour[0] > colour[1] and colour[0] > colour[2], "the lesion is red"
+    axes = [("RL", "AP", "SI").index(pair) for code in codes for pair in ("RL", "AP", "SI") if code in pair]
+    place = [{"R": 15, "L": 4, "A": 5, "P": 14, "S": 10, "I": 9}[code] for code in codes]
+    voxels[tuple(place)] = 1  # right of the middle, behind it
+    page = planes(
+        Scan(voxels, affine_of(codes, (1.0, 1.0, 1.0)), drawn=np.uint8(voxels * 4)), place, "a scan", mark=True
+    )
+    assert sorted(axes) == [0, 1, 2]
+    sagittal, coronal, axial = (np.argwhere(picture > 100)[0].tolist() for picture in pictures_in(page))
+    assert axial == [14, 4], "row and column: behind is below, the patient's right is on the page's left"
+    assert coronal == [9, 4] and sagittal == [9, 5]
+    rings = re.findall(r'class="peak" style="left:([\d.]+)%;top:([\d.]+)%"', page)
+    assert rings == [("27.5", "47.5"), ("22.5", "47.5"), ("22.5", "72.5")]
+    assert page.count('d="M4 14H5V15H4V14Z"') == 2, "the outline of the voxel in the axial plane, on its dark edge"
+
+
+def test_an_outline_encloses_the_pixels_of_a_mask() -> None:
+    random = np.random.default_rng(0)
+    for mask in (random.random((9, 7)) > 0.5, np.ones((3, 4), bool), np.zeros((3, 4), bool)):
+        area = 0.0
+        for ring in outline(mask).split("Z")[:-1]:
+            x, y = map(int, re.match(r"M(\d+) (\d+)", ring).groups())
+            for kind, value in re.findall(r"([HV])(\d+)", ring):
+                to_x, to_y = (int(value), y) if kind == "H" else (x, int(value))
+                area += (x * to_y - to_x * y) / 2
+                x, y = to_x, to_y
+        assert area == mask.sum(), "holes are taken off"
+
+
+def test_a_place_is_the_same_in_millimetres(tmp_path) -> None:
+    path = write_scan(tmp_path / "scan.nii.gz", (30, 20, 10), (1.0, 2.0, 4.0))
+    example = Volume(path, label="a")
+    for encoder in (
+        VolumeEncoder(spacing=[2.0, 2.0, 2.0], shape=[16, 24, 24]),
+        VolumeEncoder(fit="resize", shape=[15, 10, 5]),
+        VolumeEncoder(spacing=[2.0, 2.0, 2.0], shape=[16, 24, 24], centre="body"),
+    ):
+        encoder.fit([example, Volume(path, label="b")])
+        volume, affine = encoder.placed(example)
+        assert torch.equal(volume, encoder.prepare(example)[0])
+        voxels, own = example.read()
+        scan = Scan(voxels, own)
+        middle = (np.array(volume.shape[1:]) - 1) / 2
+        there = np.array(same_place(middle.tolist(), affine, scan))
+        if encoder.centre == "grid":
+            assert (np.abs(there - (np.array(voxels.shape) - 1) / 2) <= 0.5).all(), "both grids have one middle"
+        back = np.array(same_place(there.tolist(), own, Scan(volume[0].numpy(), affine)))
+        assert (np.abs(back - middle) <= 1.5).all()
+
+
+def test_arrays_do_not_say_where_right_is(tmp_path) -> None:
+    voxels = np.zeros((8, 8, 8), np.float32)
+    assert not says_where(Volume(voxels=voxels)) and says_where(Volume(voxels=voxels, affine=np.eye(4)))
+    assert not says_where(Volume(Path("scan.npz"))) and says_where(Volume(Path("scan.nii.gz")))
 
 
 def test_saliency_finds_what_a_network_looks_at() -> None:
@@ -1078,15 +1124,40 @@ def test_saliency_finds_what_a_network_looks_at() -> None:
     assert found.sum() == 2, "and nothing else"
 
 
-def test_report_shows_planes_saliency_and_calibration(small_run) -> None:
+def test_report_shows_planes_and_where_it_looked(small_run) -> None:
     page = (small_run("mri_cnn3d") / "report.html").read_text()
-    assert "<h2>Saliency</h2>" in page and "<h2>Calibration</h2>" in page and "Feature maps" in page
-    assert page.count("sagittal: front to the right") > 6
+    for words in (
+        "SmoothGrad",
+        "lesion outlined",
+        "where it looked",
+        "First-layer kernels",
+        "Feature maps",
+        "size of lesion",
+    ):
+        assert words in page, words
+    assert page.count("sagittal plane: ") >= 6 and "matplotlib" not in page
     run = convzoo.Run.load(small_run("mri_cnn3d"))
     example = small_phantoms().read().test[0]
     pages = VolumePages()
-    assert "img" in pages.picture(example) and "Kernels of" in pages.first_layer(run.model, run.encoder, [example])
-    assert "img" in pages.picture(replace(example, mask=None))
+    kernels = pages.first_layer(run.model, run.encoder, [example])
+    assert "img" in pages.picture(example) and kernels.count("3 axial slices") == 4 + 1
+    assert "<path" in pages.picture(example) and "<path" not in pages.picture(replace(example, mask=None))
+
+
+def test_slices_hold_every_scan_once(small_run) -> None:
+    run = convzoo.Run.load(small_run("mri_cnn3d"))
+    examples = small_phantoms().read().test
+    rows = [{"index": index} for index in range(len(examples))]
+    found = {
+        part.title: part.groups
+        for part in VolumePages().slices(run.task, Material(run.model, run.encoder, examples, rows))
+    }
+    assert "size of lesion" in found
+    for groups in found.values():
+        assert sorted(place for places in groups.values() for place in places) == list(range(len(examples)))
+    sizes = [(example.read_mask() == 4).sum() * np.prod(example.geometry().spacing) / 1000 for example in examples]
+    first, *_, last = found["size of lesion"].values()
+    assert max(sizes[place] for place in first) <= min(sizes[place] for place in last)
 
 
 # A grid that follows from the scans

@@ -1,8 +1,10 @@
 """From a recipe to its objects: the data are read and split, the encoder is fitted, the model and the task are made."""
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -76,6 +78,8 @@ def assemble(
     task = build("task", recipe.task, dims, recipe.origins)
     seed_everything(recipe.train.seed)
     model = build("model", recipe.model, task.model_dims(dims), recipe.origins)
+    if not isinstance(recipe.model.name, str) or ":" in recipe.model.name:
+        check_forward(recipe, model, encoder.sample(splits.train).inputs)
     task.require(splits)
     started = start.give_weights(model, task.model_dims(dims), encoder) if start else ""
     if start and (seen := start.run.trained_on([*splits.val, *splits.test])):
@@ -88,6 +92,22 @@ def assemble(
     train, told = settled(train, pieces, None if advised is None else int(advised))
     chosen = [line for line in (encoder.advice(), told) if line]
     return Experiment(replace(recipe, train=train), splits, encoder, model, task, chosen, started)
+
+
+def check_forward(recipe: Recipe, model: nn.Module, inputs: Mapping[str, Any]) -> None:
+    """Refuse a model of a user's own whose `forward` does not take what the encoder gives.
+
+    Raises:
+        RecipeError: which argument is missing or not known, and what the encoder gives.
+    """
+    try:
+        inspect.signature(model.forward).bind(**inputs)
+    except TypeError as error:
+        where = recipe.origins.get(("model",), "recipe")
+        raise RecipeError(
+            f"{where}: model: forward of {type(model).__name__}: {error}; encoder {recipe.encoder.name} gives "
+            f"{', '.join(inputs)}; give forward arguments of these names, or change the encoder's settings"
+        ) from None
 
 
 _IN_WORDS = {"class": "a class", "number": "a number", "classes": "several classes at once"}

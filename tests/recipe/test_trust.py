@@ -10,6 +10,7 @@ import pytest
 from conftest import ROOT, refused
 
 import convzoo
+from convzoo.core.errors import RecipeError
 from convzoo.recipe.own_code import _definitions
 from convzoo.recipe.trust import module_files
 
@@ -254,6 +255,25 @@ def test_a_class_of_the_running_script_is_used_as_it_is_and_the_script_runs_once
     assert (tmp_path / "count").read_text() == "x", "loading the run does not run the script"
     copied = (tmp_path / "run" / "code" / "script.py").read_text()
     assert "count" not in copied and "SIZE = 4" in copied and "@torch.no_grad" in copied
+
+
+LOST = [
+    ("SIZE = int('4')", "SIZE", "SIZE"),
+    ("if True:\n    SIZE = 4", "SIZE", "SIZE"),
+    ("def size():\n    return ROOT\n\n\nROOT = int('4')", "size()", "ROOT"),
+]
+
+
+@pytest.mark.parametrize(("statements", "used", "lost"), LOST)
+def test_a_class_that_could_not_be_loaded_again_is_refused_before_the_training(statements: str, used: str, lost: str):
+    text = f"import torch\n{statements}\n\n\nclass Net(torch.nn.Linear):\n    width = {used}\n"
+    with pytest.raises(RecipeError, match=f"Net needs '{lost}'.* file of its own"):
+        _definitions(text, "script.py", "Net")
+
+
+def test_a_variable_of_a_method_is_not_taken_for_one_of_the_script():
+    text = "x = len('unused')\n\n\nclass Net:\n    def forward(self, y):\n        x = y\n        return x\n"
+    assert "len" not in _definitions(text, "script.py", "Net")
 
 
 def test_what_is_copied_of_a_script_does_nothing():

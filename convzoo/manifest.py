@@ -62,8 +62,12 @@ class Manifest:
             )
         return path
 
-    def check_data(self, splits: Splits) -> None:
+    def check_data(self, splits: Splits, may_differ: bool = False) -> None:
         """Compare the files of the data with those that the run began with.
+
+        Args:
+            splits: the data as they were read now
+            may_differ: another choice of files is no change, because the reader's settings are others
 
         Raises:
             DataError: which files were changed, are new or are gone.
@@ -71,7 +75,10 @@ class Manifest:
         known = self.content.get("data")
         if known is None:
             return
-        changes = list(_changes(known, data_facts(splits)))
+        now = data_facts(splits)
+        if may_differ:
+            known, now = ({name: each[name] for name in known if name in now} for each in (known, now))
+        changes = list(_changes(known, now))
         if changes:
             more = f" and {len(changes) - SHOWN:,} more" if len(changes) > SHOWN else ""
             raise DataError(

@@ -126,8 +126,13 @@ def _run_once(
     listeners: Callable[[str], list[Listener]],
     report: bool,
     accept_changes: bool,
+    compare: Callable[[Splits], None] | None = None,
 ) -> dict[str, Any]:
-    """One training, with everything that its folder holds. A finished one is not done again."""
+    """One training, with everything that its folder holds. A finished one is not done again.
+
+    Args:
+        compare: is given the data of a training that begins, and may refuse them; None: with its own manifest only
+    """
     if (folder / "scores.json").exists():
         try:
             return Run.load(folder).results
@@ -135,7 +140,7 @@ def _run_once(
             if devices.is_main:
                 print(harmless(f"{error}; the run is scored again"), file=sys.stderr, flush=True)
     with kept_threads():
-        return _train_and_score(recipe, folder, devices, listeners, report, accept_changes)
+        return _train_and_score(recipe, folder, devices, listeners, report, accept_changes, compare)
 
 
 def _train_and_score(
@@ -145,6 +150,7 @@ def _train_and_score(
     listeners: Callable[[str], list[Listener]],
     report: bool,
     accept_changes: bool,
+    compare_more: Callable[[Splits], None] | None,
 ) -> dict[str, Any]:
     began = time.perf_counter()
     checkpoints = folder / "checkpoints"
@@ -154,18 +160,25 @@ def _train_and_score(
             print(harmless(line), file=sys.stderr, flush=True)
 
     manifest = Manifest.of(folder)
+    # A kill may have come between the encoder's state and the manifest. Nothing says which data that encoder saw, so all is made
+    # anew. (A run of a former version has no manifest; its checkpoint says that it has begun.)
+    is_known = bool(manifest.content) or (checkpoints / "last.pt").exists()
+    has_begun = is_known and (folder / "encoder.json").exists()
     changes = ""
 
     def compare(splits: Splits) -> None:
         nonlocal changes
         try:
             manifest.check_data(splits)
+            if compare_more is not None:
+                compare_more(splits)
         except DataError as error:
             if not accept_changes:
                 raise
             changes = str(error).rpartition("; ")[0]
 
-    experiment = assemble(recipe, folder / "encoder", (checkpoints / "last.pt").exists(), compare)
+    encoder_state = folder / "encoder" if has_begun else None
+    experiment = assemble(recipe, encoder_state, (checkpoints / "last.pt").exists(), compare)
     known = folder / "environment.json"
     experiment = replace(experiment, recipe=_as_many_parts(experiment.recipe, known, devices.world, say))
     recipe = experiment.recipe
@@ -187,9 +200,9 @@ def _train_and_score(
     left_out = [f"{skipped.in_words()}; skipped.csv lists them"] if skipped.reasons else []
     told = (*findings.notes, *left_out, *experiment.chosen)
     # Of a run that has begun, the file is needed now and for the report, so its lack is not found only at the end.
-    began_with = read_stored(known, Environment) if (folder / "encoder.json").exists() else None
+    began_with = read_stored(known, Environment) if has_begun else None
     use_threads(trainer, recipe.train.threads, began_with["threads"] if began_with else None)
-    if devices.is_main and not (folder / "encoder.json").exists():
+    if devices.is_main and not has_begun:
         start_folder(folder, recipe)
         files = experiment.splits.files
         where = f"{devices.device} {_device_name(devices.device)}".strip()
@@ -326,9 +339,14 @@ def _run_repeated(
         start_folder(folder, recipe, parts=names)
         note_start(folder, None)
     results = []
+
+    def compare(splits: Splits) -> None:
+        # All parts have the data of the first one. A setting of the reader, such as the fold, may choose other files.
+        Manifest.of(folder / names[0]).check_data(splits, may_differ=setting.startswith("data."))
+
     for name, value in zip(names, values, strict=True):
         single = recipes.with_values(recipe, {setting: value})
-        results.append(_run_once(single, folder / name, devices, listeners, False, accept_changes))
+        results.append(_run_once(single, folder / name, devices, listeners, False, accept_changes, compare))
     if not devices.is_main:
         return
     merged: dict[str, Any] = {"repeated": {setting: list(values)}, "parts": [item["scores"] for item in results]}

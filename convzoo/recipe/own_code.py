@@ -3,6 +3,7 @@
 import ast
 import inspect
 import linecache
+import symtable
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -123,7 +124,43 @@ def _definitions(text: str, where: str, cls: str) -> str:
     kept = [node for node in tree.body if _defines(node)]
     if not any(isinstance(node, ast.ClassDef) and node.name == cls for node in kept):
         raise RecipeError(f"{where}: the class {cls!r} is not defined at the top of the file; define it there")
+    lost = {name for node in tree.body if node not in kept for name in _bound(node)}
+    lost -= {name for node in kept for name in _bound(node)}
+    for name in _needed(cls, kept):
+        if name in lost:
+            raise RecipeError(
+                f"{where}: {cls} needs {name!r}, which a statement of the script makes, and such statements are not kept with "
+                f"the run; write {name} as a constant, or put the class in a file of its own"
+            )
     return "\n\n".join(ast.get_source_segment(text, node) or ast.unparse(node) for node in map(_whole, kept)) + "\n"
+
+
+def _bound(node: ast.stmt) -> set[str]:
+    """The names that a statement at the top of a file defines."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {node.name}
+    names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
+    aliases = [each for each in ast.walk(node) if isinstance(each, ast.alias)]
+    return names | {(each.asname or each.name).partition(".")[0] for each in aliases}
+
+
+def _needed(cls: str, kept: list[ast.stmt]) -> list[str]:
+    """The names that a class uses, and those that the definitions use which it uses, and so on."""
+    found = [cls]
+    for name in found:  # grows meanwhile
+        for node in (node for node in kept if name in _bound(node)):
+            table = symtable.symtable(ast.unparse(node), "script", "exec")
+            used = {each.get_name() for each in table.get_symbols() if each.is_referenced()} | _from_outside(table)
+            found += sorted(used.difference(found))
+    return found
+
+
+def _from_outside(table: symtable.SymbolTable) -> set[str]:
+    """The names that functions and classes take from the file around them: not their arguments and variables."""
+    found: set[str] = set()
+    for child in table.get_children():
+        found |= {each.get_name() for each in child.get_symbols() if each.is_global()} | _from_outside(child)
+    return found
 
 
 def _whole(node: ast.stmt) -> ast.stmt:

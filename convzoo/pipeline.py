@@ -2,6 +2,7 @@
 
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -23,6 +24,7 @@ from convzoo.judging import judged, over_parts, sentence
 from convzoo.manifest import Manifest, data_facts
 from convzoo.recipe import recipe as recipes
 from convzoo.recipe.assembly import build_reader, load_class
+from convzoo.recipe.own_code import uncopied
 from convzoo.recipe.own_data import open_recipe
 from convzoo.recipe.types import Recipe
 from convzoo.run_folder import FolderWatch, claimed, finish, note_start
@@ -47,6 +49,9 @@ from convzoo.training.events import Listener
 from convzoo.training.listeners import CsvListener, LiveListener, LossWatch, PlainListener, TensorBoardListener
 from convzoo.training.threads import kept_threads, use_threads
 from convzoo.training.trainer import Stopped, Trainer
+
+_RUNNING = threading.RLock()
+"""Two trainings in one process would draw from the same random numbers."""
 
 
 @possible_names()
@@ -97,6 +102,12 @@ def run(
     listeners = _no_listeners if quiet else _live_listeners if live else _plain_listeners
     with ExitStack() as stack:
         stack.callback(devices.close)
+        if not _RUNNING.acquire(blocking=False):
+            raise RecipeError(
+                "another training goes on in this process, and both would draw from the same random numbers; wait for it, or "
+                "start this one as a process of its own"
+            )
+        stack.callback(_RUNNING.release)
         folder = devices.from_main(lambda: stack.enter_context(claimed(recipe.name, place, bool(resume))))
         try:
             if recipe.repeat:
@@ -178,7 +189,8 @@ def _train_and_score(
             changes = str(error).rpartition("; ")[0]
 
     encoder_state = folder / "encoder" if has_begun else None
-    experiment = assemble(recipe, encoder_state, (checkpoints / "last.pt").exists(), compare)
+    with manifest.blaming():
+        experiment = assemble(recipe, encoder_state, (checkpoints / "last.pt").exists(), compare)
     known = folder / "environment.json"
     experiment = replace(experiment, recipe=_as_many_parts(experiment.recipe, known, devices.world, say))
     recipe = experiment.recipe
@@ -198,7 +210,7 @@ def _train_and_score(
     )
     skipped = experiment.splits.skipped
     left_out = [f"{skipped.in_words()}; skipped.csv lists them"] if skipped.reasons else []
-    told = (*findings.notes, *left_out, *experiment.chosen)
+    told = (*findings.notes, *left_out, *uncopied(recipe), *experiment.chosen)
     # Of a run that has begun, the file is needed now and for the report, so its lack is not found only at the end.
     began_with = read_stored(known, Environment) if has_begun else None
     use_threads(trainer, recipe.train.threads, began_with["threads"] if began_with else None)

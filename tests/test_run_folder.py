@@ -312,3 +312,38 @@ def test_several_processes_share_the_main_ones_folder_and_its_errors(tmp_path: P
 
     with pytest.raises(RecipeError, match=r"^no$"):
         alone.from_main(fail)
+
+
+def test_two_trainings_in_one_process_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import threading
+
+    from convzoo import pipeline
+
+    held, go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with pipeline._RUNNING:
+            held.set()
+            go.wait(20)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(20)
+    with pytest.raises(RecipeError, match="another training goes on in this process"):
+        convzoo.run("sentiment_cnn1d", SENTIMENT, out=tmp_path / "run", quiet=True)
+    go.set()
+    thread.join()
+    assert not (tmp_path / "run").exists()
+    assert convzoo.run("sentiment_cnn1d", SENTIMENT, out=tmp_path / "run", quiet=True, report=False).scores
+
+
+def test_data_that_cannot_be_read_any_more_were_changed(cli, tmp_path: Path):
+    table = reviews(tmp_path / "reviews.csv")
+    assert cli("run", "sentiment_cnn1d", "--data", table, *QUICK, "--out", "run", "--quiet").code == 0
+    unfinished(tmp_path / "run")
+    table.write_text('text,label\n"a\n')
+    for command in (("run", "--resume", "run", "--quiet"), ("evaluate", "run")):
+        refused(cli(*command), 3, "run: the data are not those that the run began with", f"{table} was changed")
+    table.unlink()
+    for command in (("run", "--resume", "run", "--quiet"), ("evaluate", "run")):
+        refused(cli(*command), 3, f"{table} is gone")

@@ -58,6 +58,39 @@ def with_copied_code(recipe: Recipe, folder: Path) -> Recipe:
     return replace(recipe, **parts, baselines=tuple(copied(part) for part in recipe.baselines))
 
 
+def uncopied(recipe: Recipe) -> list[str]:
+    """A line for each own part that needs modules which are neither installed nor copied: the run can be loaded only where they
+    can be imported."""
+    found = []
+    for part in (*(getattr(recipe, key) for key in PART_KEYS), *recipe.baselines):
+        source = _source_of(part.name)
+        if source is not None:
+            needed = {top for top in _imported(source[1]) if not is_installed(top)}
+            where = Path(source[0]).name
+        else:
+            place = part.name if isinstance(part.name, str) else part.name.__module__
+            top = place.partition(":")[0].partition(".")[0]
+            needed = {top} if (not isinstance(part.name, str) or ":" in part.name) and _is_own(top) else set()
+            where = str(place)
+        if needed:
+            found.append(
+                f"{where} needs {', '.join(sorted(needed))}, which is no installed package and is not copied into the run: the "
+                "run can be loaded only where it can be imported"
+            )
+    return found
+
+
+def _imported(text: str) -> set[str]:
+    """The modules at the top that a file imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module.partition(".")[0])
+    return names
+
+
 def _source_of(name: str | type) -> tuple[str, str, str, ModuleType | None] | None:
     """The file, its text, the name of the class in it, and its module if it is loaded; None for what comes with a package."""
     if isinstance(name, str):

@@ -175,7 +175,7 @@ def test_what_the_encoder_gives_and_the_model_does_not_take_is_named(tmp_path: P
             cli(command, "sentiment_cnn1d", "model=mine.py:Net", "encoder.evidence=linear", *SMALL),
             2,
             "Net",
-            "'evidence'",
+            "forward takes tokens",
         )
         assert "tokens, evidence" in said
     assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
@@ -331,3 +331,16 @@ def test_a_package_of_any_kind_in_the_current_folder_asks(
     assert not (tmp_path / "mark").exists()
     assert cli("check", "sentiment_cnn1d", f"model={name}.code.nets:Net", *SMALL, "--trust").code == 0
     assert (tmp_path / "mark").exists()
+
+
+def test_what_the_run_does_not_copy_is_said(tmp_path: Path, cli, state, monkeypatch: pytest.MonkeyPatch):
+    own(tmp_path, tmp_path / "mark")
+    (tmp_path / "beside.py").write_text("SIZE = 4\n")
+    path = tmp_path / "mine.py"
+    path.write_text("import beside\n" + path.read_text())
+    monkeypatch.syspath_prepend(str(tmp_path))
+    done = cli("run", "sentiment_cnn1d", "model=mine.py:Net", *SMALL, "--out", "run")
+    assert done.code == 0, done.err
+    line = "mine.py needs beside, which is no installed package and is not copied into the run"
+    assert line in done.err
+    assert any(line in note for note in json.loads((tmp_path / "run" / "environment.json").read_text())["notes"])

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from convzoo.core.errors import DataError
-from convzoo.core.files import sha256_of, write_json
+from convzoo.core.files import is_file, sha256_of, write_json
 from convzoo.core.splits import SHOWN, Splits
 
 NAME = "manifest.json"
@@ -62,8 +63,12 @@ class Manifest:
             )
         return path
 
-    def check_data(self, splits: Splits) -> None:
+    def check_data(self, splits: Splits, may_differ: bool = False) -> None:
         """Compare the files of the data with those that the run began with.
+
+        Args:
+            splits: the data as they were read now
+            may_differ: another choice of files is no change, because the reader's settings are others
 
         Raises:
             DataError: which files were changed, are new or are gone.
@@ -71,13 +76,37 @@ class Manifest:
         known = self.content.get("data")
         if known is None:
             return
-        changes = list(_changes(known, data_facts(splits)))
+        now = data_facts(splits)
+        if may_differ:
+            known, now = ({name: each[name] for name in known if name in now} for each in (known, now))
+        changes = list(_changes(known, now))
         if changes:
             more = f" and {len(changes) - SHOWN:,} more" if len(changes) > SHOWN else ""
             raise DataError(
                 f"{self.folder}: the data are not those that the run began with: {', '.join(changes[:SHOWN])}{more}; put them "
                 f"back, start a new run, or go on with {ACCEPT}"
             )
+
+    @contextmanager
+    def blaming(self) -> Iterator[None]:
+        """While the data are read again: what the reader cannot read is told as the change that it is.
+
+        Raises:
+            DataError: the reader's, with the files that were changed or are gone before it.
+        """
+        try:
+            yield
+        except DataError as error:
+            now = {name: sha256_of(Path(name)) for name in self.content.get("data", {}) if is_file(Path(name))}
+            known = {name: value for name, value in self.content.get("data", {}).items() if Path(name).is_absolute()}
+            changes = list(_changes(known, {name: now[name] for name in known if name in now}))
+            if not changes or str(error).startswith(f"{self.folder}: "):
+                raise
+            more = f" and {len(changes) - SHOWN:,} more" if len(changes) > SHOWN else ""
+            raise DataError(
+                f"{self.folder}: the data are not those that the run began with: {', '.join(changes[:SHOWN])}{more}; put them "
+                f"back, or start a new run ({error})"
+            ) from None
 
     def write(
         self,

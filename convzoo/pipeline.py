@@ -2,6 +2,7 @@
 
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -23,6 +24,7 @@ from convzoo.judging import best_opponent, judged, over_parts, sentence
 from convzoo.manifest import Manifest, data_facts
 from convzoo.recipe import recipe as recipes
 from convzoo.recipe.assembly import build_reader, load_class
+from convzoo.recipe.own_code import uncopied
 from convzoo.recipe.own_data import open_recipe
 from convzoo.recipe.types import Recipe
 from convzoo.run_folder import FolderWatch, claimed, finish, note_start
@@ -47,6 +49,9 @@ from convzoo.training.events import Listener
 from convzoo.training.listeners import CsvListener, LiveListener, LossWatch, PlainListener, TensorBoardListener
 from convzoo.training.threads import kept_threads, use_threads
 from convzoo.training.trainer import Stopped, Trainer
+
+_RUNNING = threading.RLock()
+"""Two trainings in one process would draw from the same random numbers."""
 
 
 @possible_names()
@@ -97,6 +102,12 @@ def run(
     listeners = _no_listeners if quiet else _live_listeners if live else _plain_listeners
     with ExitStack() as stack:
         stack.callback(devices.close)
+        if not _RUNNING.acquire(blocking=False):
+            raise RecipeError(
+                "another training goes on in this process, and both would draw from the same random numbers; wait for it, or "
+                "start this one as a process of its own"
+            )
+        stack.callback(_RUNNING.release)
         folder = devices.from_main(lambda: stack.enter_context(claimed(recipe.name, place, bool(resume))))
         try:
             if recipe.repeat:
@@ -126,8 +137,13 @@ def _run_once(
     listeners: Callable[[str], list[Listener]],
     report: bool,
     accept_changes: bool,
+    compare: Callable[[Splits], None] | None = None,
 ) -> dict[str, Any]:
-    """One training, with everything that its folder holds. A finished one is not done again."""
+    """One training, with everything that its folder holds. A finished one is not done again.
+
+    Args:
+        compare: is given the data of a training that begins, and may refuse them; None: with its own manifest only
+    """
     if (folder / "scores.json").exists():
         try:
             return Run.load(folder).results
@@ -135,7 +151,7 @@ def _run_once(
             if devices.is_main:
                 print(harmless(f"{error}; the run is scored again"), file=sys.stderr, flush=True)
     with kept_threads():
-        return _train_and_score(recipe, folder, devices, listeners, report, accept_changes)
+        return _train_and_score(recipe, folder, devices, listeners, report, accept_changes, compare)
 
 
 def _train_and_score(
@@ -145,6 +161,7 @@ def _train_and_score(
     listeners: Callable[[str], list[Listener]],
     report: bool,
     accept_changes: bool,
+    compare_more: Callable[[Splits], None] | None,
 ) -> dict[str, Any]:
     began = time.perf_counter()
     checkpoints = folder / "checkpoints"
@@ -154,18 +171,26 @@ def _train_and_score(
             print(harmless(line), file=sys.stderr, flush=True)
 
     manifest = Manifest.of(folder)
+    # A kill may have come between the encoder's state and the manifest. Nothing says which data that encoder saw, so all is made
+    # anew. (A run of a former version has no manifest; its checkpoint says that it has begun.)
+    is_known = bool(manifest.content) or (checkpoints / "last.pt").exists()
+    has_begun = is_known and (folder / "encoder.json").exists()
     changes = ""
 
     def compare(splits: Splits) -> None:
         nonlocal changes
         try:
             manifest.check_data(splits)
+            if compare_more is not None:
+                compare_more(splits)
         except DataError as error:
             if not accept_changes:
                 raise
             changes = str(error).rpartition("; ")[0]
 
-    experiment = assemble(recipe, folder / "encoder", (checkpoints / "last.pt").exists(), compare)
+    encoder_state = folder / "encoder" if has_begun else None
+    with manifest.blaming():
+        experiment = assemble(recipe, encoder_state, (checkpoints / "last.pt").exists(), compare)
     known = folder / "environment.json"
     experiment = replace(experiment, recipe=_as_many_parts(experiment.recipe, known, devices.world, say))
     recipe = experiment.recipe
@@ -185,11 +210,11 @@ def _train_and_score(
     )
     skipped = experiment.splits.skipped
     left_out = [f"{skipped.in_words()}; skipped.csv lists them"] if skipped.reasons else []
-    told = (*findings.notes, *left_out, *experiment.chosen)
+    told = (*findings.notes, *left_out, *uncopied(recipe), *experiment.chosen)
     # Of a run that has begun, the file is needed now and for the report, so its lack is not found only at the end.
-    began_with = read_stored(known, Environment) if (folder / "encoder.json").exists() else None
+    began_with = read_stored(known, Environment) if has_begun else None
     use_threads(trainer, recipe.train.threads, began_with["threads"] if began_with else None)
-    if devices.is_main and not (folder / "encoder.json").exists():
+    if devices.is_main and not has_begun:
         start_folder(folder, recipe)
         files = experiment.splits.files
         where = f"{devices.device} {_device_name(devices.device)}".strip()
@@ -329,9 +354,14 @@ def _run_repeated(
         start_folder(folder, recipe, parts=names)
         note_start(folder, None)
     results = []
+
+    def compare(splits: Splits) -> None:
+        # All parts have the data of the first one. A setting of the reader, such as the fold, may choose other files.
+        Manifest.of(folder / names[0]).check_data(splits, may_differ=setting.startswith("data."))
+
     for name, value in zip(names, values, strict=True):
         single = recipes.with_values(recipe, {setting: value})
-        results.append(_run_once(single, folder / name, devices, listeners, False, accept_changes))
+        results.append(_run_once(single, folder / name, devices, listeners, False, accept_changes, compare))
     if not devices.is_main:
         return
     merged: dict[str, Any] = {"repeated": {setting: list(values)}, "parts": [item["scores"] for item in results]}

@@ -33,9 +33,15 @@ def claimed(name: str, place: Path | None, resumed: bool) -> Iterator[Path]:
     except OSError as error:
         raise DataError(f"{place or 'runs'}: cannot be made: {explain(error)}") from None
     try:
+        was_locked = (folder / LOCK).exists()
         with only_here(folder):
             if not resumed:
-                _refuse_full(folder)
+                try:
+                    _refuse_full(folder)
+                except RecipeError:
+                    if not was_locked:  # a folder of other files stays as it was
+                        (folder / LOCK).unlink(missing_ok=True)
+                    raise
             remove_leftovers(folder)
             yield folder
     finally:

@@ -29,6 +29,8 @@ class Written:
         Raises:
             RecipeError: which file is in the way.
         """
+        if path.resolve() == (self.folder / NAME).resolve():
+            raise RecipeError(f"{setting}: {path}: is the run's own list of what it wrote; choose another name")
         if path.is_dir():
             known = self._known()
             for child in sorted(path.rglob("*")):

@@ -98,7 +98,7 @@ def test_a_folder_with_other_files_is_not_written_into(cli, tmp_path: Path):
         cli("run", "sentiment_cnn1d", *SENTIMENT, "--out", "mine"), 2, "holds other files (predictions.csv)", "--out"
     )
     assert (tmp_path / "mine" / "predictions.csv").read_text() == "precious"
-    assert [path.name for path in (tmp_path / "mine").iterdir() if not path.name.startswith(".")] == ["predictions.csv"]
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["predictions.csv"], "not even a lock is left"
 
 
 def test_a_run_that_does_not_begin_leaves_no_folder(cli, tmp_path: Path):
@@ -163,6 +163,35 @@ def test_files_that_examples_name_are_compared_too(cli, tmp_path: Path):
     assert cli("evaluate", "run").code == 0
     Image.new("L", (48, 48), 91).save(tmp_path / "pictures" / "light" / "new.png")
     refused(cli("evaluate", "run"), 3, "new.png is new")
+
+
+def test_a_repeated_run_that_goes_on_trains_all_its_parts_on_the_same_data(cli, tmp_path: Path):
+    table = reviews(tmp_path / "reviews.csv")
+    start = ("run", "sentiment_cnn1d", "--data", table, *QUICK, "--out", "run", "--quiet", "--seeds", "2")
+    assert cli(*start).code == 0
+    shutil.rmtree(tmp_path / "run" / "seed-1")  # what a kill leaves after the first part
+    unfinished(tmp_path / "run")
+    reviews(table, 61)
+    refused(cli("run", "--resume", "run", "--quiet"), 3, f"{table} was changed", "--accept-changes")
+    assert cli("run", "--resume", "run", "--quiet", "--accept-changes").code == 0
+    notes = json.loads((tmp_path / "run" / "seed-1" / "environment.json").read_text())["notes"]
+    assert any("was changed" in note and "went on" in note for note in notes)
+
+
+def test_an_encoder_of_unknown_data_is_fitted_again(cli, tmp_path: Path):
+    """A kill came after the state of the encoder and before the manifest, and the data were changed then."""
+    table = reviews(tmp_path / "reviews.csv")
+    start = ("run", "sentiment_cnn1d", "--data", table, *QUICK, "--quiet", "--out")
+    assert cli(*start, "run").code == 0
+    unfinished(tmp_path / "run", "manifest.json", "model.safetensors", "task.json", "predictions.csv")
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    table.write_text(table.read_text().replace("fine", "lovely"))
+    assert cli("run", "--resume", "run", "--quiet").code == 0
+    assert cli(*start, "straight").code == 0
+    for name in ("encoder.json", "model.safetensors", "predictions.csv", "split.csv"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "straight" / name).read_bytes(), name
+    table.write_text(table.read_text().replace("lovely", "great"))
+    refused(cli("evaluate", "run"), 3, f"{table} was changed")
 
 
 def flip(path: Path) -> None:
@@ -283,3 +312,38 @@ def test_several_processes_share_the_main_ones_folder_and_its_errors(tmp_path: P
 
     with pytest.raises(RecipeError, match=r"^no$"):
         alone.from_main(fail)
+
+
+def test_two_trainings_in_one_process_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import threading
+
+    from convzoo import pipeline
+
+    held, go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with pipeline._RUNNING:
+            held.set()
+            go.wait(20)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(20)
+    with pytest.raises(RecipeError, match="another training goes on in this process"):
+        convzoo.run("sentiment_cnn1d", SENTIMENT, out=tmp_path / "run", quiet=True)
+    go.set()
+    thread.join()
+    assert not (tmp_path / "run").exists()
+    assert convzoo.run("sentiment_cnn1d", SENTIMENT, out=tmp_path / "run", quiet=True, report=False).scores
+
+
+def test_data_that_cannot_be_read_any_more_were_changed(cli, tmp_path: Path):
+    table = reviews(tmp_path / "reviews.csv")
+    assert cli("run", "sentiment_cnn1d", "--data", table, *QUICK, "--out", "run", "--quiet").code == 0
+    unfinished(tmp_path / "run")
+    table.write_text('text,label\n"a\n')
+    for command in (("run", "--resume", "run", "--quiet"), ("evaluate", "run")):
+        refused(cli(*command), 3, "run: the data are not those that the run began with", f"{table} was changed")
+    table.unlink()
+    for command in (("run", "--resume", "run", "--quiet"), ("evaluate", "run")):
+        refused(cli(*command), 3, f"{table} is gone")

@@ -1,5 +1,6 @@
 """Output never destroys input, nor any other file that this run did not write."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -55,3 +56,11 @@ def test_a_schema_is_not_written_over_another_file(tmp_path: Path, cli):
     assert (tmp_path / "mine.json").read_text() == '{"a": 1}'
     assert cli("schema", "--out", "schema.json").code == 0
     assert cli("schema", "--out", "schema.json").code == 0, "its own schema may be replaced"
+
+
+def test_the_list_of_what_a_run_wrote_is_no_place_for_an_export(small_run, tmp_path: Path, cli):
+    run = tmp_path / "run"
+    shutil.copytree(small_run("sentiment_cnn1d"), run)
+    (run / "written.json").unlink(missing_ok=True)
+    refused(cli("export", run, "--out", run / "written.json"), 2, "written.json", "choose another name")
+    assert not (run / "written.json").exists()

@@ -3,6 +3,7 @@
 import ast
 import inspect
 import linecache
+import symtable
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +56,39 @@ def with_copied_code(recipe: Recipe, folder: Path) -> Recipe:
 
     parts: dict[str, Any] = {key: copied(getattr(recipe, key)) for key in PART_KEYS}
     return replace(recipe, **parts, baselines=tuple(copied(part) for part in recipe.baselines))
+
+
+def uncopied(recipe: Recipe) -> list[str]:
+    """A line for each own part that needs modules which are neither installed nor copied: the run can be loaded only where they
+    can be imported."""
+    found = []
+    for part in (*(getattr(recipe, key) for key in PART_KEYS), *recipe.baselines):
+        source = _source_of(part.name)
+        if source is not None:
+            needed = {top for top in _imported(source[1]) if not is_installed(top)}
+            where = Path(source[0]).name
+        else:
+            place = part.name if isinstance(part.name, str) else part.name.__module__
+            top = place.partition(":")[0].partition(".")[0]
+            needed = {top} if (not isinstance(part.name, str) or ":" in part.name) and _is_own(top) else set()
+            where = str(place)
+        if needed:
+            found.append(
+                f"{where} needs {', '.join(sorted(needed))}, which is no installed package and is not copied into the run: the "
+                "run can be loaded only where it can be imported"
+            )
+    return found
+
+
+def _imported(text: str) -> set[str]:
+    """The modules at the top that a file imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module.partition(".")[0])
+    return names
 
 
 def _source_of(name: str | type) -> tuple[str, str, str, ModuleType | None] | None:
@@ -123,7 +157,43 @@ def _definitions(text: str, where: str, cls: str) -> str:
     kept = [node for node in tree.body if _defines(node)]
     if not any(isinstance(node, ast.ClassDef) and node.name == cls for node in kept):
         raise RecipeError(f"{where}: the class {cls!r} is not defined at the top of the file; define it there")
+    lost = {name for node in tree.body if node not in kept for name in _bound(node)}
+    lost -= {name for node in kept for name in _bound(node)}
+    for name in _needed(cls, kept):
+        if name in lost:
+            raise RecipeError(
+                f"{where}: {cls} needs {name!r}, which a statement of the script makes, and such statements are not kept with "
+                f"the run; write {name} as a constant, or put the class in a file of its own"
+            )
     return "\n\n".join(ast.get_source_segment(text, node) or ast.unparse(node) for node in map(_whole, kept)) + "\n"
+
+
+def _bound(node: ast.stmt) -> set[str]:
+    """The names that a statement at the top of a file defines."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {node.name}
+    names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
+    aliases = [each for each in ast.walk(node) if isinstance(each, ast.alias)]
+    return names | {(each.asname or each.name).partition(".")[0] for each in aliases}
+
+
+def _needed(cls: str, kept: list[ast.stmt]) -> list[str]:
+    """The names that a class uses, and those that the definitions use which it uses, and so on."""
+    found = [cls]
+    for name in found:  # grows meanwhile
+        for node in (node for node in kept if name in _bound(node)):
+            table = symtable.symtable(ast.unparse(node), "script", "exec")
+            used = {each.get_name() for each in table.get_symbols() if each.is_referenced()} | _from_outside(table)
+            found += sorted(used.difference(found))
+    return found
+
+
+def _from_outside(table: symtable.SymbolTable) -> set[str]:
+    """The names that functions and classes take from the file around them: not their arguments and variables."""
+    found: set[str] = set()
+    for child in table.get_children():
+        found |= {each.get_name() for each in child.get_symbols() if each.is_global()} | _from_outside(child)
+    return found
 
 
 def _whole(node: ast.stmt) -> ast.stmt:

@@ -121,7 +121,7 @@ def _parse(path: Path) -> ast.Module:
 
 def _module_file(module: str) -> Path:
     files = module_files(module)
-    if not files:
+    if not files or files[-1].suffix != ".py":
         raise RecipeError(f"{module}: no such Python module; write 'file.py:Class' for a file of your own")
     return files[-1]
 

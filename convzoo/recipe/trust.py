@@ -99,17 +99,25 @@ def hash_of(path: Path) -> str:
 def module_files(name: str) -> list[Path]:
     """The files that an import of `package.module` runs, found without running any of them; empty if there is no such module."""
     found: list[Path] = []
-    search = None
+    search: list[str] | None = None
     parts = name.split(".")
     for end in range(1, len(parts) + 1):
-        whole = ".".join(parts[:end])
-        spec = _spec(whole, search)
-        if spec is None or (end < len(parts) and spec.submodule_search_locations is None):
-            return []
-        if spec.origin and spec.origin.endswith(".py"):
+        # A folder without `__init__.py` is a package, too. Python finds one in another only after it has imported that.
+        folders = [str(folder) for each in search or () if (folder := Path(each) / parts[end - 1]).is_dir()]
+        spec = _spec(".".join(parts[:end]), search)
+        if spec is not None and spec.has_location and spec.origin:
             found.append(Path(spec.origin))
-        search = list(spec.submodule_search_locations or ())
+        places = folders if search is not None and (spec is None or not spec.has_location) else _places(spec)
+        if end < len(parts) and not places:
+            return []
+        if end == len(parts) and spec is None:
+            return []
+        search = places
     return found
+
+
+def _places(spec: importlib.machinery.ModuleSpec | None) -> list[str]:
+    return list((spec.submodule_search_locations if spec else None) or ())
 
 
 def _spec(name: str, search: list[str] | None) -> importlib.machinery.ModuleSpec | None:
@@ -118,7 +126,7 @@ def _spec(name: str, search: list[str] | None) -> importlib.machinery.ModuleSpec
         return (
             importlib.util.find_spec(name) if search is None else importlib.machinery.PathFinder.find_spec(name, search)
         )
-    except (ImportError, ValueError, AttributeError):
+    except (ImportError, ValueError, AttributeError, KeyError):
         return None
 
 

@@ -1,6 +1,7 @@
 """A recipe or a run runs no code unasked; own code lies in the run; classes of scripts and notebooks are used as they are."""
 
 import json
+import py_compile
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from conftest import ROOT, refused
 
 import convzoo
+from convzoo.core.errors import RecipeError
 from convzoo.recipe.own_code import _definitions
 from convzoo.recipe.trust import module_files
 
@@ -166,6 +168,19 @@ def test_a_function_of_ones_own_file_may_make_the_model(tmp_path: Path, cli, sta
     assert cli("check", "sentiment_cnn1d", "model=mine.py:make", *SMALL).code == 0
 
 
+def test_what_the_encoder_gives_and_the_model_does_not_take_is_named(tmp_path: Path, cli, state):
+    own(tmp_path, tmp_path / "mark")
+    for command in ("check", "describe", "run"):
+        said = refused(
+            cli(command, "sentiment_cnn1d", "model=mine.py:Net", "encoder.evidence=linear", *SMALL),
+            2,
+            "Net",
+            "forward takes tokens",
+        )
+        assert "tokens, evidence" in said
+    assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
+
+
 def test_a_module_is_looked_up_without_running_its_package(tmp_path: Path, cli, state, monkeypatch: pytest.MonkeyPatch):
     site = tmp_path.parent / f"{tmp_path.name}-site"
     package = site / "stranger"
@@ -242,6 +257,25 @@ def test_a_class_of_the_running_script_is_used_as_it_is_and_the_script_runs_once
     assert "count" not in copied and "SIZE = 4" in copied and "@torch.no_grad" in copied
 
 
+LOST = [
+    ("SIZE = int('4')", "SIZE", "SIZE"),
+    ("if True:\n    SIZE = 4", "SIZE", "SIZE"),
+    ("def size():\n    return ROOT\n\n\nROOT = int('4')", "size()", "ROOT"),
+]
+
+
+@pytest.mark.parametrize(("statements", "used", "lost"), LOST)
+def test_a_class_that_could_not_be_loaded_again_is_refused_before_the_training(statements: str, used: str, lost: str):
+    text = f"import torch\n{statements}\n\n\nclass Net(torch.nn.Linear):\n    width = {used}\n"
+    with pytest.raises(RecipeError, match=f"Net needs '{lost}'.* file of its own"):
+        _definitions(text, "script.py", "Net")
+
+
+def test_a_variable_of_a_method_is_not_taken_for_one_of_the_script():
+    text = "x = len('unused')\n\n\nclass Net:\n    def forward(self, y):\n        x = y\n        return x\n"
+    assert "len" not in _definitions(text, "script.py", "Net")
+
+
 def test_what_is_copied_of_a_script_does_nothing():
     text = "import os\nX=3\nY = os.getcwd()\nos.remove('a')\nF = lambda: os.getcwd()\n@a.b\nclass C:\n    pass\nfor _ in (): x\n"
     assert _definitions(text, "x.py", "C").split("\n\n") == [
@@ -271,3 +305,42 @@ def test_a_class_of_a_notebook_is_used_as_it_is(tmp_path: Path, monkeypatch: pyt
     assert type(run.model) is notebook.Net
     assert json.loads((tmp_path / "run" / "manifest.json").read_text())["files"]["code/notebook.py"]
     assert "matplotlib" not in (tmp_path / "run" / "code" / "notebook.py").read_text()
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_package_of_any_kind_in_the_current_folder_asks(
+    compiled: bool, tmp_path: Path, cli, state, monkeypatch: pytest.MonkeyPatch
+):
+    """A run that was unpacked in the current folder names a module in itself: Python takes folders for packages."""
+    site = tmp_path.parent / f"{tmp_path.name}-site"
+    name = f"stranger_{compiled}".lower()  # another test has imported the other one
+    package = site / name / "code"
+    package.mkdir(parents=True)
+    (package / "nets.py").write_text(NET.format(mark=str(tmp_path / "mark")))
+    first = package / "nets.py"
+    if compiled:  # Python runs a compiled file that lies where its source should
+        source = package / "__init__.py"
+        source.write_text(f"import pathlib; pathlib.Path({str(tmp_path / 'mark')!r}).write_text('ran')")
+        first = Path(py_compile.compile(str(source), str(package / "__init__.pyc")))
+        source.unlink()
+        assert cli("run", "sentiment_cnn1d", f"model={package / 'nets.py'}:Net", *SMALL, "--trust", "--quiet").code == 0
+        (tmp_path / "mark").unlink()  # the module is known now, the package is not
+    monkeypatch.syspath_prepend(str(site))
+    assert cli("show", "sentiment_cnn1d", f"model={name}.code.nets:Net").code == 0
+    refused(cli("check", "sentiment_cnn1d", f"model={name}.code.nets:Net", *SMALL), 2, str(first), "--trust")
+    assert not (tmp_path / "mark").exists()
+    assert cli("check", "sentiment_cnn1d", f"model={name}.code.nets:Net", *SMALL, "--trust").code == 0
+    assert (tmp_path / "mark").exists()
+
+
+def test_what_the_run_does_not_copy_is_said(tmp_path: Path, cli, state, monkeypatch: pytest.MonkeyPatch):
+    own(tmp_path, tmp_path / "mark")
+    (tmp_path / "beside.py").write_text("SIZE = 4\n")
+    path = tmp_path / "mine.py"
+    path.write_text("import beside\n" + path.read_text())
+    monkeypatch.syspath_prepend(str(tmp_path))
+    done = cli("run", "sentiment_cnn1d", "model=mine.py:Net", *SMALL, "--out", "run")
+    assert done.code == 0, done.err
+    line = "mine.py needs beside, which is no installed package and is not copied into the run"
+    assert line in done.err
+    assert any(line in note for note in json.loads((tmp_path / "run" / "environment.json").read_text())["notes"])

@@ -114,6 +114,9 @@ def _about(name: str) -> str:
     except (ConvzooError, KeyError):
         return ""
     first = " ".join(words.strip().partition("\n\n")[0].split())
+    # "The naive opponent: boxes at the usual places" says it after the colon.
+    first = re.sub(r"^The (naive|classical)[^:.]{0,20}: ", "", first)
+    first = first[:1].upper() + first[1:]
     first = re.split(r" \(|: |; |\. |, so |, which ", first)[0].rstrip(".")
     return first if len(first) <= 120 else ""
 

@@ -141,7 +141,8 @@ def judged(
         if score in drawn and (
             own_interval := judge.interval(drawn[score], float(theirs[score]), score.endswith("accuracy"))
         ):
-            compared["interval"] = list(own_interval)
+            low, high = own_interval
+            compared["interval"] = [max(low, 0.0), min(high, 1.0)] if score.endswith("accuracy") else [low, high]
         if score in own and score in drawn:
             interval = judge.interval(sign * (own[score] - drawn[score]), difference, score.endswith("accuracy"))
             if interval is not None:

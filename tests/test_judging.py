@@ -101,6 +101,9 @@ def test_without_a_mistake_the_interval_still_has_a_width():
     found = judged(counted(logits, target), {"same": counted(logits, target)}, [None] * 30, "accuracy", ERRORS)
     assert found["intervals"]["test/accuracy"] == pytest.approx([0.9, 1.0])
     assert found["comparisons"]["same"]["low"] == pytest.approx(-0.1)
+    assert found["comparisons"]["same"]["interval"] == pytest.approx([0.9, 1.0]), (
+        "an opponent's own interval ends at 1, too"
+    )
 
 
 def test_the_sentence_names_the_best_opponent_and_says_what_the_interval_allows():

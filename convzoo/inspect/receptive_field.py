@@ -43,7 +43,12 @@ class _Probe:
         self.model = model
         self.inputs = inputs
         self.layers = layers
-        floating = [key for key, value in inputs.items() if isinstance(value, Tensor) and value.is_floating_point()]
+        # A row of numbers beside the input (evidence of a classifier) has no places to see.
+        floating = [
+            key
+            for key, value in inputs.items()
+            if isinstance(value, Tensor) and value.is_floating_point() and value.ndim > 2
+        ]
         self.key = floating[0] if floating else None
         if self.key is not None:
             self.first_axis = 2

@@ -263,3 +263,9 @@ def test_shapes_of_a_shallow_volume_are_those_of_a_forward_pass(depth: int) -> N
     assert found
     for name, shape in found.items():
         assert layers[name] == shape, name
+
+
+def test_evidence_beside_the_tokens_hides_no_receptive_field() -> None:
+    inputs = {"tokens": torch.randint(2, 20, (1, 12)), "evidence": torch.zeros(1, 2)}
+    layers = describe(CNN1d(20, 2, embedding_size=4, channels=3, kernel_sizes=[3], evidence=True), inputs).layers
+    assert next(layer.receptive_field for layer in layers if layer.kind == "Conv1d") == (3,)

@@ -136,7 +136,7 @@ class TextPages(Pages):
         rows: list[list[kit.Cell]] = [
             [f"{detector.layer}, {detector.kernel}", " · ".join(f"“{phrase}”" for phrase, _ in detector.phrases),
              kit.as_number(detector.phrases[0][1])]
-            for detector in phrases_by_kernel(model, batch, names, MOST_KERNELS, 3)
+            for detector in phrases_by_kernel(model, batch, names, MOST_KERNELS // len(first_convolutions(model)), 3)
             if detector.phrases
         ]  # fmt: skip
         kernels = kit.table(

@@ -23,6 +23,7 @@ from convzoo.core import html
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError, RecipeError, TrainingError
 from convzoo.core.files import atomic_write, is_file, possible_names, write_json, write_text
+from convzoo.core.libraries import EXTRAS
 from convzoo.core.splits import Skipped, Splits
 from convzoo.core.tables import as_read, read_table, write_table
 from convzoo.core.task import Task
@@ -528,12 +529,14 @@ def environment(
     described: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """What a result depends on besides the recipe: versions, device, git state, the hashes of the data and how they were read."""
-    packages = ("torch", "numpy", "scikit-learn", "tokenizers", "safetensors")
+    loaded = {name.partition(".")[0] for name in sys.modules}
+    optional = [name for brought in EXTRAS.values() for name in brought if name in loaded]
+    packages = ("torch", "numpy", "scipy", "scikit-learn", "tokenizers", "pillow", "safetensors", *optional)
     return {
         "convzoo": VERSION,
         "python": sys.version.split()[0],
         "platform": platform.platform(),
-        "packages": {name: _version(name) for name in packages},
+        "packages": {name: found for name in packages if (found := _version(name)) is not None},
         "device": device,
         "precision": precision,
         "processes": world,
@@ -547,10 +550,13 @@ def environment(
 
 
 def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+    """The version of a package, by its name or by that of its module; None if it is not installed."""
+    for package in (name, {"nrrd": "pynrrd", "open3d": "open3d-cpu"}.get(name, name.replace("_", "-"))):
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            continue
+    return None
 
 
 def _git() -> dict[str, Any] | None:

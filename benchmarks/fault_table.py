@@ -943,8 +943,8 @@ FAULTS: dict[str, list[Fault]] = {
         Fault(
             "best_opponent_is_the_weakest",
             "convzoo/judging.py",
-            "name, best = min(comparisons.items()",
-            "name, best = max(comparisons.items()",
+            "return min(found, key=",
+            "return max(found, key=",
             ("tests/test_judging.py::test_the_sentence_names_the_best_opponent_and_says_what_the_interval_allows",),
         ),
         Fault(
@@ -1389,30 +1389,30 @@ FAULTS: dict[str, list[Fault]] = {
     "report": [
         Fault(
             "the_page_is_not_escaped",
-            "convzoo/report/page.py",
-            "autoescape=True",
-            "autoescape=False",
+            "convzoo/report/kit.py",
+            "return html.escape(harmless(value))",
+            "return harmless(value)",
             ("tests/report/test_pages.py::test_what_people_write_is_text_on_the_page_and_no_markup",),
         ),
         Fault(
             "labels_of_the_table_are_not_escaped",
             "convzoo/report/kit.py",
-            "<tr><td>{html.escape(label)}</td>",
-            "<tr><td>{label}</td>",
-            ("tests/report/test_pages.py::test_what_people_write_is_text_on_the_page_and_no_markup",),
+            "                shown = text(shown)\n",
+            "                shown = str(shown)\n",
+            ("tests/report/test_page.py::test_texts_are_escaped_in_every_component",),
         ),
         Fault(
             "texts_are_not_escaped",
-            "convzoo/modalities/text/pages.py",
-            "<q>{html.escape(example.text[:600])}</q>",
-            "<q>{example.text[:600]}</q>",
-            ("tests/report/test_pages.py::test_what_people_write_is_text_on_the_page_and_no_markup",),
+            "convzoo/report/kit.py",
+            '        f"{text(word)}</span>"\n',
+            '        f"{word}</span>"\n',
+            ("tests/report/test_page.py::test_texts_are_escaped_in_every_component",),
         ),
         Fault(
             "mistakes_are_not_escaped",
             "convzoo/report/classification.py",
-            "true <b>{html.escape(row['true_label'])}</b>",
-            "true <b>{row['true_label']}</b>",
+            "label <b>{kit.text(row['true_label'])}</b>",
+            "label <b>{row['true_label']}</b>",
             ("tests/report/test_pages.py::test_what_people_write_is_text_on_the_page_and_no_markup",),
         ),
         Fault(
@@ -1424,10 +1424,10 @@ FAULTS: dict[str, list[Fault]] = {
         ),
         Fault(
             "surest_mistakes_last",
-            "convzoo/report/kit.py",
-            'key=lambda row: -float(row["probability"])',
-            'key=lambda row: float(row["probability"])',
-            ("tests/report/test_pages.py::test_the_worst_mistakes_are_those_that_the_network_was_surest_of",),
+            "convzoo/report/classification.py",
+            'order = sorted(rows, key=lambda row: -float(row["probability"]))',
+            'order = sorted(rows, key=lambda row: float(row["probability"]))',
+            ("tests/report/test_pages.py::test_the_surest_mistakes_come_first_and_right_answers_have_every_class",),
         ),
     ],
     "opponents": [

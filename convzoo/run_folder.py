@@ -31,7 +31,7 @@ def claimed(name: str, place: Path | None, resumed: bool) -> Iterator[Path]:
     try:
         folder, is_new = (place, False) if resumed and place is not None else _made(name, place)
     except OSError as error:
-        raise DataError(f"{place or 'runs'}: cannot be made: {explain(error)}") from None
+        raise DataError(f"{place or 'runs'}: cannot be written: {explain(error)}") from None
     try:
         was_locked = (folder / LOCK).exists()
         with only_here(folder):
@@ -43,12 +43,20 @@ def claimed(name: str, place: Path | None, resumed: bool) -> Iterator[Path]:
                         (folder / LOCK).unlink(missing_ok=True)
                     raise
             remove_leftovers(folder)
-            yield folder
+            try:
+                yield folder
+            finally:
+                # While it is locked: nothing can go on with what is in a new folder without a header.
+                if is_new and not (folder / "run.json").exists():
+                    shutil.rmtree(folder, ignore_errors=True)
     finally:
-        if is_new and not (folder / "run.json").exists():
-            (folder / LOCK).unlink(missing_ok=True)
-            with _no_matter():
-                folder.rmdir()
+        if is_new and place is None and not folder.exists():
+            _remove_if_empty(folder.parent)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with _no_matter():
+        folder.rmdir()
 
 
 def _made(name: str, place: Path | None) -> tuple[Path, bool]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from convzoo.core.errors import CheckError, DataError
-from convzoo.core.files import atomic_path, atomic_write, write_json
+from convzoo.core.files import atomic_path, atomic_write, is_special, write_json
 from convzoo.core.libraries import needs
 from convzoo.core.model import HasExportedForm
 from convzoo.core.text import harmless
@@ -120,6 +120,8 @@ def _target(path: Path) -> Path:
     """
     if path.is_dir():
         raise DataError(f"{path}: cannot be written: it is a folder; name a file in it")
+    if is_special(path):
+        raise DataError(f"{path}: cannot be written: it is a device; name a file")
     str(path).encode()  # refuses what is not UTF-8
     if not path.exists():
         with atomic_write(path):  # refuses what cannot be written, before the work

@@ -61,6 +61,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
         DataError: as `atomic_write`.
     """
     temporary = None
+    if is_special(path):  # renaming a file over a device would remove the device
+        raise DataError(f"{path}: cannot be written: it is a device; name a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))

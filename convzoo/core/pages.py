@@ -87,6 +87,14 @@ class Pages:
         """
         return self.picture(material.examples[int(row["index"])])
 
+    def shown(self, task: Task, material: Material, row: Mapping[str, Any]) -> str:
+        """What `explained` gives, or the plain picture where that fails: an encoder of one's own may refuse an example that was
+        changed to see what it does, and a finished run must have its page."""
+        try:
+            return self.explained(task, material, row)
+        except Exception:
+            return f'<div class="body quote">{self.picture(material.examples[int(row["index"])])}</div>'
+
     def legend(self, task: Task, material: Material) -> str:
         """HTML above the gallery: what is shown, and what its colours mean."""
         return ""

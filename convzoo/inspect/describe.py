@@ -174,10 +174,12 @@ def describe(model: nn.Module, inputs: dict[str, Any]) -> Breakdown:
         for hook in hooks:
             hook.remove()
     _count_multiply_adds(model, rows, counter)
+    cut = 0
     for module, shape in given.items():
         if module in rows and rows[module].output_shape != shape:
-            computed = math.prod(rows[module].output_shape)
-            rows[module].multiply_adds = rows[module].multiply_adds * math.prod(shape) // computed
+            computed, before = math.prod(rows[module].output_shape), rows[module].multiply_adds
+            rows[module].multiply_adds = before * math.prod(shape) // computed
+            cut += before - rows[module].multiply_adds
             rows[module].input_shape = ()
             rows[module].output_shape = shape
     layers = _in_block_order(model, rows)
@@ -194,7 +196,7 @@ def describe(model: nn.Module, inputs: dict[str, Any]) -> Breakdown:
         inputs={key: tuple(value.shape[1:]) for key, value in inputs.items() if isinstance(value, Tensor)},
         parameters=sum(p.numel() for p in model.parameters()),
         trained_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
-        multiply_adds=counter.get_total_flops() // 2,
+        multiply_adds=counter.get_total_flops() // 2 - cut,
         receptive_field=widest,
     )
 

@@ -77,7 +77,7 @@ def _card(task: Classification, material: Material, pages: Pages, row: Row, kind
     words = f"says <b>{kit.text(row['label'])}</b>" + ("" if right else f", label <b>{kit.text(row['true_label'])}</b>")
     probability = float(row["probability"])
     return kit.card(
-        pages.explained(task, material, row),
+        pages.shown(task, material, row),
         kit.said(right, words)
         + kit.sure(probability, kind if right else "no")
         + kit.source(f"{kit.as_percent(probability)} sure", str(row["source"])),

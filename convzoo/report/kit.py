@@ -568,7 +568,7 @@ def plot(
                 )
             )
     words = "".join(
-        f'<span class="tag {kind}" style="left:{left:.2f}%;top:{top:.2f}%;transform:translateY(-20%)">{text(name)}</span>'
+        f'<span class="tag {kind}" style="{_beside(left)};top:{top:.2f}%;transform:translateY(-20%)">{text(name)}</span>'
         for left, top, kind, name in _apart(tags)
     )
     for place, name in marks:
@@ -592,6 +592,11 @@ def plot(
         f'<div class="plot" style="--h:{height}"><svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" '
         f'aria-label="{text(label)}">{grid}{shapes}{now}{"".join(drawn)}</svg>{below}{beside}{words}{name}</div>'
     )
+
+
+def _beside(left: float) -> str:
+    """Where a name stands: right of its point, or left of it where it would run out of the plot."""
+    return f"left:{left:.2f}%" if left <= 55 else f"right:{104 - left:.2f}%"
 
 
 def _point(across: Scale, up: Scale, x: float, y: float) -> str:

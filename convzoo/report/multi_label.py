@@ -39,7 +39,7 @@ def _card(task: MultiLabel, material: Material, pages: Pages, row: Mapping[str, 
     words = f"says <b>{said}</b>" + ("" if not _wrong(row) else f", labels <b>{true}</b>")
     about = kit.count_of(len(_wrong(row)), "wrong labels") if _wrong(row) else "all labels are right"
     return kit.card(
-        pages.explained(task, material, row), kit.said(not _wrong(row), words) + kit.source(about, str(row["source"]))
+        pages.shown(task, material, row), kit.said(not _wrong(row), words) + kit.source(about, str(row["source"]))
     )
 
 

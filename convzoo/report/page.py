@@ -1,8 +1,10 @@
 """`report.html`: one page that needs no other files."""
 
 import os
+import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -72,22 +74,20 @@ def write_report(
     plural, counts = pages.plural, results["examples"].values()
     count = max(counts) if pages.stand_in_all_splits else sum(counts)
     first = [examples[index] for index in range(min(400, len(examples)))]
-    where = "".join(
-        (f"<h3>{kit.text(section.title)}</h3>" if section.title else "") + str(section.html)
-        for section in sections_of(task, material, pages)
-    )
+    where = drawn(lambda: where_of(task, material, pages))
     part = ""
     if results.get("repeated"):
         part = f"<p class='soft'>Pictures and tables are of {kit.code(home.name)}, the first part of this repeated run.</p>"
-    gallery = gallery_of(task, material, pages)
     chapters = {
-        "examples": part + pages.legend(task, material) + kit.panels(gallery) if gallery else "",
+        "examples": drawn(lambda: examples_of(task, material, pages, part)),
         "where": f"<p>The same test {kit.text(plural)}, taken apart.</p>{where}" if where else "",
         "training": training.chapter(read_metrics(home / "metrics.csv"), results, task.best_by),
         "network": network.chapter(
-            breakdown, pages.field(material, breakdown.receptive_field), pages.first_layer(model, encoder, first)
+            breakdown,
+            drawn(lambda: pages.field(material, breakdown.receptive_field)),
+            drawn(lambda: pages.first_layer(model, encoder, first)),
         ),
-        "data": data.data(recipe, results, environment, pages.data(material)),
+        "data": data.data(recipe, results, environment, drawn(lambda: pages.data(material))),
         "again": data.again(recipe, results, environment, folder),
     }
     weights = home / "model.safetensors"
@@ -101,6 +101,32 @@ def write_report(
     page = skeleton(title, folder.name, head, chapters)
     write_text(folder / "report.html", without_places(page, recipe, folder))
     return folder / "report.html"
+
+
+UNDRAWN = "could not be drawn"
+
+
+def drawn(make: Callable[[], str]) -> str:
+    """A part of the page. One that fails, on data that its pages do not know, is left out with a sentence: a finished run must
+    have its page."""
+    try:
+        return make()
+    except Exception as error:
+        return f'<p class="soft">A part is missing here: it {UNDRAWN} ({kit.text(type(error).__name__)}: {kit.text(error)}).</p>'
+
+
+def where_of(task: Task, material: Material, pages: Pages) -> str:
+    """The chapter of where it is right, as HTML."""
+    return "".join(
+        (f"<h3>{kit.text(section.title)}</h3>" if section.title else "") + str(section.html)
+        for section in sections_of(task, material, pages)
+    )
+
+
+def examples_of(task: Task, material: Material, pages: Pages, part: str) -> str:
+    """The chapter of examples, as HTML; empty without any. `part` says which part of a repeated run they are from."""
+    gallery = gallery_of(task, material, pages)
+    return part + pages.legend(task, material) + kit.panels(gallery) if gallery else ""
 
 
 def sections_of(task: Task, material: Material, pages: Pages) -> list[Section]:
@@ -164,6 +190,7 @@ def skeleton(title: str, name: str, head: str, chapters: Mapping[str, str]) -> s
         for key, heading in there.items()
     )
     first = next(iter(there))
+    body = unique_regions(body)
     sheet, script = ((HOME / file).read_text(encoding="utf-8") for file in ("sheet.css", "page.js"))
     when = datetime.now()
     return f"""<!doctype html>
@@ -195,6 +222,17 @@ network learnt nothing and by which nothing was chosen.</footer>
 </body>
 </html>
 """
+
+
+def unique_regions(page: str) -> str:
+    """The HTML with a number behind the name of a region that several have: who cannot see them tells them apart by names."""
+    seen: Counter[str] = Counter()
+
+    def numbered(found: re.Match[str]) -> str:
+        seen[found[1]] += 1
+        return found[0] if seen[found[1]] == 1 else f'role="region" aria-label="{found[1]} ({seen[found[1]]})"'
+
+    return re.sub(r'role="region" aria-label="([^"]*)"', numbered, page)
 
 
 def without_places(page: str, recipe: Recipe, folder: Path) -> str:

@@ -52,7 +52,7 @@ def _card(task: Regression, material: Material, pages: Pages, row: Mapping[str, 
         else f'<span class="chip {"ok" if inside else "no"}">{"inside" if inside else "outside"}</span>'
     )
     return kit.card(
-        pages.explained(task, material, row),
+        pages.shown(task, material, row),
         f'<div class="said">{chip}<span>{words}</span></div>'
         + kit.source(f"off by {kit.as_number(_error(row))}", str(row["source"])),
     )

@@ -27,7 +27,7 @@ def test_a_table_of_numbers_is_learnt_predicted_and_shown(cli, prices: Path) -> 
     assert {"test/rmse", "test/mae", "test/r2", "test/coverage", "test/mean_width"} <= scores["scores"].keys()
     assert scores["baselines"]["tfidf_ridge"]["test/rmse"] < scores["baselines"]["mean"]["test/rmse"]
     page = Path("run/report.html").read_text()
-    for heading in ("Predicted against true", "Errors by size", "Largest errors", "with a number each"):
+    for heading in ("Predicted against true", "By size.", "Largest errors", "How much? A number for each of"):
         assert heading in page
     answer = json.loads(cli("predict", "run", "a house with 3 rooms", "--json").out)
     assert answer["low"] < answer["value"] < answer["high"]
@@ -74,8 +74,8 @@ def test_a_table_of_several_labels_is_learnt_predicted_and_shown(cli, tmp_path: 
     classical = scores["baselines"]["tfidf_one_vs_rest"]["test/mean_average_precision"]
     assert classical > scores["baselines"]["frequencies"]["test/mean_average_precision"]
     page = Path("run/report.html").read_text()
-    assert "<h2>Labels</h2>" in page
-    assert "4 classes (balcony, cellar, garage, garden)" in page
+    assert "<b>Each label.</b>" in page
+    assert "Which of 4 labels? " in page
     answer = json.loads(cli("predict", "run", "house with garden", "--json").out)
     assert set(answer["labels"]) <= set(WORDS)
     assert set(answer["probabilities"]) == set(WORDS)
@@ -90,8 +90,8 @@ def test_two_classes_have_curves_and_a_threshold_that_is_kept(cli, tiny) -> None
     scores = json.loads(Path("run/scores.json").read_text())["scores"]
     assert scores["val/recall"] >= 0.95
     page = Path("run/report.html").read_text()
-    assert "<h2>All thresholds</h2>" in page
-    assert "<h2>Classes</h2>" in page
+    assert "<h3>Every threshold</h3>" in page
+    assert "<b>Each class.</b>" in page
     answer = json.loads(cli("predict", "run", "a fine plot", "--json").out)
     likely = answer["probabilities"][point["positive"]] >= point["threshold"]
     assert (answer["label"] == point["positive"]) == likely

@@ -732,7 +732,11 @@ def test_a_damaged_file_of_a_run_that_is_resumed(cli, copied, file, damage):
 def test_weights_of_another_model(cli, copied):
     text = (copied / "recipe.yaml").read_text()
     (copied / "recipe.yaml").write_text(text.replace("channels: 8", "channels: 6"))
-    refused(cli("predict", copied, "a good film"), 3, "model.safetensors: is damaged or of another model")
+    refused(
+        cli("predict", copied, "a good film", "--accept-changes"),
+        3,
+        "model.safetensors: is damaged or of another model",
+    )
 
 
 def test_a_run_without_its_recipe(cli, copied):

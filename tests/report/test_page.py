@@ -15,7 +15,7 @@ import convzoo
 from convzoo import summary
 from convzoo.report import kit
 from convzoo.report.network import blocks
-from convzoo.report.page import CHAPTERS
+from convzoo.report.page import CHAPTERS, UNDRAWN
 
 NAMES = [path.stem for path in EMBEDDED]
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -79,6 +79,7 @@ def test_the_page_has_every_chapter_and_holds_all_it_shows(name: str, small_run)
     place = str(path.parent.parent)
     assert place not in page and str(Path.home()) + os.sep not in page, "no path of this machine"
     assert "<svg" in page
+    assert UNDRAWN not in page, "a part of the page failed"
 
 
 @pytest.mark.parametrize("name", NAMES)

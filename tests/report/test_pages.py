@@ -14,6 +14,7 @@ from conftest import EMBEDDED, ROOT
 import convzoo
 from convzoo.core.pages import Material, Pages
 from convzoo.core.task import Task
+from convzoo.modalities.text.encoder import TextEncoder
 from convzoo.modalities.text.example import Text
 from convzoo.modalities.text.pages import TextPages
 from convzoo.recipe.assembly import build, load_class, load_pages
@@ -141,7 +142,7 @@ def test_the_surest_mistakes_come_first_and_right_answers_have_every_class() -> 
         for n in range(40)
     ]
     rows += [{"index": 0, "true_label": "b", "label": "b", "probability": "0.4", "source": "s99."}]
-    material = Material(None, None, [Text("x")] * 40, rows)
+    material = Material(torch.nn.Linear(1, 1), TextEncoder(), [Text("x")] * 40, rows)
     panels = {panel.title: panel.html for panel in gallery(Classification(["a", "b"]), material, Pages())}
     assert list(panels) == ["Surest mistakes", "Least sure", "Right"]
     shown = {title: re.findall(r"s(\d+)\.", html) for title, html in panels.items()}

@@ -194,20 +194,25 @@ def _goodness(found: np.ndarray, target: np.ndarray, kind: Targets) -> float:
 
 def _scale(found: np.ndarray, target: np.ndarray, kind: Targets) -> float:
     """What turns decision values of unseen texts into logits: the scale with the smallest cross-entropy (Platt 1999, with one
-    parameter). So the evidence is as sure as it may be, and a network that adds nothing is as good as the machine. A number is
-    its own evidence."""
+    parameter). So the evidence is as sure as it may be, and a network that adds nothing is as good as the machine. As there, one
+    text of n + 2 counts as of another class: without a mistake the scale would have no bound, and the network nothing to learn.
+    A number is its own evidence."""
     if kind.label_type == "number":
         return 1.0
     from scipy.optimize import minimize_scalar
     from scipy.special import log_expit, log_softmax
 
-    rows = np.arange(len(target))
+    rows, doubt = np.arange(len(target)), 1 / (len(target) + 2)
 
     def loss(logarithm: float) -> float:
         logits = math.exp(logarithm) * found
         if kind.label_type == "classes":
-            return -float(np.where(target == 1, log_expit(logits), log_expit(-logits)).mean())
-        return -float(log_softmax(logits, axis=1)[rows, target].mean())
+            signed = np.where(target == 1, logits, -logits)
+            return -float(((1 - doubt) * log_expit(signed) + doubt * log_expit(-signed)).mean())
+        found_logits = log_softmax(logits, axis=1)
+        true = found_logits[rows, target]
+        others = (found_logits.sum(axis=1) - true) / max(found_logits.shape[1] - 1, 1)
+        return -float(((1 - doubt) * true + doubt * others).mean())
 
     return math.exp(minimize_scalar(loss, bounds=SCALES, method="bounded").x)
 

@@ -122,7 +122,7 @@ class TextPages(Pages):
         )
         unit = getattr(material.encoder, "units", "tokens")
         return (
-            f'<div class="sees"><div class="tokens">{spans}</div><p class="small">A test text. The layer that sees farthest has '
+            f'<div class="sees" tabindex="0" role="region" aria-label="How far it sees"><div class="tokens">{spans}</div><p class="small">A test text. The layer that sees farthest has '
             f"the {kit.count_of(wide, 'marked ' + str(unit))} before it at once; what stands farther apart meets only in the "
             "pooling over the whole text.</p></div>"
         )

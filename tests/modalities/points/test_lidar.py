@@ -1110,7 +1110,7 @@ def test_predict_writes_kitti_label_files(small_run: Callable, kitti: Path, cli,
     text = (low / "recipe.yaml").read_text()
     (low / "recipe.yaml").write_text(text.replace("score_threshold: 0.05", "score_threshold: 0.0"))
     scans = sorted((kitti / "training" / "velodyne").iterdir())
-    done = cli("predict", low, scans[0], scans[1], "-o", "labels")
+    done = cli("predict", low, scans[0], scans[1], "-o", "labels", "--accept-changes")
     assert done.code == 0, done.err
     written = [tmp_path / "labels" / f"{scan.stem}.txt" for scan in scans[:2]]
     calibration = read_calibration(kitti / "training" / "calib" / f"{scans[0].stem}.txt")

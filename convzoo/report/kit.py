@@ -717,6 +717,11 @@ def flow(steps: Sequence[Step]) -> str:
     return f'<ol class="flow">{"".join(items)}</ol>'
 
 
+def sees(inside: str) -> str:
+    """A frame for the receptive field on an example; it scrolls where the example is wider than the page."""
+    return f'<div class="sees" tabindex="0" role="region" aria-label="How far it sees">{inside}</div>'
+
+
 def folded(summary: str, inside: str) -> str:
     """HTML that is shown when asked for."""
     return f"<details><summary>{text(summary)}</summary>{inside}</details>"

@@ -151,7 +151,7 @@ class SeriesPages(Pages):
             f"The longest bar is the whole width. A test stretch (median) has {drawing.rows_in_words(series, whole)}"
         )
         about += f": {whole / widest:,.3g} times as many." if whole > widest else "."
-        return f'<div class="sees" tabindex="0" role="region" aria-label="How far it sees">{scales}<p class="small">{about}</p>{network.seen(example, rows)}</div>'
+        return kit.sees(f'{scales}<p class="small">{about}</p>{network.seen(example, rows)}')
 
     def first_layer(self, model: nn.Module, encoder: Encoder, examples: Sequence[Stretch]) -> str:
         found = first_convolutions(model)

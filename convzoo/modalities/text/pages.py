@@ -121,10 +121,10 @@ class TextPages(Pages):
             f'<span class="{"in" if at < wide else ""}">{kit.text(name)}</span>' for at, name in enumerate(names)
         )
         unit = getattr(material.encoder, "units", "tokens")
-        return (
-            f'<div class="sees" tabindex="0" role="region" aria-label="How far it sees"><div class="tokens">{spans}</div><p class="small">A test text. The layer that sees farthest has '
+        return kit.sees(
+            f'<div class="tokens">{spans}</div><p class="small">A test text. The layer that sees farthest has '
             f"the {kit.count_of(wide, 'marked ' + str(unit))} before it at once; what stands farther apart meets only in the "
-            "pooling over the whole text.</p></div>"
+            "pooling over the whole text.</p>"
         )
 
     def first_layer(self, model: nn.Module, encoder: Encoder, examples: Sequence[Text]) -> str:

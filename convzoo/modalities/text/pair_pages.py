@@ -218,7 +218,7 @@ class PairPages(Pages):
             f"A real test source of {kit.count_of(len(shown), 'tokens')} (half of those looked at have {usual:.0f} or fewer). "
             f"The convolutions see up to {width:,} tokens in a row, {fits}.{more}"
         )
-        return f'<div class="sees" tabindex="0" role="region" aria-label="How far it sees"><div class="tokens">{marked}</div><p class="small">{about}</p></div>'
+        return kit.sees(f'<div class="tokens">{marked}</div><p class="small">{about}</p>')
 
     def first_layer(self, model: nn.Module, encoder: Encoder, examples: Sequence[Pair]) -> str:
         """The stretches of the sources to which each kernel responds most."""

@@ -1,5 +1,6 @@
 """Output never destroys input, nor any other file that this run did not write."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -48,6 +49,16 @@ def test_an_export_is_not_written_over_another_file(small_run, tmp_path: Path, c
     refused(cli("export", small_run("sentiment_cnn1d"), "--out", "model.onnx"), 2, "was not written by this run")
     (tmp_path / "other.onnx.json").write_text("{}")
     refused(cli("export", small_run("sentiment_cnn1d"), "--out", "other.onnx"), 2, "other.onnx.json")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+@pytest.mark.parametrize("kind", ["onnx", "torch"])
+def test_a_device_is_not_replaced_by_an_export(kind: str, small_run, tmp_path: Path, cli):
+    """A pipe stands for /dev/null: a file that is renamed over it would take its place."""
+    os.mkfifo(tmp_path / "pipe")
+    said = refused(cli("export", small_run("sentiment_cnn1d"), "--format", kind, "--out", "pipe"), 3, "it is a device")
+    assert "name a file" in said
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_a_schema_is_not_written_over_another_file(tmp_path: Path, cli):

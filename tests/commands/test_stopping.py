@@ -12,6 +12,7 @@ PROGRAM = """\
 import os, runpy, signal, sys
 
 moment, sys.argv = sys.argv[1], ["convzoo", *sys.argv[2:]]
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests that run in the background have it ignored
 
 
 class Press:

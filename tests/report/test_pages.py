@@ -143,7 +143,7 @@ def test_the_surest_mistakes_come_first_and_right_answers_have_every_class() -> 
     ]
     rows += [{"index": 0, "true_label": "b", "label": "b", "probability": "0.4", "source": "s99."}]
     material = Material(torch.nn.Linear(1, 1), TextEncoder(), [Text("x")] * 40, rows)
-    panels = {panel.title: panel.html for panel in gallery(Classification(["a", "b"]), material, Pages())}
+    panels = {panel.title: panel.html for panel in gallery(Classification(("a", "b")), material, Pages())}
     assert list(panels) == ["Surest mistakes", "Least sure", "Right"]
     shown = {title: re.findall(r"s(\d+)\.", html) for title, html in panels.items()}
     assert shown["Surest mistakes"] == [str(n) for n in range(39, 15, -2)]

@@ -1109,8 +1109,9 @@ def test_predict_writes_kitti_label_files(small_run: Callable, kitti: Path, cli,
     shutil.copytree(run, low)
     text = (low / "recipe.yaml").read_text()
     (low / "recipe.yaml").write_text(text.replace("score_threshold: 0.05", "score_threshold: 0.0"))
+    (low / "manifest.json").unlink()  # which would find the change
     scans = sorted((kitti / "training" / "velodyne").iterdir())
-    done = cli("predict", low, scans[0], scans[1], "-o", "labels", "--accept-changes")
+    done = cli("predict", low, scans[0], scans[1], "-o", "labels")
     assert done.code == 0, done.err
     written = [tmp_path / "labels" / f"{scan.stem}.txt" for scan in scans[:2]]
     calibration = read_calibration(kitti / "training" / "calib" / f"{scans[0].stem}.txt")
@@ -1118,7 +1119,7 @@ def test_predict_writes_kitti_label_files(small_run: Callable, kitti: Path, cli,
     assert lines
     assert all(len(line.split()) == 16 for line in lines)
     found = read_labels(written[0], calibration)
-    (predicted, _) = convzoo.Run.load(low, accept_changes=True).predict([scans[0], scans[1]])
+    (predicted, _) = convzoo.Run.load(low).predict([scans[0], scans[1]])
     seen = calibration.image_boxes(np.array([[box[key] for key in BOX] for box in predicted["boxes"]]))[1]
     kept = [box for box, inside in zip(predicted["boxes"], seen, strict=True) if inside]
     assert len(found) == len(kept) < len(predicted["boxes"]) + 1

@@ -96,6 +96,19 @@ class Judge:
         return low, high
 
 
+def case_by_case(judge: Judge, one: ResampledMeter, other: ResampledMeter, score: str) -> list[float] | None:
+    """The difference of a score on each single example or group, for as few as a reader can look at; None if there are more, one
+    only, or a score of a single one is not defined."""
+    if not 2 <= judge.count < FEWEST:
+        return None
+    weights = np.eye(judge.count)[:, judge.home]
+    both = [meter.resampled(weights).get(score) for meter in (one, other)]
+    if both[0] is None or both[1] is None:
+        return None
+    found = both[0] - both[1]
+    return found.tolist() if np.isfinite(found).all() else None
+
+
 def judged(
     network: Meter,
     opponents: Mapping[str, Meter],
@@ -147,6 +160,8 @@ def judged(
             interval = judge.interval(sign * (own[score] - drawn[score]), difference, score.endswith("accuracy"))
             if interval is not None:
                 compared |= {"low": interval[0], "high": interval[1]}
+            elif isinstance(meter, ResampledMeter) and (each := case_by_case(judge, network, meter, score)):
+                compared["each"] = [sign * value for value in each]
         found["comparisons"][name] = compared
     return found
 
@@ -223,6 +238,15 @@ def sentence(
     if "low" not in best:
         side = "better" if best["difference"] >= 0 else "worse"
         short = f"{number(abs(best['difference']))}{unit} {side} than {name}"
+        each = best.get("each", [])
+        if each and max(each) < 0:
+            ends = f"by {number(-max(each))} to {number(-min(each))}"
+            return (
+                f"worse than {name} by {number(-best['difference'])}{unit}, in each of the {len(each)} test cases ({ends}): use "
+                f"{name}, or give the network more data"
+            )
+        if each and min(each) > 0:
+            short += f", in each of the {len(each)} test cases (by {number(min(each))} to {number(max(each))})"
         return f"{short}; too few test examples to say whether that is chance"
     if best["low"] > 0:
         span = f"(95 %: {number(best['low'])} to {number(best['high'])})"

@@ -125,6 +125,27 @@ def test_the_sentence_names_the_best_opponent_and_says_what_the_interval_allows(
     assert sentence({}, {}, ERRORS) == ""
 
 
+def test_of_few_cases_each_is_told():
+    """Being worse in each of three is reason enough to take the other; being better in each may still be chance."""
+    target = np.array([0, 1, 0])
+    right, wrong = np.eye(2)[target], np.eye(2)[1 - target]
+
+    def said(network: np.ndarray, opponent: np.ndarray) -> str:
+        found = judged(counted(network, target), {"svm": counted(opponent, target)}, [None] * 3, "accuracy", ERRORS)
+        scores = {"svm": {"test/accuracy": counted(opponent, target).compute()["accuracy"]}}
+        return sentence(found["comparisons"], scores, ERRORS)
+
+    assert said(wrong, right) == (
+        "worse than svm by 100.0 points, in each of the 3 test cases (by 100.0 to 100.0): use svm, or give the network more data"
+    )
+    assert said(right, wrong) == (
+        "100.0 points better than svm, in each of the 3 test cases (by 100.0 to 100.0); too few test examples to say whether "
+        "that is chance"
+    )
+    mixed = np.vstack([right[:2], wrong[2:]])
+    assert said(mixed, right) == "33.3 points worse than svm; too few test examples to say whether that is chance"
+
+
 def test_less_is_better_for_an_error():
     compared = {"mean": {"score": "test/rmse", "difference": 3.5, "low": 2.0, "high": 5.0}}
     said = sentence(compared, {"mean": {"test/rmse": 12.0}}, ERRORS)

@@ -43,7 +43,7 @@ def verdict(recipe: Recipe, results: Mapping[str, Any]) -> str:
         )
     drawn = results.get("drawn", "")
     why = []
-    if drawn:
+    if drawn and any("low" in item for item in results.get("comparisons", {}).values()):
         why.append(f"Both were scored on the same test examples, drawn anew ({kit.text(drawn)}).")
     repeated = results.get("repeated")
     if repeated:

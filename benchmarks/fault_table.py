@@ -980,14 +980,14 @@ FAULTS: dict[str, list[Fault]] = {
             "convzoo/judging.py",
             "if len(values) < 50 or self.count < FEWEST:",
             "if len(values) < 50:",
-            ("tests/test_judging.py::test_fewer_examples_than_eight_have_no_interval",),
+            ("tests/test_judging.py::test_fewer_examples_than_ten_have_no_interval",),
         ),
         Fault(
             "few_groups_are_drawn",
             "convzoo/judging.py",
             "and self.count >= FEWEST_GROUPS",
             "and self.count > 1",
-            ("tests/test_judging.py::test_fewer_groups_than_eight_are_not_drawn_and_it_is_said",),
+            ("tests/test_judging.py::test_fewer_groups_than_ten_are_not_drawn_and_it_is_said",),
         ),
         Fault(
             "groups_in_the_order_of_the_split",

@@ -16,9 +16,9 @@ from convzoo.core.task import Meter, ResampledMeter
 DRAWS = 1000
 COST = 20_000_000
 """Draws times examples: more examples get fewer draws (200 at least), so that the time stays within a few seconds."""
-FEWEST = 8
+FEWEST = 10
 """With fewer examples or groups than this, an interval would be far too narrow: there is none."""
-FEWEST_GROUPS = 8
+FEWEST_GROUPS = 10
 """With fewer groups than this, their draws say nothing: single examples are drawn, which is said."""
 
 

@@ -251,18 +251,18 @@ def test_examples_without_a_group_are_drawn_alone_beside_groups():
     assert (weights[:, 0] == weights[:, 1]).all() and (weights[:, 38] != weights[:, 39]).any()
 
 
-def test_fewer_groups_than_eight_are_not_drawn_and_it_is_said():
+def test_fewer_groups_than_ten_are_not_drawn_and_it_is_said():
     logits, target = answers(70, 0.7, 0)
-    for count, drawn in ((7, "70 examples"), (8, "8 groups")):
+    for count, drawn in ((9, "70 examples"), (10, "10 groups")):
         found = judged(counted(logits, target), {}, [f"g{at % count}" for at in range(70)], "accuracy", ERRORS)
         assert found["drawn"].startswith(drawn)
 
 
-def test_fewer_examples_than_eight_have_no_interval():
-    for count in (7, 8):
+def test_fewer_examples_than_ten_have_no_interval():
+    for count in (9, 10):
         logits, target = answers(count, 0.5, 4)
         found = judged(counted(logits, target), {"same": counted(logits, target)}, [None] * count, "accuracy", ERRORS)
-        assert ("test/accuracy" in found["intervals"]) == ("low" in found["comparisons"]["same"]) == (count == 8)
+        assert ("test/accuracy" in found["intervals"]) == ("low" in found["comparisons"]["same"]) == (count == 10)
 
 
 class Simpler(ClassificationMeter):

@@ -81,11 +81,7 @@ class Manifest:
             known, now = ({name: each[name] for name in known if name in now} for each in (known, now))
         changes = list(_changes(known, now))
         if changes:
-            more = f" and {len(changes) - SHOWN:,} more" if len(changes) > SHOWN else ""
-            raise DataError(
-                f"{self.folder}: the data are not those that the run began with: {', '.join(changes[:SHOWN])}{more}; put them "
-                f"back, start a new run, or go on with {ACCEPT}"
-            )
+            raise DataError(f"{self._told(changes)}; put them back, start a new run, or go on with {ACCEPT}")
 
     @contextmanager
     def blaming(self) -> Iterator[None]:
@@ -97,16 +93,18 @@ class Manifest:
         try:
             yield
         except DataError as error:
-            now = {name: sha256_of(Path(name)) for name in self.content.get("data", {}) if is_file(Path(name))}
-            known = {name: value for name, value in self.content.get("data", {}).items() if Path(name).is_absolute()}
-            changes = list(_changes(known, {name: now[name] for name in known if name in now}))
-            if not changes or str(error).startswith(f"{self.folder}: "):
+            if str(error).startswith(f"{self.folder}: "):  # it was compared already
                 raise
-            more = f" and {len(changes) - SHOWN:,} more" if len(changes) > SHOWN else ""
-            raise DataError(
-                f"{self.folder}: the data are not those that the run began with: {', '.join(changes[:SHOWN])}{more}; put them "
-                f"back, or start a new run ({error})"
-            ) from None
+            # Other names are those of data sets in the cache.
+            known = {name: value for name, value in self.content.get("data", {}).items() if Path(name).is_absolute()}
+            changes = list(_changes(known, {name: sha256_of(Path(name)) for name in known if is_file(Path(name))}))
+            if not changes:
+                raise
+            raise DataError(f"{self._told(changes)}; put them back, or start a new run ({error})") from None
+
+    def _told(self, changes: Sequence[str]) -> str:
+        more = f" and {len(changes) - SHOWN:,} more" if len(changes) > SHOWN else ""
+        return f"{self.folder}: the data are not those that the run began with: {', '.join(changes[:SHOWN])}{more}"
 
     def write(
         self,

@@ -87,7 +87,16 @@ class Run:
             DataError: it was changed or damaged.
         """
         path = self.path.joinpath(*names)
-        return path if self.accept_changes else Manifest.of(self.path).check_file(path)
+        return path if self.accept_changes else self.manifest.check_file(path)
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """What the run was made from and what it wrote.
+
+        Raises:
+            DataError: it is damaged.
+        """
+        return Manifest.of(self.path)
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -101,7 +110,7 @@ class Run:
             DataError: which files were changed, are new or are gone.
         """
         if not self.accept_changes:
-            Manifest.of(self.path).check_data(splits)
+            self.manifest.check_data(splits)
 
     @cached_property
     def _first(self) -> "Run":

@@ -267,21 +267,23 @@ def same_as_alone(name: str, folder: Path, start: Callable[[list[str]], str]) ->
     assert printed.count("this network") == 1, "one process writes"
 
 
+def two_processes(arguments: list[str], together: Callable) -> str:
+    """Run `convzoo` as two processes; what both print."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    given = {"SLURM_NTASKS": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    ranks = [{**given, "SLURM_PROCID": rank, "SLURM_LOCALID": rank} for rank in ("0", "1")]
+    done = together([["-m", "convzoo", *arguments]] * 2, ranks)
+    assert [process.code for process in done] == [0, 0], "".join(process.err for process in done)
+    return "".join(process.out for process in done)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_two_processes_end_with_the_weights_of_one(name: str, together, tmp_path: Path) -> None:
     """As SLURM starts them: torchrun's variables and SLURM's are read in one place, and the rest is the same."""
 
-    def start(arguments: list[str]) -> str:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = str(free.getsockname()[1])
-        given = {"SLURM_NTASKS": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        ranks = [{**given, "SLURM_PROCID": rank, "SLURM_LOCALID": rank} for rank in ("0", "1")]
-        done = together([["-m", "convzoo", *arguments]] * 2, ranks)
-        assert [process.code for process in done] == [0, 0], "".join(process.err for process in done)
-        return "".join(process.out for process in done)
-
-    same_as_alone(name, tmp_path, start)
+    same_as_alone(name, tmp_path, lambda arguments: two_processes(arguments, together))
 
 
 EXACT = [
@@ -292,17 +294,6 @@ EXACT = [
     "train.schedule=constant",
     "baselines=[]",
 ]
-
-
-def two_processes(arguments: list[str], together: Callable) -> None:
-    """Run `convzoo` as two processes."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    given = {"SLURM_NTASKS": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    ranks = [{**given, "SLURM_PROCID": rank, "SLURM_LOCALID": rank} for rank in ("0", "1")]
-    done = together([["-m", "convzoo", *arguments]] * 2, ranks)
-    assert [process.code for process in done] == [0, 0], "".join(process.err for process in done)
 
 
 def test_it_does_not_matter_which_process_computes_a_micro_batch(together, tmp_path: Path, cli) -> None:

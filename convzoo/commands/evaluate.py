@@ -11,7 +11,6 @@ import torch
 from convzoo.core.errors import RecipeError
 from convzoo.core.reader import Reader
 from convzoo.core.text import harmless
-from convzoo.manifest import Manifest
 from convzoo.recipe.assembly import build_reader
 from convzoo.recipe.own_data import reader_for
 from convzoo.recipe.recipe import load
@@ -82,7 +81,7 @@ def _scores(run: Run, data: str | None, overrides: Sequence[str], device: str) -
         part = load(recipe, overrides, {"data": section, "expect": {}, "reference": [], "repeat": {}}).data
     reader: Reader = build_reader(recipe, part)
     if data is None:
-        with Manifest.of(run.path).blaming():
+        with run.manifest.blaming():
             splits = reader.read()
         run.check_data(splits)
         examples, skipped = list(splits.test), splits.skipped

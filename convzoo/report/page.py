@@ -129,28 +129,25 @@ def examples_of(task: Task, material: Material, pages: Pages, part: str) -> str:
     return part + pages.legend(task, material) + kit.panels(gallery) if gallery else ""
 
 
+GENERAL = ((Classification, classification), (Regression, regression), (MultiLabel, multi_label))
+"""The kinds of tasks whose galleries and tables are the same for every kind of data, with the module that has them."""
+
+
+def general_of(task: Task) -> Any:
+    """The module with the gallery and the sections of all tasks of a kind; None if only the pages know them."""
+    return next((module for kind, module in GENERAL if isinstance(task, kind)), None)
+
+
 def sections_of(task: Task, material: Material, pages: Pages) -> list[Section]:
     """Where the network is right: what every task of its kind shows, and what its kind of example does."""
-    if isinstance(task, Classification):
-        return classification.sections(task, material, pages)
-    if isinstance(task, Regression):
-        return regression.sections(task, material, pages)
-    if isinstance(task, MultiLabel):
-        return multi_label.sections(task, material, pages)
-    return pages.sections(task, material)
+    general = general_of(task)
+    return general.sections(task, material, pages) if general else pages.sections(task, material)
 
 
 def gallery_of(task: Task, material: Material, pages: Pages) -> list[Panel]:
     """The panels of examples."""
-    if isinstance(task, Classification):
-        general = classification.gallery(task, material, pages)
-    elif isinstance(task, Regression):
-        general = regression.gallery(task, material, pages)
-    elif isinstance(task, MultiLabel):
-        general = multi_label.gallery(task, material, pages)
-    else:
-        general = []
-    return [*general, *pages.gallery(task, material)]
+    general = general_of(task)
+    return [*(general.gallery(task, material, pages) if general else []), *pages.gallery(task, material)]
 
 
 def cases_of(task: Task, material: Material, pages: Pages) -> list[float]:

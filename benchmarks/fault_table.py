@@ -744,9 +744,16 @@ FAULTS: dict[str, list[Fault]] = {
         Fault(
             "evidence_of_the_whole_machine",
             "convzoo/modalities/text/linear.py",
-            "        known = self.fitted.get(_key(text))\n",
+            "        known = self.fitted.get(_key(text)) if training else None\n",
             "        known = None\n",
             ("tests/modalities/text/test_linear.py::test_the_evidence_of_a_training_text_knows_nothing_of_its_class",),
+        ),
+        Fault(
+            "words_speak_for_the_other_side",
+            "convzoo/inspect/left_out.py",
+            "whole[at] - other[at]",
+            "other[at] - whole[at]",
+            ("tests/commands/test_explain.py::test_a_weight_is_what_the_answer_loses_without_the_word",),
         ),
         Fault(
             "folds_predict_nothing",

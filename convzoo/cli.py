@@ -219,6 +219,9 @@ def _parser() -> _Parser:
         metavar="NAME",
         help="the run's series that the stream continues, if each series has its own threshold",
     )
+    command.add_argument(
+        "--explain", action="store_true", help="say which words speak for the answer and which against it (texts)"
+    )
     command.add_argument("--json", action="store_true", help="print one JSON object per line")
     command.add_argument(
         "-o", "--out", metavar="PATH",

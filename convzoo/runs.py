@@ -29,6 +29,7 @@ from convzoo.core.tables import as_read, read_table, write_table
 from convzoo.core.task import Task
 from convzoo.core.text import first_line, harmless
 from convzoo.core.version import VERSION
+from convzoo.inspect.left_out import falls_without
 from convzoo.manifest import Manifest
 from convzoo.recipe.assembly import build
 from convzoo.recipe.own_code import with_copied_code
@@ -192,6 +193,67 @@ class Run:
             RecipeError: this machine does not have the device, or an argument is out of its range.
             TrainingError: the device has no memory left.
         """
+        return self._each(inputs, self._predicted, batch_size, damaged, device)
+
+    def explain(
+        self, inputs: Any, damaged: Literal["refuse", "skip"] = "refuse", device: str = "auto"
+    ) -> list[dict[str, Any]]:
+        """Predictions for raw texts, as `predict` gives them, each with an `explanation`: what each word says.
+
+        An explanation is a list with `{"start", "end", "text", "weight"}` for each word: where it stands in the text, and how
+        much the answer falls when it is left out: the probability of the class, or the number. Of several labels at once it is
+        a dictionary with such a list for each label of the prediction. Words that the network is not given are not listed.
+
+        Args:
+            inputs, damaged, device: as for `predict`
+
+        Raises:
+            RecipeError: the run's inputs are not texts, or its answers are neither classes, numbers nor labels.
+            DataError, TrainingError: as for `predict`.
+        """
+        self.check_explains("explain")
+        return self._each(inputs, self._explained, None, damaged, device)
+
+    def check_explains(self, setting: str) -> None:
+        """
+        Raises:
+            RecipeError: the run's predictions cannot be explained word by word; it names `setting`.
+        """
+        can = type(self.encoder).parts is not Encoder.parts and type(self.task).said is not Task.said
+        if can:
+            return
+        page = self.path / "report.html"
+        shown = f"; its page shows what counted: {page}" if page.exists() else ""
+        raise RecipeError(
+            f"{setting}: is there for texts with classes, numbers or labels; this run has encoder {self.recipe.encoder.name} and "
+            f"task {self.recipe.task.name}{shown}"
+        )
+
+    def _explained(self, examples: Sequence[Any], place: torch.device) -> list[dict[str, Any]]:
+        """Predictions, each with its explanation."""
+        found = self._predicted(examples, place)
+        for example, prediction in zip(examples, found, strict=True):
+            parts, answers = self.encoder.parts(example) or [], self.task.said(prediction)
+            falls = falls_without(self.model, self.encoder, self.task, example, answers, parts, place)
+            words = {
+                answer: [
+                    {"start": start, "end": end, "text": example.text[start:end], "weight": weight}
+                    for (start, end), weight in zip(parts, weights, strict=True)
+                ]
+                for answer, weights in zip(answers, falls, strict=True)
+            }
+            prediction["explanation"] = words if self.task.label_type == "classes" else words[answers[0]]
+        return found
+
+    def _each(
+        self,
+        inputs: Any,
+        predict: Callable[[Sequence[Any], torch.device], list[dict[str, Any]]],
+        batch_size: int | None,
+        damaged: str,
+        device: str,
+    ) -> list[dict[str, Any]]:
+        """What `predict` gives for each input, on the device, computed some together."""
         if batch_size is not None and (
             isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1
         ):
@@ -206,11 +268,11 @@ class Run:
             for start in range(0, len(sound), batch_size):
                 chunk = sound[start : start + batch_size]
                 try:
-                    found += self._predicted(chunk, place)
+                    found += predict(chunk, place)
                 except DataError:
                     if damaged == "refuse":
                         raise
-                    found += [self._predicted_or_reason(example, place) for example in chunk]
+                    found += [_predicted_or_reason(predict, example, place) for example in chunk]
         rest = iter(found)
         return [{"damaged": str(each)} if isinstance(each, DataError) else next(rest) for each in examples]
 
@@ -220,13 +282,6 @@ class Run:
             batch = self.encoder.encode(examples).to(place)
             decoded = self.task.decode(self.task.predict(self.model, batch))
         return [self.encoder.annotate(*pair) for pair in zip(examples, decoded, strict=True)]
-
-    def _predicted_or_reason(self, example: Any, place: torch.device) -> dict[str, Any]:
-        try:
-            (found,) = self._predicted([example], place)
-        except DataError as error:
-            return {"damaged": str(error)}
-        return found
 
     def _examples_or_reasons(self, inputs: Any) -> list[Any]:
         """The examples of each input; for one that cannot be read the error."""
@@ -405,6 +460,16 @@ def first_part(folder: str | Path, trust: bool = False, accept_changes: bool = F
             file=sys.stderr,
         )
     return single
+
+
+def _predicted_or_reason(
+    predict: Callable[[Sequence[Any], torch.device], list[dict[str, Any]]], example: Any, place: torch.device
+) -> dict[str, Any]:
+    try:
+        (found,) = predict([example], place)
+    except DataError as error:
+        return {"damaged": str(error)}
+    return found
 
 
 def _several(inputs: Any) -> list[Any]:

@@ -1,5 +1,6 @@
 """`convzoo predict`: predicts from raw input."""
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +12,10 @@ from convzoo.core.splits import SHOWN, Skipped
 from convzoo.core.text import harmless, json_line
 from convzoo.runs import Run, first_part, input_of, refuse_overwriting, shown_of, without_arrays
 from convzoo.written import Written
+
+FOR, AGAINST, UNDERLINED, PLAIN = "\x1b[34m", "\x1b[35m", "\x1b[1;4m", "\x1b[0m"
+WEAK, STRONG = 0.05, 0.5
+"""Words whose weight is at most this part of the largest are not coloured; from the second on they are underlined."""
 
 
 def main(options: Any) -> int:
@@ -32,6 +37,8 @@ def main(options: Any) -> int:
         raise RecipeError(
             "--nodes and --user: are for graphs and recommendation, whose nodes and users have ids; name the inputs without them"
         )
+    if options.explain:
+        run.check_explains("--explain")
     if options.out is not None and follows:
         raise RecipeError("--out: predictions of a stream are printed line by line; write them to a file with >")
     if follows:
@@ -45,7 +52,7 @@ def main(options: Any) -> int:
     if not found:
         empty = "standard input is empty" if "-" in options.inputs else f"{options.inputs[0]} holds nothing"
         raise RecipeError(f"nothing to predict: {empty}")
-    predictions = _predictions(run, found, options.device)
+    predictions = _predictions(run, found, options.device, options.explain)
     left_out = _left_out(found, predictions)
     done = [
         (row, example, prediction)
@@ -60,7 +67,7 @@ def main(options: Any) -> int:
             examples, kept = [example for _, example, _ in done], [prediction for _, _, prediction in done]
             _say_written(run.write(options.out, examples, kept, numbers), kept, options.json, table)
         if not table:
-            _print(run, found, predictions, options.json)
+            _print(run, found, predictions, options.json, options.explain and _takes_colours())
     return _complain(left_out)
 
 
@@ -115,10 +122,10 @@ def _examples(run: Run, words: Sequence[str]) -> list[tuple[int | None, Any]]:
     return found
 
 
-def _predictions(run: Run, found: Sequence[tuple[int | None, Any]], device: str) -> list[dict[str, Any]]:
-    """A prediction for each example; `{"damaged": reason}` for one that cannot be read."""
+def _predictions(run: Run, found: Sequence[tuple[int | None, Any]], device: str, explain: bool) -> list[dict[str, Any]]:
+    """A prediction for each example, with its explanation if asked for; `{"damaged": reason}` for one that cannot be read."""
     sound = [each for _, each in found if not isinstance(each, DataError)]
-    made = iter(run.predict(sound, damaged="skip", device=device))
+    made = iter((run.explain if explain else run.predict)(sound, damaged="skip", device=device))
     predictions = []
     for row, each in found:
         prediction = {"damaged": str(each)} if isinstance(each, DataError) else next(made)
@@ -151,8 +158,15 @@ def _complain(left_out: Skipped) -> int:
 
 
 def _print(
-    run: Run, found: Sequence[tuple[int | None, Any]], predictions: Sequence[Mapping[str, Any]], as_json: bool
+    run: Run,
+    found: Sequence[tuple[int | None, Any]],
+    predictions: Sequence[Mapping[str, Any]],
+    as_json: bool,
+    coloured: bool,
 ) -> None:
+    if coloured and not as_json:
+        sides = zip((FOR, AGAINST), run.task.sides, strict=True)
+        print("; ".join(f"{colour}word{PLAIN} {side}" for colour, side in sides) + "; the strongest are underlined")
     for (row, example), prediction in zip(found, predictions, strict=True):
         if "damaged" in prediction:
             if row is not None and not as_json:
@@ -162,8 +176,50 @@ def _print(
             number = {} if row is None else {"row": row}
             line = {**number, "input": input_of(example), **without_arrays(prediction)}
             print(json_line(line, sys.stdout.encoding))
-        else:
-            print(harmless(run.task.in_words(prediction, shown_of(example))))
+            continue
+        plain = {key: value for key, value in prediction.items() if key != "explanation"}
+        if not coloured:
+            print(harmless(run.task.in_words(plain, shown_of(example))))
+            for answer, words in _explanations(prediction):
+                print(harmless(f"  {answer}{_weights_in_words(words, run.task.sides)}"))
+            continue
+        said = harmless(run.task.in_words(plain, "")).rstrip()
+        for number_of, (answer, words) in enumerate(_explanations(prediction)):
+            print(f"{'' if number_of else said}  {harmless(answer)}{_coloured(example.text, words)}")
+
+
+def _explanations(prediction: Mapping[str, Any]) -> list[tuple[str, Sequence[Mapping[str, Any]]]]:
+    """What introduces each explained answer, and its words: of several labels at once the name of each."""
+    found = prediction.get("explanation", {})
+    return [(f"{answer}: ", words) for answer, words in found.items()] if isinstance(found, dict) else [("", found)]
+
+
+def _weights_in_words(words: Sequence[Mapping[str, Any]], sides: tuple[str, str]) -> str:
+    """`speaks for it: good +0.12, fine +0.05; speaks against it: but -0.01`: the strongest words."""
+    strongest = sorted(words, key=lambda word: -abs(word["weight"]))[:SHOWN]
+    parts = []
+    for side, sign in zip(sides, (1, -1), strict=True):
+        chosen = [f"{word['text']} {word['weight']:+.3g}" for word in strongest if word["weight"] * sign > 0]
+        parts += [f"{side}: {', '.join(chosen)}"] if chosen else []
+    return "; ".join(parts) or "no word changes the answer"
+
+
+def _coloured(text: str, words: Sequence[Mapping[str, Any]]) -> str:
+    """A text for the terminal, whose words have a colour for their side; the strongest are underlined, the weak ones plain."""
+    top = max((abs(word["weight"]) for word in words), default=0.0)
+    shown, end = "", 0
+    for word in words:
+        part = abs(word["weight"]) / top if top else 0.0
+        colour = (FOR if word["weight"] > 0 else AGAINST) + (UNDERLINED if part >= STRONG else "")
+        inside = harmless(word["text"])
+        shown += harmless(text[end : word["start"]]) + (f"{colour}{inside}{PLAIN}" if part > WEAK else inside)
+        end = word["end"]
+    return shown + harmless(text[end:])
+
+
+def _takes_colours() -> bool:
+    """Whether standard output is a terminal whose user wants colours (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def _say_written(paths: Sequence[Path], predictions: Sequence[Mapping[str, Any]], as_json: bool, table: bool) -> None:

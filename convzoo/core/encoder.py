@@ -162,6 +162,15 @@ class Encoder(ABC):
         """Add to a prediction what only the encoder knows about its example: the times of rows, the names of neighbours."""
         return prediction
 
+    def parts(self, example: Any) -> Sequence[tuple[int, int]] | None:
+        """The parts of an input that can be left out one by one, to see what each says (`predict --explain`): for a text, where
+        each word begins and ends. Parts that the network is not given are not among them. None: there is no such thing."""
+        return None
+
+    def without(self, example: Any, part: tuple[int, int] | None) -> Any:
+        """An example without one of its `parts`, and without its label; None: with all of them."""
+        raise NotImplementedError(f"{type(self).__name__} has no parts")
+
     def length(self, item: Any) -> int | tuple[int, ...] | None:
         """The length of a prepared item, which buckets are made by; None if all items have the same size.
 

@@ -59,6 +59,7 @@ class Task(ABC):
             (`hd95_mm` for `hd95_mm_liver`).
         output_axes: where the outputs of the network are one tensor, what its axes count: `batch`, or a name of `model_dims`. A
             network of one's own is held to it before training; empty: it is not
+        sides: how a part of the input is introduced that makes an answer stronger, and one that makes it weaker
     """
 
     label_type: ClassVar[LabelType] = "class"
@@ -67,6 +68,7 @@ class Task(ABC):
     follows: ClassVar[bool] = False
     errors: ClassVar[frozenset[str]] = frozenset()
     output_axes: ClassVar[tuple[str, ...]] = ()
+    sides: ClassVar[tuple[str, str]] = ("speaks for it", "speaks against it")
 
     @classmethod
     def is_error(cls, score: str) -> bool:
@@ -147,6 +149,15 @@ class Task(ABC):
         values = (value for value in prediction.values() if not isinstance(value, dict))
         words = [f"{value:.3f}" if isinstance(value, float) else str(value) for value in values]
         return "  ".join([*words, shown])
+
+    def strengths(self, prediction: Mapping[str, Any]) -> Mapping[str, float]:
+        """How strong each possible answer is in a prediction, by its name: its probability, or the number itself. What changes in
+        it when a part of the input is left out explains the answer. Empty: answers are not explained so."""
+        return {}
+
+    def said(self, prediction: Mapping[str, Any]) -> list[str]:
+        """The names in `strengths` of what a prediction says, which are explained."""
+        return []
 
     def state(self) -> dict[str, Any]:
         """What `calibrate` chose, as plain JSON values."""

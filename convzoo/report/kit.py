@@ -302,21 +302,27 @@ def night_swatch(kind: str) -> str:
     )
 
 
-def shaded_words(words: Sequence[tuple[str, float]], strongest: int = 3) -> str:
+def shaded_words(
+    words: Sequence[tuple[str, float]], strongest: int = 3, titles: Sequence[str] = (), gaps: Sequence[str] = ()
+) -> str:
     """Words shaded by a weight from -1 to 1: blue for, pink against; the strongest are underlined.
 
     Args:
         words: each with its weight
         strongest: number of words that are underlined
+        titles: what is shown of each word when the pointer is on it; empty: nothing
+        gaps: what stands after each word; empty: a space
     """
     order = sorted(range(len(words)), key=lambda at: -abs(words[at][1]))[:strongest]
     lit = {at for at in order if abs(words[at][1]) > 0.05}
-    spans = [
-        f'<span class="w {"p" if weight >= 0 else "m"}{" u" if at in lit else ""}" style="--a:{0.42 * min(abs(weight), 1):.2f}">'
-        f"{text(word)}</span>"
-        for at, (word, weight) in enumerate(words)
-    ]
-    return f'<p class="words">{" ".join(spans)}</p>'
+    spans = ""
+    for at, (word, weight) in enumerate(words):
+        kind = f"{'p' if weight >= 0 else 'm'}{' u' if at in lit else ''}"
+        title = f' title="{text(titles[at])}"' if titles else ""
+        last = at == len(words) - 1
+        spans += f'<span class="w {kind}" style="--a:{0.42 * min(abs(weight), 1):.2f}"{title}>{text(word)}</span>'
+        spans += "" if last else gaps[at] if gaps else " "
+    return f'<p class="words">{spans}</p>'
 
 
 # 3: tables, matrices, plots

@@ -104,6 +104,14 @@ class Classification(Task):
             for index, row in zip(best, probabilities.tolist(), strict=True)
         ]
 
+    def strengths(self, prediction: Mapping[str, Any]) -> Mapping[str, float]:
+        """The probability of each class."""
+        return prediction["probabilities"]
+
+    def said(self, prediction: Mapping[str, Any]) -> list[str]:
+        """The class."""
+        return [prediction["label"]]
+
     def read_target(self, target: Int[Tensor, " batch"]) -> list[dict[str, Any]]:
         """The true class of each, for a person to read."""
         return [{"label": self.labels[number] if number >= 0 else None} for number in target.tolist()]

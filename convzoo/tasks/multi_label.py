@@ -97,6 +97,15 @@ class MultiLabel(Task):
             found.append({"labels": labels, "probabilities": dict(zip(self.labels, row, strict=True))})
         return found
 
+    def strengths(self, prediction: Mapping[str, Any]) -> Mapping[str, float]:
+        """The probability of each label."""
+        return prediction["probabilities"]
+
+    def said(self, prediction: Mapping[str, Any]) -> list[str]:
+        """The labels; where there are none, the most probable one."""
+        probabilities = prediction["probabilities"]
+        return list(prediction["labels"]) or [max(probabilities, key=probabilities.__getitem__)]
+
     def read_target(self, target: Float[Tensor, "batch labels"]) -> list[dict[str, Any]]:
         """The true labels of each; None if unlabelled."""
         return [

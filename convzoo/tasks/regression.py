@@ -45,6 +45,7 @@ class Regression(Task):
     label_type: ClassVar[LabelType] = "number"
     errors: ClassVar[frozenset[str]] = frozenset({"rmse", "mae", "mean_width", *NAMES.values()})
     output_axes: ClassVar[tuple[str, ...]] = ("batch", "classes")
+    sides: ClassVar[tuple[str, str]] = ("raises it", "lowers it")
 
     def __init__(
         self,
@@ -147,6 +148,14 @@ class Regression(Task):
         return [
             dict(zip(("value", "low", "high"), [*map(self._in_units, row), None, None], strict=False)) for row in rows
         ]
+
+    def strengths(self, prediction: Mapping[str, Any]) -> Mapping[str, float]:
+        """The value."""
+        return {"value": prediction["value"]}
+
+    def said(self, prediction: Mapping[str, Any]) -> list[str]:
+        """The value is the only answer."""
+        return ["value"]
 
     def read_target(self, target: Any) -> list[dict[str, Any]]:
         """The true number of each; None if unlabelled."""

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from convzoo.core.targets import Target, Targets
 from convzoo.modalities.text.example import Text
 from convzoo.modalities.text.linear import LinearNgrams
 from convzoo.modalities.text.naive_bayes import NaiveBayes
+from convzoo.modalities.text.scripts import parts_of
 from convzoo.modalities.text.vectors import read_vectors
 from convzoo.modalities.text.words import split_words
 
@@ -146,7 +148,8 @@ class TextEncoder(Encoder):
         label = self.targets.target(example.label, example.source or repr(example.text[:40]))
         evidence = self.bayes.evidence(tokens) if self.bayes is not None else None
         if self.linear is not None:
-            evidence = self.linear.evidence(self._written(example), tokens)
+            # What a text without a label gets is always that of a text the classifier has not seen.
+            evidence = self.linear.evidence(self._written(example), tokens, training=example.label is not None)
         return np.array(numbers), label, evidence
 
     def collate(self, items: Sequence[Item], draws: Draws | None = None) -> Batch:
@@ -186,6 +189,28 @@ class TextEncoder(Encoder):
     def length(self, item: Item) -> int:
         """Number of tokens."""
         return len(item[0])
+
+    def parts(self, example: Text) -> list[tuple[int, int]]:
+        """Where each word begins and ends, up to the last one that the network is given; of a script without spaces, where each
+        written character does."""
+        found: list[tuple[int, int]] = []
+        tokens = end = 0
+        for part in parts_of(example.text[: self.max_length * 40]):
+            if tokens >= self.max_length:
+                break
+            tokens += len(self.tokenise(example.text[end : part[1]]))
+            end = part[1]
+            found.append(part)
+        return found
+
+    def without(self, example: Text, part: tuple[int, int] | None) -> Text:
+        """The text without one part, and without the space that would be one too many."""
+        if part is None:
+            return replace(example, label=None)
+        before, after = example.text[: part[0]], example.text[part[1] :]
+        if not before or before[-1].isspace():
+            before, after = (before, after[1:]) if after[:1].isspace() else (before if after else before[:-1], after)
+        return replace(example, text=before + after, label=None)
 
     def input_names(self, item: Item) -> list[str]:
         """The tokens."""

@@ -2,21 +2,23 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import nn
 
 from convzoo.core.encoder import Encoder
 from convzoo.core.pages import Material, Pages, Section, Slices
 from convzoo.core.task import Task
 from convzoo.inspect.kernels import feature_maps, first_convolutions, phrases_by_kernel
+from convzoo.inspect.left_out import falls_without
 from convzoo.modalities.text.example import Text
+from convzoo.modalities.text.scripts import parts_of
 from convzoo.report import kit
 
 LONGEST = 60
 """Number of words of a text that a card shows."""
+MOST_ANSWERS = 3
+"""Of several labels at once so many are explained on a card."""
 MOST_KERNELS = 12
 BANDS = 4
 OFTEN = 20
@@ -34,22 +36,36 @@ class TextPages(Pages):
         return f'<p class="words">{kit.text(example.text[:600])}</p>'
 
     def explained(self, task: Task, material: Material, row: Mapping[str, Any]) -> str:
-        """Words shaded by how much the answer changes when each is left out: for it, or against it."""
+        """Words shaded by how much the answer changes when each is left out: for it, or against it. Of several labels, the first
+        ones each for itself."""
         example = material.examples[int(row["index"])]
-        words = example.text.split()
-        weights = _without_each(task, material, example, words[:LONGEST], row)
-        more = len(words) - LONGEST
-        shown = kit.shaded_words(weights) if weights else self.picture(example)
+        answers = task.said(row)[:MOST_ANSWERS]
+        every = material.encoder.parts(example) or []
+        parts = every[:LONGEST]
+        if not answers or not parts:
+            return f'<div class="body quote">{self.picture(example)}</div>'
+        falls = falls_without(material.model, material.encoder, task, example, answers, parts)
+        shown = ""
+        for answer, weights in zip(answers, falls, strict=True):
+            top = max(map(abs, weights)) or 1.0
+            words = [
+                (example.text[start:end], weight / top) for (start, end), weight in zip(parts, weights, strict=True)
+            ]
+            gaps = [" " if example.text[end : end + 1].isspace() else "" for _, end in parts]
+            shown += f"<small>{kit.text(answer)}</small>" if task.label_type == "classes" else ""
+            shown += kit.shaded_words(words, titles=[f"{weight:+.3g}" for weight in weights], gaps=gaps)
+        more = len(parts_of(example.text)) - len(parts)
         return f'<div class="body quote">{shown}{f"<small>… and {more:,} more words</small>" if more > 0 else ""}</div>'
 
     def legend(self, task: Task, material: Material) -> str:
+        first, second = task.sides
         return (
             "<p>What it says of test texts, and which words made it say so: each word was left out once, and the answer compared."
             "</p>"
             + kit.key(
                 [
-                    ('<span class="w p u" style="--a:.42">word</span>', "speaks for the answer"),
-                    ('<span class="w m u" style="--a:.42">word</span>', "speaks against it"),
+                    ('<span class="w p u" style="--a:.42">word</span>', first),
+                    ('<span class="w m u" style="--a:.42">word</span>', second),
                     ("", "the stronger the shade, the more the answer changes; the strongest are underlined"),
                 ]
             )
@@ -156,30 +172,6 @@ class TextPages(Pages):
         drawn = kit.histogram(lengths, f"Words of a test text, half have {middle} or fewer")
         ends = f"{min(lengths):,} to {max(lengths):,}"
         return f"<h3>Lengths</h3><p>Words of a test text: {ends}, half have {middle:,} or fewer.</p>{drawn}"
-
-
-def _without_each(
-    task: Task, material: Material, example: Text, words: Sequence[str], row: Mapping[str, Any]
-) -> list[tuple[str, float]]:
-    """Each word with how much the probability of the answer falls without it, divided by the largest fall or rise; empty where
-    the answer has no probability."""
-    if "probability" not in row or not words:
-        return []
-    rest = example.text.split()[len(words) :]
-    variants = [
-        replace(example, text=" ".join([*words[:at], *words[at + 1 :], *rest]) or " ") for at in range(len(words))
-    ]
-    said = str(row["label"])
-    with torch.no_grad():
-        material.model.eval()
-        batch = material.encoder.encode([example, *variants])
-        decoded = task.decode(task.predict(material.model, batch))
-    if not decoded or "probabilities" not in decoded[0]:
-        return []
-    whole, *others = (float(found["probabilities"][said]) for found in decoded)
-    falls = [whole - other for other in others]
-    top = max(map(abs, falls)) or 1.0
-    return [(word, fall / top) for word, fall in zip(words, falls, strict=True)]
 
 
 def _maps(model: nn.Module, batch: Mapping[str, Any], names: Sequence[Sequence[str]]) -> str:

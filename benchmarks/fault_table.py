@@ -1411,8 +1411,8 @@ FAULTS: dict[str, list[Fault]] = {
         Fault(
             "texts_are_not_escaped",
             "convzoo/report/kit.py",
-            '        f"{text(word)}</span>"\n',
-            '        f"{word}</span>"\n',
+            "{title}>{text(word)}</span>",
+            "{title}>{word}</span>",
             ("tests/report/test_page.py::test_texts_are_escaped_in_every_component",),
         ),
         Fault(

@@ -516,8 +516,8 @@ FAULTS: dict[str, list[Fault]] = {
         Fault(
             "seed_of_a_split_is_ignored",
             "convzoo/reading/splitting.py",
-            "shuffled = np.random.default_rng(seed).permutation(len(keys)).tolist()",
-            "shuffled = np.random.default_rng(0).permutation(len(keys)).tolist()",
+            "shuffled = np.random.default_rng(seed).permutation(len(groups)).tolist()",
+            "shuffled = np.random.default_rng(0).permutation(len(groups)).tolist()",
             ("tests/ops/test_ops.py::test_a_split_is_the_same_for_the_same_seed_and_another_for_another",),
         ),
         Fault(

@@ -154,6 +154,10 @@ def _parser() -> _Parser:
         help="continue a run (default: the recipe's newest unfinished one)",
     )
     command.add_argument("--seeds", type=int, metavar="N", help="train N times, for a mean and a standard deviation")
+    command.add_argument(
+        "--folds", type=int, metavar="N",
+        help="cross-validation: cut the data into N parts and test on each once, for a mean and a standard deviation",
+    )  # fmt: skip
     command.add_argument("--quiet", action="store_true", help="print the table at the end only")
     command.add_argument("--require-expected", action="store_true", help="exit with 5 if a score is outside `expect`")
 
@@ -168,6 +172,7 @@ def _parser() -> _Parser:
     takes_recipe(command)
     may_trust(command)
     command.add_argument("--data", metavar="PATH", help="your own file or folder in place of the recipe's data")
+    command.add_argument("--folds", type=int, metavar="N", help="check a cross-validation with N parts, on the first")
 
     command = add(
         "verify-resume", "run a recipe straight, and killed again and again, and compare the ends bit for bit"

@@ -26,6 +26,7 @@ from convzoo.recipe import recipe as recipes
 from convzoo.recipe.assembly import build_reader, load_class
 from convzoo.recipe.own_code import uncopied
 from convzoo.recipe.own_data import open_recipe
+from convzoo.recipe.repeating import repeated
 from convzoo.recipe.types import Recipe
 from convzoo.run_folder import FolderWatch, claimed, finish, note_start
 from convzoo.runs import (
@@ -63,6 +64,7 @@ def run(
     out: str | Path | None = None,
     resume: str | Path | bool | None = None,
     seeds: int | None = None,
+    folds: int | None = None,
     live: bool = False,
     quiet: bool = False,
     report: bool = True,
@@ -78,6 +80,7 @@ def run(
         out: the run's folder; by default `runs/<recipe>-<time>`
         resume: the folder of a run to go on with, or True for the newest unfinished one of this recipe
         seeds: train that many times with different seeds, for a mean and a standard deviation
+        folds: a cross-validation: cut the data into that many parts, by group and stratified, and test on each once
         live: draw a progress bar
         quiet: print nothing
         report: write `report.html`
@@ -93,9 +96,7 @@ def run(
     else:
         if source is None:
             raise RecipeError("name a recipe, or the folder of a run after --resume")
-        recipe = open_recipe(source, overrides, data, trust)
-        if seeds is not None:
-            recipe = _over_seeds(recipe, seeds)
+        recipe = repeated(open_recipe(source, overrides, data, trust), seeds, folds)
         place = None if out is None else Path(out)
     # What every later step shares with the run's other processes, under torchrun or SLURM.
     devices = Devices.open(recipe.train.device, _same_precision(recipe, place) if resume else recipe.train.precision)
@@ -378,6 +379,7 @@ def _run_repeated(
     merged["judgement"] = sentence(merged["comparisons"], merged["baselines"], is_error)
     merged["ceiling"] = mean_and_spread([item["ceiling"] for item in results])[0]
     merged["examples"] = results[0]["examples"]
+    merged["tested"] = sum(item["examples"]["test"] for item in results) if setting == "data.fold" else None
     merged["best_by"] = results[0].get("best_by", "")
     for key in ("training_seconds", "seconds"):
         merged[key] = round(sum(item[key] for item in results), 2)
@@ -389,15 +391,9 @@ def _run_repeated(
         single = recipes.with_values(recipe, {setting: values[0]})
         splits = build_reader(single).read()
         rows = read_predictions(folder / names[0] / "predictions.csv")
-        write_report(folder, recipe, merged, finished.model, finished.encoder, finished.task, splits.test, rows)
-
-
-def _over_seeds(recipe: Recipe, seeds: int) -> Recipe:
-    if recipe.repeat:
-        raise RecipeError(f"{recipe.name} is repeated over {next(iter(recipe.repeat))} already; leave --seeds out")
-    if seeds < 2:
-        raise RecipeError("--seeds: a standard deviation needs at least 2")
-    return replace(recipe, repeat={"train.seed": [recipe.train.seed + index for index in range(seeds)]})
+        write_report(
+            folder, recipe, merged, finished.model, finished.encoder, finished.task, splits.test, rows, names[0]
+        )
 
 
 def _resumed(source: Any, resume: str | Path | bool, trust: bool, accept_changes: bool) -> tuple[Recipe, Path]:

@@ -67,6 +67,22 @@ def columns(recipe: Recipe, results: Mapping[str, Any], most: int = 4) -> list[s
     return found[:most]
 
 
+def repeated_in_words(results: Mapping[str, Any]) -> str:
+    """`means ± standard deviations over 5 folds`; empty for a run that is not repeated."""
+    if not results.get("repeated"):
+        return ""
+    ((setting, values),) = results["repeated"].items()
+    if setting == "data.fold":
+        over = (
+            f"{len(values)} folds: each of {results['tested']:,} examples was tested once"
+            if results.get("tested")
+            else f"{len(values)} folds"
+        )
+    else:
+        over = f"{len(values)} {'seeds' if setting == 'train.seed' else f'values of {setting}'}"
+    return f"means ± standard deviations over {over}"
+
+
 def written(row: Row, column: str) -> str:
     """A score as it is printed: with its standard deviation over repeated runs, else with its 95 % interval, if it has one."""
     if column not in row.scores:

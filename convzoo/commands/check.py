@@ -15,6 +15,7 @@ from convzoo.core.errors import CheckError
 from convzoo.core.text import duration_in_words, harmless, size_in_words
 from convzoo.experiment import assemble, loaders
 from convzoo.recipe.own_data import open_recipe
+from convzoo.recipe.repeating import repeated
 from convzoo.training.devices import Devices
 from convzoo.training.listeners import NO_LOSS
 from convzoo.training.trainer import Trainer
@@ -22,18 +23,20 @@ from convzoo.training.trainer import Trainer
 
 def main(options: Any) -> None:
     """Print what the check finds, line by line."""
-    for line in check(options.recipe, options.overrides, options.data, options.trust):
+    for line in check(options.recipe, options.overrides, options.data, options.trust, options.folds):
         print(harmless(line), flush=True)
 
 
-def check(source: str, overrides: Sequence[str], data: str | None, trust: bool = False) -> Iterator[str]:
+def check(
+    source: str, overrides: Sequence[str], data: str | None, trust: bool = False, folds: int | None = None
+) -> Iterator[str]:
     """Do everything except training, and report line by line: parts, data and what was taken for what, one step, memory and time.
 
     Raises:
         CheckError: the step gives no finite loss, or a weight gets no gradient.
         RecipeError, DataError, TrainingError: what else is wrong.
     """
-    recipe = open_recipe(source, overrides, data, trust)
+    recipe = repeated(open_recipe(source, overrides, data, trust), folds=folds)
     parts = ", ".join(f"{kind} {getattr(recipe, kind).name}" for kind in ("data", "encoder", "model", "task"))
     yield f"recipe    {recipe.name}: {parts}"
     devices = Devices.open(recipe.train.device, recipe.train.precision)

@@ -18,7 +18,7 @@ def main(options: Any) -> int:
     resume = options.resume
     if resume and (options.overrides or "=" in (options.recipe or "")):
         raise RecipeError("--resume continues with the run's own recipe; leave the overrides out")
-    for flag in ("seeds", "data", "out"):
+    for flag in ("seeds", "folds", "data", "out"):
         if resume and getattr(options, flag) is not None:
             raise RecipeError(f"--resume continues the run with its own settings; leave --{flag} out")
     if options.accept_changes and not resume:
@@ -32,7 +32,7 @@ def main(options: Any) -> int:
 
     run = pipeline.run(
         options.recipe, options.overrides, data=options.data, out=options.out, resume=resume, seeds=options.seeds,
-        live=sys.stderr.isatty() and not options.quiet, quiet=options.quiet, trust=options.trust,
+        folds=options.folds, live=sys.stderr.isatty() and not options.quiet, quiet=options.quiet, trust=options.trust,
         accept_changes=options.accept_changes,
     )  # fmt: skip
     if int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", 0))) == 0:
@@ -65,6 +65,8 @@ def print_summary(run: "Run") -> None:
         table.add_row(harmless(row.name), row.kind, *cells, style="bold" if row.kind == "this network" else None)
     console.print()
     console.print(table)
+    if run.spread:
+        console.print(summary.repeated_in_words(run.results), soft_wrap=True)
     if summary.judgement(run.results):
         console.print(harmless(f"verdict: {summary.judgement(run.results)}"), soft_wrap=True)
     for name, reason in run.results.get("left_out", {}).items():

@@ -13,10 +13,12 @@ class Reader(ABC):
     Attributes:
         example: the type of example it gives; `--data PATH` pairs it with an encoder that takes this type.
         formats: what it recognises, in words; empty for a reader of one benchmark only.
+        why_no_folds: why a cross-validation is refused, where the reader takes no `fold` and `folds`; read after its name.
     """
 
     example: ClassVar[type]
     formats: ClassVar[str] = ""
+    why_no_folds: ClassVar[str] = "has a split of its own, so no folds are made"
 
     @abstractmethod
     def read(self) -> Splits:

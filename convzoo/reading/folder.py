@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from convzoo.core.arguments import Copies, Count, Fraction
+from convzoo.core.arguments import Copies, Count, Fraction, Positive
 from convzoo.core.errors import DataError
 from convzoo.core.files import sha256_of
 from convzoo.core.reader import Reader
@@ -30,7 +30,9 @@ class ClassFolders(Reader):
         classes: only these; by default all
         group: what stays together: `folder`, the files of one folder inside a class; `none`; by default what the names say
         val: part for validation, where it is made here
-        test: part for testing, where the split is made here
+        test: part for testing, where the split is made here and no fold is given; 0: nothing is tested
+        fold: test on this fold of a cross-validation, from 0
+        folds: how many folds there are
         copies: of a file in two parts of a given split: refuse them; drop them from training; or keep them
         seed: of a split that is made here
         skip_damaged: leave files that cannot be read out, and say which; by default they are refused
@@ -54,6 +56,8 @@ class ClassFolders(Reader):
         group: Literal["folder", "none"] | None = None,
         val: Fraction = 0.15,
         test: Fraction = 0.15,
+        fold: Count | None = None,
+        folds: Positive = 5,
         copies: Copies = "refuse",
         seed: Count = 0,
         skip_damaged: bool = False,
@@ -63,6 +67,8 @@ class ClassFolders(Reader):
         self.group = group
         self.val = val
         self.test = test
+        self.fold = fold
+        self.folds = folds
         self.copies: Copies = copies
         self.seed = seed
         self.skip_damaged = skip_damaged
@@ -128,10 +134,21 @@ class ClassFolders(Reader):
         parts = self._sound(folder, parts)
         if list(parts) == ["all"]:
             splits = made_here(
-                parts["all"], self.val, self.test, self.seed, files, self.content, notes=notes, where=str(folder)
+                parts["all"],
+                self.val,
+                self.test,
+                self.seed,
+                files,
+                self.content,
+                self.fold,
+                self.folds,
+                notes,
+                str(folder),
             )
         else:
-            splits = as_given(str(folder), parts, self.val, self.seed, files, self.content, self.copies, notes)
+            splits = as_given(
+                str(folder), parts, self.val, self.seed, files, self.content, self.copies, notes, self.fold
+            )
         grouped = any(example.group is not None for example in everything)
         group = "none" if not grouped else "the folder inside" if self.group == "folder" else "by the names"
         splits = splits.with_described(files=f"label: the name of the folder; group: {group}")
@@ -173,7 +190,7 @@ class ClassFolders(Reader):
         given = given_folders(folder)
         if not given:
             return {"all": self._classes_in(folder, folder)}
-        if "test" not in given:
+        if "test" not in given and "val" not in given:
             bare = next((child for child in visible(folder) if child.is_dir() and split_in(child.name) == "test"), None)
             if bare is not None:
                 raise DataError(f"{bare}: holds no folders; make one folder in it for each {self.one_class}")

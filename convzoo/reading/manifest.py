@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from convzoo.core.arguments import Copies, Count, Fraction, FromData, LabelType
+from convzoo.core.arguments import Copies, Count, Fraction, FromData, LabelType, Positive
 from convzoo.core.errors import DataError
 from convzoo.core.files import sha256_of
 from convzoo.core.labels import Label
@@ -35,7 +35,9 @@ class Manifest(Reader):
         separator: between the fields of a CSV file; by default found
         encoding: of the file; by default found
         val: part for validation, where it is made here
-        test: part for testing, where the split is made here
+        test: part for testing, where the split is made here and no fold is given; 0: nothing is tested
+        fold: test on this fold of a cross-validation, from 0
+        folds: how many folds there are
         copies: of a file in two parts of a given split: refuse them; drop them from training; or keep them
         seed: of a split that is made here
         skip_damaged: leave rows and files that cannot be read out, and say which; by default they are refused
@@ -63,6 +65,8 @@ class Manifest(Reader):
         encoding: str | None = None,
         val: Fraction = 0.15,
         test: Fraction = 0.15,
+        fold: Count | None = None,
+        folds: Positive = 5,
         copies: Copies = "refuse",
         seed: Count = 0,
         label_type: FromData[LabelType] = "class",
@@ -77,6 +81,8 @@ class Manifest(Reader):
         self.encoding = encoding
         self.val = val
         self.test = test
+        self.fold = fold
+        self.folds = folds
         self.copies: Copies = copies
         self.seed = seed
         self.label_type: LabelType = label_type
@@ -123,12 +129,8 @@ class Manifest(Reader):
         notes = unused_columns(table, list(roles.values()))
         if self.label_type == "class" and roles["label"]:
             notes += table.numbers_as_classes(roles["label"])
-        splits = split_rows(self, self.path, found, homes, self.content, notes, **self._folds())
+        splits = split_rows(self, self.path, found, homes, self.content, notes)
         return splits.with_described(columns=columns_in_words(table, roles))
-
-    def _folds(self) -> dict[str, Any]:
-        """`fold` and `count`, where a kind has a cross-validation."""
-        return {}
 
     def _table(self) -> Table:
         self.damaged = Damaged(self.skip_damaged, "rows")
@@ -222,30 +224,28 @@ def split_rows(
     homes: tuple[list[str], str] | None,
     content: Callable[[Any], str],
     notes: Sequence[str] = (),
-    **folds: Any,
 ) -> Splits:
     """The rows of one table in their splits: as its column says, else made here.
 
     Args:
-        reader: with `val`, `test`, `seed`, `copies` and `damaged`
+        reader: with `val`, `test`, `fold`, `folds`, `seed`, `copies` and `damaged`
         where: the table
         examples: in the order of the rows; None where a row is damaged
         homes: the split of each row and the column that says so; None where there is no such column
         content: a fingerprint of an example's content
         notes: what was found out while reading
-        folds: `fold` and `count`, where the split is one of a cross-validation
     """
     reader.damaged.settle()
     files = {str(where): {"sha256": sha256_of(where)}}
     if homes is None:
         kept = [example for example in examples if example is not None]
         splits = made_here(
-            kept, reader.val, reader.test, reader.seed, files, content, notes=notes, where=str(where), **folds
+            kept, reader.val, reader.test, reader.seed, files, content, reader.fold, reader.folds, notes, str(where)
         )
     else:
         parts: dict[str, list[Any]] = {"train": [], "val": [], "test": []}
         for home, example in zip(homes[0], examples, strict=True):
             if example is not None:
                 parts[home].append(example)
-        splits = as_given(str(where), parts, reader.val, reader.seed, files, content, reader.copies, notes)
+        splits = as_given(str(where), parts, reader.val, reader.seed, files, content, reader.copies, notes, reader.fold)
     return replace(splits, skipped=reader.damaged.skipped)

@@ -77,7 +77,7 @@ def split_by_group(
         labels: of each example its label
         groups: of each example its group
         val: part for validation
-        test: part for testing
+        test: part for testing; 0: nothing is tested
         seed: of the order
         where: what is split, for errors
         names: what the three parts are called; two may have one name, when both are for validation
@@ -87,7 +87,7 @@ def split_by_group(
     """
     _check_shares(val, test)
     where = f"{where}: " if where else ""
-    parts = list(dict.fromkeys(names))
+    parts = list(dict.fromkeys(name for name, share in zip(names, (1, val, test), strict=True) if share > 0))
     words = f"{', '.join(parts[:-1])} and {parts[-1]}"
     layers = strata(labels)
     counts = Counter(layers)
@@ -105,29 +105,41 @@ def split_by_group(
                 f"{len(parts)}: add examples, or leave the class out{numbers}"
             )
     shares = np.array([1 - val - test, val, test])
-    number = {label: index for index, label in enumerate(counts)}
-    wanted = shares[:, None] * np.array(list(counts.values()))
     members: dict[Hashable, list[int]] = defaultdict(list)
     for index, group in enumerate(groups):
         members[group].append(index)
-    keys = list(members)
-    shuffled = np.random.default_rng(seed).permutation(len(keys)).tolist()
-    order = sorted(shuffled, key=lambda at: -len(members[keys[at]]))
-    home = np.zeros(len(labels), dtype=np.int64)
+    home = _dealt(layers, list(members.values()), shares, seed)
+    for name in parts:
+        if not np.isin(home, [index for index, other in enumerate(names) if other == name]).any():
+            raise DataError(
+                f"{where}the {name} split would be empty: there are {len(members)} groups in all (copies count as one), give more"
+            )
+    return home
+
+
+def _dealt(layers: Sequence[Hashable], groups: Sequence[list[int]], shares: np.ndarray, seed: int) -> np.ndarray:
+    """For each example its part: whole groups go where what they hold is missed most.
+
+    Args:
+        layers: of each example its stratum
+        groups: the examples of each
+        shares: of each part, the fraction that it should have
+        seed: of the order
+    """
+    counts = Counter(layers)
+    number = {label: index for index, label in enumerate(counts)}
+    wanted = shares[:, None] * np.array(list(counts.values()))
+    shuffled = np.random.default_rng(seed).permutation(len(groups)).tolist()
+    home = np.zeros(len(layers), dtype=np.int64)
     missed = wanted.copy()
-    for at in order:
-        inside = members[keys[at]]
+    for at in sorted(shuffled, key=lambda at: -len(groups[at])):
+        inside = groups[at]
         content = np.bincount([number[layers[index]] for index in inside], minlength=len(counts))
         # What is missed is measured against what the split should have, so that small splits are served too.
         need = ((missed / np.maximum(wanted, 1e-9)) * content).sum(axis=1)
         chosen = int(np.argmax(need))
         missed[chosen] -= content
         home[inside] = chosen
-    for name in parts:
-        if not np.isin(home, [index for index, other in enumerate(names) if other == name]).any():
-            raise DataError(
-                f"{where}the {name} split would be empty: there are {len(keys)} groups in all (copies count as one), give more"
-            )
     return home
 
 
@@ -176,6 +188,53 @@ def folds(labels: Sequence[Any], count: int, seed: int) -> np.ndarray:
     return fold
 
 
+def folds_by_group(
+    labels: Sequence[Any], groups: Sequence[Hashable], count: int, seed: int, where: str = "", fold: int = 0
+) -> np.ndarray:
+    """For each example the fold that it is tested in. Groups stay whole, and each of the `strata` is dealt out evenly.
+
+    Args:
+        labels: of each example its label
+        groups: of each example its group
+        count: of the folds
+        seed: of the order
+        where: what is split, for errors
+        fold: that is asked for
+
+    Raises:
+        DataError: there is no such fold, or there are fewer groups than folds, in all or in a class.
+    """
+    where = f"{where}: " if where else ""
+    _check_fold(fold, count)
+    members: dict[Hashable, list[int]] = defaultdict(list)
+    for index, group in enumerate(groups):
+        members[group].append(index)
+    if len(members) < count:
+        what = "examples" if len(members) == len(labels) else "groups (copies count as one)"
+        raise DataError(f"{where}{len(members)} {what} are too few for {count} folds; ask for fewer, or give more")
+    layers = strata(labels)
+    if not any(isinstance(label, float | tuple) for label in labels):
+        _check_folds(labels, groups, count, where)
+    if all(len(inside) == 1 for inside in members.values()):
+        return folds(labels, count, seed)
+    return _dealt(layers, list(members.values()), np.full(count, 1 / count), seed)
+
+
+def _check_folds(labels: Sequence[Any], groups: Sequence[Hashable], count: int, where: str) -> None:
+    """Each fold tests each class, and what is left of it trains and validates."""
+    held: dict[Any, set[Hashable]] = defaultdict(set)
+    for label, group in zip(labels, groups, strict=True):
+        held[label].add(group)
+    least = max(count, 4 if count == 2 else 3)
+    for label, inside in held.items():
+        if len(inside) < least and label is not None:
+            what = "example" if len(set(groups)) == len(groups) else "group"
+            raise DataError(
+                f"{where}class {label!r} has {len(inside)} {what}{'' if len(inside) == 1 else 's'}; {count} folds need at least "
+                f"{least}: ask for fewer folds, add examples, or leave the class out"
+            )
+
+
 def hold_out(labels: Sequence[Any], part: float, seed: int) -> np.ndarray:
     """True for about `part` of the examples of each of the `strata`."""
     if not 0 < part < 1:
@@ -209,7 +268,7 @@ def made_here(
     Args:
         examples: with or without a group
         val: part for validation; with a fold, of what is not tested on
-        test: part for testing, where no fold is given
+        test: part for testing, where no fold is given; 0: nothing is tested
         seed: of the split
         files: what was read
         content: a fingerprint of an example's content: copies are kept together, whatever their group
@@ -234,14 +293,7 @@ def made_here(
         origin = f"made here: {_how(examples)}, val {val:g}, test {test:g}, seed {seed}"
         train, held_out, tested = (_chosen(examples, home == index) for index in range(3))
         return Splits(train, held_out, tested, origin=origin, **facts)
-    if not 0 <= fold < count:
-        raise DataError(f"data.fold={fold}: with data.folds={count} it should be from 0 to {count - 1}")
-    first = {group: index for index, group in reversed(list(enumerate(groups)))}
-    if len(first) < count:
-        raise DataError(f"{len(first)} groups are too few for {count} folds")
-    homes = folds([labels[index] for index in first.values()], count, seed).tolist()
-    number = dict(zip(first, homes, strict=True))
-    at = np.array([number[group] == fold for group in groups])
+    at = folds_by_group(labels, groups, count, seed, where, fold) == fold
     origin = f"fold {fold} of {count}, {_how(examples)}, seed {seed}"
     given = Splits(_chosen(examples, ~at), [], _chosen(examples, at), origin=origin, **facts)
     return carve_validation(given, val, seed, content, where)
@@ -268,6 +320,7 @@ def as_given(
     content: Callable[[Any], Hashable | None] | None = None,
     copies: Copies = "refuse",
     notes: Sequence[str] = (),
+    fold: int | None = None,
 ) -> Splits:
     """A split as it was given, without leaks; where it has no validation part, one is taken out of training.
 
@@ -280,10 +333,12 @@ def as_given(
         content: a fingerprint of an example's content
         copies: of the same content in two parts, as `without_leaks` takes it
         notes: what was found out while reading
+        fold: of a cross-validation that was asked for, which a given split does not have
 
     Raises:
-        DataError: there is nothing to train or to test on, or the same thing stands in two parts.
+        DataError: there is nothing to train or to test on, the same thing stands in two parts, or folds were asked for.
     """
+    refuse_folds(where, fold)
     content = _once(content)
     kept, more = without_leaks(where, parts, content, copies)
     for part in kept.values():
@@ -295,6 +350,18 @@ def as_given(
     }
     splits = Splits(kept["train"], kept["val"], kept["test"], origin="as given", **facts)
     return splits if splits.val else carve_validation(splits, val, seed, content, where)
+
+
+def refuse_folds(where: str, fold: int | None) -> None:
+    """
+    Raises:
+        DataError: folds were asked for of data that have a split of their own.
+    """
+    if fold is not None:
+        raise DataError(
+            f"{where}: has a split of its own, so no folds are made; leave --folds out, or give the data without the split "
+            "(in a table, data.split=none passes over its column)"
+        )
 
 
 def without_leaks(
@@ -318,9 +385,13 @@ def without_leaks(
     Raises:
         DataError: there is nothing to train or to test on, or the same thing stands in two parts.
     """
-    for name in ("train", "test"):
-        if not parts.get(name):
-            raise DataError(f"{where}: the {name} split has no examples")
+    if not parts.get("train"):
+        raise DataError(f"{where}: the train split has no examples")
+    if not parts.get("test") and not parts.get("val"):
+        raise DataError(
+            f"{where}: there is neither a test split nor one to validate on; name one, or give all examples without a split, and "
+            "it is made here"
+        )
     _refuse_both(where, parts, "group", lambda example: getattr(example, "group", None))
     _refuse_both(where, parts, "file", lambda example: getattr(example, "path", None))
     kept = {name: list(parts.get(name, ())) for name in NAMES}
@@ -422,7 +493,9 @@ def carve_validation(
     """Take a validation split out of training where the data set has none; copies and groups stay together."""
     labels = [example.label for example in splits.train]
     groups = joined(*_keys(splits.train, content))
-    home = split_by_group(labels, groups, val / 2, val / 2, seed, where, ("train", "val", "val")) > 0
+    home = split_by_group(labels, groups, val / 2, val / 2, seed, where, ("train", "val", "val"))
+    _rare_ones_into_training(labels, groups, home)
+    home = home > 0
     origin = f"{splits.origin}; val made here: {val:g} of train, {_how(splits.train)}, seed {seed}"
     return replace(splits, train=_chosen(splits.train, ~home), val=_chosen(splits.train, home), origin=origin)
 
@@ -434,6 +507,8 @@ def in_order(
     test: float,
     seed: int,
     units: tuple[str, str] = ("frames", "drives"),
+    fold: int | None = None,
+    count: int = 5,
 ) -> tuple[list[str], str]:
     """For each example of a recording its split, and how that was made: by group where groups are known, in a random order;
     else in the order of the examples, since neighbours are alike. Copies stay together.
@@ -442,12 +517,14 @@ def in_order(
         groups: of each example (a drive), None where it is not known
         contents: of each example a fingerprint
         val: part for validation
-        test: part for testing, the end
+        test: part for testing, the end; 0: nothing is tested
         seed: of the order of groups
         units: what examples and groups are called, for errors
+        fold: test on this one of `count` folds, each a stretch of the order; what comes before it validates
+        count: of the folds
 
     Raises:
-        DataError: there are fewer than three examples or groups, or val and test leave nothing to train on.
+        DataError: there are fewer than three examples or groups, no such fold, or val and test leave nothing to train on.
     """
     _check_shares(val, test)
     known = any(group is not None for group in groups)
@@ -460,17 +537,44 @@ def in_order(
     if known:
         order = [order[at] for at in np.random.default_rng(seed).permutation(len(order))]
     counts = Counter(keys)
+    if fold is not None:
+        order, tested = _turned(order, counts, fold, count, units[known])
+        test = tested / len(keys)
+        val *= 1 - test
     ends = np.cumsum([counts[key] for key in order]) / len(keys)
-    first = int(np.abs(ends[:-2] - (1 - val - test)).argmin())
-    second = first + 1 + int(np.abs(ends[first + 1 : -1] - (1 - test)).argmin())
-    place = {key: "train" if at <= first else "val" if at <= second else "test" for at, key in enumerate(order)}
+    last = len(order) - 1 if not test else int(np.abs(ends[1:-1] - (1 - test)).argmin()) + 1
+    first = int(np.abs(ends[:last] - (1 - val - test)).argmin())
+    place = {key: "train" if at <= first else "val" if at <= last else "test" for at, key in enumerate(order)}
     how = f"by {units[1].removesuffix('s')}, seed {seed}" if known else "in their order, since neighbours are alike"
-    return [place[key] for key in keys], f"made here: {how}, val {val:g}, test {test:g}"
+    made = f"made here: {how}, val {val:.3g}, test {test:.3g}" if fold is None else f"fold {fold} of {count}, {how}"
+    return [place[key] for key in keys], made
+
+
+def _turned(
+    order: list[Hashable], counts: Mapping[Hashable, int], fold: int, folds: int, unit: str
+) -> tuple[list[Hashable], int]:
+    """The order with the stretch that a fold tests at its end, and the number of examples in that stretch."""
+    _check_fold(fold, folds)
+    ends = np.cumsum([0, *(counts[key] for key in order)])
+    cuts = [int(np.abs(ends - ends[-1] * at / folds).argmin()) for at in range(folds + 1)]
+    if len(order) < max(folds, 3) or len(set(cuts)) < len(cuts):
+        raise DataError(f"{len(order)} {unit} are too few for {folds} folds; ask for fewer, or give more")
+    start, stop = cuts[fold], cuts[fold + 1]
+    return [*order[stop:], *order[:start], *order[start:stop]], int(ends[stop] - ends[start])
+
+
+def _check_fold(fold: int, folds: int) -> None:
+    if folds < 2 or not 0 <= fold < folds:
+        numbers = f"from 0 to {folds - 1}" if folds > 1 else "one of at least 2 folds"
+        raise DataError(f"data.fold={fold}: with data.folds={folds} it should be {numbers}")
 
 
 def _check_shares(val: float, test: float) -> None:
-    if not 0 < val + test < 1 or min(val, test) <= 0:
-        raise DataError(f"val={val:g} and test={test:g} should each be above 0 and leave a part for training")
+    if not 0 < val + test < 1 or val <= 0:
+        raise DataError(
+            f"data.val={val:g} and data.test={test:g} should leave a part for training, and data.val, which chooses the best "
+            "checkpoint, be above 0"
+        )
 
 
 def _how(examples: Sequence[Any]) -> str:

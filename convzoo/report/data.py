@@ -44,7 +44,7 @@ def data(recipe: Recipe, results: Mapping[str, Any], environment: Mapping[str, A
     return (
         "<p>What was read, and what was taken for what.</p>"
         + kit.pairs(items)
-        + f"<h3>Split</h3>{kit.stack(parts)}"
+        + f"<h3>Split{' of the first part' if results.get('repeated') else ''}</h3>{kit.stack(parts)}"
         + more
     )
 

@@ -48,6 +48,7 @@ def write_report(
     task: Task,
     examples: Sequence[Any],
     predictions: Sequence[Mapping[str, Any]],
+    first_part: str = "",
 ) -> Path:
     """Write the page of a finished run.
 
@@ -60,12 +61,9 @@ def write_report(
         task: calibrated
         examples: the test split
         predictions: one row for each example, from `predictions.csv`
+        first_part: of a repeated run the folder of its first part, whose examples and curves are shown
     """
-    home = (
-        folder
-        if (folder / "metrics.csv").exists()
-        else next(folder.glob("*/metrics.csv"), folder / "metrics.csv").parent
-    )
+    home = folder / first_part
     environment = read_stored(home / "environment.json", Environment)
     breakdown = describe(model, encoder.sample(examples).inputs)
     material = Material(model, encoder, examples, predictions)

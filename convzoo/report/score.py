@@ -45,10 +45,8 @@ def verdict(recipe: Recipe, results: Mapping[str, Any]) -> str:
     why = []
     if drawn and any("low" in item for item in results.get("comparisons", {}).values()):
         why.append(f"Both were scored on the same test examples, drawn anew ({kit.text(drawn)}).")
-    repeated = results.get("repeated")
-    if repeated:
-        ((setting, values),) = repeated.items()
-        why.append(f"Scores are means over {len(values)} values of {kit.code(setting)}.")
+    if repeated := summary.repeated_in_words(results):
+        why.append(f"Scores are {kit.text(repeated)}.")
     why += [
         f"{kit.code(name)} was left out: {kit.text(reason)}." for name, reason in results.get("left_out", {}).items()
     ]
@@ -65,7 +63,7 @@ def scores(
     percent = name.endswith("accuracy")
     values = [v for row in rows for v in (row.value, row.low, row.high, *row.cases) if v is not None]
     ceiling = results.get("ceiling", {}).get(main)
-    count = kit.count_of(results["examples"]["test"], plural)
+    count = kit.count_of(results.get("tested") or results["examples"]["test"], plural)
     number, _, what = count.partition(" ")
     meaning = MEANING.get(name, name.replace("_", " ") + " over the {count}").format(count=f"{number} test {what}")
     about = f"<b>{kit.text(meaning)}.</b> A dot is the score"
@@ -148,12 +146,13 @@ def facts(
     threads = kit.count_of(environment["threads"], "threads")
     where = f"of training on {device}" + (f" with {threads}" if environment["device"].startswith("cpu") else "")
     example = kit.singular(plural)
+    first = "in the first part " if results.get("repeated") else ""
     return kit.facts(
         [
             (
                 "examples",
                 total,
-                f"{parts['train']:,} to learn from, {parts['val']:,} to choose by, {parts['test']:,} to judge by",
+                f"{first}{parts['train']:,} to learn from, {parts['val']:,} to choose by, {parts['test']:,} to judge by",
             ),
             (
                 "time",

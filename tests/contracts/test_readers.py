@@ -23,7 +23,7 @@ from contracts.parts import (
     small_splits,
     written,
 )
-from convzoo.core.errors import DataError
+from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.splits import Splits
 from convzoo.modalities.series.example import Stretch
 from convzoo.recipe import recipe as recipes
@@ -229,3 +229,41 @@ def test_no_reader_recognises_nothing_or_falls_over_it(name: str, tmp_path: Path
 def test_what_it_reads_is_said_in_words_that_name_its_files(name: str) -> None:
     formats = class_of("data", name).formats
     assert not formats or re.search(r"\.\w+|/|folder|files?", formats)
+
+
+FOLDED = [
+    name for name in READERS if {"fold", "folds"} <= set(inspect.signature(class_of("data", name).__init__).parameters)
+]
+"""The readers that make a cross-validation."""
+
+
+@over_names("data")
+def test_a_reader_of_ones_own_data_makes_folds_or_says_why_not(name: str):
+    cls = class_of("data", name)
+    if cls.formats and name not in FOLDED:
+        assert re.match(r"(has|is|tests) .*folds", cls.why_no_folds), "read after the reader's name"
+
+
+@pytest.mark.parametrize("name", FOLDED)
+def test_each_example_is_tested_in_one_fold_and_shares_nothing_with_what_is_learnt(name: str):
+    tested: Counter[str] = Counter()
+    for fold in range(3):
+        splits = reader(name, fold=fold, folds=3).read()
+        assert splits.train and splits.val and splits.test
+        assert not shared(splits, atoms)
+        assert not shared(splits, contents)
+        assert not shared(
+            splits, lambda example: [getattr(example, "group", None)] if getattr(example, "group", None) else []
+        )
+        assert f"fold {fold} of 3" in splits.origin
+        tested += Counter(repr(atoms(example)) for example in splits.test)
+    everything = Counter(repr(atoms(example)) for example in reader(name).examples())
+    assert tested == everything
+
+
+@pytest.mark.parametrize("name", FOLDED)
+def test_a_fold_that_there_is_not_is_refused_in_a_line(name: str):
+    for settings in ({"fold": 3, "folds": 3}, {"fold": 0, "folds": 1}, {"fold": 0, "folds": 1000}):
+        with pytest.raises((DataError, RecipeError), match="fold") as refused:
+            reader(name, **settings).read()
+        assert "\n" not in str(refused.value)

@@ -16,7 +16,17 @@ from convzoo.core.splits import Splits
 from convzoo.modalities.text.example import Text
 from convzoo.ops import augment
 from convzoo.ops.moments import Moments, evenly_spaced
-from convzoo.reading.splitting import as_given, carve_validation, folds, hold_out, joined, made_here, split_by_group
+from convzoo.reading.splitting import (
+    as_given,
+    carve_validation,
+    folds,
+    folds_by_group,
+    hold_out,
+    in_order,
+    joined,
+    made_here,
+    split_by_group,
+)
 
 
 def images(count: int = 3, channels: int = 2, height: int = 8, width: int = 12) -> torch.Tensor:
@@ -214,7 +224,7 @@ def test_a_split_is_the_same_for_the_same_seed_and_another_for_another():
     assert not np.array_equal(first, split_by_group(labels, groups, 0.2, 0.2, 2))
 
 
-@pytest.mark.parametrize(("val", "test"), [(0.0, 0.2), (0.2, 0.0), (0.5, 0.5), (0.9, 0.4)])
+@pytest.mark.parametrize(("val", "test"), [(0.0, 0.2), (0.5, 0.5), (0.9, 0.4)])
 def test_parts_that_leave_nothing_are_refused(val: float, test: float):
     with pytest.raises(DataError, match="leave a part for training"):
         split_by_group(["a", "b"] * 10, list(range(20)), val, test, 0)
@@ -223,6 +233,35 @@ def test_parts_that_leave_nothing_are_refused(val: float, test: float):
 def test_a_class_with_too_few_examples_is_named():
     with pytest.raises(DataError, match="'rare' has 1 example;"):
         split_by_group([*["a"] * 10, "rare"], list(range(11)), 0.2, 0.2, 0)
+
+
+def test_without_a_test_part_all_is_for_training_and_validation():
+    home = split_by_group(["a", "b"] * 20, list(range(40)), 0.2, 0.0, 0)
+    assert Counter(home.tolist()) == {0: 32, 1: 8}
+    places, origin = in_order([None] * 10, list(range(10)), 0.2, 0.0, 0)
+    assert places == ["train"] * 8 + ["val"] * 2
+    assert "test 0" in origin
+
+
+def test_groups_of_several_classes_are_dealt_evenly_over_folds():
+    labels = ["a", "b", "c", "c"] * 60
+    groups = [f"speaker {index // 12}" for index in range(240)]
+    found = folds_by_group(labels, groups, 5, 0)
+    for fold in range(5):
+        assert Counter(np.array(labels)[found == fold].tolist()) == {"a": 12, "b": 12, "c": 24}
+        assert len({group for group, at in zip(groups, found, strict=True) if at == fold}) == 4
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_stretches_of_a_recording_are_each_tested_once(count: int):
+    contents = [*range(17), 3]
+    tested: Counter[int] = Counter()
+    for fold in range(count):
+        places, _ = in_order([None] * 18, contents, 0.2, 0.2, 0, fold=fold, count=count)
+        assert {"train", "val", "test"} == set(places)
+        assert places[3] == places[17], "copies stay together"
+        tested += Counter(at for at, place in enumerate(places) if place == "test")
+    assert tested == Counter(range(18))
 
 
 def test_one_group_cannot_be_split():

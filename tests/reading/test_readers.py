@@ -13,7 +13,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from convzoo.core.errors import DataError, RecipeError
+from convzoo.core.errors import DataError
 from convzoo.core.splits import Splits
 from convzoo.modalities.image.data.faces import Faces
 from convzoo.modalities.image.data.fer2013 import EMOTIONS, Fer2013
@@ -431,13 +431,13 @@ def test_polarity_splits_lines_at_newlines_only_and_its_folds_are_disjoint_and_c
 
 
 def test_wrong_folds_and_files_of_polarity_are_refused(tmp_path):
-    with pytest.raises(RecipeError, match="10 folds"):
-        Polarity(fold=10)
     with pytest.raises(DataError, match="no such folder"):
         Polarity(path=str(tmp_path / "none")).read()
     with pytest.raises(DataError, match="cannot be read"):
         Polarity(path=str(tmp_path)).read()
     write_polarity(tmp_path)
+    with pytest.raises(DataError, match=r"data.fold=10: with data.folds=10 it should be from 0 to 9"):
+        Polarity(path=str(tmp_path), fold=10).read()
     (tmp_path / "rt-polarity.pos").write_bytes(b"")
     with pytest.raises(DataError, match="is empty"):
         Polarity(path=str(tmp_path)).read()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from convzoo.core.arguments import Copies, Count, Fraction
+from convzoo.core.arguments import Copies, Count, Fraction, Positive
 from convzoo.core.errors import DataError
 from convzoo.modalities.audio.example import Audio
 from convzoo.modalities.audio.formats import AUDIO_SUFFIXES
@@ -30,7 +30,9 @@ class AudioFolder(ClassFolders):
         classes: only these words; by default all
         group: what stays together: `folder`, the files of one folder inside a word's; `none`; by default what the names say
         val: part for validation, where it is made here
-        test: part for testing, where the split is made here
+        test: part for testing, where the split is made here and no fold is given; 0: nothing is tested
+        fold: test on this fold of a cross-validation, from 0
+        folds: how many folds there are
         copies: of a file in two parts of a given split: refuse them; drop them from training; or keep them
         seed: of a split that is made here
         skip_damaged: leave sounds that cannot be read out, and say which; by default they are refused
@@ -51,6 +53,8 @@ class AudioFolder(ClassFolders):
         group: Literal["folder", "none"] | None = None,
         val: Fraction = 0.15,
         test: Fraction = 0.15,
+        fold: Count | None = None,
+        folds: Positive = 5,
         copies: Copies = "refuse",
         seed: Count = 0,
         skip_damaged: bool = False,
@@ -60,7 +64,7 @@ class AudioFolder(ClassFolders):
             # Its own lists hold copies of a few recordings under several names.
             folder, self.fetched = _speech_commands()
             path, copies = str(folder), "keep"
-        super().__init__(path, classes, group, val, test, copies, seed, skip_damaged)
+        super().__init__(path, classes, group, val, test, fold, folds, copies, seed, skip_damaged)
 
     @classmethod
     def group_of(cls, inside: Path) -> str | None:

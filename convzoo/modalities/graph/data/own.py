@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import scipy.sparse
 
-from convzoo.core.arguments import Count, Fraction, FromData, LabelType
+from convzoo.core.arguments import Count, Fraction, FromData, LabelType, Positive
 from convzoo.core.errors import DataError
 from convzoo.core.files import sha256_of
 from convzoo.core.labels import Label
@@ -20,7 +20,7 @@ from convzoo.reading.arrays import check_arrays
 from convzoo.reading.columns import SPLIT_NAMES, find_split
 from convzoo.reading.damaged import Damaged
 from convzoo.reading.manifest import columns_in_words
-from convzoo.reading.splitting import NAMES, split_by_group
+from convzoo.reading.splitting import NAMES, folds_by_group, refuse_folds, split_by_group
 from convzoo.reading.tables import Table, read_table, table_named
 
 ID = ("id", "node", "node_id", "name")
@@ -52,7 +52,9 @@ class GraphTable(Reader):
         target: the column of its end
         weight: the column of its weight; by default one named weight, else all weigh 1
         val: part of the labelled nodes for validation, where the split is made here
-        test: part for testing
+        test: part for testing, where no fold is given; 0: nothing is tested
+        fold: test on this fold of a cross-validation, from 0
+        folds: how many folds there are
         seed: of the split
         skip_damaged: leave nodes and edges whose rows cannot be read out, and say which; by default they are refused
     """
@@ -75,6 +77,8 @@ class GraphTable(Reader):
         weight: str | None = None,
         val: Fraction = 0.15,
         test: Fraction = 0.15,
+        fold: Count | None = None,
+        folds: Positive = 5,
         seed: Count = 0,
         label_type: FromData[LabelType] = "class",
         skip_damaged: bool = False,
@@ -90,6 +94,8 @@ class GraphTable(Reader):
         self.weight = weight
         self.val = val
         self.test = test
+        self.fold = fold
+        self.folds = folds
         self.seed = seed
         self.taken = ""  # which columns were taken for what, once tables are read
         self.label_type: LabelType = label_type
@@ -118,9 +124,11 @@ class GraphTable(Reader):
                 raise DataError(f"{self.path}: no node has a label to learn from")
             names = [graph.labels[index] for index in labelled.tolist()]
             home = np.full(len(graph), -1)
-            home[labelled] = split_by_group(names, labelled.tolist(), self.val, self.test, self.seed)
             by = {"class": "class", "number": "quantile", "classes": "labels"}[self.label_type]
-            origin = f"made here: stratified by {by}, val {self.val:g}, test {self.test:g}, seed {self.seed}"
+            home[labelled], how = self._homes_of(names)
+            origin = f"{how}, stratified by {by}, val {self.val:g}, seed {self.seed}"
+        else:
+            refuse_folds(str(self.path), self.fold)
         parts = [np.flatnonzero(home == number) for number in range(3)]
         for name, part in zip(("train", "val", "test"), parts, strict=True):
             bare = next((graph.ids[index] for index in part.tolist() if graph.labels[index] is None), None)
@@ -139,6 +147,21 @@ class GraphTable(Reader):
             train, val, test, origin=f"{origin}; {graph.in_words()}", files=facts, notes=_features_in_words(graph),
             described=described, skipped=self.damaged.skipped,
         )  # fmt: skip
+
+    def _homes_of(self, labels: Sequence[Any]) -> tuple[np.ndarray, str]:
+        """The split of each labelled node as 0, 1 or 2, and how it was made."""
+        where, alone = str(self.path), list(range(len(labels)))
+        if self.fold is None:
+            return split_by_group(
+                labels, alone, self.val, self.test, self.seed, where
+            ), f"made here: test {self.test:g}"
+        home = np.full(len(labels), 2)
+        rest = np.flatnonzero(folds_by_group(labels, alone, self.folds, self.seed, where, self.fold) != self.fold)
+        kept = [labels[index] for index in rest.tolist()]
+        names = ("train", "val", "val")
+        held = split_by_group(kept, list(range(len(kept))), self.val / 2, self.val / 2, self.seed, where, names)
+        home[rest] = held > 0
+        return home, f"fold {self.fold} of {self.folds}"
 
     def examples(self) -> list[Any]:
         """All labelled nodes."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from convzoo.core.arguments import Count, Fraction
+from convzoo.core.arguments import Count, Fraction, Positive
 from convzoo.core.errors import DataError
 from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
@@ -13,7 +13,7 @@ from convzoo.modalities.points.data.kitti_files import SPLITS, frames_of, lists_
 from convzoo.modalities.points.example import PointCloud
 from convzoo.reading.benchmark import benchmark_folder
 from convzoo.reading.damaged import Damaged
-from convzoo.reading.splitting import in_order
+from convzoo.reading.splitting import in_order, refuse_folds
 
 
 class Kitti(Reader):
@@ -29,7 +29,9 @@ class Kitti(Reader):
             data_object_label_2.zip of the benchmark's page into one folder
         lists: `folder` takes the folder's `ImageSets`, if it has them; `official` the benchmark's 3,712 and 3,769 frames
         val: fraction for validation, if the split is made here
-        test: fraction for testing, if the split is made here
+        test: fraction for testing, if the split is made here and no fold is given; 0: nothing is tested
+        fold: test on this fold of a cross-validation, from 0
+        folds: how many folds there are
         held_out: fraction of the list `train` used for validation, if `val` is for testing
         seed: random seed of a split by drive
         skip_damaged: leave frames whose files cannot be read out, and say which; by default they are refused
@@ -44,6 +46,8 @@ class Kitti(Reader):
         lists: Literal["folder", "official"] = "folder",
         val: Fraction = 0.15,
         test: Fraction = 0.15,
+        fold: Count | None = None,
+        folds: Positive = 5,
         held_out: Fraction = 0.1,
         seed: Count = 0,
         skip_damaged: bool = False,
@@ -52,6 +56,8 @@ class Kitti(Reader):
         self.lists = lists
         self.val = val
         self.test = test
+        self.fold = fold
+        self.folds = folds
         self.held_out = held_out
         self.seed = seed
         self.skip_damaged = skip_damaged
@@ -87,6 +93,7 @@ class Kitti(Reader):
             names = frames_of(home)
             parts, origin = self._split(home, names)
         else:
+            refuse_folds(str(folder / "ImageSets"), self.fold)
             parts, origin = self._given(home, folder, listed)
         self.damaged = Damaged(self.skip_damaged, "frames")
         train, val, test = (read_frames(home, parts[name], self.damaged) for name in SPLITS)
@@ -134,7 +141,7 @@ class Kitti(Reader):
         drives = [name.rpartition("_")[0] for name in names]
         groups = drives if len(set(drives)) >= 3 else [None] * len(names)
         contents = [_beginning(home / "velodyne" / f"{name}.bin") for name in names]
-        homes, origin = in_order(groups, contents, self.val, self.test, self.seed)
+        homes, origin = in_order(groups, contents, self.val, self.test, self.seed, fold=self.fold, count=self.folds)
         return {
             part: [name for name, home in zip(names, homes, strict=True) if home == part] for part in SPLITS
         }, origin

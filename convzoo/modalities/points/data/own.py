@@ -18,7 +18,7 @@ from convzoo.reading.columns import PATH_NAMES
 from convzoo.reading.damaged import Damaged
 from convzoo.reading.files import left_out
 from convzoo.reading.manifest import Manifest, columns_in_words, file_in, unused_columns
-from convzoo.reading.splitting import in_order, without_leaks
+from convzoo.reading.splitting import in_order, refuse_folds, without_leaks
 from convzoo.reading.tables import read_table, table_named
 
 FILE_NAMES = (*PATH_NAMES, "frame", "cloud", "scan")
@@ -75,10 +75,18 @@ class CloudTable(Manifest):
         if homes is None:
             contents = [content_of(example) for example in found]
             homes, origin = in_order(
-                [example.group for example in found], contents, self.val, self.test, self.seed, UNITS
+                [example.group for example in found],
+                contents,
+                self.val,
+                self.test,
+                self.seed,
+                UNITS,
+                self.fold,
+                self.folds,
             )
             parts = _parts(found, homes)
         else:
+            refuse_folds(str(table), self.fold)
             parts, more = without_leaks(str(table), _parts(found, homes), content_of, self.copies)
             origin, notes = "as given", [*notes, *more]
             if not parts["val"]:
@@ -86,7 +94,7 @@ class CloudTable(Manifest):
                 parts["train"], parts["val"] = parts["train"][:-held], parts["train"][-held:]
                 origin += f"; val made here: the last {self.val:g} of train"
         for name, part in parts.items():
-            if not part:
+            if not part and name != "test":
                 raise DataError(f"{table}: the {name} split has no clouds")
         splits = Splits(
             parts["train"], parts["val"], parts["test"], origin=origin, files=files, notes=notes, described=columns

@@ -68,6 +68,9 @@ class InteractionTable(Reader):
     formats: ClassVar[str] = (
         "a table of interactions (.csv, .tsv, .jsonl, .parquet: user, item, rating, time), u.data or ratings.dat"
     )
+    why_no_folds: ClassVar[str] = (
+        "tests the last or drawn items of each user, who stands in all splits, so no folds are made"
+    )
 
     def __init__(
         self,

@@ -45,6 +45,7 @@ class SeriesTable(Reader):
 
     example = Stretch
     formats: ClassVar[str] = "a table of sensor readings (.csv, .tsv, .jsonl, .parquet), or a folder of such tables"
+    why_no_folds: ClassVar[str] = "is split in time, and folds would learn from what comes later than they test"
 
     def __init__(
         self,

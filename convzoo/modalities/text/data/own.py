@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from convzoo.core.arguments import Copies, Count, Fraction, FromData, LabelType
+from convzoo.core.arguments import Copies, Count, Fraction, FromData, LabelType, Positive
 from convzoo.core.errors import DataError
 from convzoo.core.files import sha256_of
 from convzoo.core.reader import Reader
@@ -42,7 +42,9 @@ class TextTable(Reader):
         quotes: whether quotation marks enclose fields; by default yes, but with tabs only where the file is written so
         encoding: of the file; by default found
         val: part for validation, where it is made here
-        test: part for testing, where the split is made here
+        test: part for testing, where the split is made here and no fold is given; 0: nothing is tested
+        fold: test on this fold of a cross-validation, from 0
+        folds: how many folds there are
         copies: of a text in two parts of a given split: drop them from training; refuse them; or keep them
         seed: of a split that is made here
         skip_damaged: leave rows that cannot be read out, and say which; by default they are refused
@@ -64,6 +66,8 @@ class TextTable(Reader):
         encoding: str | None = None,
         val: Fraction = 0.15,
         test: Fraction = 0.15,
+        fold: Count | None = None,
+        folds: Positive = 5,
         copies: Copies = "drop",
         seed: Count = 0,
         label_type: FromData[LabelType] = "class",
@@ -80,6 +84,8 @@ class TextTable(Reader):
         self.encoding = encoding
         self.val = val
         self.test = test
+        self.fold = fold
+        self.folds = folds
         self.copies: Copies = copies
         self.seed = seed
         self.label_type: LabelType = label_type
@@ -134,7 +140,7 @@ class TextTable(Reader):
             notes += [*unused_columns(table, list(roles.values())), *self._hints(table, roles)]
             columns[file.name] = columns_in_words(table, roles)
         self.damaged.settle()
-        splits = as_given(str(self.path), parts, self.val, self.seed, files, content_of, self.copies, notes)
+        splits = as_given(str(self.path), parts, self.val, self.seed, files, content_of, self.copies, notes, self.fold)
         # The tables of a split nearly always have the same columns: then they are said once.
         same = len(set(columns.values())) == 1
         said = next(iter(columns.values())) if same else "; ".join(f"{name}: {each}" for name, each in columns.items())

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from convzoo.core.arguments import Copies, Count, Fraction
+from convzoo.core.arguments import Copies, Count, Fraction, Positive
 from convzoo.core.errors import DataError
 from convzoo.core.files import sha256_of
 from convzoo.core.reader import Reader
@@ -40,7 +40,9 @@ class ParallelText(Reader):
         empty: what to do with a pair of which a side is empty: `refuse`, saying which, or `skip` it
         encoding: of the files; by default found
         val: part for validation, where it is made here
-        test: part for testing, where the split is made here
+        test: part for testing, where the split is made here and no fold is given; 0: nothing is tested
+        fold: test on this fold of a cross-validation, from 0
+        folds: how many folds there are
         copies: of a sentence in two parts of a given split: drop them from training; refuse them; or keep them
         seed: of a split that is made here
         skip_damaged: leave lines that cannot be read out, and say which; by default they are refused
@@ -61,6 +63,8 @@ class ParallelText(Reader):
         encoding: str | None = None,
         val: Fraction = 0.1,
         test: Fraction = 0.1,
+        fold: Count | None = None,
+        folds: Positive = 5,
         copies: Copies = "drop",
         seed: Count = 0,
         skip_damaged: bool = False,
@@ -72,6 +76,8 @@ class ParallelText(Reader):
         self.encoding = encoding
         self.val = val
         self.test = test
+        self.fold = fold
+        self.folds = folds
         self.copies: Copies = copies
         self.seed = seed
         self.skip_damaged = skip_damaged
@@ -107,7 +113,9 @@ class ParallelText(Reader):
         self.damaged.settle()
         if not pairs:
             raise DataError(f"{self.path}: holds no pairs")
-        splits = made_here(pairs, self.val, self.test, self.seed, files, content_of)
+        splits = made_here(
+            pairs, self.val, self.test, self.seed, files, content_of, self.fold, self.folds, where=str(self.path)
+        )
         return replace(splits.with_described(columns=self.taken), skipped=self.damaged.skipped)
 
     def _read_folder(self) -> Splits:
@@ -124,9 +132,9 @@ class ParallelText(Reader):
                 files |= facts
         self.damaged.settle()
         for name in ("train", "test"):
-            if not parts[name]:
+            if not parts[name] and not (name == "test" and parts["val"]):
                 raise DataError(f"{self.path}: the {name} split has no pairs; it should be in a file named {name}.*")
-        splits = as_given(str(self.path), parts, self.val, self.seed, files, content_of, self.copies)
+        splits = as_given(str(self.path), parts, self.val, self.seed, files, content_of, self.copies, fold=self.fold)
         return replace(splits.with_described(columns=self.taken), skipped=self.damaged.skipped)
 
     def _language(self, languages: Sequence[str]) -> str:

@@ -3,13 +3,13 @@
 from typing import Literal
 
 from convzoo.core.arguments import Count, Fraction
-from convzoo.core.errors import DataError, RecipeError
+from convzoo.core.errors import DataError
 from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
 from convzoo.modalities.text.example import Text
 from convzoo.reading.benchmark import benchmark_folder
 from convzoo.reading.lines import read_lines
-from convzoo.reading.splitting import folds, hold_out
+from convzoo.reading.splitting import folds_by_group, hold_out
 
 FILES = {
     "mr": {"negative": "rt-polarity.neg", "positive": "rt-polarity.pos"},
@@ -43,8 +43,6 @@ class Polarity(Reader):
         val: Fraction = 0.1,
         seed: Count = 0,
     ) -> None:
-        if fold >= folds:
-            raise RecipeError(f"data.fold: there are {folds} folds, numbered from 0; {fold} is not one of them")
         self.dataset = dataset
         self.path = path
         self.fold = fold
@@ -56,7 +54,7 @@ class Polarity(Reader):
         """Read both files and take the fold out.
 
         Raises:
-            DataError: a file is absent or empty.
+            DataError: a file is absent or empty, or there is no such fold.
         """
         folder, facts = benchmark_folder(self.dataset, self.path)
         examples = []
@@ -65,7 +63,8 @@ class Polarity(Reader):
             if not lines:
                 raise DataError(f"{folder / name}: is empty")
             examples += [Text(line.strip(), label, source=f"{name}:{number}") for number, line in enumerate(lines, 1)]
-        tested = folds([e.label for e in examples], self.folds, self.seed) == self.fold
+        labels, alone = [example.label for example in examples], list(range(len(examples)))
+        tested = folds_by_group(labels, alone, self.folds, self.seed, str(folder), self.fold) == self.fold
         rest = [example for example, test in zip(examples, tested, strict=True) if not test]
         held = hold_out([e.label for e in rest], self.val, self.seed + 1)
         return Splits(

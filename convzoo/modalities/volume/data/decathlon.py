@@ -90,7 +90,7 @@ class Decathlon(Reader):
         if listing is not None and not files:
             files = {str(listing): {"sha256": sha256_of(listing)}}
         if parts.get("test"):
-            splits = as_given(str(found), parts, self.val, self.seed, files, content_of)
+            splits = as_given(str(found), parts, self.val, self.seed, files, content_of, fold=self.fold)
         else:
             splits = made_here(parts["train"], self.val, self.test, self.seed, files, content_of, self.fold, self.folds)
         return replace(splits, skipped=self.damaged.skipped)

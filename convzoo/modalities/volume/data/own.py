@@ -114,20 +114,29 @@ class VolumeTable(Manifest):
         skip_damaged: bool = False,
     ) -> None:
         super().__init__(
-            path, file, label, group, split, separator, encoding, val, test, copies, seed, label_type, skip_damaged
+            path,
+            file,
+            label,
+            group,
+            split,
+            separator,
+            encoding,
+            val,
+            test,
+            fold,
+            folds,
+            copies,
+            seed,
+            label_type,
+            skip_damaged,
         )
         self.mask = mask
         self.structures = structures
-        self.fold = fold
-        self.folds = folds
 
     @classmethod
     def content(cls, example: Any) -> str:
         """A fingerprint of the file, or of all files of the series."""
         return content_of(example)
-
-    def _folds(self) -> dict[str, Any]:
-        return {"fold": self.fold, "count": self.folds}
 
     def _rows(self, table: Table) -> tuple[list[Any], dict[str, str | None]]:
         file = table.find("file", self.file, (*PATH_NAMES, *self.file_names))

@@ -546,8 +546,8 @@ FAULTS: dict[str, list[Fault]] = {
         Fault(
             "small_groups_first",
             "convzoo/reading/splitting.py",
-            "key=lambda at: -len(members[keys[at]])",
-            "key=lambda at: len(members[keys[at]])",
+            "key=lambda at: -len(groups[at])",
+            "key=lambda at: len(groups[at])",
             ("tests/ops/test_ops.py::test_small_groups_make_up_for_what_large_ones_miss",),
         ),
         Fault(

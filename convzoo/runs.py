@@ -23,9 +23,11 @@ from convzoo.core import html
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError, RecipeError, TrainingError
 from convzoo.core.files import atomic_write, is_file, possible_names, write_json, write_text
+from convzoo.core.inputs import Given, joined
 from convzoo.core.libraries import EXTRAS
+from convzoo.core.reader import Reader
 from convzoo.core.splits import Skipped, Splits
-from convzoo.core.tables import as_read, read_table, write_table
+from convzoo.core.tables import as_read, read_table, write_rows, write_table
 from convzoo.core.task import Task
 from convzoo.core.text import first_line, harmless
 from convzoo.core.version import VERSION
@@ -33,6 +35,7 @@ from convzoo.inspect.left_out import falls_without
 from convzoo.manifest import Manifest
 from convzoo.recipe.assembly import build
 from convzoo.recipe.own_code import with_copied_code
+from convzoo.recipe.own_data import input_reader
 from convzoo.recipe.recipe import load as load_recipe
 from convzoo.recipe.recipe import to_yaml
 from convzoo.recipe.trust import approve
@@ -182,7 +185,7 @@ class Run:
         """Predictions for raw inputs, one dictionary each: texts, image files, arrays, or examples.
 
         Args:
-            inputs: one or several
+            inputs: one or several; the rows of a table are an input each
             batch_size: how many are computed together; by default the encoder's `at_once`
             damaged: what to do with inputs that cannot be read: refuse them all, or skip them: the dictionary of such an input is
                 `{"damaged": reason}`
@@ -260,7 +263,7 @@ class Run:
             raise RecipeError(f"batch_size: should be a whole number of at least 1, not {batch_size!r}")
         if damaged not in ("refuse", "skip"):
             raise RecipeError(f"damaged: should be 'refuse' or 'skip', not {damaged!r}")
-        examples = self.examples(inputs) if damaged == "refuse" else self._examples_or_reasons(inputs)
+        examples = self.examples(inputs) if damaged == "refuse" else [one.example for one in self.given(inputs)]
         sound = [example for example in examples if not isinstance(example, DataError)]
         batch_size = batch_size or self.encoder.at_once
         found: list[dict[str, Any]] = []
@@ -282,16 +285,6 @@ class Run:
             batch = self.encoder.encode(examples).to(place)
             decoded = self.task.decode(self.task.predict(self.model, batch))
         return [self.encoder.annotate(*pair) for pair in zip(examples, decoded, strict=True)]
-
-    def _examples_or_reasons(self, inputs: Any) -> list[Any]:
-        """The examples of each input; for one that cannot be read the error."""
-        found: list[Any] = []
-        for value in _several(inputs):
-            try:
-                found += self.examples([value])
-            except DataError as error:
-                found.append(error)
-        return found
 
     @contextmanager
     def on(self, device: str) -> Iterator[torch.device]:
@@ -324,17 +317,17 @@ class Run:
     def write(
         self,
         path: str | Path,
-        inputs: Sequence[Any],
+        inputs: Any,
         predictions: Sequence[Mapping[str, Any]] | None = None,
-        rows: Sequence[int] | None = None,
     ) -> list[Path]:
-        """Write the predictions for some inputs, in the field's own format if it has one, else as `.csv` or `.jsonl`.
+        """Write the predictions for some inputs, in the field's own format if it has one, else as `.csv`, `.jsonl` or `.parquet`.
+
+        What is predicted for the rows of a person's table stands in further columns of that table (`core.inputs.joined`).
 
         Args:
             path: a file; a folder if each input gets its own file
             inputs: as for `predict`
             predictions: what `predict` gave for them; None: predict now
-            rows: the number of the row of a stream that each input was, for a table; None: they were in no stream
 
         Returns:
             the files written
@@ -343,39 +336,22 @@ class Run:
             RecipeError: `path` is not a valid name for such files, is an input, or is a file that this run did not write.
             DataError: an input cannot be read, or a file cannot be written.
         """
+        inputs = _several(inputs)
         refuse_overwriting([path], inputs)
         path, own = Path(path), Written(self.path)
         own.refuse(path, "--out")
-        examples = self.examples(inputs)
-        predictions = self.predict(examples) if predictions is None else predictions
-        written = self.encoder.write_files(path, examples, predictions)
+        given = self.given(inputs)
+        predictions = self.predict(given) if predictions is None else predictions
+        if len(predictions) != len(given):
+            raise RecipeError(f"predictions: there are {len(predictions):,} for {len(given):,} inputs")
+        sound = [pair for pair in zip(given, predictions, strict=True) if "damaged" not in pair[1]]
+        written = self.encoder.write_files(path, [one.example for one, _ in sound], [found for _, found in sound])
         if written is None:
-            written = self._write_table(path, examples, predictions, rows)
+            rows, _ = joined(given, [without_arrays(found) for found in predictions], input_of)
+            write_rows(path, rows, "--out")
+            written = [path]
         own.add(written)
         return written
-
-    def _write_table(
-        self,
-        path: Path,
-        examples: Sequence[Any],
-        predictions: Sequence[Mapping[str, Any]],
-        rows: Sequence[int] | None,
-    ) -> list[Path]:
-        table: list[dict[str, Any]] = [
-            {"input": input_of(example), **without_arrays(found)}
-            for example, found in zip(examples, predictions, strict=True)
-        ]
-        if rows is not None:
-            table = [{"row": number, **found} for number, found in zip(rows, table, strict=True)]
-        if path.suffix == ".csv":
-            write_table(path, table)
-        elif path.suffix == ".jsonl":
-            write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in table))
-        else:
-            raise RecipeError(
-                f"--out: {path}: predictions are written as .csv or .jsonl, not {path.suffix or 'a name without either'}"
-            )
-        return [path]
 
     def follow(
         self, lines: Iterable[str], series: str = "", refused: Callable[[DataError], None] | None = None
@@ -406,13 +382,52 @@ class Run:
 
     @possible_names()
     def examples(self, inputs: Any) -> list[Any]:
-        """Turn raw inputs into the encoder's type of example."""
-        given = _several(inputs)
+        """Turn raw inputs into the encoder's type of example. Tables are read as the run's data were; `given` has their columns.
+
+        Raises:
+            DataError: an input cannot be read.
+        """
+        values = _several(inputs)
+        if not any(isinstance(value, Given) or self._reader_of(value) for value in values):
+            return self._from_inputs(values)
+        given = self.given(values)
+        for one in given:
+            if one.damaged:
+                raise one.example
+        return [one.example for one in given]
+
+    def _from_inputs(self, values: Sequence[Any]) -> list[Any]:
         try:
-            return self.encoder.from_inputs(given)
+            return self.encoder.from_inputs(values)
         except TypeError as error:
-            kinds = ", ".join(dict.fromkeys(type(each).__name__ for each in given))
+            kinds = ", ".join(dict.fromkeys(type(each).__name__ for each in values))
             raise DataError(f"inputs of type {kinds} cannot be read ({first_line(error)})") from error
+
+    def given(self, inputs: Any) -> list[Given]:
+        """The inputs of `predict` one by one: with the row and the columns of a table where they stand in one, and with the error
+        in place of the example where one cannot be read.
+
+        Args:
+            inputs: one or several: as for `predict`
+        """
+        found: list[Given] = []
+        for value in _several(inputs):
+            try:
+                if isinstance(value, Given):
+                    found.append(value)
+                elif (reader := self._reader_of(value)) is not None:
+                    found += reader.inputs()
+                else:
+                    found += map(Given, self._from_inputs([value]))
+            except DataError as error:
+                found.append(Given(error))
+        return found
+
+    def _reader_of(self, value: Any) -> Reader | None:
+        """The reader of a table of inputs; None where the value is none."""
+        if not isinstance(value, str | Path) or not is_file(Path(value)):
+            return None
+        return input_reader(self.recipe, Path(value))
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value:.4f}" for name, value in self.scores.items() if name.startswith("test/"))
@@ -494,7 +509,11 @@ def refuse_overwriting(written: Iterable[str | Path], inputs: Iterable[Any]) -> 
     Raises:
         RecipeError: a file that will be written is an input: a path, or an example with one.
     """
-    paths = (value if isinstance(value, str | Path) else getattr(value, "path", None) for value in inputs)
+    paths = (
+        value.table.path if isinstance(value, Given) and value.table is not None
+        else value if isinstance(value, str | Path) else getattr(value, "path", None)
+        for value in inputs
+    )  # fmt: skip
     given = {Path(path).resolve() for path in paths if path is not None and is_file(Path(path))}
     for path in written:
         if Path(path).resolve() in given:

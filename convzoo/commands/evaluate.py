@@ -12,7 +12,7 @@ from convzoo.core.errors import RecipeError
 from convzoo.core.reader import Reader
 from convzoo.core.text import harmless
 from convzoo.recipe.assembly import build_reader
-from convzoo.recipe.own_data import reader_for
+from convzoo.recipe.own_data import like_the_runs_data
 from convzoo.recipe.recipe import load
 from convzoo.runs import Run
 from convzoo.scoring import mean_and_spread
@@ -73,11 +73,7 @@ def _scores(run: Run, data: str | None, overrides: Sequence[str], device: str) -
     part = recipe.data
     if data is not None:
         named = next((word.partition("=")[2] for word in overrides if word.startswith("data.name=")), None)
-        chosen = reader_for(recipe.encoder, Path(data), named)
-        # The settings of the run's data (names of columns) are kept, except those of its split.
-        own = recipe.data.args if recipe.data.name == chosen["name"] else {}
-        kept = {key: value for key, value in own.items() if key not in SPLIT_SETTINGS}
-        section = {"name": chosen["name"], **kept, "path": chosen["path"]}
+        section = like_the_runs_data(recipe, Path(data), named)
         part = load(recipe, overrides, {"data": section, "expect": {}, "reference": [], "repeat": {}}).data
     reader: Reader = build_reader(recipe, part)
     if data is None:
@@ -102,7 +98,3 @@ def _scores(run: Run, data: str | None, overrides: Sequence[str], device: str) -
             meter.update(run.task.predict(run.model, batch), batch.target)
     prefix = "test" if data is None else "data"
     return {f"{prefix}/{name}": value for name, value in meter.compute().items()}
-
-
-SPLIT_SETTINGS = ("val", "test", "seed", "split", "fold", "folds")
-"""Settings of a reader that say how its data are split: all of other data are scored."""

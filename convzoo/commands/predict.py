@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from convzoo.core.errors import DataError, RecipeError
+from convzoo.core.inputs import Given, joined
 from convzoo.core.splits import SHOWN, Skipped
 from convzoo.core.text import harmless, json_line
 from convzoo.runs import Run, first_part, input_of, refuse_overwriting, shown_of, without_arrays
@@ -52,23 +53,33 @@ def main(options: Any) -> int:
     if not found:
         empty = "standard input is empty" if "-" in options.inputs else f"{options.inputs[0]} holds nothing"
         raise RecipeError(f"nothing to predict: {empty}")
+    _say_taken(found)
     predictions = _predictions(run, found, options.device, options.explain)
     left_out = _left_out(found, predictions)
-    done = [
-        (row, example, prediction)
-        for (row, example), prediction in zip(found, predictions, strict=True)
-        if "damaged" not in prediction
-    ]
-    if done:
-        table = options.out is not None and Path(options.out).suffix.lower() in (".csv", ".jsonl")
+    if any("damaged" not in prediction for prediction in predictions):
+        table = options.out is not None and Path(options.out).suffix.lower() in (".csv", ".jsonl", ".parquet")
         if options.out is not None:
-            rows = [row for row, _, _ in done if row is not None]
-            numbers = rows if len(rows) == len(done) else None  # else some are files or texts of the command line
-            examples, kept = [example for _, example, _ in done], [prediction for _, _, prediction in done]
-            _say_written(run.write(options.out, examples, kept, numbers), kept, options.json, table)
+            if table:
+                _say_renamed(found, predictions)
+            _say_written(run.write(options.out, found, predictions), predictions, options.json, table)
         if not table:
             _print(run, found, predictions, options.json, options.explain and _takes_colours())
     return _complain(left_out)
+
+
+def _say_taken(found: Sequence[Given]) -> None:
+    """Of each table, which column is predicted from."""
+    tables = {one.table.path: one.table for one in found if one.table is not None}
+    for table in tables.values():
+        print(harmless(f"{table.path}: {table.taken}"), file=sys.stderr)
+
+
+def _say_renamed(found: Sequence[Given], predictions: Sequence[Mapping[str, Any]]) -> None:
+    """The predicted columns whose names the tables have already."""
+    _, renamed = joined(found, predictions, input_of)
+    if renamed:
+        names = ", ".join(f"{name!r} is written as {other!r}" for name, other in renamed.items())
+        print(harmless(f"the table has these columns already, so the predicted {names}"), file=sys.stderr)
 
 
 def _follow(run: Run, series: str, as_json: bool) -> int:
@@ -98,15 +109,12 @@ def _follow(run: Run, series: str, as_json: bool) -> int:
     return DataError.exit_code if count else 0
 
 
-def _examples(run: Run, words: Sequence[str]) -> list[tuple[int | None, Any]]:
-    """The row of standard input, None for other inputs, and the example; the error of one that cannot be read."""
-    found: list[tuple[int | None, Any]] = []
+def _examples(run: Run, words: Sequence[str]) -> list[Given]:
+    """The inputs, with the row of standard input or of a table; the error of one that cannot be read."""
+    found: list[Given] = []
     for word in words:
         if word != "-":
-            try:
-                found += [(None, example) for example in run.examples([word])]
-            except DataError as error:
-                found.append((None, error))
+            found += run.given([word])
             continue
         lines = list(_standard_input())
         # Blank lines between others stay, so that row n is the prediction of line n.
@@ -116,23 +124,21 @@ def _examples(run: Run, words: Sequence[str]) -> list[tuple[int | None, Any]]:
             try:
                 if isinstance(line, DataError):
                     raise line
-                found += [(number, example) for example in run.encoder.from_lines([line])]
+                found += [Given(example, number) for example in run.encoder.from_lines([line])]
             except DataError as error:
-                found.append((number, DataError(_at_row(number, str(error)))))
+                found.append(Given(DataError(_at_row(number, str(error))), number))
     return found
 
 
-def _predictions(run: Run, found: Sequence[tuple[int | None, Any]], device: str, explain: bool) -> list[dict[str, Any]]:
-    """A prediction for each example, with its explanation if asked for; `{"damaged": reason}` for one that cannot be read."""
-    sound = [each for _, each in found if not isinstance(each, DataError)]
-    made = iter((run.explain if explain else run.predict)(sound, damaged="skip", device=device))
-    predictions = []
-    for row, each in found:
-        prediction = {"damaged": str(each)} if isinstance(each, DataError) else next(made)
-        if "damaged" in prediction and row is not None:
-            prediction = {"damaged": _at_row(row, prediction["damaged"])}
-        predictions.append(prediction)
-    return predictions
+def _predictions(run: Run, found: Sequence[Given], device: str, explain: bool) -> list[dict[str, Any]]:
+    """A prediction for each input, with its explanation if asked for; `{"damaged": reason}` for one that cannot be read."""
+    predictions = (run.explain if explain else run.predict)(found, damaged="skip", device=device)
+    return [
+        {"damaged": _at_row(one.row, prediction["damaged"])}
+        if "damaged" in prediction and one.row is not None and one.table is None
+        else prediction
+        for one, prediction in zip(found, predictions, strict=True)
+    ]
 
 
 def _at_row(row: int, reason: str) -> str:
@@ -140,14 +146,14 @@ def _at_row(row: int, reason: str) -> str:
     return place + reason.removeprefix(place)
 
 
-def _left_out(found: Sequence[tuple[int | None, Any]], predictions: Sequence[Mapping[str, Any]]) -> Skipped:
+def _left_out(found: Sequence[Given], predictions: Sequence[Mapping[str, Any]]) -> Skipped:
     """What could not be read: inputs, and rows of tables that the run leaves out."""
     reasons: dict[str, str] = {}
-    for (_, example), prediction in zip(found, predictions, strict=True):
+    for one, prediction in zip(found, predictions, strict=True):
         if "damaged" in prediction:
             place, _, reason = prediction["damaged"].partition(": ")
             reasons.setdefault(place, reason)
-        reasons |= getattr(example, "skipped", Skipped()).reasons
+        reasons |= getattr(one.example, "skipped", Skipped()).reasons
     return Skipped(reasons, len(found), "inputs")
 
 
@@ -158,34 +164,32 @@ def _complain(left_out: Skipped) -> int:
 
 
 def _print(
-    run: Run,
-    found: Sequence[tuple[int | None, Any]],
-    predictions: Sequence[Mapping[str, Any]],
-    as_json: bool,
-    coloured: bool,
+    run: Run, found: Sequence[Given], predictions: Sequence[Mapping[str, Any]], as_json: bool, coloured: bool
 ) -> None:
     if coloured and not as_json:
         sides = zip((FOR, AGAINST), run.task.sides, strict=True)
         print("; ".join(f"{colour}word{PLAIN} {side}" for colour, side in sides) + "; the strongest are underlined")
-    for (row, example), prediction in zip(found, predictions, strict=True):
+    several = len({one.table.path if one.table is not None else None for one in found}) > 1
+    for one, prediction in zip(found, predictions, strict=True):
         if "damaged" in prediction:
-            if row is not None and not as_json:
+            if one.row is not None and not as_json:
                 print()  # line n of the output stays that of line n of the input
             continue
         if as_json:
-            number = {} if row is None else {"row": row}
-            line = {**number, "input": input_of(example), **without_arrays(prediction)}
+            place = {"file": str(one.table.path)} if several and one.table is not None else {}
+            number = {} if one.row is None else {"row": one.row}
+            line = {**place, **number, "input": input_of(one.example), **without_arrays(prediction)}
             print(json_line(line, sys.stdout.encoding))
             continue
         plain = {key: value for key, value in prediction.items() if key != "explanation"}
         if not coloured:
-            print(harmless(run.task.in_words(plain, shown_of(example))))
+            print(harmless(run.task.in_words(plain, shown_of(one.example))))
             for answer, words in _explanations(prediction):
                 print(harmless(f"  {answer}{_weights_in_words(words, run.task.sides)}"))
             continue
         said = harmless(run.task.in_words(plain, "")).rstrip()
         for number_of, (answer, words) in enumerate(_explanations(prediction)):
-            print(f"{'' if number_of else said}  {harmless(answer)}{_coloured(example.text, words)}")
+            print(f"{'' if number_of else said}  {harmless(answer)}{_coloured(one.example.text, words)}")
 
 
 def _explanations(prediction: Mapping[str, Any]) -> list[tuple[str, Sequence[Mapping[str, Any]]]]:
@@ -228,6 +232,7 @@ def _say_written(paths: Sequence[Path], predictions: Sequence[Mapping[str, Any]]
         for path in paths:
             print(f"wrote {harmless(path)}", file=sys.stderr if as_json else sys.stdout)
         return
+    predictions = [prediction for prediction in predictions if "damaged" not in prediction]
     classes = Counter(str(prediction["label"]) for prediction in predictions if "label" in prediction)
     (path,) = paths
     if as_json:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from convzoo.core.errors import DataError
+from convzoo.core.text import nearest
 
 
 @contextmanager
@@ -196,6 +197,33 @@ def is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):
         return False
+
+
+def no_such(path: str | Path, what: str = "file or folder") -> DataError:
+    """The error about a path that does not exist, with the nearest name in its folder.
+
+    Args:
+        path: as the person wrote it
+        what: what it should be: `image file`
+    """
+    near = nearest_path(Path(path))
+    return DataError(f"{path}: no such {what}" + (f"; did you mean {str(near)!r}?" if near is not None else ""))
+
+
+def nearest_path(path: Path) -> Path | None:
+    """The path that a mistyped one probably means: the folders that exist are followed, and of the first name that does not
+    exist the nearest is taken. None where nothing is similar."""
+    try:
+        parts = path.parts
+        at = Path(parts[0]) if path.is_absolute() else Path()
+        for part in parts[1:] if path.is_absolute() else parts:
+            if not (at / part).exists():
+                found = nearest(part, sorted(child.name for child in at.iterdir()))
+                return at / found if found is not None else None
+            at /= part
+    except (OSError, ValueError):
+        return None
+    return None
 
 
 def is_special(path: Path) -> bool:

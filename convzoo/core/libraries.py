@@ -16,6 +16,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "video": ("av",),
     "points": ("open3d",),
     "translation": ("sacrebleu",),
+    "excel": ("openpyxl",),
     "export": ("onnx", "onnxscript", "onnxruntime"),
 }
 """The extras of the package and the libraries that each installs, by import name."""

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
+from convzoo.core.inputs import Given
 from convzoo.core.splits import Skipped, Splits
 
 
@@ -14,11 +15,13 @@ class Reader(ABC):
         example: the type of example it gives; `--data PATH` pairs it with an encoder that takes this type.
         formats: what it recognises, in words; empty for a reader of one benchmark only.
         why_no_folds: why a cross-validation is refused, where the reader takes no `fold` and `folds`; read after its name.
+        reads_inputs: whether `inputs` reads a table for `predict`.
     """
 
     example: ClassVar[type]
     formats: ClassVar[str] = ""
     why_no_folds: ClassVar[str] = "has a split of its own, so no folds are made"
+    reads_inputs: ClassVar[bool] = False
 
     @abstractmethod
     def read(self) -> Splits:
@@ -31,6 +34,14 @@ class Reader(ABC):
     def examples(self) -> list[Any]:
         """All labelled examples, for `convzoo evaluate --data`. Overridden if they can be read without making a split."""
         return [example for _, part in self.read() for example in part]
+
+    def inputs(self) -> list[Given]:
+        """The rows of its table for `predict`, damaged ones too. Labels are not needed. For readers that have `reads_inputs`.
+
+        Raises:
+            DataError: the table cannot be read, or has no column to predict from.
+        """
+        raise NotImplementedError(f"{type(self).__name__} reads no inputs of predict")
 
     @property
     def skipped(self) -> Skipped:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from convzoo.core.errors import DataError
-from convzoo.core.files import explain, write_text
+from convzoo.core.errors import DataError, RecipeError
+from convzoo.core.files import atomic_write, explain, write_text
 from convzoo.core.text import first_line
 
 
@@ -23,6 +23,48 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         csv.writer(line, lineterminator="\r\n").writerow([_cell(value) for value in cells])
         lines.append(line.getvalue().removesuffix("\r\n") + "\n")
     write_text(path, "".join(lines))
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], setting: str) -> None:
+    """Write rows as CSV, JSON lines or Parquet, as the name of the file ends.
+
+    Args:
+        path: of the file
+        rows: by the names of their columns; a row may lack some
+        setting: that names the file, for the error
+
+    Raises:
+        RecipeError: the name ends differently.
+        DataError: the file cannot be written.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
+        write_table(path, rows)
+    elif suffix == ".jsonl":
+        write_text(path, "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows))
+    elif suffix == ".parquet":
+        _write_parquet(path, rows)
+    else:
+        raise RecipeError(
+            f"{setting}: {path}: predictions are written as .csv or .jsonl, or as .parquet, not "
+            f"{path.suffix or 'a name without these'}"
+        )
+
+
+def _write_parquet(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    columns = {}
+    for name in dict.fromkeys(name for row in rows for name in row):
+        values = [row.get(name) for row in rows]
+        try:
+            columns[name] = pyarrow.array(values)
+        except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, pyarrow.ArrowNotImplementedError):
+            # Values of several types: a column of Parquet has one.
+            columns[name] = pyarrow.array([None if value is None else str(value) for value in values])
+    with atomic_write(path) as file:
+        pyarrow.parquet.write_table(pyarrow.table(columns), file)
 
 
 def read_table(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from convzoo.core.errors import DataError
-from convzoo.core.files import is_file, is_folder
+from convzoo.core.files import is_file, is_folder, nearest_path, no_such
 from convzoo.core.survey import listed
 
 LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
@@ -56,11 +56,54 @@ def files_named(value: Any, suffixes: Collection[str], noun: str) -> list[Path]:
     if is_file(path):
         return [path]
     if not is_folder(path):
-        raise DataError(f"{value}: no such {noun}")
+        raise no_such(value, noun)
     found = with_suffix(path, suffixes)
     if not found:
         raise DataError(f"{value}: holds no {noun} ({', '.join(sorted(suffixes))})")
     return found
+
+
+_PATH_ENDINGS = (
+    ".csv", ".gz", ".json", ".jsonl", ".md", ".ndjson", ".parquet", ".text", ".tmx", ".tsv", ".txt", ".xls", ".xlsx", ".zip"
+)  # fmt: skip
+"""How the names of files with texts end."""
+
+
+def text_path(value: Any) -> Path | None:
+    """The file or folder that an input of `predict` names, where the input may be a text as well; None: it is a text.
+
+    What exists is a path. What does not exist, but looks like a path, is refused: else its name would be predicted.
+
+    Args:
+        value: a path or a text
+
+    Raises:
+        DataError: it looks like a path, and there is no such file or folder.
+    """
+    path = Path(value)
+    if not isinstance(value, Path) and (len(value) >= 1000 or "\n" in value or "\0" in value):
+        return None
+    if is_file(path) or is_folder(path):
+        return path
+    if isinstance(value, Path) or _looks_like_path(value):
+        raise no_such(value)
+    return None
+
+
+def _looks_like_path(value: str) -> bool:
+    """Whether a text is meant as a path: it ends like a file, or has a separator and no spaces. `and/or` is a text, since no
+    folder has such a name or a similar one; so is `http://…`."""
+    if "://" in value:
+        return False
+    ends = value.lower().endswith(_PATH_ENDINGS)
+    if any(letter.isspace() for letter in value.strip()):  # a sentence may end with the name of a file
+        return ends and nearest_path(Path(value)) is not None
+    if ends:
+        return True
+    if "/" not in value and "\\" not in value:
+        return False
+    rooted = value.startswith(("/", "./", "../", "~")) or (value[1:2] == ":" and value[:1].isalpha())
+    return rooted or is_folder(Path(value).parent) or nearest_path(Path(value)) is not None
 
 
 def class_folders(folder: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from convzoo.core.arguments import Copies, Count, Fraction, Positive
 from convzoo.core.errors import DataError
-from convzoo.core.files import sha256_of
+from convzoo.core.files import no_such, sha256_of
 from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
 from convzoo.core.text import did_you_mean
@@ -174,7 +174,7 @@ class ClassFolders(Reader):
 
     def _folder(self) -> Path:
         if not self.path.is_dir():
-            raise DataError(f"{self.path}: no such folder")
+            raise no_such(self.path, "folder")
         return self.path
 
     def _facts(self) -> dict[str, Any]:

@@ -3,9 +3,11 @@
 import codecs
 import gzip
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from convzoo.core.errors import DataError
+from convzoo.core.files import no_such
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -36,7 +38,7 @@ def read_bytes(path: Path) -> bytes:
         content = path.read_bytes()
         return gzip.decompress(content) if path.suffix.lower() == ".gz" else content
     except FileNotFoundError:
-        raise DataError(f"{path}: cannot be read (no such file)") from None
+        raise no_such(path) from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path}: is no whole gzip file ({error})") from None
     except OSError as error:
@@ -81,6 +83,14 @@ def read_text(path: Path, encoding: str | None = None, setting: bool = True) -> 
         ) from None
     except LookupError:
         raise DataError(f"data.encoding: there is no encoding {encoding!r}; utf-8 and cp1252 are usual") from None
+
+
+def without_blank_end(lines: Sequence[str]) -> list[str]:
+    """Lines without the blank ones at the end; those between others stay, so that line n keeps its number."""
+    count = len(lines)
+    while count and not lines[count - 1].strip():
+        count -= 1
+    return list(lines[:count])
 
 
 def read_lines(path: Path, encoding: str | None = None, setting: bool = False) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from convzoo.core.arguments import Copies, Count, Fraction, FromData, LabelType, Positive
 from convzoo.core.errors import DataError
 from convzoo.core.files import sha256_of
+from convzoo.core.inputs import Given
 from convzoo.core.labels import Label
 from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
@@ -52,6 +53,7 @@ class Manifest(Reader):
     what: ClassVar[str]
     file_names: ClassVar[Sequence[str]] = ()
     label_names: ClassVar[Sequence[str]] = ()
+    reads_inputs = True
     group_names: ClassVar[Sequence[str]] = ("group",)
 
     def __init__(
@@ -114,6 +116,23 @@ class Manifest(Reader):
         found, _ = self._rows(self._table())
         self.damaged.settle()
         return [example for example in found if example is not None]
+
+    def inputs(self) -> list[Given]:
+        """The rows of the table for `predict`, a file each. Labels and groups are not looked at.
+
+        Raises:
+            DataError: the table cannot be read, or has no column with the file.
+        """
+        self.skip_damaged = True
+        table = self._table()
+        column = table.find("file", self.file, (*PATH_NAMES, *self.file_names))
+        assert column is not None, "a needed column is found"
+
+        def example(row: int) -> Any:
+            path = file_in(table, row, table.id(row, column))
+            return self.make(path, None, None, str(path))
+
+        return table.inputs(example, f"the file is column {column!r}")
 
     def read(self) -> Splits:
         """Read the table, and open each file once. Their contents are read again when they are encoded.

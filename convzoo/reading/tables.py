@@ -7,8 +7,9 @@ import io
 import json
 import math
 import re
+import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -18,7 +19,10 @@ import numpy as np
 
 from convzoo.core.arguments import LabelType
 from convzoo.core.errors import DataError
+from convzoo.core.files import no_such
+from convzoo.core.inputs import Given, InputTable
 from convzoo.core.labels import Label
+from convzoo.core.libraries import needs
 from convzoo.core.text import first_line
 from convzoo.reading.columns import find_column, find_split, optional_column, split_named
 from convzoo.reading.damaged import Damaged
@@ -26,8 +30,11 @@ from convzoo.reading.files import files_below, refuse_twice, visible
 from convzoo.reading.lines import encoding_of, plain_name, plain_suffix, read_text
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
-SUFFIXES = (*TEXT_SUFFIXES, ".parquet")
-"""How a table's file ends; the text forms also with `.gz` behind it."""
+SUFFIXES = (*TEXT_SUFFIXES, ".parquet", ".json", ".xlsx")
+"""How a table's file ends; the text forms and `.json` also with `.gz` behind it."""
+
+_IN_A_FOLDER = (*TEXT_SUFFIXES, ".parquet", ".xlsx")
+"""The same for the tables of a folder, where a `.json` file mostly says something about them."""
 
 SEPARATORS = (",", ";", "\t", "|")
 _LOOKED_AT = 100
@@ -42,12 +49,13 @@ _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 
 def is_table(path: Path) -> bool:
     """Whether a file's name ends like a table's."""
-    return plain_suffix(path) in (TEXT_SUFFIXES if path.suffix.lower() == ".gz" else SUFFIXES)
+    return plain_suffix(path) in ((*TEXT_SUFFIXES, ".json") if path.suffix.lower() == ".gz" else SUFFIXES)
 
 
 def tables_below(folder: Path) -> list[Path]:
     """The tables below a folder, in the order of their paths."""
-    return sorted(path for path in files_below(folder) if is_table(path) and path.is_file()) if folder.is_dir() else []
+    found = files_below(folder) if folder.is_dir() else ()
+    return sorted(path for path in found if is_table(path) and plain_suffix(path) in _IN_A_FOLDER and path.is_file())
 
 
 def table_named(folder: Path, stem: str) -> Path | None:
@@ -69,13 +77,22 @@ class Table:
         columns: lists of values by name
         lines: for each row, where it stands in the file
         separator: between the fields of a CSV file; empty for JSON and Parquet
+        broken: the rows that cannot be read, by their line: what is wrong, and what their fields hold
     """
 
-    def __init__(self, path: Path, columns: dict[str, list[Any]], lines: Sequence[Any], separator: str = "") -> None:
+    def __init__(
+        self,
+        path: Path,
+        columns: dict[str, list[Any]],
+        lines: Sequence[Any],
+        separator: str = "",
+        broken: Mapping[Any, tuple[str, dict[str, Any]]] | None = None,
+    ) -> None:
         self.path = path
         self.columns = columns
         self.lines = lines
         self.separator = separator
+        self.broken = dict(broken or {})
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -83,6 +100,22 @@ class Table:
     def place(self, row: int) -> str:
         """Where a row stands: `file:line`."""
         return f"{self.path}:{self.lines[row]}"
+
+    def cells(self, row: int) -> dict[str, Any]:
+        """A row, by the names of the columns."""
+        return {name: values[row] for name, values in self.columns.items()}
+
+    def inputs(self, example: Callable[[int], Any], taken: str) -> list[Given]:
+        """All rows for `predict`, in their order: those that cannot be read too, with the error in place of the example.
+
+        Args:
+            example: makes the example of a row, or raises a DataError
+            taken: which column was taken for what, in words
+        """
+        facts = InputTable(self.path, list(self.columns), taken)
+        found = {line: (_or_error(partial(example, row)), self.cells(row)) for row, line in enumerate(self.lines)}
+        found |= {line: (DataError(message), cells) for line, (message, cells) in self.broken.items()}
+        return [Given(found[line][0], row, facts, found[line][1]) for row, line in enumerate(sorted(found), 1)]
 
     def find(self, role: str, given: str | None, usual: Sequence[str], needed: bool = True) -> str | None:
         """The column of that role: as given, else one that is usually called so.
@@ -250,6 +283,13 @@ class Table:
         return any(writes_decimal_commas(values) for values in self.columns.values())
 
 
+def _or_error(work: Callable[[], Any]) -> Any:
+    try:
+        return work()
+    except DataError as error:
+        return error
+
+
 def _passes(check: Callable[[int], Any], row: int) -> bool:
     check(row)
     return True
@@ -318,7 +358,7 @@ def read_table(
     encoding: str | None = None,
     damaged: Damaged | None = None,
 ) -> Table:
-    """A table from a file: .csv, .tsv, .jsonl or .ndjson (all also as .gz), or .parquet.
+    """A table from a file: .csv, .tsv, .jsonl, .ndjson or .json (all also as .gz), .parquet, or the first sheet of an .xlsx.
 
     Args:
         path: of the file
@@ -334,9 +374,13 @@ def read_table(
     suffix = plain_suffix(path)
     if suffix == ".parquet":
         return _parquet(path)
+    if suffix == ".xlsx":
+        return _sheet(path)
     text = read_text(path, encoding)
     if suffix in (".jsonl", ".ndjson"):
         return _json_lines(path, text, damaged)
+    if suffix == ".json":
+        return _json_array(path, text, damaged)
     first = 1
     if named := _EXCEL_SEPARATOR.match(text):  # Excel's own first line, sep=;
         separator, text, first = separator or named[1], text[named.end() :], 2
@@ -439,6 +483,7 @@ def _csv(
 ) -> Table:
     rows: list[list[str]] = []
     lines: list[int] = []
+    broken: dict[Any, tuple[str, list[str]]] = {}
     reader = records(text, dialect)
     above = first - 1  # lines of the file above the row that is read
     try:
@@ -447,17 +492,13 @@ def _csv(
             if not fields:
                 continue
             if heading is None:
-                heading = [name.strip() for name in fields]
-                twice = next((name for name in heading if name and heading.count(name) > 1), None)
-                if twice is not None:
-                    raise DataError(f"{path}:{line}: the heading has the column {twice!r} twice")
+                heading = _names_of(path, line, [name.strip() for name in fields])
                 continue
             if len(fields) != len(heading):
                 shown = {"\t": "a tab", "\x1f": "the separator"}.get(dialect.separator, repr(dialect.separator))
-                _refuse_row(
-                    damaged,
-                    f"{path}:{line}: has {len(fields)} fields, the heading {len(heading)} (separated by {shown})",
-                )
+                told = f"{path}:{line}: has {len(fields)} fields, the heading {len(heading)} (separated by {shown})"
+                _refuse_row(damaged, told)
+                broken[line] = told, fields
                 continue
             rows.append(fields)
             lines.append(line)
@@ -468,11 +509,16 @@ def _csv(
     if damaged is not None and not rows:
         damaged.settle()
     columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in heading]
-    named = {
-        name or f"column {number}": column
-        for number, (name, column) in enumerate(zip(heading, columns, strict=True), 1)
-    }
-    return Table(path, named, lines, dialect.separator)
+    names = [name or f"column {number}" for number, name in enumerate(heading, 1)]
+    known = {line: (told, _by_name(names, fields, dialect.separator)) for line, (told, fields) in broken.items()}
+    return Table(path, dict(zip(names, columns, strict=True)), lines, dialect.separator, known)
+
+
+def _by_name(names: Sequence[str], fields: Sequence[str], separator: str) -> dict[str, Any]:
+    """The fields of a row that has too few or too many: the last column keeps those that are left over."""
+    count = len(names)
+    kept = [*fields[: count - 1], separator.join(fields[count - 1 :])] if len(fields) > count else fields
+    return dict.fromkeys(names) | dict(zip(names, kept, strict=False))
 
 
 def _refuse_row(damaged: Damaged | None, message: str) -> None:
@@ -483,25 +529,97 @@ def _refuse_row(damaged: Damaged | None, message: str) -> None:
 
 
 def _json_lines(path: Path, text: str, damaged: Damaged | None) -> Table:
+    def parsed() -> Iterator[tuple[int, Any]]:
+        for number, line in enumerate(text.split("\n"), start=1):
+            if line.strip():
+                try:
+                    yield number, json.loads(line)
+                except (ValueError, RecursionError) as error:
+                    yield number, DataError(f"{path}:{number}: is not JSON ({error})")
+
+    return _of_objects(path, parsed(), damaged)
+
+
+def _json_array(path: Path, text: str, damaged: Damaged | None) -> Table:
+    """A list of objects, `[{"text": …}, …]`; also inside an object that holds nothing else that is a list of objects."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: is not JSON ({error}); a file with an object a line is called .jsonl") from None
+    if isinstance(value, dict):
+        lists = [each for each in value.values() if isinstance(each, list) and each and isinstance(each[0], dict)]
+        value = lists[0] if len(lists) == 1 else value
+    if not isinstance(value, list):
+        raise DataError(f'{path}: should be a list of objects, such as [{{"text": …, "label": …}}, …]')
+    return _of_objects(path, enumerate(value, start=1), damaged)
+
+
+def _of_objects(path: Path, parsed: Iterable[tuple[int, Any]], damaged: Damaged | None) -> Table:
     rows: list[dict[str, Any]] = []
     lines: list[int] = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            _refuse_row(damaged, f"{path}:{number}: is not JSON ({error})")
+    broken: dict[Any, tuple[str, dict[str, Any]]] = {}
+    for number, row in parsed:
+        if isinstance(row, DataError):
+            broken[number] = str(row), {}
+            _refuse_row(damaged, broken[number][0])
             continue
         if not isinstance(row, dict):
-            _refuse_row(damaged, f'{path}:{number}: should be an object such as {{"text": …, "label": …}}')
+            broken[number] = f'{path}:{number}: should be an object such as {{"text": …, "label": …}}', {}
+            _refuse_row(damaged, broken[number][0])
             continue
         rows.append(row)
         lines.append(number)
     if damaged is not None and not rows:
         damaged.settle()
     names = list(dict.fromkeys(name for row in rows for name in row))
-    return Table(path, {name: [row.get(name) for row in rows] for name in names}, lines)
+    return Table(path, {name: [row.get(name) for row in rows] for name in names}, lines, broken=broken)
+
+
+def _sheet(path: Path) -> Table:
+    """The first sheet of a workbook; its first row names the columns. Rows that are wholly empty do not count."""
+    try:
+        import openpyxl
+    except ImportError as error:
+        raise DataError(f"{path}: {needs('reading Excel files', 'openpyxl', error)}; or save it as .csv") from None
+    try:
+        with path.open("rb") as file:
+            sheet = openpyxl.load_workbook(file, read_only=True, data_only=True).worksheets[0]
+            filled = [
+                (number, row) for number, row in enumerate(sheet.iter_rows(values_only=True), 1)
+                if any(cell is not None for cell in row)
+            ]  # fmt: skip
+    except FileNotFoundError:
+        raise no_such(path, "file") from None
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        IndexError,
+        zipfile.BadZipFile,
+        openpyxl.utils.exceptions.InvalidFileException,
+    ) as error:
+        raise DataError(f"{path}: cannot be read as an Excel workbook ({first_line(error)})") from None
+    if not filled:
+        raise DataError(f"{path}: is empty: its first sheet holds no rows")
+    (_, heading), *rows = filled
+    names = _names_of(path, filled[0][0], ["" if name is None else str(name).strip() for name in heading])
+    kept = [
+        at for at, name in enumerate(names) if heading[at] is not None or any(row[at] is not None for _, row in rows)
+    ]
+    columns = {names[at]: [row[at] for _, row in rows] for at in kept}
+    return Table(path, columns, [number for number, _ in rows])
+
+
+def _names_of(path: Path, line: int, heading: Sequence[str]) -> list[str]:
+    """The names of a heading; `column 2` where one is empty.
+
+    Raises:
+        DataError: a name stands there twice.
+    """
+    twice = next((name for name in heading if name and heading.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"{path}:{line}: the heading has the column {twice!r} twice")
+    return [name or f"column {number}" for number, name in enumerate(heading, 1)]
 
 
 def _parquet(path: Path) -> Table:
@@ -511,7 +629,7 @@ def _parquet(path: Path) -> Table:
     try:
         table = pyarrow.parquet.read_table(path)
     except FileNotFoundError:
-        raise DataError(f"{path}: cannot be read (no such file)") from None
+        raise no_such(path, "file") from None
     except (OSError, pyarrow.ArrowException) as error:
         raise DataError(f"{path}: cannot be read as Parquet ({first_line(error)})") from None
     names = [name for name in table.column_names if not _PANDAS_INDEX.fullmatch(name)]

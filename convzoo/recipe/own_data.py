@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from convzoo.core.errors import DataError
+from convzoo.core.files import no_such
+from convzoo.core.reader import Reader
 from convzoo.recipe import recipe as recipes
-from convzoo.recipe.assembly import load_class
+from convzoo.recipe.assembly import build_reader, load_class
 from convzoo.recipe.registry import OWN_DATA, PARTS, entries
 from convzoo.recipe.trust import approve
 from convzoo.recipe.types import Part, Recipe
@@ -57,7 +59,7 @@ def reader_for(encoder: Part, path: Path, name: str | None = None) -> dict[str, 
         DataError: there is no such path, no reader recognises it, or several do.
     """
     if not path.exists():
-        raise DataError(f"{path}: no such file or folder")
+        raise no_such(path)
     if name is not None:
         return {"name": name, "path": str(path.resolve())}
     formats = []
@@ -71,6 +73,39 @@ def reader_for(encoder: Part, path: Path, name: str | None = None) -> dict[str, 
             return {"name": found[0], "path": str(path.resolve())}
         formats += [reader.formats for reader in readers.values() if reader.formats]
     raise DataError(f"{path}: is none of the formats that this recipe reads: {'; '.join(formats)}")
+
+
+SPLIT_SETTINGS = ("val", "test", "seed", "split", "fold", "folds")
+"""Settings of a reader that say how its data are split: of other data, everything is scored or predicted."""
+
+
+def like_the_runs_data(recipe: Recipe, path: Path, name: str | None = None) -> dict[str, Any]:
+    """The `data` part that reads another path as a run's data were read: the names of columns, separator and encoding are kept.
+
+    Args:
+        recipe: of the run
+        path: of the other data
+        name: as for `reader_for`
+
+    Raises:
+        DataError: as `reader_for`.
+    """
+    chosen = reader_for(recipe.encoder, path, name)
+    own = recipe.data.args if recipe.data.name == chosen["name"] else {}
+    kept = {key: value for key, value in own.items() if key not in SPLIT_SETTINGS}
+    return {"name": chosen["name"], **kept, "path": chosen["path"]}
+
+
+def input_reader(recipe: Recipe, path: Path) -> Reader | None:
+    """The reader of a table that `predict` is given, with the settings of the run's data; None where the file is none."""
+    names = (name for row in readers_of(recipe.encoder) for name in row)
+    readers = {name: reader for name in names if (reader := load_class("data", name)).reads_inputs}
+    if not any(reader.recognises(path) for reader in readers.values()):
+        return None
+    own = recipe.data.name if recipe.data.name in readers and readers[recipe.data.name].recognises(path) else None
+    found = own or next(name for name, reader in readers.items() if reader.recognises(path))
+    section = like_the_runs_data(recipe, path, str(found)) | {"path": str(path)}
+    return build_reader(recipe, Part(section.pop("name"), section))
 
 
 def readers_of(encoder: Part) -> Iterator[tuple[str, ...]]:

@@ -206,7 +206,7 @@ def test_damaged_tables_are_refused_in_one_line(suffix, content, arguments, word
 
 def test_an_absent_table_is_refused(tmp_path):
     for suffix in (".csv", ".parquet", ".jsonl"):
-        with pytest.raises(DataError, match="cannot be read"):
+        with pytest.raises(DataError, match="no such file"):
             TextTable(str(tmp_path / f"none{suffix}")).read()
 
 
@@ -433,7 +433,7 @@ def test_polarity_splits_lines_at_newlines_only_and_its_folds_are_disjoint_and_c
 def test_wrong_folds_and_files_of_polarity_are_refused(tmp_path):
     with pytest.raises(DataError, match="no such folder"):
         Polarity(path=str(tmp_path / "none")).read()
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="no such file"):
         Polarity(path=str(tmp_path)).read()
     write_polarity(tmp_path)
     with pytest.raises(DataError, match=r"data.fold=10: with data.folds=10 it should be from 0 to 9"):

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from convzoo.core.errors import DataError
-from convzoo.core.files import is_file
 from convzoo.core.labels import Label
-from convzoo.reading.lines import read_lines
+from convzoo.reading.files import files_named, text_path
+from convzoo.reading.lines import read_lines, read_text, without_blank_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,26 +34,25 @@ class Text:
 
     @classmethod
     def from_inputs(cls, values: Sequence[Any]) -> "list[Text]":
-        """Texts for prediction: each value is a text, or a text file whose lines are taken.
+        """Texts for prediction: each value is a text, a text file with one a line, or a folder of `.txt` files with one a file.
+
+        Blank lines between others are texts, too, as on standard input: text n is line n.
 
         Raises:
-            DataError: a file is not UTF-8 text.
+            DataError: a file is not text, a folder holds none, or a value looks like a path and does not exist.
         """
         found = []
         for value in values:
             if isinstance(value, cls):
                 found.append(value)
                 continue
-            path = (
-                Path(value) if isinstance(value, Path) or (len(str(value)) < 1000 and "\n" not in str(value)) else None
-            )
-            if path is not None and is_file(path):
-                lines = read_lines(path)
-                found.extend(
-                    cls(line, source=f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()
-                )
-            elif isinstance(value, Path):
-                raise DataError(f"{value}: no such file")
-            else:
+            path = text_path(value) if isinstance(value, str | Path) else None
+            if path is None:
                 found.append(cls(str(value)))
+            elif path.is_dir():
+                files = files_named(path, (".txt",), "text file")
+                found += [cls(read_text(file, setting=False).strip(), source=str(file)) for file in files]
+            else:
+                lines = without_blank_end(read_lines(path))
+                found += [cls(line, source=f"{path}:{number}") for number, line in enumerate(lines, 1)]
         return found

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from convzoo.core.errors import DataError
-from convzoo.core.files import is_file
+from convzoo.reading.files import files_named, text_path
 from convzoo.reading.lines import read_lines
 
 
@@ -35,23 +34,23 @@ class Pair:
 
     @classmethod
     def from_inputs(cls, values: Sequence[Any]) -> "list[Pair]":
-        """Sentences for prediction: each value is one, or a text file (also gzip) whose lines are taken, empty ones too.
+        """Sentences for prediction: each value is one, a text file (also gzip) whose lines are taken, or a folder of these.
+
+        Empty lines are kept, so that line n of the output translates line n.
 
         Raises:
-            DataError: a file is absent or is not UTF-8 text.
+            DataError: a file is not text, a folder holds none, or a value looks like a path and does not exist.
         """
         found = []
         for value in values:
             if isinstance(value, cls):
                 found.append(value)
                 continue
-            named = isinstance(value, Path) or (len(str(value)) < 1000 and "\n" not in str(value))
-            path = Path(value) if named else None
-            if path is not None and is_file(path):
-                lines = read_lines(path)
-                found += [cls(line, source=f"{path}:{number}") for number, line in enumerate(lines, 1)]
-            elif isinstance(value, Path):
-                raise DataError(f"{value}: no such file")
-            else:
+            path = text_path(value) if isinstance(value, str | Path) else None
+            if path is None:
                 found.append(cls(str(value)))
+                continue
+            for file in files_named(path, (".txt",), "text file"):
+                lines = enumerate(read_lines(file), 1)
+                found += [cls(line, source=f"{file}:{number}") for number, line in lines]
         return found

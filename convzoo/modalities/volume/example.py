@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from convzoo.core.errors import DataError
+from convzoo.core.files import no_such
 from convzoo.core.labels import Label
 from convzoo.modalities.volume.formats import (
     VOLUME_SUFFIXES,
@@ -83,7 +84,7 @@ class Volume:
                     read_geometry(path)  # says what is wrong with it
                 found.extend(cls(file, source=str(file)) for file in files)
             else:
-                raise DataError(f"{value}: no such volume")
+                raise no_such(value, "volume")
         return found
 
     @property

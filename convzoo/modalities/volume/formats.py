@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from convzoo.core.errors import DataError, RecipeError
-from convzoo.core.files import atomic_write
+from convzoo.core.files import atomic_write, no_such
 from convzoo.core.libraries import needs
 from convzoo.core.text import first_line
 from convzoo.reading.arrays import check_arrays
@@ -240,7 +240,7 @@ def _kind(path: Path) -> str:
             raise DataError(f"{path}: holds no DICOM slices (.dcm)")
         return "dicom"
     if not path.is_file():
-        raise DataError(f"{path}: no such volume")
+        raise no_such(path, "volume")
     if path.stat().st_size == 0:
         raise DataError(f"{path}: is empty (0 bytes); delete it or replace it by a volume")
     suffix = volume_suffix(path)

@@ -10,7 +10,7 @@ import scipy.sparse
 
 from convzoo.core.arguments import Count, Fraction, FromData, LabelType, Positive
 from convzoo.core.errors import DataError
-from convzoo.core.files import sha256_of
+from convzoo.core.files import no_such, sha256_of
 from convzoo.core.labels import Label
 from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
@@ -180,7 +180,7 @@ class GraphTable(Reader):
             tables = (read_table(file, damaged=self.damaged) for file in (nodes, edges))
             return *self._from_tables(*tables), [nodes, edges]
         if not self.path.is_file():
-            raise DataError(f"{self.path}: no such file or folder")
+            raise no_such(self.path)
         if self.path.suffix.lower() == ".graphml":
             return *self._from_tables(*self._graphml()), [self.path]
         return *self._npz(), [self.path]

@@ -40,6 +40,7 @@ class CloudTable(Manifest):
     """
 
     example = PointCloud
+    reads_inputs = False  # a row is a box, and `predict` takes clouds
     formats: ClassVar[str] = (
         f"a table of boxes ({HEADING}) beside ply, pcd or bin files, or a folder with it as boxes.csv"
     )

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from convzoo.core.arguments import Fraction, PositiveFloat
 from convzoo.core.errors import DataError
-from convzoo.core.files import sha256_of
+from convzoo.core.files import no_such, sha256_of
 from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
 from convzoo.modalities.series.data.tables import between_gaps, flag_windows, open_table, read_windows, series_of
@@ -137,7 +137,7 @@ class SeriesTable(Reader):
 
     def _all(self, path: Path) -> list[Series]:
         if not path.exists():
-            raise DataError(f"{path}: no such file or folder")
+            raise no_such(path)
         files = [path] if path.is_file() else tables_below(path)
         if not files:
             raise DataError(f"{path}: holds no table ({', '.join(SUFFIXES)})")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from convzoo.core.errors import DataError
-from convzoo.core.files import read_json
+from convzoo.core.files import no_such, read_json
 from convzoo.core.survey import listed
 from convzoo.core.text import did_you_mean, first_line
 from convzoo.modalities.series.example import Series, Stretch, TableFormat
@@ -272,7 +272,7 @@ def open_table(path: Path, form: TableFormat, damaged: Damaged) -> tuple[Any, So
         unnamed = [at for at, name in enumerate(names) if not name and _is_empty(table.column(at))]
         return table.select([at for at in range(len(names)) if at not in unnamed]), source
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
+        raise no_such(path, "file") from None
     except UnicodeDecodeError:
         read_text(path, encoding)  # says in which line
         raise

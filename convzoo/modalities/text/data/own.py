@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from convzoo.core.arguments import Copies, Count, Fraction, FromData, LabelType, Positive
 from convzoo.core.errors import DataError
 from convzoo.core.files import sha256_of
+from convzoo.core.inputs import Given
 from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
 from convzoo.modalities.text.example import Text
@@ -16,11 +17,12 @@ from convzoo.modalities.text.words import fingerprint
 from convzoo.reading.columns import LABEL_NAMES, SPLIT_NAMES
 from convzoo.reading.damaged import Damaged
 from convzoo.reading.files import refuse_twice, visible
-from convzoo.reading.lines import plain_name
+from convzoo.reading.lines import plain_name, plain_suffix
 from convzoo.reading.manifest import columns_in_words, split_rows, taken_columns, unused_columns
 from convzoo.reading.splitting import as_given
-from convzoo.reading.tables import Table, is_table, read_table
+from convzoo.reading.tables import Table, beginning, dialect_of, is_table, read_table, records
 
+LABELS = (*LABEL_NAMES, "sentiment", "topic")
 TEXT_NAMES = ("text", "sentence", "review", "message", "question", "content", "tweet", "title")
 
 
@@ -51,6 +53,7 @@ class TextTable(Reader):
     """
 
     example = Text
+    reads_inputs = True
     formats: ClassVar[str] = "a table of texts (.csv, .tsv, .jsonl, .parquet), or a folder with train.csv and test.csv"
 
     def __init__(
@@ -106,6 +109,47 @@ class TextTable(Reader):
         found = [example for file in files for example in self._examples(self._table(file))[0]]
         self.damaged.settle()
         return [example for example in found if example is not None]
+
+    def inputs(self) -> list[Given]:
+        """The rows of a table for `predict`. The text is in the column that the run's data had, else in one with a usual name,
+        else in the only column.
+
+        Raises:
+            DataError: the table cannot be read, or it is not clear which column has the text.
+        """
+        self.damaged = Damaged(True, "rows")
+        table = read_table(self.path, self._input_heading(), self.separator, self.quotes, self.encoding, self.damaged)
+        text = self._input_column(table)
+
+        def example(row: int) -> Text:
+            return Text(_text_in(table, row, text), source=table.place(row))
+
+        return table.inputs(example, f"the text is column {text!r}")
+
+    def _input_heading(self) -> list[str] | None:
+        """The names of the columns, where the file has none; without that of the label, where a row has a field less."""
+        if self.columns is None or plain_suffix(self.path) not in (".csv", ".tsv"):
+            return self.columns
+        text, _ = beginning(self.path, self.encoding)
+        dialect = dialect_of(text, plain_suffix(self.path), self.separator, self.quotes)
+        first: list[str] = next((fields for fields in records(text, dialect, strict=False) if fields), [])
+        labels = {self.label} if self.label else {*LABELS}
+        others = [name for name in self.columns if name.lower() not in labels]
+        return others if len(first) == len(others) else self.columns
+
+    def _input_column(self, table: Table) -> str:
+        names = list(table.columns)
+        if self.text in names:
+            return str(self.text)
+        found = table.find("text", None, TEXT_NAMES, needed=False)
+        if found is None and len(names) == 1 and len(names[0].split()) == 1:
+            found = names[0]
+        if found is None:
+            usual = self.text or "text"
+            raise DataError(
+                f"{self.path}: which column is the text? it has {', '.join(names)}; call that column {usual!r} in the heading"
+            )
+        return found
 
     def read(self) -> Splits:
         """Read the table or tables.
@@ -164,18 +208,24 @@ class TextTable(Reader):
         if not len(table):
             return [], {}
         text = str(table.find("text", self.text, TEXT_NAMES))
-        label = str(table.find("label", self.label, (*LABEL_NAMES, "sentiment", "topic")))
+        label = str(table.find("label", self.label, LABELS))
         group = table.find("group", self.group, (), needed=False)
         groups, label_of = table.optional_ids(group), table.label_reader(label, self.label_type)
 
         def example(row: int) -> Text:
-            words = table.columns[text][row]
-            if words is None:
-                raise DataError(f"{table.place(row)}: column {text!r} is empty; fill it or delete the row")
-            return Text(str(words), label_of(row), groups[row], table.place(row))
+            return Text(_text_in(table, row, text), label_of(row), groups[row], table.place(row))
 
         found = [self.damaged.sound(partial(example, row), table.place(row)) for row in range(len(table))]
         return found, {"text": text, "label": label, "group": group}
+
+
+def _text_in(table: Table, row: int, name: str) -> str:
+    value = table.columns[name][row]
+    if isinstance(value, list | dict):
+        raise DataError(f"{table.place(row)}: column {name!r} holds {type(value).__name__}, not a text")
+    if value is None or not str(value).strip():
+        raise DataError(f"{table.place(row)}: column {name!r} is empty; fill it or delete the row")
+    return str(value)
 
 
 def content_of(example: Text) -> str:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from convzoo.core.arguments import Copies, Count, Fraction, Positive
 from convzoo.core.errors import DataError
-from convzoo.core.files import sha256_of
+from convzoo.core.files import no_such, sha256_of
 from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
 from convzoo.core.text import did_you_mean
@@ -154,7 +154,7 @@ class ParallelText(Reader):
 
     def _pairs(self, path: Path) -> tuple[list[Pair], dict[str, Any]]:
         if not path.is_file():
-            raise DataError(f"{path}: no such file")
+            raise no_such(path, "file")
         files = {str(path): {"sha256": sha256_of(path)}}
         if plain_suffix(path) in TABLES:
             lines = read_lines(path, self.encoding, setting=True)

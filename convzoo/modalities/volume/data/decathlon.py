@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from convzoo.core.arguments import Count, Fraction, Positive
 from convzoo.core.errors import DataError
-from convzoo.core.files import read_json, sha256_of
+from convzoo.core.files import no_such, read_json, sha256_of
 from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
 from convzoo.core.text import did_you_mean
@@ -102,7 +102,7 @@ class Decathlon(Reader):
         if path.is_file():
             return path.parent, {}
         if not path.is_dir():
-            raise DataError(f"{path}: no such folder")
+            raise no_such(path, "folder")
         return path, {}
 
     def _cases(self, folder: Path) -> tuple[dict[str, list[Volume]], Path | None, Path]:

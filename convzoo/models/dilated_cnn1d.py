@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -31,8 +32,11 @@ class DilatedCNN1d(nn.Module):
         activation: of the convolutions
         dropout: inside the blocks and before the classes
 
+    If the encoder gives `evidence`, decision values of a linear classifier, they are multiplied by a weight that is learnt and
+    added to the logits: a wide and deep network (Cheng et al. 2016, arXiv:1606.07792).
+
     Shape:
-        tokens: (batch, length), 0 is padding; output: (batch, classes), logits.
+        tokens: (batch, length), 0 is padding; evidence: (batch, classes or 1); output: (batch, classes), logits.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class DilatedCNN1d(nn.Module):
         pooling: PoolingKind = "max",
         activation: Activation = "gelu",
         dropout: Probability = 0.3,
+        evidence: FromData[bool] = False,
     ) -> None:
         super().__init__()
         self.embedding = TokenEmbedding(vocabulary_size, embedding_size, embedding, vectors, dropout=embedding_dropout)
@@ -62,15 +67,21 @@ class DilatedCNN1d(nn.Module):
         self.pooling = Pooling(1, pooling, channels=channels)
         self.dropout = Dropout(dropout) if dropout else nn.Identity()
         self.classifier = nn.Linear(channels * self.pooling.outputs_per_channel, classes)
+        self.evidence_weight = nn.Parameter(torch.tensor(1.0)) if evidence else None
 
-    def forward(self, tokens: Int[Tensor, "batch length"]) -> Float[Tensor, "batch classes"]:
-        """Tokens to logits."""
+    def forward(
+        self, tokens: Int[Tensor, "batch length"], evidence: Float[Tensor, "batch evidence"] | None = None
+    ) -> Float[Tensor, "batch classes"]:
+        """Tokens, and if the encoder gives it the evidence of a linear classifier, to logits."""
         counts = tokens.ne(PADDING)
         mask = counts.unsqueeze(1)
         x = self.project(self.embedding(tokens)) * mask
         for block in self.blocks:
             x = block(x, mask)
-        return self.classifier(self.dropout(self.pooling(x, counts)))
+        logits = self.classifier(self.dropout(self.pooling(x, counts)))
+        if evidence is not None and self.evidence_weight is not None:
+            logits = logits + self.evidence_weight * evidence
+        return logits
 
 
 class _ResidualBlock(nn.Module):

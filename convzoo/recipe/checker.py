@@ -40,6 +40,8 @@ class Checker:
         modality = raw.get("modality")
         if modality is not None and modality not in MODALITIES:
             self._fault(("modality",), f"no modality {modality!r}; {did_you_mean(str(modality), MODALITIES)}")
+        if not self.faults and parts["encoder"].args.get("vectors"):
+            self._vectors(parts["model"])
         if self.faults:
             raise RecipeError("\n".join(self.faults))
         return Recipe(
@@ -47,6 +49,20 @@ class Checker:
             with_data=with_data,
             name=name, about=str(raw.get("about", "")), modality=modality, folder=self.folder, origins=self.origins,
         )  # fmt: skip
+
+    def _vectors(self, model: Part) -> None:
+        """Refuse pre-trained vectors that the model would not use."""
+
+        def takes(name: str | type) -> bool:
+            signature = signature_of(self._place("model", name))
+            return signature.open or "vectors" in signature.arguments
+
+        if not takes(model.name):
+            taking = [name for name in PARTS["model"] if takes(name)]
+            self._fault(
+                ("encoder", "vectors"),
+                f"model {model.name} uses no pre-trained vectors; leave them out, or take model {' or '.join(taking)}",
+            )
 
     def _fault(self, where: KeyPath, text: str) -> None:
         dotted = ".".join(str(key) for key in where)

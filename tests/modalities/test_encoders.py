@@ -16,7 +16,6 @@ from convzoo.modalities.image.encoder import ImageEncoder
 from convzoo.modalities.image.example import Image
 from convzoo.modalities.text.encoder import PADDING, UNKNOWN, TextEncoder
 from convzoo.modalities.text.example import Text
-from convzoo.modalities.text.vectors import read_vectors
 from convzoo.runs import load_state, save_state
 
 TRAIN = [
@@ -175,63 +174,12 @@ def test_word_dropout_depends_on_the_example_and_not_on_its_batch():
     assert float((many.eq(UNKNOWN) & counted).sum() / counted.sum()) == pytest.approx(0.5, abs=0.03)
 
 
-# Vectors
-
-
-def vectors_file(folder: Path, text: str) -> Path:
-    path = folder / "vectors.txt"
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-@pytest.mark.parametrize("heading", ["", "3 2\n"])
-@pytest.mark.parametrize("end", ["\n", " \n", "\r\n"])
-def test_vectors_of_glove_and_word2vec(heading, end, tmp_path):
-    lines = ["good 1 2", "film -0.5 1e-1", "at name . 5 6"] if not heading else ["good 1 2", "film -0.5 1e-1", "x 3 4"]
-    path = vectors_file(tmp_path, heading + end.join(lines) + end)
-    vectors = read_vectors(path, ["<pad>", "<unk>", "good", "film", "absent"])
-    assert vectors.shape == (5, 2)
-    assert vectors.dtype == torch.float32
-    assert vectors[[0, 2, 3]].tolist() == [[0, 0], [1, 2], [-0.5, pytest.approx(0.1)]]
-    known = np.array([[1, 2], [-0.5, 0.1]])
-    assert float(vectors[4].abs().max()) <= known.std() * 3**0.5 + 1e-6
-    assert torch.equal(vectors, read_vectors(path, ["<pad>", "<unk>", "good", "film", "absent"]))
-
-
-def test_a_token_with_spaces_is_read_from_the_right(tmp_path):
-    path = vectors_file(tmp_path, "good 1 2\nat name 5 6\n")
-    assert read_vectors(path, ["<pad>", "at name"])[1].tolist() == [5, 6]
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("good 1 2\nfilm 1\n", r"vectors.txt:2: has 1 numbers, the lines before 2"),
-        ("good 1 x\n", r"vectors.txt:1: is not a token and its numbers"),
-        ("", "none of the 3 tokens"),
-        ("other 1 2\n", "none of the 3 tokens"),
-        ("good\n", r"vectors.txt:1"),
-        ("good 1 2\n\nfilm 3 4\n", r"vectors.txt:2"),
-        ("good 1 nan\n", r"vectors.txt:1"),
-    ],
-)
-def test_broken_vectors_are_refused_with_their_line(text, words, tmp_path):
-    with pytest.raises(DataError, match=words) as caught:
-        read_vectors(vectors_file(tmp_path, text), ["<pad>", "good", "film"])
-    assert "\n" not in str(caught.value)
-
-
-def test_absent_and_binary_vectors_are_refused(tmp_path):
-    with pytest.raises(DataError, match="cannot be read"):
-        read_vectors(tmp_path / "none.txt", ["a"])
-    binary = tmp_path / "vectors.bin"
-    binary.write_bytes(b"1 2\na \xff\xfe\x00\x01\n")
-    with pytest.raises(DataError, match="not UTF-8"):
-        read_vectors(binary, ["<pad>", "a"])
+# Vectors: see text/test_vectors.py for their files
 
 
 def test_the_vectors_are_part_of_the_encoders_dims_and_of_its_state(tmp_path):
-    path = vectors_file(tmp_path, "good 1 2\nfilm 3 4\n")
+    path = tmp_path / "vectors.txt"
+    path.write_text("good 1 2\nfilm 3 4\n", encoding="utf-8")
     encoder = fitted(vectors=str(path))
     again = through_a_run(encoder, TextEncoder(vectors=str(path)), tmp_path / "run")
     assert encoder.dims["vectors"].shape == (encoder.dims["vocabulary_size"], 2)

@@ -41,7 +41,8 @@ class TextEncoder(Encoder):
         max_vocabulary: largest number of different tokens, padding and unknown included
         max_length: longer texts are cut to that many tokens
         word_dropout: while training, the probability that a token is replaced by the unknown one
-        vectors: a file of pre-trained word vectors as text, GloVe's or word2vec's
+        vectors: a file of pre-trained word vectors, of GloVe, word2vec or fastText, as text or binary, also as .gz; the model's
+            `embedding` says whether they are learnt further, kept as they are, or both
         naive_bayes: 0 for none, else the longest n-gram of a naive Bayes model of the training split, whose log-likelihoods of
             the classes become a second input, `evidence`
         evidence: `linear`: that second input has the decision values of a linear classifier on n-grams of words and characters,
@@ -75,6 +76,8 @@ class TextEncoder(Encoder):
         self.evidence = evidence
         if naive_bayes and evidence != "none":
             raise ValueError("naive_bayes and evidence: set one of them, since both give the input `evidence`")
+        if vectors and units == "subwords":
+            raise ValueError("vectors: are of words or characters, so units 'subwords' has none; take units 'words'")
         self.bayes: NaiveBayes | None = None
         self.linear: LinearNgrams | None = None
         self.vectors: Tensor | None = None
@@ -82,6 +85,7 @@ class TextEncoder(Encoder):
         self.tokens: list[str] = []
         self._index: dict[str, int] = {}
         self._pieces: Any = None
+        self._advice = ""
 
     def fit(self, examples: Sequence[Text]) -> None:
         """Learn the vocabulary and the labels.
@@ -100,12 +104,18 @@ class TextEncoder(Encoder):
         if not kept:
             raise DataError("the training split has no token; is the text column empty?")
         self._set_vocabulary(["<pad>", "<unk>", *kept[: max(self.max_vocabulary - 2, 0)]])
-        self._read_vectors()
+        self._read_vectors(counts)
         self._fit_evidence(examples)
 
-    def _read_vectors(self) -> None:
+    def _read_vectors(self, counts: Mapping[str, int]) -> None:
         if self.vectors_file:
-            self.vectors = read_vectors(self.vectors_file, self.tokens)
+            found = read_vectors(self.vectors_file, self.tokens)
+            self.vectors = found.table
+            self._advice = found.in_words(self.vectors_file, self.units, counts, self.tokens)
+
+    def advice(self) -> str:
+        """How much of the vocabulary and of the training texts has a pre-trained vector."""
+        return self._advice
 
     def _fit_evidence(self, examples: Sequence[Text]) -> None:
         """What is learnt from the tokens of the training texts and their labels: naive Bayes, or the linear classifier."""
@@ -242,7 +252,7 @@ class TextEncoder(Encoder):
             self._fit_evidence(examples)  # texts have other tokens now
         else:
             self._set_vocabulary([*earlier.tokens, *(token for token in self.tokens if token not in earlier._index)])
-        self._read_vectors()
+        self._read_vectors(Counter(token for example in examples for token in self.tokenise(example.text)))
 
     def state(self) -> dict[str, Any]:
         """Tokens, labels, merges of the byte pairs, and the vectors."""

@@ -1,6 +1,8 @@
-"""Pre-trained word vectors from text files."""
+"""Pre-trained word vectors for a vocabulary."""
 
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,57 +10,135 @@ import torch
 from torch import Tensor
 
 from convzoo.core.errors import DataError
+from convzoo.modalities.text.formats import scan
+
+SPECIAL = 2
+"""The first tokens of a vocabulary, padding and the unknown token, which no file has."""
 
 
-def read_vectors(file: str | Path, tokens: Sequence[str], seed: int = 0) -> Tensor:
-    """Vectors of `tokens` from a GloVe or word2vec text file (a token and its numbers on a line; word2vec's first line
-    holds the counts). Tokens that the file lacks get uniform vectors of the same standard deviation (Kim 2014, §3.1);
-    the first token, padding, gets zeros.
+@dataclass(frozen=True)
+class Found:
+    """What a file of vectors gave for a vocabulary.
 
-    Returns:
-        (tokens, size), float32.
+    Attributes:
+        table: (tokens, size), float32
+        there: (tokens,), whether the file has a vector of a token
+        notes: what a person should know of the file and of the look-up, a phrase each
+    """
+
+    table: Tensor
+    there: np.ndarray
+    notes: Sequence[str]
+
+    def in_words(self, file: str | Path, units: str, counts: Mapping[str, int], tokens: Sequence[str]) -> str:
+        """How much of the vocabulary and of the training text has a vector.
+
+        Args:
+            file: the vectors are from it
+            units: what tokens are: words, characters
+            counts: how often each token stands in the training texts
+            tokens: the vocabulary
+        """
+        known = sum(counts.get(token, 0) for token, there in zip(tokens, self.there, strict=True) if there)
+        whole = max(sum(counts.values()), 1)
+        share = self.there[SPECIAL:].mean() if len(tokens) > SPECIAL else 0.0
+        words = (
+            f"vectors of {self.table.shape[1]} numbers, in place of model.embedding_size, for {100 * share:.1f} % of the "
+            f"vocabulary and {100 * known / whole:.1f} % of the {units} of the training texts ({Path(file).name})"
+        )
+        return "; ".join([words, *self.notes])
+
+
+class _Lookup:
+    """Which rows of a file are for which tokens: the row of the same word, else the first one that differs in case only."""
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        self.tokens = tokens
+        self.exact = {token: number for number, token in enumerate(tokens)}
+        self.folded: dict[str, list[int]] = {}
+        for number, token in enumerate(tokens):
+            self.folded.setdefault(token.lower(), []).append(number)
+        self.found: dict[int, np.ndarray] = {}
+        self.same: set[int] = set()
+        self.by_parts: set[int] = set()
+        self.twice = 0
+        self.undecoded = 0
+        self.places: list[int] = []
+
+    def wants(self, word: bytes) -> bool:
+        """Whether the vector of a word is to be kept."""
+        self.places = []
+        try:
+            text = word.decode()
+        except UnicodeDecodeError:
+            self.undecoded += 1
+            return False
+        if not text.isascii():
+            text = unicodedata.normalize("NFC", text)
+        number = self.exact.get(text)
+        if number is not None:
+            if number in self.same:
+                self.twice += 1
+            else:
+                self.places.append(number)
+        self.places += [at for at in self.folded.get(text.lower(), ()) if at not in self.found and at != number]
+        return bool(self.places)
+
+    def give(self, word: bytes, vector: np.ndarray) -> None:
+        """The vector of a word that is wanted."""
+        self.wants(word)
+        for number in self.places:
+            self.found[number] = vector
+            if self.exact.get(unicodedata.normalize("NFC", word.decode())) == number:
+                self.same.add(number)
+
+    def lacking(self) -> list[str]:
+        """The words that no row had so far."""
+        return [token for number, token in enumerate(self.tokens) if number not in self.found and number >= SPECIAL]
+
+    def give_parts(self, word: str, vector: np.ndarray) -> None:
+        """A vector that was made of the parts of a word that the file lacks."""
+        self.found[self.exact[word]] = vector
+        self.by_parts.add(self.exact[word])
+
+    def notes(self) -> list[str]:
+        """How words were found that are not written alike, and which rows were not used."""
+        other_case = len(self.found) - len(self.same) - len(self.by_parts)
+        said = (
+            (other_case, "in another case only, as Paris for paris"),
+            (len(self.by_parts), "not in the file, and made of their parts"),
+            (self.twice, "more than once in the file: the first vector counts"),
+        )
+        notes = [f"{count:,} {'is' if count == 1 else 'are'} {what}" for count, what in said if count]
+        if self.undecoded:
+            notes.append(f"{self.undecoded:,} words of the file are not UTF-8, and were not looked up")
+        return notes
+
+
+def read_vectors(file: str | Path, tokens: Sequence[str], seed: int = 0) -> Found:
+    """Vectors of `tokens` from a file of GloVe, word2vec or fastText, as text or binary, also compressed by gzip.
+
+    The file is read once, and only the vectors of the tokens are kept. Tokens that it lacks get uniform vectors of the same
+    standard deviation (Kim 2014, §3.1); the first token, padding, gets zeros.
 
     Raises:
-        DataError: the file is absent, has another format, holds lines of different lengths, or none of the tokens.
+        DataError: the file is absent, of another format, damaged or cut off, holds lines of different lengths, or none of the
+            tokens.
     """
     path = Path(file)
-    wanted = {token: number for number, token in enumerate(tokens)}
-    found: dict[int, np.ndarray] = {}
-    size = 0
-    line_number = 0
-    try:
-        with path.open(encoding="utf-8", newline="\n") as lines:
-            for line_number, line in enumerate(lines, start=1):
-                # Some GloVe tokens hold spaces: once the size of a vector is known, its numbers are counted from the end.
-                parts = line.rstrip("\r\n").split(" ")
-                if line_number == 1 and len(parts) == 2 and all(part.isdigit() for part in parts):
-                    size = int(parts[1])
-                    continue
-                if not parts[-1]:
-                    parts.pop()
-                size = size or len(parts) - 1
-                token = " ".join(parts[: len(parts) - size])
-                if len(parts) <= size or size < 1:
-                    raise DataError(f"{path}:{line_number}: has {len(parts) - 1} numbers, the lines before {size}")
-                if token in wanted:
-                    found[wanted[token]] = np.array(parts[-size:], dtype=np.float32)
-                    if not np.isfinite(found[wanted[token]]).all():
-                        raise DataError(f"{path}:{line_number}: holds a number that is not finite")
-    except ValueError as error:
-        if isinstance(error, UnicodeDecodeError):
-            raise DataError(f"{path}: is not UTF-8 text; convert a binary word2vec file to its text form") from None
-        if not line_number:  # a NUL byte in the name
-            raise DataError(f"{path}: cannot be read ({error})") from None
-        raise DataError(f"{path}:{line_number}: is not a token and its numbers ({error})") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    lookup = _Lookup(tokens)
+    size, notes = scan(path, lookup)
+    found = lookup.found
     if not found:
-        raise DataError(
-            f"{path}: has none of the {len(tokens)} tokens of the training split; is it for another language?"
-        )
-    spread = float(np.std(np.stack(list(found.values())))) * 3**0.5
+        advice = "is it for another language?"
+        if lookup.undecoded:
+            advice = f"{lookup.undecoded:,} of its words are not UTF-8: save it in UTF-8"
+        raise DataError(f"{path}: has none of the {len(tokens)} tokens of the training split; {advice}")
+    spread = float(np.std(np.stack(list(found.values())), dtype=np.float64)) * 3**0.5
     vectors = np.random.default_rng(seed).uniform(-spread, spread, (len(tokens), size)).astype(np.float32)
     for number, vector in found.items():
         vectors[number] = vector
     vectors[0] = 0
-    return torch.from_numpy(vectors)
+    there = np.zeros(len(tokens), dtype=bool)
+    there[list(found)] = True
+    return Found(torch.from_numpy(vectors), there, [*lookup.notes(), *notes])

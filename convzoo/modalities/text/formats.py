@@ -69,7 +69,7 @@ def scan(path: Path, wanted: Wanted) -> tuple[int, list[str]]:
             if not packed:
                 return _scan(path, raw, wanted, packed)
             with io.BufferedReader(gzip.GzipFile(fileobj=raw), CHUNK) as unpacked:  # type: ignore[arg-type]
-                return _scan(path, unpacked, wanted, packed)
+                return _scan(path, unpacked, wanted, packed)  # type: ignore[arg-type]
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: is no whole gzip file, it is cut off or damaged ({error})") from None
     except OSError as error:

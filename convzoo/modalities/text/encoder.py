@@ -20,7 +20,7 @@ from convzoo.core.targets import Target, Targets
 from convzoo.modalities.text.example import Text
 from convzoo.modalities.text.linear import LinearNgrams
 from convzoo.modalities.text.naive_bayes import NaiveBayes
-from convzoo.modalities.text.scripts import parts_of
+from convzoo.modalities.text.scripts import parts_of, unspaced_share
 from convzoo.modalities.text.vectors import read_vectors
 from convzoo.modalities.text.words import split_words
 
@@ -28,12 +28,16 @@ Item = tuple[np.ndarray, Target, Tensor | None]
 
 PADDING, UNKNOWN = 0, 1
 
+NOTABLE = 0.05
+"""From this part of the letters on, it is said what becomes of scripts without spaces."""
+
 
 class TextEncoder(Encoder):
     """Texts as token numbers: 0 is padding, 1 is an unknown token, the others are ordered by their frequency in training.
 
     Args:
-        units: the kind of tokens: words, subwords (byte-pair encoding, Sennrich et al. 2016, arXiv:1508.07909) or characters
+        units: the kind of tokens: words (written characters in scripts that put no spaces between words), subwords (byte-pair
+            encoding, Sennrich et al. 2016, arXiv:1508.07909) or characters
         split: how words are found: `words` takes words and single punctuation marks; `spaces` is for text that is
             tokenised already
         lower: convert to lower case first
@@ -104,17 +108,31 @@ class TextEncoder(Encoder):
         if not kept:
             raise DataError("the training split has no token; is the text column empty?")
         self._set_vocabulary(["<pad>", "<unk>", *kept[: max(self.max_vocabulary - 2, 0)]])
+        self._advice = self._unspaced_in_words(examples)
         self._read_vectors(counts)
         self._fit_evidence(examples)
+
+    def _unspaced_in_words(self, examples: Sequence[Text]) -> str:
+        """What becomes of texts without spaces between words, where there is a notable part of them."""
+        share, script = unspaced_share(example.text for example in examples)
+        if share < NOTABLE or self.units == "characters":
+            return ""
+        said = f"{100 * share:.0f} % of the letters are of scripts without spaces between words (mostly {script}): "
+        if self.split == "spaces":
+            return f"{said}with encoder.split=spaces what stands between spaces is one token; split=words takes each character"
+        if self.units == "subwords":
+            return f"{said}sub-words are learnt across words"
+        return f"{said}each written character is a token; encoder.units=subwords learns longer ones"
 
     def _read_vectors(self, counts: Mapping[str, int]) -> None:
         if self.vectors_file:
             found = read_vectors(self.vectors_file, self.tokens)
             self.vectors = found.table
-            self._advice = found.in_words(self.vectors_file, self.units, counts, self.tokens)
+            said = found.in_words(self.vectors_file, self.units, counts, self.tokens)
+            self._advice = "; ".join(filter(None, (self._advice, said)))
 
     def advice(self) -> str:
-        """How much of the vocabulary and of the training texts has a pre-trained vector."""
+        """What tokens are where a script has no spaces; how much of the vocabulary and of the texts has a pre-trained vector."""
         return self._advice
 
     def _fit_evidence(self, examples: Sequence[Text]) -> None:

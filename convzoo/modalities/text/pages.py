@@ -12,7 +12,7 @@ from convzoo.core.task import Task
 from convzoo.inspect.kernels import feature_maps, first_convolutions, phrases_by_kernel
 from convzoo.inspect.left_out import falls_without
 from convzoo.modalities.text.example import Text
-from convzoo.modalities.text.scripts import parts_of
+from convzoo.modalities.text.scripts import parts_of, unspaced_share
 from convzoo.report import kit
 
 LONGEST = 60
@@ -75,9 +75,14 @@ class TextPages(Pages):
         """By length, and by the share of words that training has not seen."""
         encoder: Any = material.encoder
         at = [int(row["index"]) for row in material.predictions]
-        lengths = [len(material.examples[index].text.split()) for index in at]
+        lengths = [len(parts_of(material.examples[index].text)) for index in at]
+        units = _units(material)
         found = [
-            Slices("length", "Words of a text, in parts of about the same size.", kit.bands(lengths, BANDS, "words"))
+            Slices(
+                "length",
+                f"{units.capitalize()} of a text, in parts of about the same size.",
+                kit.bands(lengths, BANDS, units),
+            )
         ]
         known = set(getattr(encoder, "tokens", ()))
         if known and getattr(encoder, "units", "") == "words":
@@ -98,7 +103,8 @@ class TextPages(Pages):
         seen: Counter[str] = Counter()
         wrong: Counter[str] = Counter()
         for row in rows:
-            words = set(material.examples[int(row["index"])].text.lower().split())
+            text = material.examples[int(row["index"])].text.lower()
+            words = {text[start:end] for start, end in parts_of(text)}
             seen.update(words)
             wrong.update(words if row["label"] != row["true_label"] else ())
         least = max(OFTEN, len(rows) // 100)
@@ -165,13 +171,20 @@ class TextPages(Pages):
 
     def data(self, material: Material) -> str:
         """The lengths of the test texts."""
-        lengths = [len(example.text.split()) for example in material.examples]
+        lengths = [len(parts_of(example.text)) for example in material.examples]
         if len(lengths) < 2:
             return ""
         middle = sorted(lengths)[len(lengths) // 2]
-        drawn = kit.histogram(lengths, f"Words of a test text, half have {middle} or fewer")
+        units = _units(material).capitalize()
+        drawn = kit.histogram(lengths, f"{units} of a test text, half have {middle} or fewer")
         ends = f"{min(lengths):,} to {max(lengths):,}"
-        return f"<h3>Lengths</h3><p>Words of a test text: {ends}, half have {middle:,} or fewer.</p>{drawn}"
+        return f"<h3>Lengths</h3><p>{units} of a test text: {ends}, half have {middle:,} or fewer.</p>{drawn}"
+
+
+def _units(material: Material) -> str:
+    """What `parts_of` mostly gives: words, or the characters of scripts without spaces."""
+    share, _ = unspaced_share(example.text for example in material.examples)
+    return "characters" if share > 0.5 else "words"
 
 
 def _maps(model: nn.Module, batch: Mapping[str, Any], names: Sequence[Sequence[str]]) -> str:

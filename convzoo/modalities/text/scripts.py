@@ -34,14 +34,15 @@ def _class(marks: bool) -> str:
 
 
 # Some signs join the consonant after them to the one before: Khmer's coeng and Burmese's virama.
-_LETTER, _MARK, _JOINER = _class(marks=False), _class(marks=True) + "\ufe00-\ufe0f\u200d", "\u17d2\u1039"
+LETTERS, _MARK, _JOINER = _class(marks=False), _class(marks=True), "\u17d2\u1039"
+"""The inside of a character class of the letters of these scripts."""
 
-CHARACTER = rf"[{_LETTER}](?:[{_JOINER}][{_LETTER}]|[{_MARK}])*|[{_MARK}]+"
+CHARACTER = rf"[{LETTERS}](?:[{_JOINER}][{LETTERS}]|[{_MARK}\ufe00-\ufe0f])*|[{_MARK}]+"
 """A pattern of one written character of these scripts, with its marks."""
 
 _CHARACTER = re.compile(CHARACTER)
-_PART = re.compile(rf"{CHARACTER}|(?:(?![{_LETTER}{_MARK}])\S)+")
-_ANY = re.compile(f"[{_LETTER}{_MARK}]")
+_PART = re.compile(rf"{CHARACTER}|(?:(?![{LETTERS}{_MARK}])\S)+")
+_ANY = re.compile(f"[{LETTERS}{_MARK}]")
 
 
 def is_unspaced(token: str) -> bool:

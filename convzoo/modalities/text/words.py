@@ -5,12 +5,18 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-_WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
+from convzoo.modalities.text.scripts import CHARACTER, LETTERS, is_unspaced
+
+_PLAIN = re.compile(r"\w+(?:'\w+)*|[^\w\s]")
+"""The same as `_WORD` for ASCII, in half the time."""
+_SPACED = rf"[^\W{LETTERS}]"
+_WORD = re.compile(rf"{CHARACTER}|{_SPACED}+(?:['’]{_SPACED}+)*|[^\w\s]")
 
 
 def split_words(text: str) -> list[str]:
-    """Words, with the apostrophes inside them, and single punctuation marks."""
-    return _WORD.findall(text)
+    """Words, with the apostrophes inside them, and single punctuation marks. Of scripts that put no spaces between words
+    (Chinese, Japanese, Thai and others), each written character with its marks is one."""
+    return (_PLAIN if text.isascii() else _WORD).findall(text)
 
 
 def joining_words(texts: Iterable[str]) -> tuple[set[str], set[str]]:
@@ -33,11 +39,13 @@ def joining_words(texts: Iterable[str]) -> tuple[set[str], set[str]]:
 
 
 def join_words(words: Sequence[str], before: set[str], after: set[str]) -> str:
-    """Words as a text, with spaces between them, but not before the marks in `before` or after those in `after`."""
+    """Words as a text, with spaces between them, but not before the marks in `before` or after those in `after`, and not between
+    characters of scripts that have none."""
     text = ""
     last = None
     for word in words:
-        text += word if last is None or word in before or last in after else f" {word}"
+        joined = last is None or word in before or last in after or (is_unspaced(word) and is_unspaced(last))
+        text += word if joined else f" {word}"
         last = word
     return text
 

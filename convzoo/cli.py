@@ -218,7 +218,9 @@ def _parser() -> _Parser:
         "--nodes", "--user", "--users", dest="ids", nargs="+", metavar="ID", default=[],
         help="ids of parts of the run's own data (nodes, users)",
     )  # fmt: skip
-    command.add_argument("--top", "--n-best", type=int, metavar="N", help="give N answers to each input")
+    command.add_argument(
+        "--top", "--n-best", type=int, metavar="N", help="give N answers to each input: classes, translations or items"
+    )
     command.add_argument(
         "--series",
         metavar="NAME",

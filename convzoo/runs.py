@@ -8,7 +8,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from copy import copy
+from functools import cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
@@ -181,6 +182,7 @@ class Run:
         batch_size: int | None = None,
         damaged: Literal["refuse", "skip"] = "refuse",
         device: str = "auto",
+        top: int | None = None,
     ) -> list[dict[str, Any]]:
         """Predictions for raw inputs, one dictionary each: texts, image files, arrays, or examples.
 
@@ -190,13 +192,20 @@ class Run:
             damaged: what to do with inputs that cannot be read: refuse them all, or skip them: the dictionary of such an input is
                 `{"damaged": reason}`
             device: auto (a CUDA GPU where there is one, else the CPU), cpu, cuda, cuda:0, mps
+            top: how many answers each input gets: the most probable classes, the best translations or items; None: the task's own
 
         Raises:
             DataError: an input cannot be read, and `damaged` is `refuse`.
             RecipeError: this machine does not have the device, or an argument is out of its range.
             TrainingError: the device has no memory left.
         """
-        return self._each(inputs, self._predicted, batch_size, damaged, device)
+        if top is None:
+            return self._each(inputs, self._predicted, batch_size, damaged, device)
+        if isinstance(top, bool) or not isinstance(top, int) or top < 1:
+            raise RecipeError(f"top: should be a whole number of at least 1, not {top!r}")
+        task = copy(self.task)
+        task.answers(top)
+        return self._each(inputs, partial(self._predicted, task=task), batch_size, damaged, device)
 
     def explain(
         self, inputs: Any, damaged: Literal["refuse", "skip"] = "refuse", device: str = "auto"
@@ -279,11 +288,14 @@ class Run:
         rest = iter(found)
         return [{"damaged": str(each)} if isinstance(each, DataError) else next(rest) for each in examples]
 
-    def _predicted(self, examples: Sequence[Any], place: torch.device) -> list[dict[str, Any]]:
+    def _predicted(
+        self, examples: Sequence[Any], place: torch.device, task: Task | None = None
+    ) -> list[dict[str, Any]]:
         """The predictions of examples that are computed together, on the device where the model is."""
         with torch.no_grad():
             batch = self.encoder.encode(examples).to(place)
-            decoded = self.task.decode(self.task.predict(self.model, batch))
+            task = task or self.task
+            decoded = task.decode(task.predict(self.model, batch))
         return [self.encoder.annotate(*pair) for pair in zip(examples, decoded, strict=True)]
 
     @contextmanager
@@ -348,7 +360,7 @@ class Run:
         written = self.encoder.write_files(path, [one.example for one, _ in sound], [found for _, found in sound])
         if written is None:
             rows, _ = joined(given, [without_arrays(found) for found in predictions], input_of)
-            write_rows(path, rows, "--out")
+            write_rows(path, rows if path.suffix == ".jsonl" else [_with_columns(row) for row in rows], "--out")
             written = [path]
         own.add(written)
         return written
@@ -523,6 +535,18 @@ def refuse_overwriting(written: Iterable[str | Path], inputs: Iterable[Any]) -> 
 def without_arrays(prediction: Mapping[str, Any]) -> dict[str, Any]:
     """A prediction as a row of a table, without its arrays (a mask), which have their own files."""
     return {key: value for key, value in prediction.items() if not isinstance(value, np.ndarray)}
+
+
+def _with_columns(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of a table of which the most probable classes are columns: `label_1`, `probability_1`, `label_2`, …"""
+    found: dict[str, Any] = {}
+    for key, value in row.items():
+        if key != "top":
+            found[key] = value
+            continue
+        for rank, each in enumerate(value, 1):
+            found |= {f"{name}_{rank}": part for name, part in each.items()}
+    return found
 
 
 def recipe_of(folder: Path, trust: bool = False, accept_changes: bool = False) -> Recipe:

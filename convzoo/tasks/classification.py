@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from convzoo.core.arguments import Fraction, FromData, PositiveFloat
 from convzoo.core.batch import Batch
-from convzoo.core.errors import DataError
+from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.processes import gather_all
 from convzoo.core.splits import Splits
 from convzoo.core.task import Meter, Task
@@ -50,6 +50,7 @@ class Classification(Task):
         positive: the class that `threshold` is about; null: the second of the two, in the order of their names
     """
 
+    answer_count = 1  # how many classes a prediction names
     errors: ClassVar[frozenset[str]] = frozenset({"cross_entropy", "calibration_error"})
     output_axes: ClassVar[tuple[str, ...]] = ("batch", "classes")
 
@@ -91,7 +92,7 @@ class Classification(Task):
         return {"cross_entropy": each.mean()}
 
     def decode(self, outputs: Float[Tensor, "batch classes"] | Decided) -> list[dict[str, Any]]:
-        """The class, its probability, and all probabilities."""
+        """The class, its probability, and all probabilities; with `answers` above 1 also the most probable classes."""
         logits = outputs.logits if isinstance(outputs, Decided) else outputs
         probabilities = logits.float().softmax(dim=1)
         best = (outputs.chosen if isinstance(outputs, Decided) else probabilities.argmax(dim=1)).tolist()
@@ -99,6 +100,7 @@ class Classification(Task):
             {
                 "label": self.labels[index],
                 "probability": row[index],
+                **({"top": likeliest(self.labels, row, self.answer_count)} if self.answer_count > 1 else {}),
                 "probabilities": dict(zip(self.labels, row, strict=True)),
             }
             for index, row in zip(best, probabilities.tolist(), strict=True)
@@ -115,6 +117,21 @@ class Classification(Task):
     def read_target(self, target: Int[Tensor, " batch"]) -> list[dict[str, Any]]:
         """The true class of each, for a person to read."""
         return [{"label": self.labels[number] if number >= 0 else None} for number in target.tolist()]
+
+    def answers(self, count: int) -> None:
+        """Name the `count` most probable classes. With a threshold the predicted class may be another than the first of them.
+
+        Raises:
+            RecipeError: there are fewer classes.
+        """
+        if count > len(self.labels):
+            raise RecipeError(f"--top: there are {len(self.labels)} classes, not {count}")
+        self.answer_count = count
+
+    def in_words(self, prediction: Mapping[str, Any], shown: str) -> str:
+        """The class, its probability and the input; or the most probable classes, one line for each input."""
+        named = prediction.get("top", [prediction])
+        return "  ".join([*(f"{each['label']}  {each['probability']:.3f}" for each in named), shown])
 
     def meter(self) -> Meter:
         """Accuracy, macro F1, Matthews' correlation; cross-entropy; AUROC for two classes; with a threshold also precision,
@@ -249,6 +266,12 @@ class Wanted:
             return {"threshold": self.least}
         point = operating_point(probabilities, positive, self.score, self.least)
         return None if point is None else asdict(point)
+
+
+def likeliest(labels: Sequence[str], probabilities: Sequence[float], count: int) -> list[dict[str, Any]]:
+    """The most probable labels with their probabilities, the best first."""
+    ordered = sorted(zip(labels, probabilities, strict=True), key=lambda pair: -pair[1])
+    return [{"label": label, "probability": probability} for label, probability in ordered[:count]]
 
 
 def as_fraction(value: Any) -> float | None:

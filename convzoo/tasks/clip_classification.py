@@ -92,7 +92,7 @@ class ClipClassification(Classification):
 
     def in_words(self, prediction: Mapping[str, Any], shown: str) -> str:
         """The class, its probability and the file; if the class changes over time, also each class with its times."""
-        lines = [f"{prediction['label']}  {prediction['probability']:.3f}  {shown}"]
+        lines = [super().in_words(prediction, shown)]
         moments = prediction.get("over_time", [])
         if len({moment["label"] for moment in moments}) > 1:
             for label, group in groupby(moments, key=lambda moment: moment["label"]):

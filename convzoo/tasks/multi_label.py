@@ -13,6 +13,7 @@ from convzoo.core.batch import Batch
 from convzoo.core.errors import RecipeError
 from convzoo.core.processes import gather_all
 from convzoo.core.task import Meter, Task
+from convzoo.tasks.classification import likeliest
 
 
 class MultiLabel(Task):
@@ -32,6 +33,8 @@ class MultiLabel(Task):
     judged_by = ("mean_average_precision",)  # opponents have no thresholds of their own
     errors: ClassVar[frozenset[str]] = frozenset({"cross_entropy"})
     output_axes: ClassVar[tuple[str, ...]] = ("batch", "classes")
+
+    answer_count = 0  # how many labels a prediction names, whatever their thresholds
 
     def __init__(
         self,
@@ -89,13 +92,24 @@ class MultiLabel(Task):
                 self.thresholds[number] = point.threshold
 
     def decode(self, outputs: Float[Tensor, "batch labels"]) -> list[dict[str, Any]]:
-        """The labels, and the probability of each."""
+        """The labels, and the probability of each; after `answers` also the most probable ones."""
         found = []
         for row in outputs.double().sigmoid().tolist():
             named = zip(self.labels, row, self.thresholds, strict=True)
             labels = [label for label, probability, threshold in named if probability >= threshold]
-            found.append({"labels": labels, "probabilities": dict(zip(self.labels, row, strict=True))})
+            top = {"top": likeliest(self.labels, row, self.answer_count)} if self.answer_count else {}
+            found.append({"labels": labels, **top, "probabilities": dict(zip(self.labels, row, strict=True))})
         return found
+
+    def answers(self, count: int) -> None:
+        """Name the `count` most probable labels besides those above their thresholds.
+
+        Raises:
+            RecipeError: there are fewer labels.
+        """
+        if count > len(self.labels):
+            raise RecipeError(f"--top: there are {len(self.labels)} labels, not {count}")
+        self.answer_count = count
 
     def strengths(self, prediction: Mapping[str, Any]) -> Mapping[str, float]:
         """The probability of each label."""
@@ -119,7 +133,8 @@ class MultiLabel(Task):
 
     def in_words(self, prediction: Mapping[str, Any], shown: str) -> str:
         """The labels with their probabilities, and the input."""
-        named = (f"{label} {prediction['probabilities'][label]:.3f}" for label in prediction["labels"])
+        labels = [each["label"] for each in prediction["top"]] if "top" in prediction else prediction["labels"]
+        named = (f"{label} {prediction['probabilities'][label]:.3f}" for label in labels)
         return f"{', '.join(named) or 'no label'}  {shown}"
 
     def meter(self) -> Meter:

@@ -40,6 +40,7 @@ PoolingKind = Literal["max", "average", "attention", "k_max", "log_sum_exp"]
 Kernels = Literal["full", "factorised", "acs"]
 Initialisation = Literal["torch", "keras"]
 Copies = Literal["refuse", "drop", "keep"]
+Decimal = Literal["point", "comma"]
 LabelType = Literal["class", "number", "classes"]
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from convzoo.core.arguments import Copies, Count, Fraction, FromData, LabelType, Positive
+from convzoo.core.arguments import Copies, Count, Decimal, Fraction, FromData, LabelType, Positive
 from convzoo.core.errors import DataError
 from convzoo.core.files import sha256_of
 from convzoo.core.inputs import Given
@@ -19,6 +19,9 @@ from convzoo.reading.damaged import Damaged
 from convzoo.reading.splitting import as_given, made_here
 from convzoo.reading.tables import Table, is_table, read_table
 
+Roles = dict[str, str | Sequence[str] | None]
+"""The column of each role, or its columns; None where there is none."""
+
 
 class Manifest(Reader):
     """A table `path,label[,group][,split]` with a row a file; paths are absolute or relative to the table's folder.
@@ -30,7 +33,7 @@ class Manifest(Reader):
         path: a .csv, .tsv, .jsonl or .parquet file with a heading
         file: the column with the path; by default one that is usually called so
         label: the column with the class, or with the number or the classes that the task learns; by default one that is usually
-            called so
+            called so; or a list of columns that stand for a class each and hold 0 and 1, which are also found
         group: the column with what must not be split; by default one that is usually called so; `none`: there is none
         split: the column that says train, val or test; by default one named split, set or subset; `none`: there is none
         separator: between the fields of a CSV file; by default found
@@ -42,6 +45,7 @@ class Manifest(Reader):
         copies: of a file in two parts of a given split: refuse them; drop them from training; or keep them
         seed: of a split that is made here
         skip_damaged: leave rows and files that cannot be read out, and say which; by default they are refused
+        decimal: what stands before the decimals of numbers; by default found
 
     Attributes:
         what: one such file, in words
@@ -60,7 +64,7 @@ class Manifest(Reader):
         self,
         path: str,
         file: str | None = None,
-        label: str | None = None,
+        label: str | list[str] | None = None,
         group: str | None = None,
         split: str | None = None,
         separator: str | None = None,
@@ -73,6 +77,7 @@ class Manifest(Reader):
         seed: Count = 0,
         label_type: FromData[LabelType] = "class",
         skip_damaged: bool = False,
+        decimal: Decimal | None = None,
     ) -> None:
         self.path = Path(path)
         self.file = file
@@ -81,6 +86,7 @@ class Manifest(Reader):
         self.split = split
         self.separator = separator
         self.encoding = encoding
+        self.decimal: Decimal | None = decimal
         self.val = val
         self.test = test
         self.fold = fold
@@ -146,8 +152,7 @@ class Manifest(Reader):
         homes = table.splits(self.split)
         roles["split"] = homes[1] if homes else None
         notes = unused_columns(table, list(roles.values()))
-        if self.label_type == "class" and roles["label"]:
-            notes += table.numbers_as_classes(roles["label"])
+        notes += label_hints(table, roles["label"], self.label_type)
         splits = split_rows(self, self.path, found, homes, self.content, notes)
         return splits.with_described(columns=columns_in_words(table, roles))
 
@@ -156,19 +161,33 @@ class Manifest(Reader):
         table = read_table(self.home, separator=self.separator, encoding=self.encoding, damaged=self.damaged)
         if not len(table):
             raise DataError(f"{self.home}: holds no rows")
+        table.decimal = self.decimal
         return table
 
-    def _label(self, table: Table, needed: bool = True) -> str | None:
-        """The column with the label."""
-        return table.find("label", self.label, (*LABEL_NAMES, *self.label_names), needed)
+    def _label(self, table: Table, used: Sequence[str | None]) -> str | list[str]:
+        """The column with the label, or the columns that stand for a class each."""
+        usual = (*LABEL_NAMES, *self.label_names)
+        return table.label_columns(self.label, usual, self.label_type, [*used, self.split])
 
-    def _rows(self, table: Table) -> tuple[list[Any], dict[str, str | None]]:
+    def _one_label(self) -> str | None:
+        """The setting `label`, for kinds of file whose label stands in one column.
+
+        Raises:
+            DataError: it names several columns.
+        """
+        if self.label is None or isinstance(self.label, str):
+            return self.label
+        raise DataError(
+            f"data.label: names {len(self.label)} columns, {listed(self.label)}; for {self.what} files it is one"
+        )
+
+    def _rows(self, table: Table) -> tuple[list[Any], Roles]:
         """The examples in the order of the rows, None where one is damaged, and the column of each role, None where there is
         none."""
         file = table.find("file", self.file, (*PATH_NAMES, *self.file_names))
-        label = self._label(table)
         group = None if self.group == "none" else table.find("group", self.group, self.group_names, needed=False)
-        assert file is not None and label is not None, "needed columns are found"
+        label = self._label(table, (file, group))
+        assert file is not None, "a needed column is found"
         groups, label_of = table.optional_ids(group), table.label_reader(label, self.label_type)
 
         def example(row: int) -> Any:
@@ -208,9 +227,20 @@ def file_in(table: Table, row: int, name: str, folders: bool = False) -> Path:
     return path
 
 
-def taken_columns(table: Table, roles: dict[str, str | None]) -> list[str]:
+def label_hints(table: Table, label: str | Sequence[str] | None, label_type: LabelType) -> list[str]:
+    """Notes on a column of labels that may be meant otherwise: numbers as classes, points that may mark thousands."""
+    if not isinstance(label, str):
+        return []
+    return {"class": table.numbers_as_classes, "number": table.points_in}.get(label_type, lambda name: [])(label)
+
+
+def taken_columns(table: Table, roles: Roles) -> list[str]:
     """A note on which column was taken for what, where its name does not say so itself; empty where all do."""
-    taken = [f"{role} is {name!r}" for role, name in roles.items() if name is not None and name.strip().lower() != role]
+    taken = [
+        f"{role} is {name!r}" if isinstance(name, str) else f"each of {listed(map(repr, name))} is a class"
+        for role, name in roles.items()
+        if name is not None and (not isinstance(name, str) or name.strip().lower() != role)
+    ]
     return [f"{table.path.name}: {', '.join(taken)}"] if taken else []
 
 
@@ -228,9 +258,10 @@ def columns_in_words(table: Table, roles: Mapping[str, str | Sequence[str] | Non
     return "; ".join([*words, *([f"not used: {listed(others)}"] if others else [])])
 
 
-def unused_columns(table: Table, used: Sequence[str | None]) -> list[str]:
+def unused_columns(table: Table, used: Sequence[str | Sequence[str] | None]) -> list[str]:
     """A note on the columns that nothing was made of; empty where all were used."""
-    others = [name for name in table.columns if name not in used]
+    taken = {name for names in used if names is not None for name in ([names] if isinstance(names, str) else names)}
+    others = [name for name in table.columns if name not in taken]
     if not others:
         return []
     return [f"{table.path.name}: columns that are not used: {listed(others)}"]

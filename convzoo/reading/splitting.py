@@ -11,6 +11,8 @@ from convzoo.core.arguments import Copies
 from convzoo.core.errors import DataError
 from convzoo.core.labels import Label, Tags
 from convzoo.core.splits import Splits
+from convzoo.core.survey import counted, listed
+from convzoo.core.text import nearest
 
 NAMES = ("train", "val", "test")
 
@@ -97,13 +99,20 @@ def split_by_group(
             f"{where}has {len(labels)} example{'' if len(labels) == 1 else 's'}; a split into {words} needs at least "
             f"{len(parts)}: add examples"
         )
-    for label, count in counts.items() if classes else ():
-        if count < len(parts):
-            numbers = "; the labels are numbers: task=regression predicts a number" if _are_numbers(labels) else ""
-            raise DataError(
-                f"{where}class {label!r} has {count} example{'s' if count > 1 else ''}; a split into {words} needs at least "
-                f"{len(parts)}: add examples, or leave the class out{numbers}"
-            )
+    few = {label: count for label, count in counts.items() if classes and count < len(parts)}
+    if few:
+        numbers = "; the labels are numbers: task=regression predicts a number" if _are_numbers(labels) else ""
+        others = [str(label) for label in counts if label not in few]
+        near = {label: found for label in few if not numbers and (found := nearest(str(label), others)) is not None}
+        label, count = next(iter(few.items()))
+        told = f"class {label!r} has {count} example{'s' if count > 1 else ''}"
+        if len(few) > 1:
+            told = f"{len(few):,} classes have too few examples: {counted({repr(key): few[key] for key in few})}"
+        meant = f"; did you mean {listed(f'{found!r} for {key!r}' for key, found in near.items())}?" if near else ""
+        raise DataError(
+            f"{where}{told}; a split into {words} needs at least {len(parts)}{' of each' if len(few) > 1 else ''}: add "
+            f"examples, or leave the class{'es' if len(few) > 1 else ''} out{meant}{numbers}"
+        )
     shares = np.array([1 - val - test, val, test])
     members: dict[Hashable, list[int]] = defaultdict(list)
     for index, group in enumerate(groups):

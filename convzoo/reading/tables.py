@@ -1,5 +1,6 @@
 """Tables, for every kind of data: CSV with any usual separator, quotes, decimal commas and encoding, JSON lines, Parquet."""
 
+import ast
 import codecs
 import csv
 import gzip
@@ -7,9 +8,10 @@ import io
 import json
 import math
 import re
+import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from convzoo.core.arguments import LabelType
+from convzoo.core.arguments import Decimal, LabelType
 from convzoo.core.errors import DataError
 from convzoo.core.files import no_such
 from convzoo.core.inputs import Given, InputTable
@@ -77,6 +79,7 @@ class Table:
         columns: lists of values by name
         lines: for each row, where it stands in the file
         separator: between the fields of a CSV file; empty for JSON and Parquet
+        decimal: what stands before decimals, `point` or `comma`; None: found
         broken: the rows that cannot be read, by their line: what is wrong, and what their fields hold
     """
 
@@ -92,6 +95,7 @@ class Table:
         self.columns = columns
         self.lines = lines
         self.separator = separator
+        self.decimal: Decimal | None = None
         self.broken = dict(broken or {})
 
     def __len__(self) -> int:
@@ -157,7 +161,7 @@ class Table:
         value = self.columns[name][row]
         if isinstance(value, list | dict):
             raise DataError(f"{self.place(row)}: column {name!r} holds {type(value).__name__}, not one value")
-        found = "" if value is None else str(value).strip()
+        found = _plain(value)
         if not found:
             raise DataError(f"{self.place(row)}: column {name!r} is empty; fill it or delete the row")
         return found
@@ -166,16 +170,54 @@ class Table:
         """A column of ids as text, None where one is empty; all None without a column."""
         if name is None:
             return [None] * len(self)
-        return [None if value is None else str(value).strip() or None for value in self.columns[name]]
+        return [_plain(value) or None for value in self.columns[name]]
 
-    def labels(self, name: str, label_type: LabelType, needed: bool = True) -> list[Label | None]:
-        """A column of labels: classes as text, numbers as floats, or the names of several classes as a tuple.
-
-        A cell of several classes is a JSON list (`["a", "b"]`), or names with `|`, `;` or `,` between them: the first of these
-        marks that is in the column separates the names of all its cells. An empty cell has none of the classes.
+    def label_columns(
+        self,
+        given: str | Sequence[str] | None,
+        usual: Sequence[str],
+        label_type: LabelType,
+        used: Collection[str | None],
+    ) -> str | list[str]:
+        """The column of the labels, or, where there is none, the columns of 0 and 1 that stand for a class each.
 
         Args:
-            name: of the column
+            given: the name of the column, or those of the columns of classes; None: found
+            usual: what a column of labels is usually called
+            label_type: what each label is
+            used: columns with another role
+
+        Raises:
+            DataError: there is neither.
+        """
+        if isinstance(given, list | tuple):
+            if label_type == "number":
+                raise DataError(f"data.label: names {len(given)} columns; a number stands in one column")
+            return [str(optional_column(self.path, list(self.columns), name, ())) for name in given]
+        found = self.find("label", None if given is None else str(given), usual, needed=False)
+        if found is not None:
+            return found
+        if label_type == "number":
+            return str(self.find("label", None, usual))
+        free = [name for name in self.columns if name not in used]
+        flags = [
+            name for name in free if (cells := set(map(_flag, self.columns[name]))) <= {True, False} and True in cells
+        ]
+        one_each = all(sum(bool(_flag(self.columns[name][row])) for name in flags) == 1 for row in range(len(self)))
+        if len(flags) > 1 and (label_type == "classes" or one_each):
+            return flags
+        return str(self.find("label", None, usual))
+
+    def labels(self, name: str | Sequence[str], label_type: LabelType, needed: bool = True) -> list[Label | None]:
+        """A column of labels: classes as text, numbers as floats, or the names of several classes as a tuple.
+
+        A cell of several classes is a list as JSON or Python writes it (`["a", "b"]`), or names with `|`, `;` or `,` between
+        them: the first of these marks that is in the column separates the names of all its cells. An empty cell has none of the
+        classes. Of columns that stand for a class each, those with 1 (or true, yes, x) name the classes of a row; 0, false, no
+        and an empty cell do not. Names lose the spaces around them and are in Unicode's NFC; their case counts.
+
+        Args:
+            name: of the column, or of the columns of classes
             label_type: what each label is
             needed: whether a class or a number must be in each row; else an empty cell is None
 
@@ -185,17 +227,72 @@ class Table:
         read = self.label_reader(name, label_type, needed)
         return [read(row) for row in range(len(self))]
 
-    def label_reader(self, name: str, label_type: LabelType, needed: bool = True) -> Callable[[int], Label | None]:
+    def label_reader(
+        self, name: str | Sequence[str], label_type: LabelType, needed: bool = True
+    ) -> Callable[[int], Label | None]:
         """What reads the label of a row: as `labels`, for readers that leave damaged rows out."""
+        if not isinstance(name, str):
+            return self._reader_of_flags(name, label_type, needed)
         if label_type == "classes":
             return self._reader_of_several(name)
         if label_type == "class":
-            return lambda row: None if not needed and _is_empty(self.columns[name][row]) else self.id(row, name)
+            return lambda row: None if not needed and _is_empty(self.columns[name][row]) else self._class(row, name)
         commas = self._commas_in(name)
         return lambda row: None if not needed and _is_empty(self.columns[name][row]) else self.number(row, name, commas)
 
+    def _class(self, row: int, name: str) -> str:
+        """The class in a cell; also in a list of one."""
+        value = self.columns[name][row]
+        names = _names_in(value)
+        if isinstance(names, list) and len(names) == 1:
+            return names[0].strip()
+        if isinstance(names, list):
+            raise DataError(
+                f"{self.place(row)}: column {name!r} names {len(names)} classes, {str(value)[:40]}; for several classes at once "
+                "take task=multi_label"
+            )
+        return _as_name(self.id(row, name))
+
+    def _reader_of_flags(
+        self, columns: Sequence[str], label_type: LabelType, needed: bool
+    ) -> Callable[[int], Label | None]:
+        def read(row: int) -> Label | None:
+            names = []
+            for name in columns:
+                value = self.columns[name][row]
+                flag = _flag(value)
+                if flag is None:
+                    raise DataError(f"{self.place(row)}: column {name!r} says {str(value)[:40]!r}; it should be 0 or 1")
+                names += [name] if flag else []
+            if label_type == "classes":
+                return tuple(names)
+            if not names and not needed:
+                return None
+            if len(names) != 1:
+                raise DataError(
+                    f"{self.place(row)}: {len(names)} of the columns {', '.join(columns)[:60]} are 1; a class needs one, and "
+                    "several at once task=multi_label"
+                )
+            return names[0]
+
+        return read
+
+    def points_in(self, name: str) -> list[str]:
+        """A note where a column of numbers may write thousands with points: all its points stand before three digits."""
+        cells = [str(value).strip() for value in self.columns[name] if isinstance(value, str)]
+        thousands = next((cell for cell in cells if _THOUSANDS.fullmatch(cell)), None)
+        others = any(_DECIMAL_POINT.fullmatch(cell) and not _THOUSANDS.fullmatch(cell) for cell in cells)
+        if thousands is None or others or self.decimal is not None or self._commas_in(name):
+            return []
+        return [
+            f"{self.path.name}: column {name!r} says {thousands}, which is read as {float(thousands):g}; if its points mark "
+            f"thousands, say data.decimal=comma; if not, data.decimal=point"
+        ]
+
     def _commas_in(self, name: str) -> bool:
         """Whether a column writes decimal commas, also between commas and quotes: one cell has such a comma, and none a point."""
+        if self.decimal is not None:
+            return self.decimal == "comma"
         cells = [str(value).strip() for value in self.columns[name]]
         points = any(_DECIMAL_POINT.fullmatch(cell) and not _THOUSANDS.fullmatch(cell) for cell in cells)
         return self.decimal_commas or (not points and any(_DECIMAL_COMMA.fullmatch(cell) for cell in cells))
@@ -212,7 +309,7 @@ class Table:
                 raise DataError(
                     f'{self.place(row)}: column {name!r} says {value!r}; it should name classes, such as a|b or ["a", "b"]'
                 )
-            return tuple(dict.fromkeys(filter(None, (each.strip() for each in names))))
+            return tuple(dict.fromkeys(filter(None, map(_as_name, names))))
 
         return read
 
@@ -272,7 +369,7 @@ class Table:
         """Some rows."""
         columns = {name: [values[row] for row in rows] for name, values in self.columns.items()}
         found = Table(self.path, columns, [self.lines[row] for row in rows], self.separator)
-        found.decimal_commas = self.decimal_commas
+        found.decimal_commas, found.decimal = self.decimal_commas, self.decimal
         return found
 
     @cached_property
@@ -313,16 +410,47 @@ def _is_empty(value: Any) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
+def _plain(value: Any) -> str:
+    """A cell as text without spaces around it; whole numbers without decimals, since pandas writes 1.0 where other cells of the
+    column are missing. Empty where there is none."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return "" if value is None else str(value).strip()
+
+
+def _as_name(value: Any) -> str:
+    """A cell as the name of a class, in Unicode's NFC: two ways to write é are one class."""
+    return unicodedata.normalize("NFC", _plain(value))
+
+
+_FLAGS = {"1": True, "true": True, "yes": True, "x": True, "0": False, "false": False, "no": False, "": False}
+
+
+def _flag(value: Any) -> bool | None:
+    """Whether a cell says 1 or 0, in any usual way; None where it says something else."""
+    return _FLAGS.get(re.sub(r"\.0+$", "", _plain(value)).lower())
+
+
 def _names_in(value: Any) -> list[str] | str | None:
-    """The names in a cell: a list where it is one, else text that is still to be divided; None where it is neither."""
+    """The names in a cell: a list where it is one, also as text of JSON or Python; else text that is still to be divided; None
+    where it is neither."""
     if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return None
+        value = _list_in(value)
     if isinstance(value, list):
-        return [str(name) for name in value] if all(isinstance(name, str | int | float) for name in value) else None
-    return None if isinstance(value, dict) else "" if value is None else str(value)
+        return (
+            [_as_name(name) for name in value] if all(isinstance(name, str | int | float) for name in value) else None
+        )
+    return None if isinstance(value, dict) else "" if value is None else _as_name(value)
+
+
+def _list_in(text: str) -> Any:
+    """A list that JSON, Python or NumPy (`['a' 'b']`) wrote; a mapping where it is none."""
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            return parse(text if parse is json.loads else re.sub(r"(['\"])\s+(['\"])", r"\1, \2", text.strip()))
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+    return {}
 
 
 def as_number(value: Any, decimal_commas: bool = False) -> float | None:

@@ -429,7 +429,10 @@ def test_a_loss_that_is_not_finite_names_step_term_and_checkpoint(cli, own, tmp_
         ("t.parquet", b"PAR1....", ["cannot be read as Parquet"]),
         ("t.xyz", b"what", ["none of the formats that this recipe reads", ".csv"]),
         ("t.csv", b"text,label\n" + b"".join(b"a%d,x\n" % i for i in range(30)), ["1 class (x)"]),
-        ("t.csv", b"text,label\n" + b"".join(b" ,%c\n" % b"xy"[i % 2] for i in range(30)), ["t.csv:2: column 'text' is empty", "none of the 30 rows"]),
+        (
+            "t.csv", b"text,label\n" + b"".join(b" ,%c\n" % b"xy"[i % 2] for i in range(30)),
+            ["t.csv:2: column 'text' is empty", "none of the 30 rows"],
+        ),
     ],
 )  # fmt: skip
 def test_wrong_tables(cli, recipe, tmp_path, name, content, words):

@@ -87,7 +87,7 @@ def test_many_numbers_as_classes_get_a_note_and_few_do_not(tmp_path: Path) -> No
 
 def test_single_numbers_as_classes_are_refused_with_the_task_that_takes_them(tmp_path: Path) -> None:
     path = table(tmp_path, [f"{n}.25" for n in range(30)])
-    with pytest.raises(DataError, match=r"has 1 example.*task=regression"):
+    with pytest.raises(DataError, match=r"30 classes have too few examples.*task=regression"):
         TextTable(str(path)).read()
     splits = TextTable(str(path), label_type="number").read()
     assert sum(len(part) for _, part in splits) == 30
@@ -177,3 +177,81 @@ def test_nodes_have_numbers_too_and_an_empty_one_is_in_no_split(tmp_path: Path) 
     assert sorted(found) == [n + 0.5 for n in range(39)]
     with pytest.raises(DataError, match=r"nodes.csv:4: column 'label' says 'n/a'"):
         graph(tmp_path, ["1", "2", "n/a", *["3"] * 20]).read()
+
+
+# What people's tables have in place of a plain column of classes
+
+
+def labels_of(path: Path, **how: object) -> list:
+    return [example.label for example in TextTable(str(path), **how).examples()]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("cell", ["\"['a', 'b']\"", "\"['a' 'b']\"", '"[""a"", ""b""]"', '" a |b"'])
+def test_lists_as_python_numpy_and_json_write_them_name_several_classes(tmp_path: Path, cell: str) -> None:
+    lists = ["\"['c']\""] if "[" in cell else ["c"]
+    assert labels_of(table(tmp_path, [cell, *lists]), label_type="classes") == [("a", "b"), ("c",)]
+
+
+def test_several_classes_are_refused_where_one_is_learnt_and_a_list_of_one_is_that_one(tmp_path: Path) -> None:
+    assert labels_of(table(tmp_path, ["\"['a']\"", '"[""b""]"', "[c]"])) == ["a", "b", "[c]"]
+    with pytest.raises(DataError, match=r"t\.csv:3: column 'label' names 2 classes.*task=multi_label"):
+        labels_of(table(tmp_path, ["a", "\"['a', 'b']\""]))
+    (tmp_path / "t.jsonl").write_text('{"text": "x", "label": ["a", "b"]}\n{"text": "y", "label": {"a": 1}}\n')
+    reader = TextTable(str(tmp_path / "t.jsonl"), skip_damaged=True)
+    with pytest.raises(DataError, match="names 2 classes"):
+        reader.examples()
+    assert "holds dict, not one value" in reader.damaged.reasons[f"{tmp_path / 't.jsonl'}:2"]
+
+
+def test_a_column_a_class_names_the_classes_of_a_row(tmp_path: Path) -> None:
+    rows = ["id,text,rude,loud,other", "7,a,1,1,x1", "8,b,0,,x2", "9,c,0,true,x3"]
+    (tmp_path / "t.csv").write_text("\n".join(rows) + "\n")
+    for how in ({}, {"label": ["rude", "loud"]}):
+        assert labels_of(tmp_path / "t.csv", label_type="classes", **how) == [("rude", "loud"), (), ("loud",)]
+    reader = TextTable(str(tmp_path / "t.csv"), label_type="classes")
+    columns, roles = reader._table(tmp_path / "t.csv"), reader._examples(reader._table(tmp_path / "t.csv"))[1]
+    assert roles["label"] == ["rude", "loud"] and columns.separator == ","
+    with pytest.raises(DataError, match=r"which column is the label\? it has id, text, rude, loud, other"):
+        labels_of(tmp_path / "t.csv")
+    with pytest.raises(DataError, match=r"t\.csv:2: 2 of the columns rude, loud are 1; a class needs one"):
+        labels_of(tmp_path / "t.csv", label=["rude", "loud"])
+    with pytest.raises(DataError, match="has no column 'lod'; did you mean 'loud'"):
+        labels_of(tmp_path / "t.csv", label=["rude", "lod"])
+    with pytest.raises(DataError, match=r"t\.csv:2: column 'other' says 'x1'; it should be 0 or 1"):
+        labels_of(tmp_path / "t.csv", label_type="classes", label=["rude", "other"])
+    (tmp_path / "one.csv").write_text("text,rude,loud\na,1,0\nb,0,1\n")
+    assert labels_of(tmp_path / "one.csv") == ["rude", "loud"]
+
+
+def test_names_of_classes_lose_spaces_missing_values_and_second_ways_of_writing(tmp_path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    found = pyarrow.table({"text": ["a", "b", "c"], "label": [1.0, float("nan"), 2.0]})
+    pyarrow.parquet.write_table(found, tmp_path / "t.parquet")
+    reader = TextTable(str(tmp_path / "t.parquet"), skip_damaged=True)
+    assert [example.label for example in reader.examples()] == ["1", "2"]
+    assert "column 'label' is empty" in next(iter(reader.damaged.reasons.values()))
+    assert labels_of(table(tmp_path, ["caf\u00e9", " cafe\u0301 "])) == ["caf\u00e9"] * 2
+
+
+def test_all_classes_with_too_few_examples_are_said_at_once_with_the_names_they_resemble(tmp_path: Path) -> None:
+    cells = ["positive", "negative"] * 20 + ["postive", "negativ"]
+    with pytest.raises(DataError) as caught:
+        TextTable(str(table(tmp_path, cells))).read()
+    said = str(caught.value)
+    assert "2 classes have too few examples: 'postive' 1, 'negativ' 1" in said
+    assert "did you mean 'positive' for 'postive', 'negative' for 'negativ'?" in said and "\n" not in said
+
+
+def test_points_that_may_mark_thousands_are_said_and_read_as_the_person_says(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("text;label\n" + "".join(f"t{number};{number % 7 + 1}.{number:03d}\n" for number in range(40)))
+    splits = TextTable(str(path), label_type="number").read()
+    (note,) = [note for note in splits.notes if "thousands" in note]
+    assert "says 1.000, which is read as 1; if its points mark thousands, say data.decimal=comma" in note
+    as_said = TextTable(str(path), label_type="number", decimal="comma").examples()
+    assert [example.label for example in as_said[:3]] == [1000.0, 2001.0, 3002.0]
+    assert not [
+        note for note in TextTable(str(path), label_type="number", decimal="point").read().notes if "thous" in note
+    ]

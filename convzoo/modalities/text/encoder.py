@@ -196,7 +196,7 @@ class TextEncoder(Encoder):
         return Batch(inputs, self.targets.batch([item[1] for item in items]), len(items))
 
     def survey(self, examples: Sequence[Text], items: Sequence[Item] | None) -> Survey:
-        """How long the texts are in tokens, and those that hold no token, or none that training has."""
+        """How long the texts are in tokens, how many tokens training lacks, and the texts that hold no token, or no known one."""
         if items is None:
             return Survey()
         empty: list[str] = []
@@ -212,7 +212,10 @@ class TextEncoder(Encoder):
             notes.append(f"{some_of(empty, len(items), 'texts')} hold no token: the network sees one unknown token")
         if unknown:
             notes.append(f"{some_of(unknown, len(items), 'texts')} hold no token that the vocabulary has")
-        return Survey({self.units: lengths_in_words([len(item[0]) for item in items], cut)}, notes)
+        lengths = [len(item[0]) for item in items]
+        share = sum(int((item[0] == UNKNOWN).sum()) for item in items) / sum(lengths)
+        facts = {self.units: lengths_in_words(lengths, cut), "unknown": f"{share:.1%} of {self.units}"}
+        return Survey(facts, notes)
 
     def length(self, item: Item) -> int:
         """Number of tokens."""

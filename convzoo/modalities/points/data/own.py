@@ -119,7 +119,7 @@ class CloudTable(Manifest):
             raise DataError(f"{self.home}: holds no rows")
         self.damaged = Damaged(self.skip_damaged, "clouds")
         file = str(table.find("file", self.file, FILE_NAMES))
-        label = str(table.find("label", self.label, CLASS_NAMES))
+        label = str(table.find("label", self._one_label(), CLASS_NAMES))
         group = None if self.group == "none" else table.find("group", self.group, DRIVE_NAMES, needed=False)
         split = table.splits(self.split)
         folded = {name.strip().lower(): name for name in table.columns}

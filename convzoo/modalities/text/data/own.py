@@ -1,12 +1,11 @@
 """Tables of texts of one's own."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from convzoo.core.arguments import Copies, Count, Fraction, FromData, LabelType, Positive
+from convzoo.core.arguments import Copies, Count, Decimal, Fraction, FromData, LabelType, Positive
 from convzoo.core.errors import DataError
 from convzoo.core.files import sha256_of
 from convzoo.core.inputs import Given
@@ -18,7 +17,7 @@ from convzoo.reading.columns import LABEL_NAMES, SPLIT_NAMES
 from convzoo.reading.damaged import Damaged
 from convzoo.reading.files import refuse_twice, visible
 from convzoo.reading.lines import plain_name, plain_suffix
-from convzoo.reading.manifest import columns_in_words, split_rows, taken_columns, unused_columns
+from convzoo.reading.manifest import Roles, columns_in_words, label_hints, split_rows, taken_columns, unused_columns
 from convzoo.reading.splitting import as_given
 from convzoo.reading.tables import Table, beginning, dialect_of, is_table, read_table, records
 
@@ -36,13 +35,15 @@ class TextTable(Reader):
         path: a .csv, .tsv, .jsonl or .parquet file, or a folder with train.*, optionally val.*, and test.*
         text: the column with the text; by default one named text, sentence, review, message, question, content or title
         label: the column with the class, or with the number or the classes that the task learns; by default one named label,
-            class, category, target, sentiment or topic
+            class, category, target, sentiment or topic; or a list of columns that stand for a class each and hold 0 and 1,
+            which are also found where there is no such column
         group: a column whose values must not be split (an author, a document)
         split: the column that says train, val or test; by default one named split, set or subset; `none`: there is none
         columns: names of the columns, for a CSV or TSV file without a heading
         separator: between the fields of a CSV file; by default found
         quotes: whether quotation marks enclose fields; by default yes, but with tabs only where the file is written so
         encoding: of the file; by default found
+        decimal: what stands before the decimals of numbers; by default found
         val: part for validation, where it is made here
         test: part for testing, where the split is made here and no fold is given; 0: nothing is tested
         fold: test on this fold of a cross-validation, from 0
@@ -60,13 +61,14 @@ class TextTable(Reader):
         self,
         path: str,
         text: str | None = None,
-        label: str | None = None,
+        label: str | list[str] | None = None,
         group: str | None = None,
         split: str | None = None,
         columns: list[str] | None = None,
         separator: str | None = None,
         quotes: bool | None = None,
         encoding: str | None = None,
+        decimal: Decimal | None = None,
         val: Fraction = 0.15,
         test: Fraction = 0.15,
         fold: Count | None = None,
@@ -85,6 +87,7 @@ class TextTable(Reader):
         self.separator = separator
         self.quotes = quotes
         self.encoding = encoding
+        self.decimal: Decimal | None = decimal
         self.val = val
         self.test = test
         self.fold = fold
@@ -133,7 +136,8 @@ class TextTable(Reader):
         text, _ = beginning(self.path, self.encoding)
         dialect = dialect_of(text, plain_suffix(self.path), self.separator, self.quotes)
         first: list[str] = next((fields for fields in records(text, dialect, strict=False) if fields), [])
-        labels = {self.label} if self.label else {*LABELS}
+        given = [self.label] if isinstance(self.label, str) else self.label
+        labels = set(given or LABELS)
         others = [name for name in self.columns if name.lower() not in labels]
         return others if len(first) == len(others) else self.columns
 
@@ -190,9 +194,8 @@ class TextTable(Reader):
         said = next(iter(columns.values())) if same else "; ".join(f"{name}: {each}" for name, each in columns.items())
         return replace(splits.with_described(columns=said), skipped=self.damaged.skipped)
 
-    def _hints(self, table: Table, roles: Mapping[str, str | None]) -> list[str]:
-        label = roles.get("label")
-        return table.numbers_as_classes(label) if self.label_type == "class" and label else []
+    def _hints(self, table: Table, roles: Roles) -> list[str]:
+        return label_hints(table, roles.get("label"), self.label_type)
 
     def _files(self) -> list[Path]:
         files = [file for file in visible(self.path) if _part(file) is not None]
@@ -200,16 +203,18 @@ class TextTable(Reader):
         return files
 
     def _table(self, path: Path) -> Table:
-        return read_table(path, self.columns, self.separator, self.quotes, self.encoding, self.damaged)
+        table = read_table(path, self.columns, self.separator, self.quotes, self.encoding, self.damaged)
+        table.decimal = self.decimal
+        return table
 
-    def _examples(self, table: Table) -> tuple[list[Text | None], dict[str, str | None]]:
+    def _examples(self, table: Table) -> tuple[list[Text | None], Roles]:
         """The texts in the order of the rows, None where one is damaged, and the column of each role, None where there is
         none."""
         if not len(table):
             return [], {}
         text = str(table.find("text", self.text, TEXT_NAMES))
-        label = str(table.find("label", self.label, LABELS))
         group = table.find("group", self.group, (), needed=False)
+        label = table.label_columns(self.label, LABELS, self.label_type, (text, group, self.split))
         groups, label_of = table.optional_ids(group), table.label_reader(label, self.label_type)
 
         def example(row: int) -> Text:

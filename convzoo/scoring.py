@@ -1,7 +1,7 @@
 """How a trained network and its opponents are scored."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,9 +101,17 @@ def score_baselines(experiment: Experiment, split: Mapping[str, Loader], devices
             outputs = devices.gather(outputs)[0]
             if isinstance(outputs, RecipeError):
                 return str(outputs)
-            meter = experiment.task.meter()
+
+            def on_validation() -> Iterable[tuple[Any, Any]]:
+                whole = outputs
+                if where != "val":
+                    whole = baseline.outputs(split["val"].examples) if devices.is_main else None
+                    whole = devices.gather(whole)[0]
+                return [(whole[indices], target) for indices, target in shares["val"]]
+
             try:
                 with blaming("baseline", part):
+                    meter = experiment.task.opponent_meter(on_validation)
                     for indices, target in shares[where]:
                         meter.update(outputs[indices], target)
                     if where == "test" and devices.is_main and isinstance(outputs, Tensor):

@@ -1,7 +1,7 @@
 """A task is an objective, not a data set."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -91,6 +91,14 @@ class Task(ABC):
     @abstractmethod
     def meter(self) -> Meter:
         """A new meter. It is given every batch of a split and computed once."""
+
+    def opponent_meter(self, on_validation: Callable[[], Iterable[tuple[Any, Any]]]) -> Meter:
+        """A new meter for an opponent. Overridden where scores need thresholds: an opponent gets its own, as the network.
+
+        Args:
+            on_validation: gives this process's share of the validation split in batches, the opponent's outputs and the target
+        """
+        return self.meter()
 
     def predict(self, model: nn.Module, batch: Batch) -> Any:
         """Outputs for scoring and decoding. Overridden where generation differs from training (beams, sliding windows)."""

@@ -1,6 +1,7 @@
 """The scores of a classifier, over a whole split and over all processes."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,10 +39,22 @@ class ClassificationMeter:
         classes: number of classes
         calibration: whether to compute the calibration error too
         positive: the number of the class whose precision, recall and F1 are given too; None: of no class
+        budgets: for two classes: by the part of the others that may be called positive, the threshold of the margin (the logit of
+            the positive class minus that of the other) that was chosen for it
+        coarse: the number of the coarse class of each class; empty if there is no hierarchy
     """
 
-    def __init__(self, classes: int, calibration: bool = False, positive: int | None = None) -> None:
+    def __init__(
+        self,
+        classes: int,
+        calibration: bool = False,
+        positive: int | None = None,
+        budgets: Mapping[float, float] | None = None,
+        coarse: Sequence[int] = (),
+    ) -> None:
         self.positive = positive
+        self.budgets = dict(budgets or {})
+        self.coarse = np.array(coarse, dtype=int)
         self.confusion = torch.zeros(classes, classes, dtype=torch.float64)
         self.cross_entropy = torch.zeros((), dtype=torch.float64)
         # A process may have no share of a small split, so the list begins with an empty table: it can always be joined.
@@ -80,6 +93,11 @@ class ClassificationMeter:
         if len(self.confusion) == 2:
             targets, _, _, scores = gather_all(torch.cat(self.rows)).unbind(dim=1)
             found["auroc"] = area_under_roc(scores, targets == 1)
+        if len(self.coarse):
+            coarse = torch.from_numpy(self.coarse)
+            found["coarse_accuracy"] = float(confusion[coarse[:, None] == coarse].sum() / count)
+        if self.budgets:
+            found |= {name: float(value[0]) for name, value in self._budget_scores(np.ones((1, int(count)))).items()}
         if self.bins is not None:
             found["calibration_error"] = calibration_error(sum_over_processes(self.bins))
         return found
@@ -113,6 +131,28 @@ class ClassificationMeter:
         }
         if len(self.confusion) == 2:
             found["auroc"] = weighted_area_under_roc(scores, targets == 1, weights)
+        if len(self.coarse):
+            found["coarse_accuracy"] = weights @ (self.coarse[targets] == self.coarse[predicted]) / count
+        if self.positive is not None:
+            at = self.positive
+            found["f1"] = f1[:, at]
+            found["precision"] = right[:, at] / np.maximum(named[:, at], 1e-9)
+            found["recall"] = right[:, at] / np.maximum(true[:, at], 1e-9)
+        return found | self._budget_scores(weights)
+
+    def _budget_scores(self, weights: np.ndarray) -> dict[str, np.ndarray]:
+        """For each budget and draw, what is found of the positive class, and what is wrongly called so of the other."""
+        if not self.budgets:
+            return {}
+        rows = gather_all(torch.cat(self.rows)).numpy()
+        positive = rows[:, 0] == self.positive
+        margins = rows[:, 3] if self.positive == 1 else -rows[:, 3]
+        sizes = {kind: np.maximum((weights @ (positive == kind)).astype(float), 1e-9) for kind in (True, False)}
+        found = {}
+        for budget, threshold in self.budgets.items():
+            called = margins >= threshold
+            found[f"recall_at_{budget:g}"] = weights @ (called & positive) / sizes[True]
+            found[f"false_alarms_at_{budget:g}"] = weights @ (called & ~positive) / sizes[False]
         return found
 
 
@@ -250,6 +290,25 @@ def average_precision(scores: Tensor, positive: Tensor) -> float:
     return float((recall.diff() * hits / (hits + false)).sum())
 
 
+def budget_threshold(margins: Tensor, positive: Tensor, budget: float) -> float:
+    """The lowest threshold at which at most the part `budget` of the others is called positive; it lies half way to the next
+    margin below. Infinite if even the highest margin of all is too many.
+
+    Args:
+        margins: (examples,); an example is called positive if its margin is at least the threshold
+        positive: (examples,), bool
+        budget: from 0 to 1
+    """
+    if not len(margins):
+        return 0.0
+    _, false, thresholds = threshold_counts(margins, positive)
+    allowed = int((false <= budget * float((~positive).sum()) + 1e-9).sum())
+    if not allowed:
+        return float("inf")
+    lowest = thresholds[allowed - 1]
+    return float(lowest if allowed == len(thresholds) else (lowest + thresholds[allowed]) / 2)
+
+
 @dataclass(frozen=True)
 class OperatingPoint:
     """A threshold of the probability, and what it gave on the examples that it was chosen on.
@@ -268,7 +327,8 @@ class OperatingPoint:
 
 
 def operating_point(probabilities: Tensor, positive: Tensor, wanted: str, least: float = 0.0) -> OperatingPoint | None:
-    """The threshold with the best F1, or the best recall at a precision, or the best precision at a recall.
+    """The threshold with the best F1, the best recall at a precision or within a part of false alarms, or the best precision at a
+    recall.
 
     It lies half way between two probabilities, so that rounding does not move an example to the other side. Where no threshold
     reaches the precision, it is the one with the highest precision. None without positive examples.
@@ -276,13 +336,22 @@ def operating_point(probabilities: Tensor, positive: Tensor, wanted: str, least:
     Args:
         probabilities: (examples,), of the positive class
         positive: (examples,), bool
-        wanted: `f1`, `precision` or `recall`
-        least: the precision or recall that should be reached
+        wanted: `f1`, `precision`, `recall` or `false_alarms`
+        least: the precision or recall that should be reached, or the part of the others that may be called positive
     """
     if not positive.any():
         return None
     hits, false, thresholds = threshold_counts(probabilities, positive)
     precision, recall = hits / (hits + false), hits / positive.sum()
+    if wanted == "false_alarms":
+        least_false = budget_threshold(probabilities, positive, least)
+        called = probabilities >= least_false
+        found = float((called & positive).sum())
+        # Above every probability where even the highest is a false alarm.
+        threshold = least_false if math.isfinite(least_false) else (float(probabilities.max()) + 1) / 2
+        return OperatingPoint(
+            threshold, found / max(int(called.sum()), 1), found / int(positive.sum()), bool(called.any())
+        )
     if wanted == "f1":
         best = int((2 * hits / (hits + false + positive.sum())).argmax())
     elif wanted == "precision":

@@ -17,8 +17,9 @@ class RegionCNN1d(nn.Module):
     convolution is k look-ups and a sum. The pooling is $\sum_t \max(z_t, 0) / (2 \sqrt n)$ over the n words of a sentence: it
     measures how much a pattern occurs, not only whether it does.
 
-    If the encoder gives `evidence` (`naive_bayes`), it is multiplied by `evidence_weight` and added to the logits in prediction.
-    This is not done in training, because the evidence of a training text was computed with the class of that text.
+    If the encoder gives `evidence`, it is multiplied by a weight and added to the logits. That of `naive_bayes` has the weight
+    `evidence_weight`, in prediction only, because the evidence of a training text was computed with the class of that text. That
+    of a linear classifier (`evidence: linear`) comes from other folds, so its weight is learnt, starting from 1.
 
     Args:
         kernel_sizes: widths of the kernels, in words
@@ -26,10 +27,10 @@ class RegionCNN1d(nn.Module):
         embedding_scale: weights start uniform between minus and plus this value
         embedding_dropout: on single elements of the look-ups
         dropout: on the pooled features
-        evidence_weight: of the encoder's evidence
+        evidence_weight: of the evidence of naive Bayes
 
     Shape:
-        tokens: (batch, length), 0 is padding; evidence: (batch, classes); output: (batch, classes), logits.
+        tokens: (batch, length), 0 is padding; evidence: (batch, classes or 1); output: (batch, classes), logits.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class RegionCNN1d(nn.Module):
         embedding_dropout: Probability = 0.5,
         dropout: Probability = 0.5,
         evidence_weight: NonNegative = 0.15,
+        evidence: FromData[bool] = False,
     ) -> None:
         super().__init__()
         self.kernel_sizes = list(kernel_sizes)
@@ -53,9 +55,10 @@ class RegionCNN1d(nn.Module):
         self.dropout = Dropout(dropout) if dropout else nn.Identity()
         self.classifier = nn.Linear(channels * len(kernel_sizes), classes)
         self.evidence_weight = evidence_weight
+        self.learnt_weight = nn.Parameter(torch.tensor(1.0)) if evidence else None
 
     def forward(
-        self, tokens: Int[Tensor, "batch length"], evidence: Float[Tensor, "batch classes"] | None = None
+        self, tokens: Int[Tensor, "batch length"], evidence: Float[Tensor, "batch evidence"] | None = None
     ) -> Float[Tensor, "batch classes"]:
         """Tokens to logits."""
         counts = tokens.ne(PADDING)
@@ -73,6 +76,8 @@ class RegionCNN1d(nn.Module):
         words = counts.sum(dim=1, keepdim=True).clamp(min=1)
         features = torch.cat(pooled, dim=1) / (2 * words.to(looked_up.dtype).sqrt())
         logits = self.classifier(self.dropout(features))
-        if evidence is not None and not self.training:
+        if evidence is not None and self.learnt_weight is not None:
+            logits = logits + self.learnt_weight * evidence
+        elif evidence is not None and not self.training:
             logits = logits + self.evidence_weight * evidence
         return logits

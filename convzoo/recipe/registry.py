@@ -24,6 +24,8 @@ SHARED: dict[str, dict[str, str]] = {
         "cnn1d": "convzoo.models.cnn1d:CNN1d",
         "dilated_cnn1d": "convzoo.models.dilated_cnn1d:DilatedCNN1d",
         "region_cnn1d": "convzoo.models.region_cnn1d:RegionCNN1d",
+        "char_cnn1d": "convzoo.models.char_cnn1d:CharCNN1d",
+        "vdcnn1d": "convzoo.models.vdcnn1d:VDCNN1d",
         "cnn2d": "convzoo.models.cnn2d:CNN2d",
         "resnet2d": "convzoo.models.resnet2d:ResNet2d",
         "convs2s": "convzoo.models.convs2s:ConvS2S",

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
@@ -34,8 +34,16 @@ class Classification(Task):
     15 bins.
 
     For two classes, `threshold` chooses how probable the positive class must be to be predicted, on the validation split, after
-    the temperature. The scores then have precision, recall and F1 of the positive class. Opponents are scored with their most
-    probable classes.
+    the temperature. Opponents are scored with their most probable classes. Where `threshold` or `positive` is set, the scores
+    have precision, recall and F1 of the positive class.
+
+    For two classes, `budgets` asks how much of the positive class is found where at most such a part of the other one is wrongly
+    called so: how much spam is caught while 0.1 % of the other messages is blocked. The thresholds are chosen on the validation
+    split, for opponents too. The scores `recall_at_0.001` and `false_alarms_at_0.001` are what is found on the test split, and
+    what is really blocked there.
+
+    With `hierarchy: ':'`, a class `NUM:date` belongs to the coarse class `NUM`. The score `coarse_accuracy` counts the answers
+    whose coarse class is right, and a prediction has its coarse class with the sum of the probabilities of its classes.
 
     Args:
         label_smoothing: the fraction of the target that is spread over all classes
@@ -46,12 +54,15 @@ class Classification(Task):
             named has the weight 1
         threshold: for two classes: `none` predicts the more probable one; else the probability from which the positive class is
             predicted: a number; `best_f1`; `precision>=0.99`, the most of the positive class that can be found at this
-            precision; `recall>=0.95`, the best precision at this recall
-        positive: the class that `threshold` is about; null: the second of the two, in the order of their names
+            precision; `recall>=0.95`, the best precision at this recall; `false_alarms<=0.001`, the most of it that can be found
+            where at most this part of the other class is called so
+        positive: the class that `threshold` and `budgets` are about; null: the second of the two, in the order of their names
+        budgets: for two classes: parts of the other class that may be called positive
+        hierarchy: what stands between a coarse class and the rest of a class's name; null: classes have no such parts
     """
 
     answer_count = 1  # how many classes a prediction names
-    errors: ClassVar[frozenset[str]] = frozenset({"cross_entropy", "calibration_error"})
+    errors: ClassVar[frozenset[str]] = frozenset({"cross_entropy", "calibration_error", "false_alarms"})
     output_axes: ClassVar[tuple[str, ...]] = ("batch", "classes")
 
     def __init__(
@@ -65,6 +76,8 @@ class Classification(Task):
         class_weights: Literal["none", "balanced"] | dict[str, PositiveFloat] = "none",
         threshold: float | str = "none",
         positive: str | None = None,
+        budgets: list[Fraction] | None = None,
+        hierarchy: str | None = None,
         counts: FromData[tuple] = (),
     ) -> None:
         self.labels = tuple(labels)
@@ -81,7 +94,13 @@ class Classification(Task):
         self.weights = weights_of_classes(class_weights, self.labels, counts)
         self.wanted = Wanted.of(threshold, self.labels)
         self.positive = positive_class(positive, self.labels)
+        self.scores_positive = positive is not None or self.wanted is not None or bool(budgets)
         self.point: dict[str, Any] | None = None  # what was chosen; None: the more probable class is predicted
+        if budgets and len(self.labels) != 2:
+            raise ValueError(f"budgets: are for two classes, but there are {len(self.labels)}; remove them")
+        # By budget, the threshold of the margin. Until it is chosen, the more probable class counts.
+        self.budgets = dict.fromkeys(budgets or (), 0.0)
+        self.coarse = coarse_classes(self.labels, hierarchy) if hierarchy is not None else ()
 
     def losses(self, outputs: Float[Tensor, "batch classes"], target: Int[Tensor, " batch"]) -> dict[str, Tensor]:
         """The cross-entropy; with weights a mean over the examples, each with the weight of its class."""
@@ -101,6 +120,7 @@ class Classification(Task):
                 "label": self.labels[index],
                 "probability": row[index],
                 **({"top": likeliest(self.labels, row, self.answer_count)} if self.answer_count > 1 else {}),
+                **self._coarse_answer(index, row),
                 "probabilities": dict(zip(self.labels, row, strict=True)),
             }
             for index, row in zip(best, probabilities.tolist(), strict=True)
@@ -114,9 +134,21 @@ class Classification(Task):
         """The class."""
         return [prediction["label"]]
 
+    def _coarse_answer(self, index: int, row: Sequence[float]) -> dict[str, Any]:
+        """The coarse class of an answer, and the sum of the probabilities of its classes."""
+        if not self.coarse:
+            return {}
+        name = self.coarse[index]
+        total = sum(probability for probability, other in zip(row, self.coarse, strict=True) if other == name)
+        return {"coarse": name, "coarse_probability": min(total, 1.0)}
+
     def read_target(self, target: Int[Tensor, " batch"]) -> list[dict[str, Any]]:
         """The true class of each, for a person to read."""
-        return [{"label": self.labels[number] if number >= 0 else None} for number in target.tolist()]
+        return [
+            {"label": self.labels[number] if number >= 0 else None}
+            | ({"coarse": self.coarse[number] if number >= 0 else None} if self.coarse else {})
+            for number in target.tolist()
+        ]
 
     def answers(self, count: int) -> None:
         """Name the `count` most probable classes. With a threshold the predicted class may be another than the first of them.
@@ -129,17 +161,48 @@ class Classification(Task):
         self.answer_count = count
 
     def in_words(self, prediction: Mapping[str, Any], shown: str) -> str:
-        """The class, its probability and the input; or the most probable classes, one line for each input."""
-        named = prediction.get("top", [prediction])
-        return "  ".join([*(f"{each['label']}  {each['probability']:.3f}" for each in named), shown])
+        """The class, its probability and the input, with a hierarchy the coarse class too; or the most probable classes, one line
+        for each input."""
+        named = [f"{each['label']}  {each['probability']:.3f}" for each in prediction.get("top", [prediction])]
+        if "coarse" in prediction:
+            named.append(f"({prediction['coarse']}  {prediction['coarse_probability']:.3f})")
+        return "  ".join([*named, shown])
 
     def meter(self) -> Meter:
-        """Accuracy, macro F1, Matthews' correlation; cross-entropy; AUROC for two classes; with a threshold also precision,
-        recall and F1 of the positive class."""
+        """Accuracy, macro F1, Matthews' correlation; cross-entropy; AUROC for two classes; with a positive class its precision,
+        recall and F1; with budgets what is found within each; with a hierarchy the accuracy of the coarse classes."""
+        return self._meter(self.budgets)
+
+    def opponent_meter(self, on_validation: Callable[[], Iterable[tuple[Any, Any]]]) -> Meter:
+        """With the opponent's own thresholds for the budgets."""
+        if not self.budgets:
+            return self.meter()
+        return self._meter(self._within_budgets(*self._gathered(on_validation())))
+
+    def _meter(self, budgets: Mapping[float, float]) -> Meter:
         from convzoo.metrics.classification import ClassificationMeter
 
-        positive = self.positive if self.wanted is not None else None
-        return ClassificationMeter(len(self.labels), self.calibration != "none", positive)
+        positive = self.positive if self.scores_positive and len(self.labels) == 2 else None
+        names = list(dict.fromkeys(self.coarse))
+        coarse = [names.index(name) for name in self.coarse]
+        return ClassificationMeter(len(self.labels), self.calibration != "none", positive, budgets, coarse)
+
+    def _within_budgets(self, logits: Tensor, truth: Tensor) -> dict[float, float]:
+        """For each budget the threshold of the margin, chosen on these examples."""
+        from convzoo.metrics.classification import budget_threshold
+
+        known = truth >= 0
+        margins = (logits[:, self.positive] - logits[:, 1 - self.positive])[known]
+        positive = (truth == self.positive)[known]
+        return {budget: budget_threshold(margins, positive, budget) for budget in self.budgets}
+
+    def _gathered(self, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """The logits and the classes of all processes, float64 and int64."""
+        outputs, targets = [torch.empty(0, len(self.labels), dtype=torch.float64)], [torch.empty(0, dtype=torch.int64)]
+        for logits, target in batches:
+            outputs.append(logits.double().cpu())
+            targets.append(target.cpu())
+        return gather_all(torch.cat(outputs)), gather_all(torch.cat(targets))
 
     def predict(self, model: nn.Module, batch: Batch) -> Any:
         """The logits, divided by the temperature if one was chosen; and the classes, if a threshold was."""
@@ -182,26 +245,29 @@ class Classification(Task):
 
     def calibrate(self, model: nn.Module, batches: Iterable[Batch]) -> None:
         """Choose temperature and threshold from the logits of all processes, so that all have the same."""
-        if self.calibration == "none" and self.wanted is None:
+        if self.calibration == "none" and self.wanted is None and not self.budgets:
             return
         from convzoo.metrics.classification import best_temperature
 
-        outputs, targets = [torch.empty(0, len(self.labels), dtype=torch.float64)], [torch.empty(0, dtype=torch.int64)]
-        for batch in batches:
-            outputs.append(model(**batch.inputs).double().cpu())
-            targets.append(batch.target.cpu())
-        logits, truth = gather_all(torch.cat(outputs)), gather_all(torch.cat(targets))
+        logits, truth = self._gathered((model(**batch.inputs), batch.target) for batch in batches)
         if self.calibration != "none":
             self.temperature = best_temperature(logits, truth)
         if self.wanted is not None:
             probabilities = (logits / self.temperature).softmax(dim=1)[:, self.positive]
             self.point = self.wanted.chosen(probabilities, truth == self.positive)
+        if self.budgets:
+            self.budgets = self._within_budgets(logits / self.temperature, truth)
 
     def advice(self) -> str:
         """What the threshold could not reach on the validation split."""
         if self.wanted is None or self.point is None or self.point.get("reached", True):
             return ""
         name = self.wanted.score
+        if name == "false_alarms":
+            return (
+                f"task.threshold={self.wanted.said}: on the validation split the most probable example of all is a false alarm, "
+                f"so no example will be called {self.labels[self.positive]!r}: allow more false alarms, or train longer"
+            )
         return (
             f"task.threshold={self.wanted.said}: no threshold reaches it on the validation split; the one with the highest "
             f"{name} was taken, {name} {self.point[name]:.3f}: set it lower, or train longer"
@@ -212,6 +278,12 @@ class Classification(Task):
         found: dict[str, Any] = {"temperature": self.temperature} if self.calibration != "none" else {}
         if self.point is not None:
             found["operating_point"] = {"positive": self.labels[self.positive], **self.point}
+        if self.budgets:
+            # JSON knows no infinite number: null says that nothing is called positive.
+            found["budgets"] = [
+                {"false_alarms": budget, "margin": margin if math.isfinite(margin) else None}
+                for budget, margin in self.budgets.items()
+            ]
         return found
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -219,6 +291,9 @@ class Classification(Task):
         self.temperature = float(state.get("temperature", 1.0))
         point = state.get("operating_point")
         self.point = None if point is None else {key: value for key, value in point.items() if key != "positive"}
+        for row in state.get("budgets", ()):
+            if row["false_alarms"] in self.budgets:
+                self.budgets[row["false_alarms"]] = math.inf if row["margin"] is None else float(row["margin"])
 
 
 @dataclass(frozen=True)
@@ -227,8 +302,8 @@ class Wanted:
 
     Attributes:
         said: as the recipe says it
-        score: `f1`, `precision` or `recall`; empty for a fixed threshold
-        least: the precision or recall that should be reached, or the fixed threshold
+        score: `f1`, `precision`, `recall` or `false_alarms`; empty for a fixed threshold
+        least: the precision or recall that should be reached, the part of false alarms that is allowed, or the fixed threshold
     """
 
     said: str
@@ -244,7 +319,9 @@ class Wanted:
         """
         if threshold == "none":
             return None
-        match = re.fullmatch(r"\s*(precision|recall)\s*>=\s*([0-9.]+)\s*", str(threshold))
+        match = re.fullmatch(
+            r"\s*(precision(?=\s*>)|recall(?=\s*>)|false_alarms(?=\s*<))\s*[<>]=\s*([0-9.]+)\s*", str(threshold)
+        )
         number = as_fraction(match[2] if match else threshold)
         if threshold == "best_f1":
             found = cls("best_f1", "f1", 0.0)
@@ -252,7 +329,8 @@ class Wanted:
             found = cls(str(threshold), match[1] if match else "", number)
         else:
             raise ValueError(
-                f"threshold: {threshold!r} should be none, best_f1, precision>=0.99, recall>=0.95 or a number between 0 and 1"
+                f"threshold: {threshold!r} should be none, best_f1, precision>=0.99, recall>=0.95, false_alarms<=0.001 or a "
+                "number between 0 and 1"
             )
         if len(labels) != 2:
             raise ValueError(f"threshold: {threshold!r} is for two classes, but there are {len(labels)}; remove it")
@@ -294,6 +372,23 @@ def positive_class(positive: str | None, labels: Sequence[str]) -> int:
     if positive not in labels:
         raise ValueError(f"positive: there is no class {positive!r}; {did_you_mean(positive, labels)}")
     return list(labels).index(positive)
+
+
+def coarse_classes(labels: Sequence[str], separator: str) -> tuple[str, ...]:
+    """The coarse class of each class: what stands before the separator.
+
+    Raises:
+        ValueError: no class has a separator, or all have the same coarse class.
+    """
+    found = tuple(label.partition(separator)[0].strip() for label in labels)
+    if not separator or not any(separator in label for label in labels):
+        raise ValueError(
+            f"hierarchy: {separator!r} stands in no class ({', '.join(labels[:3])} …); set it to what stands between the coarse "
+            "class and the rest, or remove it"
+        )
+    if len(set(found)) < 2:
+        raise ValueError(f"hierarchy: {separator!r} gives one coarse class, {found[0]!r}, for all classes; remove it")
+    return found
 
 
 def weights_of_classes(

@@ -1,6 +1,6 @@
 """Classification with several labels at once, for any kind of data."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -20,7 +20,8 @@ class MultiLabel(Task):
     r"""Each label is decided alone: the mean over the labels of the binary cross-entropy of $\sigma(z_l)$.
 
     After training each label gets a threshold of its own, with the best F1 on the validation split; a label without an example
-    there keeps .5. Scores: micro and macro F1, mean average precision, subset accuracy (all labels of an example are right).
+    there keeps .5. Opponents get thresholds of their own in the same way. Scores: micro and macro F1, mean average precision,
+    subset accuracy (all labels of an example are right).
 
     Args:
         class_weights: the weight of the loss where a label is there: `none`; `balanced`, examples without the label / examples
@@ -30,7 +31,7 @@ class MultiLabel(Task):
     """
 
     label_type: ClassVar[LabelType] = "classes"
-    judged_by = ("mean_average_precision",)  # opponents have no thresholds of their own
+    judged_by = ("mean_average_precision",)  # it needs no thresholds
     errors: ClassVar[frozenset[str]] = frozenset({"cross_entropy"})
     output_axes: ClassVar[tuple[str, ...]] = ("batch", "classes")
 
@@ -75,21 +76,29 @@ class MultiLabel(Task):
 
     def calibrate(self, model: nn.Module, batches: Iterable[Batch]) -> None:
         """Choose the thresholds from the probabilities of all processes, so that all have the same."""
-        if not self.choose:
-            return
+        if self.choose:
+            self.thresholds = self._chosen((model(**batch.inputs), batch.target) for batch in batches)
+
+    def opponent_meter(self, on_validation: Callable[[], Iterable[tuple[Any, Any]]]) -> Meter:
+        """With the opponent's own thresholds."""
+        return self._meter(self._chosen(on_validation())) if self.choose else self.meter()
+
+    def _chosen(self, batches: Iterable[tuple[Tensor, Tensor]]) -> list[float]:
+        """The threshold of each label with the best F1."""
         from convzoo.metrics.classification import operating_point
 
         empty = torch.empty(0, len(self.labels), dtype=torch.float64)
         outputs, targets = [empty], [empty]
-        for batch in batches:
-            outputs.append(model(**batch.inputs).double().cpu())
-            targets.append(batch.target.double().cpu())
+        for logits, target in batches:
+            outputs.append(logits.double().cpu())
+            targets.append(target.double().cpu())
         probabilities, truth = gather_all(torch.cat(outputs)).sigmoid(), gather_all(torch.cat(targets))
         known = ~truth.isnan().any(dim=1)
-        for number in range(len(self.labels)):
-            point = operating_point(probabilities[known, number], truth[known, number] == 1, "f1")
-            if point is not None:
-                self.thresholds[number] = point.threshold
+        points = [
+            operating_point(probabilities[known, number], truth[known, number] == 1, "f1")
+            for number in range(len(self.labels))
+        ]
+        return [0.5 if point is None else point.threshold for point in points]
 
     def decode(self, outputs: Float[Tensor, "batch labels"]) -> list[dict[str, Any]]:
         """The labels, and the probability of each; after `answers` also the most probable ones."""
@@ -139,9 +148,12 @@ class MultiLabel(Task):
 
     def meter(self) -> Meter:
         """Micro and macro F1, mean average precision, subset accuracy, cross-entropy."""
+        return self._meter(self.thresholds)
+
+    def _meter(self, thresholds: list[float]) -> Meter:
         from convzoo.metrics.multi_label import MultiLabelMeter
 
-        return MultiLabelMeter(len(self.labels), torch.tensor(self.thresholds, dtype=torch.float64).logit())
+        return MultiLabelMeter(len(self.labels), torch.tensor(thresholds, dtype=torch.float64).logit())
 
     def state(self) -> dict[str, Any]:
         """The threshold of each label."""

@@ -161,7 +161,7 @@ def test_a_folder_of_texts_is_read_a_file_a_text(cli, small_run, tmp_path) -> No
     found = [json.loads(line) for line in cli("predict", run, tmp_path / "texts", "--json").out.splitlines()]
     assert [row["input"] for row in found] == ["a fine plot\nand more", "a dull plot"]
     (tmp_path / "empty").mkdir()
-    refused(cli("predict", run, tmp_path / "empty"), 3, "empty: holds no text file (.txt)")
+    refused(cli("predict", run, tmp_path / "empty"), 3, "empty: holds no text file (.eml, .txt)")
 
 
 def test_blank_lines_keep_their_numbers_in_files_as_on_standard_input(cli, small_run, tmp_path) -> None:

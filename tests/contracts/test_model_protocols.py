@@ -75,6 +75,14 @@ SMALL: dict[str, Callable[[], tuple[dict[str, Any], dict[str, Any]]]] = {
         {"vocabulary_size": 20, "classes": 3, "channels": 4},
         {"tokens": tokens(2, 9), "evidence": torch.randn(2, 3)},
     ),
+    "char_cnn1d": lambda: (
+        {"vocabulary_size": 20, "classes": 3, "channels": [4, 4], "kernel_sizes": [3, 3], "embedding_size": 4},
+        {"tokens": tokens(2, 9)},
+    ),
+    "vdcnn1d": lambda: (
+        {"vocabulary_size": 20, "classes": 3, "channels": 2, "embedding_size": 4, "k": 2},
+        {"tokens": tokens(2, 9)},
+    ),
     "cnn2d": lambda: (
         {"in_channels": 1, "height": 24, "width": 24, "classes": 3, "channels": [2, 4], "dropouts": [0.2, 0.2]},
         {"image": torch.randn(2, 1, 24, 24)},

@@ -5,10 +5,14 @@ MODALITY = "text"
 PARTS = {
     "data": {
         "reviews": "data.reviews:Reviews",
+        "news": "data.news:News",
+        "messages": "data.messages:Messages",
         "text_table": "data.own:TextTable",
         "polarity": "data.polarity:Polarity",
         "sst": "data.sst:StanfordSentiment",
         "trec": "data.trec:Trec",
+        "sms_spam": "data.sms_spam:SmsSpam",
+        "mail_folder": "data.mail_folder:MailFolder",
         "grammar": "data.grammar:Grammar",
         "parallel_text": "data.own_pairs:ParallelText",
         "multi30k": "data.multi30k:Multi30k",
@@ -21,8 +25,11 @@ PARTS = {
         "tfidf_logistic_regression": "baselines:TfidfLogisticRegression",
         "tfidf_svm": "baselines:TfidfSVM",
         "nbsvm": "baselines:NBSVM",
+        "char_svm": "baselines:CharacterSVM",
+        "naive_bayes": "baselines:NaiveBayesWords",
         "tfidf_ridge": "number_baselines:TfidfRidge",
         "tfidf_one_vs_rest": "multi_label_baselines:TfidfOneVsRest",
+        "svm_one_vs_rest": "multi_label_baselines:SVMOneVsRest",
         "copy_source": "pair_baselines:CopySource",
         "word_dictionary": "pair_baselines:WordDictionary",
         "phrase_table": "pair_baselines:PhraseTable",
@@ -30,7 +37,7 @@ PARTS = {
 }
 
 OWN_DATA = {
-    "text": (("text_table",),),
+    "text": (("text_table",), ("mail_folder",)),
     "parallel_text": (("parallel_text",),),
 }
 

@@ -46,9 +46,7 @@ class _TextClassifier(FeatureClassifier):
 
     def features(self, examples: Sequence[Text]) -> Any:
         """(examples, n-grams), sparse."""
-        texts = [example.text for example in examples]
-        parts = [vectorizer.transform(texts) for vectorizer in self.vectorizers]
-        return parts[0] if len(parts) == 1 else scipy.sparse.hstack(parts, format="csr")
+        return joined_features(self.vectorizers, examples)
 
 
 class TfidfLogisticRegression(_TextClassifier):
@@ -98,23 +96,79 @@ class TfidfSVM(_TextClassifier):
 
     def make_vectorizers(self, texts: Sequence[str]) -> Sequence[Any]:
         """TF-IDF of words, and of characters."""
-        from sklearn.feature_extraction.text import TfidfVectorizer
-
-        min_count = 2 if len(texts) >= _LARGE else 1
-        word_vectorizer = _word_tfidf(self.ngrams, min_count)
-        if sum(map(len, texts)) > _LONG:
-            return [word_vectorizer]
-        characters = TfidfVectorizer(
-            analyzer="char_wb", ngram_range=(min(2, self.characters), self.characters), min_df=min_count,
-            sublinear_tf=True, dtype=np.float32,
-        )  # fmt: skip
-        return [word_vectorizer, characters]
+        return tfidf_vectorizers(texts, self.ngrams, self.characters)
 
     def machine(self, features: Any) -> Any:
         """A linear support vector machine."""
         from sklearn.svm import LinearSVC
 
         return LinearSVC(C=self.setting("inverse_penalty"), random_state=0)
+
+
+class CharacterSVM(_TextClassifier):
+    """A linear support vector machine on the TF-IDF of n-grams of characters, across words too: the strong opponent where
+    spellings matter more than words.
+
+    Args:
+        shortest: the shortest n-gram, in characters
+        longest: the longest n-gram, in characters
+        inverse_penalty: inverse of the regularisation (scikit-learn's C); null: chosen on the validation split
+    """
+
+    choices: ClassVar[Mapping[str, Sequence[Any]]] = {"inverse_penalty": (1.0, 10.0, 3.0, 0.3)}
+
+    def __init__(
+        self, shortest: Positive = 2, longest: Positive = 5, inverse_penalty: PositiveFloat | None = None
+    ) -> None:
+        self.shortest = min(shortest, longest)
+        self.longest = longest
+        self.inverse_penalty = inverse_penalty
+
+    def make_vectorizers(self, texts: Sequence[str]) -> Sequence[Any]:
+        """TF-IDF of characters."""
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        if sum(map(len, texts)) > _LONG:
+            raise DataError(f"the training texts have more than {_LONG:,} characters, whose n-grams would take minutes")
+        return [
+            TfidfVectorizer(
+                analyzer="char", ngram_range=(self.shortest, self.longest), min_df=2 if len(texts) >= 100 else 1,
+                sublinear_tf=True, dtype=np.float32,
+            )
+        ]  # fmt: skip
+
+    def machine(self, features: Any) -> Any:
+        """A linear support vector machine."""
+        from sklearn.svm import LinearSVC
+
+        return LinearSVC(C=self.setting("inverse_penalty"), random_state=0)
+
+
+class NaiveBayesWords(_TextClassifier):
+    """Multinomial naive Bayes on the counts of words (McCallum & Nigam 1998): the classical filter of spam.
+
+    Args:
+        ngrams: the longest n-gram, in words
+        smoothing: added to the counts (α); null: chosen on the validation split
+    """
+
+    choices: ClassVar[Mapping[str, Sequence[Any]]] = {"smoothing": (1.0, 0.1, 0.3)}
+
+    def __init__(self, ngrams: Positive = 1, smoothing: PositiveFloat | None = None) -> None:
+        self.ngrams = ngrams
+        self.smoothing = smoothing
+
+    def make_vectorizers(self, texts: Sequence[str]) -> Sequence[Any]:
+        """Counts of words."""
+        from sklearn.feature_extraction.text import CountVectorizer
+
+        return [CountVectorizer(tokenizer=words, token_pattern=None, lowercase=False, ngram_range=(1, self.ngrams))]
+
+    def machine(self, features: Any) -> Any:
+        """Naive Bayes."""
+        from sklearn.naive_bayes import MultinomialNB
+
+        return MultinomialNB(alpha=self.setting("smoothing"))
 
 
 class NBSVM(_TextClassifier):
@@ -191,6 +245,28 @@ class _WeightedSVM:
     def _log_ratio(self, counts: Any) -> np.ndarray:
         total = self.smoothing + np.asarray(counts.sum(axis=0)).ravel()
         return np.log(total / total.sum())
+
+
+def joined_features(vectorizers: Sequence[Any], examples: Sequence[Text]) -> Any:
+    """(examples, n-grams), sparse: the columns of all vectorizers, one after another."""
+    texts = [example.text for example in examples]
+    parts = [vectorizer.transform(texts) for vectorizer in vectorizers]
+    return parts[0] if len(parts) == 1 else scipy.sparse.hstack(parts, format="csr")
+
+
+def tfidf_vectorizers(texts: Sequence[str], ngrams: int, characters: int) -> Sequence[Any]:
+    """Vectorizers for n-grams of words and, unless `characters` is 0 or there is much text, of characters inside words."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    min_count = 2 if len(texts) >= _LARGE else 1
+    word_vectorizer = _word_tfidf(ngrams, min_count)
+    if not characters or sum(map(len, texts)) > _LONG:
+        return [word_vectorizer]
+    of_characters = TfidfVectorizer(
+        analyzer="char_wb", ngram_range=(min(2, characters), characters), min_df=min_count,
+        sublinear_tf=True, dtype=np.float32,
+    )  # fmt: skip
+    return [word_vectorizer, of_characters]
 
 
 def _word_tfidf(ngrams: int, min_count: int) -> Any:

@@ -1,4 +1,4 @@
-"""Text as token numbers: words, sub-words or characters."""
+"""Text as token numbers: words, sub-words, characters or bytes."""
 
 import json
 from collections import Counter
@@ -27,6 +27,8 @@ from convzoo.modalities.text.words import split_words
 Item = tuple[np.ndarray, Target, Tensor | None]
 
 PADDING, UNKNOWN = 0, 1
+_BYTES = [chr(byte) if 32 <= byte < 127 else f"<{byte:02x}>" for byte in range(256)]
+"""The bytes as tokens that a person can read."""
 
 NOTABLE = 0.05
 """From this part of the letters on, it is said what becomes of scripts without spaces."""
@@ -37,7 +39,7 @@ class TextEncoder(Encoder):
 
     Args:
         units: the kind of tokens: words (written characters in scripts that put no spaces between words), subwords (byte-pair
-            encoding, Sennrich et al. 2016, arXiv:1508.07909) or characters
+            encoding, Sennrich et al. 2016, arXiv:1508.07909), characters, or the bytes of UTF-8
         split: how words are found: `words` takes words and single punctuation marks; `spaces` is for text that is
             tokenised already
         lower: convert to lower case first
@@ -57,7 +59,7 @@ class TextEncoder(Encoder):
 
     def __init__(
         self,
-        units: Literal["words", "subwords", "characters"] = "words",
+        units: Literal["words", "subwords", "characters", "bytes"] = "words",
         split: Literal["words", "spaces"] = "words",
         lower: bool = True,
         min_count: Positive = 1,
@@ -148,7 +150,7 @@ class TextEncoder(Encoder):
         if self.evidence == "linear":
             targets = [self.targets.target(example.label, example.source) for example in examples]
             written = [self._written(example) for example in examples]
-            cut = [self.tokenise(text)[: self.max_length] for text in written]
+            cut = [self._ngram_tokens(text) for text in written]
             self.linear = LinearNgrams.of(written, cut, targets, self.targets)
 
     def _written(self, example: Text) -> str:
@@ -156,12 +158,21 @@ class TextEncoder(Encoder):
         text = example.text[: self.max_length * 40]
         return text.lower() if self.lower else text
 
+    def _ngram_tokens(self, written: str) -> list[str]:
+        """The tokens whose pairs the linear classifier counts. Those of characters and bytes would say less than words, which
+        characters inside words are counted beside anyway."""
+        if self.units in ("characters", "bytes"):
+            return split_words(written[: self.max_length])
+        return self.tokenise(written)[: self.max_length]
+
     def tokenise(self, text: str) -> list[str]:
         """A text's tokens, as strings."""
         if self.lower:
             text = text.lower()
         if self.units == "characters":
             return list(text)
+        if self.units == "bytes":
+            return [_BYTES[byte] for byte in text.encode("utf-8", "surrogatepass")]
         if self.units == "subwords":
             return self._pieces.encode(text).tokens
         return text.split() if self.split == "spaces" else split_words(text)
@@ -176,8 +187,9 @@ class TextEncoder(Encoder):
         label = self.targets.target(example.label, example.source or repr(example.text[:40]))
         evidence = self.bayes.evidence(tokens) if self.bayes is not None else None
         if self.linear is not None:
+            written = self._written(example)
             # What a text without a label gets is always that of a text the classifier has not seen.
-            evidence = self.linear.evidence(self._written(example), tokens, training=example.label is not None)
+            evidence = self.linear.evidence(written, self._ngram_tokens(written), training=example.label is not None)
         return np.array(numbers), label, evidence
 
     def collate(self, items: Sequence[Item], draws: Draws | None = None) -> Batch:

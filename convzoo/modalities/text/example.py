@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from convzoo.core.labels import Label
+from convzoo.modalities.text.letters import SUFFIXES, read_letter
 from convzoo.reading.files import files_named, text_path
-from convzoo.reading.lines import read_lines, read_text, without_blank_end
+from convzoo.reading.lines import read_lines, without_blank_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class Text:
 
     @classmethod
     def from_inputs(cls, values: Sequence[Any]) -> "list[Text]":
-        """Texts for prediction: each value is a text, a text file with one a line, or a folder of `.txt` files with one a file.
+        """Texts for prediction: each value is a text, a text file with one a line, an e-mail (`.eml`), or a folder of `.txt` and
+        `.eml` files with one a file.
 
         Blank lines between others are texts, too, as on standard input: text n is line n.
 
@@ -49,9 +51,9 @@ class Text:
             path = text_path(value) if isinstance(value, str | Path) else None
             if path is None:
                 found.append(cls(str(value)))
-            elif path.is_dir():
-                files = files_named(path, (".txt",), "text file")
-                found += [cls(read_text(file, setting=False).strip(), source=str(file)) for file in files]
+            elif path.is_dir() or path.suffix.lower() == ".eml":
+                files = files_named(path, SUFFIXES, "text file")
+                found += [cls(read_letter(file).text.strip(), source=str(file)) for file in files]
             else:
                 lines = without_blank_end(read_lines(path))
                 found += [cls(line, source=f"{path}:{number}") for number, line in enumerate(lines, 1)]

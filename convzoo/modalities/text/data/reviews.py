@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from convzoo.core.arguments import Count, Fraction, HalfFraction, Positive
 from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
+from convzoo.modalities.text.data.drawing import Choices
 from convzoo.modalities.text.example import Text
 
 ASPECTS = (
@@ -157,30 +156,6 @@ class Reviews(Reader):
         return Clause(form.format(a=aspect, w=word), sign)
 
 
-class _Choices:
-    """Random choices, drawn in blocks: one draw at a time from numpy would take most of the generator's time."""
-
-    def __init__(self, seed: int) -> None:
-        self.random = np.random.default_rng(seed)
-        self.numbers: list[float] = []
-
-    def next(self) -> float:
-        if not self.numbers:
-            self.numbers = self.random.random(20_000).tolist()
-        return self.numbers.pop()
-
-    def chance(self, probability: float) -> bool:
-        return self.next() < probability
-
-    def of(self, choices: tuple[str, ...]) -> str:
-        return choices[int(self.next() * len(choices))]
-
-    def two(self, choices: tuple[str, ...]) -> tuple[str, str]:
-        first = int(self.next() * len(choices))
-        second = int(self.next() * (len(choices) - 1))
-        return choices[first], choices[second + (second >= first)]
-
+class _Choices(Choices):
     def adjective(self, good: bool) -> str:
-        """Some words are common and many are rare, as in real text."""
-        words = GOOD if good else BAD
-        return words[int(self.next() ** 2 * len(words))]
+        return self.common(GOOD if good else BAD)

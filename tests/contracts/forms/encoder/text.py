@@ -17,5 +17,10 @@ FORMS = {
         },
         augments=True,
     ),
+    "bytes": Form(
+        "spam_cnn1d",
+        {"encoder": {"name": "text", "units": "bytes", "lower": False, "evidence": "linear"}},
+        augments=False,
+    ),
     "characters": Form("sentiment_cnn1d", {"encoder": {"name": "text", "units": "characters"}}, augments=False),
 }

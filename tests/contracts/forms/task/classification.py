@@ -19,7 +19,16 @@ FORMS = {
                 "calibrate": "temperature",
             }
         },
-    )
+    ),
+    "budgets": Form("spam_cnn1d"),
+    "hierarchy": Form(
+        "sentiment_cnn1d",
+        {
+            "data": {"name": "trec", "form": "fine"},
+            "task": {"name": "classification", "hierarchy": ":"},
+            "baselines": [{"name": "majority"}],
+        },
+    ),
 }
 
 

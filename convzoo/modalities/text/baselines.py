@@ -11,7 +11,7 @@ from convzoo.baselines.scikit import FeatureClassifier
 from convzoo.core.arguments import Fraction, Positive, PositiveFloat
 from convzoo.core.errors import DataError
 from convzoo.modalities.text.example import Text
-from convzoo.modalities.text.words import split_words
+from convzoo.modalities.text.words import normal, split_words
 
 _LARGE = 20_000
 """From this number of texts on, n-grams that occur in one text only are left out, to save memory and time."""
@@ -32,7 +32,7 @@ class _TextClassifier(FeatureClassifier):
 
     def prepare(self, examples: Sequence[Text], dims: Mapping[str, Any]) -> None:
         """Learn the n-grams of the training texts."""
-        texts = [example.text for example in examples]
+        texts = [normal(example.text) for example in examples]
         self.vectorizers = self.make_vectorizers(texts)
         try:
             for vectorizer in self.vectorizers:
@@ -249,7 +249,7 @@ class _WeightedSVM:
 
 def joined_features(vectorizers: Sequence[Any], examples: Sequence[Text]) -> Any:
     """(examples, n-grams), sparse: the columns of all vectorizers, one after another."""
-    texts = [example.text for example in examples]
+    texts = [normal(example.text) for example in examples]
     parts = [vectorizer.transform(texts) for vectorizer in vectorizers]
     return parts[0] if len(parts) == 1 else scipy.sparse.hstack(parts, format="csr")
 

@@ -22,7 +22,7 @@ from convzoo.modalities.text.linear import LinearNgrams
 from convzoo.modalities.text.naive_bayes import NaiveBayes
 from convzoo.modalities.text.scripts import parts_of, unspaced_share
 from convzoo.modalities.text.vectors import read_vectors
-from convzoo.modalities.text.words import split_words
+from convzoo.modalities.text.words import normal, split_as_before, split_words
 
 Item = tuple[np.ndarray, Target, Tensor | None]
 
@@ -80,6 +80,7 @@ class TextEncoder(Encoder):
         self.vectors_file = vectors
         self.naive_bayes = naive_bayes
         self.evidence = evidence
+        self.words = "unicode"
         if naive_bayes and evidence != "none":
             raise ValueError("naive_bayes and evidence: set one of them, since both give the input `evidence`")
         if vectors and units == "subwords":
@@ -155,7 +156,11 @@ class TextEncoder(Encoder):
 
     def _written(self, example: Text) -> str:
         """The part of a text that is encoded."""
-        text = example.text[: self.max_length * 40]
+        return self._clean(example.text[: self.max_length * 40])
+
+    def _clean(self, text: str) -> str:
+        """A text as it is cut into tokens: in NFC, and in lower case if asked for."""
+        text = normal(text) if self.words == "unicode" else text
         return text.lower() if self.lower else text
 
     def _ngram_tokens(self, written: str) -> list[str]:
@@ -167,15 +172,16 @@ class TextEncoder(Encoder):
 
     def tokenise(self, text: str) -> list[str]:
         """A text's tokens, as strings."""
-        if self.lower:
-            text = text.lower()
+        text = self._clean(text)
         if self.units == "characters":
             return list(text)
         if self.units == "bytes":
             return [_BYTES[byte] for byte in text.encode("utf-8", "surrogatepass")]
         if self.units == "subwords":
             return self._pieces.encode(text).tokens
-        return text.split() if self.split == "spaces" else split_words(text)
+        if self.split == "spaces":
+            return text.split()
+        return split_words(text) if self.words == "unicode" else split_as_before(text)
 
     def prepare(self, example: Text) -> Item:
         """Token numbers (length,), the target and the evidence (classes,), if asked for.
@@ -291,6 +297,7 @@ class TextEncoder(Encoder):
         """Tokens, labels, merges of the byte pairs, and the vectors."""
         return {
             "tokens": self.tokens,
+            "words": self.words,
             **self.targets.state(),
             "pieces": self._pieces.to_str() if self._pieces is not None else None,
             "vectors": self.vectors,
@@ -304,6 +311,7 @@ class TextEncoder(Encoder):
         self._set_vocabulary(list(state["tokens"]))
         self.targets = Targets.from_state(state)
         self.vectors = state["vectors"]
+        self.words = state.get("words", "before")
         if state["ngrams"]:
             index = {ngram: number for number, ngram in enumerate(state["ngrams"])}
             self.bayes = NaiveBayes(index, state["likelihoods"], self.naive_bayes)
@@ -325,7 +333,7 @@ class TextEncoder(Encoder):
         self._pieces.pre_tokenizer = (
             pre_tokenizers.WhitespaceSplit() if self.split == "spaces" else pre_tokenizers.Whitespace()
         )
-        texts = [text.lower() if self.lower else text for text in texts]
+        texts = [self._clean(text) for text in texts]
         # The trainer numbers the last letters of words in the order of a hash table, which differs from fit to fit, and breaks
         # ties by these numbers. As special tokens they are numbered in the order given; afterwards they become ordinary tokens.
         words = (word for text in texts for word, _ in self._pieces.pre_tokenizer.pre_tokenize_str(text))

@@ -11,6 +11,7 @@ from convzoo.core.arguments import Count, LabelType, Positive, PositiveFloat
 from convzoo.core.baseline import Baseline
 from convzoo.modalities.text.baselines import joined_features, tfidf_vectorizers
 from convzoo.modalities.text.example import Text
+from convzoo.modalities.text.words import normal
 
 
 class TfidfOneVsRest(Baseline):
@@ -34,7 +35,7 @@ class TfidfOneVsRest(Baseline):
     def fit(self, examples: Sequence[Text], dims: Mapping[str, Any]) -> None:
         """Learn weights and coefficients from the training split."""
         if self._trained_on is not examples:  # n-grams are counted once, however many candidates are tried
-            texts = [example.text for example in examples]
+            texts = [normal(example.text) for example in examples]
             self.vectorizers = [each.fit(texts) for each in tfidf_vectorizers(texts, self.ngrams, self.characters)]
             self._trained_on, self._kept = examples, {}
         features = self._features(examples)

@@ -10,6 +10,7 @@ from convzoo.core.arguments import LabelType, Positive
 from convzoo.core.baseline import Baseline
 from convzoo.modalities.text.baselines import words
 from convzoo.modalities.text.example import Text
+from convzoo.modalities.text.words import normal
 
 
 class TfidfRidge(Baseline):
@@ -31,9 +32,11 @@ class TfidfRidge(Baseline):
         self.vectorizer = TfidfVectorizer(
             tokenizer=words, token_pattern=None, lowercase=False, ngram_range=(1, self.ngrams), sublinear_tf=True
         )
-        features = self.vectorizer.fit_transform([example.text for example in examples])
+        features = self.vectorizer.fit_transform([normal(example.text) for example in examples])
         self.machine = fitted_ridge(features, standardised(examples, dims))
 
     def outputs(self, examples: Sequence[Text]) -> Tensor:
         """(examples, 1), standardised numbers."""
-        return as_outputs(self.machine.predict(self.vectorizer.transform([example.text for example in examples])))
+        return as_outputs(
+            self.machine.predict(self.vectorizer.transform([normal(example.text) for example in examples]))
+        )

@@ -17,7 +17,7 @@ from convzoo.core.outputs.translations import BEGIN, END, PADDING, UNKNOWN, UNKN
 from convzoo.core.randomness import Draws
 from convzoo.core.survey import Survey, lengths_in_words, some_of
 from convzoo.modalities.text.pair import Pair
-from convzoo.modalities.text.words import join_words, joining_words, split_words
+from convzoo.modalities.text.words import join_words, joining_words, split_as_before, split_words
 
 Item = tuple[np.ndarray, np.ndarray, Pair]
 SPECIAL = ["<pad>", "<unk>", "<s>", "</s>"]
@@ -59,6 +59,7 @@ class ParallelTextEncoder(Encoder):
         self.min_count = min_count
         self.max_vocabulary = max_vocabulary
         self.max_length = max_length
+        self.cut = "unicode"
         self.source, self.target = _Vocabulary(), _Vocabulary()
         self.before: set[str] = set()
         self.after: set[str] = set()
@@ -89,7 +90,9 @@ class ParallelTextEncoder(Encoder):
     def words(self, text: str) -> list[str]:
         """The words of a text, also for opponents."""
         text = self.clean(text)
-        return text.split() if self.split == "spaces" else split_words(text)
+        if self.split == "spaces":
+            return text.split()
+        return split_words(text) if self.cut == "unicode" else split_as_before(text)
 
     def join(self, words: Sequence[str]) -> str:
         """Words as a text of the target language."""
@@ -205,6 +208,7 @@ class ParallelTextEncoder(Encoder):
             "target": self.target.state() if not self.joint else None,
             "before": sorted(self.before),
             "after": sorted(self.after),
+            "words": self.cut,
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -212,6 +216,7 @@ class ParallelTextEncoder(Encoder):
         self.source = _Vocabulary(**state["source"])
         self.target = self.source if self.joint else _Vocabulary(**state["target"])
         self.before, self.after = set(state["before"]), set(state["after"])
+        self.cut = state.get("words", "before")
 
     def _vocabulary(self, texts: Sequence[str]) -> "_Vocabulary":
         room = max(self.max_vocabulary - len(SPECIAL), 0)

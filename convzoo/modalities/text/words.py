@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -9,14 +10,39 @@ from convzoo.modalities.text.scripts import CHARACTER, LETTERS, is_unspaced
 
 _PLAIN = re.compile(r"\w+(?:'\w+)*|[^\w\s]")
 """The same as `_WORD` for ASCII, in half the time."""
-_SPACED = rf"[^\W{LETTERS}]"
-_WORD = re.compile(rf"{CHARACTER}|{_SPACED}+(?:['’]{_SPACED}+)*|[^\w\s]")
+
+_BEFORE = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
+"""How runs were made that do not say how: combining marks are no part of words."""
+
+
+def _marks() -> str:
+    """The inside of a character class of all combining marks: vowels of Indian scripts, points of Hebrew and Arabic, accents."""
+    found = [number for number in range(0x300, 0x1E950) if unicodedata.category(chr(number))[0] == "M"]
+    firsts = [number for at, number in enumerate(found) if not at or found[at - 1] != number - 1]
+    lasts = [number for at, number in enumerate(found) if at + 1 == len(found) or found[at + 1] != number + 1]
+    return "".join(f"{chr(first)}-{chr(last)}" for first, last in zip(firsts, lasts, strict=True))
+
+
+_MARKS = _marks()
+# Joiners that are not seen stand inside words of Persian and of Indian scripts.
+_LETTER = rf"[^\W{LETTERS}](?:[{_MARKS}]|[\u200c\u200d](?=\w))*"
+_WORD = re.compile(rf"{CHARACTER}|(?:{_LETTER})+(?:['’׳״·](?:{_LETTER})+)*|[^\w\s][{_MARKS}]*")
+
+
+def normal(text: str) -> str:
+    """A text in Unicode's NFC: `é` is one character, whether it was written as one or as a letter and an accent."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def split_words(text: str) -> list[str]:
-    """Words, with the apostrophes inside them, and single punctuation marks. Of scripts that put no spaces between words
-    (Chinese, Japanese, Thai and others), each written character with its marks is one."""
-    return (_PLAIN if text.isascii() else _WORD).findall(text)
+    """Words, with the apostrophes inside them, and single punctuation marks, each with its combining marks, in NFC. Of scripts
+    that put no spaces between words (Chinese, Japanese, Thai and others), each written character with its marks is one."""
+    return _PLAIN.findall(text) if text.isascii() else _WORD.findall(normal(text))
+
+
+def split_as_before(text: str) -> list[str]:
+    """Words as runs of former versions have them, whose vocabularies are kept."""
+    return _BEFORE.findall(text)
 
 
 def joining_words(texts: Iterable[str]) -> tuple[set[str], set[str]]:
@@ -51,5 +77,5 @@ def join_words(words: Sequence[str], before: set[str], after: set[str]) -> str:
 
 
 def fingerprint(text: str) -> str:
-    """A string that is equal for texts that differ only in case and spaces."""
-    return hashlib.sha256(" ".join(text.lower().split()).encode()).hexdigest()[:16]
+    """A string that is equal for texts that differ only in case, in spaces and in the way that Unicode writes an accent."""
+    return hashlib.sha256(" ".join(normal(text).lower().split()).encode()).hexdigest()[:16]

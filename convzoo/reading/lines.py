@@ -78,6 +78,8 @@ def read_text(path: Path, encoding: str | None = None, setting: bool = True) -> 
         line = error.object[: error.start].count(b"\n") + 1
         name = "utf-8" if chosen == "utf-8-sig" else chosen
         advice = "; say data.encoding=latin-1, or whatever it is (cp1252, cp1251, gb18030)"
+        if encoding is None and name != "utf-8":  # its first bytes say what it is
+            advice = "; its first bytes are those of this encoding, so it is cut off or mixed: save it as UTF-8"
         raise DataError(
             f"{path}:{line}: is not {name} text (byte {error.object[error.start]:#04x}){advice if setting else ''}"
         ) from None

@@ -129,7 +129,12 @@ class Table:
         """
         names = list(self.columns)
         if needed:
-            return find_column(self.path, role, names, given, usual)
+            try:
+                return find_column(self.path, role, names, given, usual)
+            except DataError as error:
+                if len(names) > 1 or not self.separator:
+                    raise
+                raise DataError(f"{error}; if another mark separates its fields, say data.separator=MARK") from None
         return optional_column(self.path, names, given, usual)
 
     def splits(self, given: str | None) -> tuple[list[str], str] | None:

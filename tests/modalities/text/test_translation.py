@@ -675,3 +675,50 @@ def test_a_missing_library_is_one_line(cli, tiny, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setitem(sys.modules, "sacrebleu", None)
     refused(cli("check", NAME, *tiny(NAME)), 2, "sacrebleu", "pip install 'convzoo[translation]'")
+
+
+# Tables as people and Tatoeba have them
+
+
+def pairs_of(path: Path, **how: object) -> list[tuple[str, str | None]]:
+    return [(pair.text, pair.translation) for pair in ParallelText(str(path), **how).examples()]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (
+            "fra.txt",
+            "Go.\tVa !\tCC-BY 2.0 (France) Attribution: tatoeba.org #1\nRun!\tCours !\tCC-BY 2.0 (France) #2\n",
+        ),
+        ("ids.tsv", "1276\tGo.\t33\tVa !\n1277\tRun!\t34\tCours !\n"),
+        ("named.tsv", "en\tfr\nGo.\tVa !\nRun!\tCours !\n"),
+        ("named.csv", "English,French\nGo.,Va !\nRun!,Cours !\n"),
+        ("given.csv", "id;source;target\n1;Go.;Va !\n2;Run!;Cours !\n"),
+        ("plain.csv", '"Go.","Va !"\n"Run!","Cours !"\n'),
+        ("list.json", '[{"source": "Go.", "target": "Va !"}, {"source": "Run!", "target": "Cours !"}]'),
+        (
+            "hub.json",
+            '[{"translation": {"en": "Go.", "fr": "Va !"}}, {"translation": {"en": "Run!", "fr": "Cours !"}}]',
+        ),
+    ],
+)
+def test_pairs_of_tables_are_read_without_headings_numbers_and_licences(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8")
+    assert ParallelText.recognises(path)
+    assert pairs_of(path) == [("Go.", "Va !"), ("Run!", "Cours !")]
+
+
+def test_the_persons_table_is_translated_row_by_row(cli, small_run, tmp_path: Path) -> None:
+    run = small_run(NAME)
+    text = "ein hund läuft"
+    (tmp_path / "mine.csv").write_text(f"id,source\n1,{text}\n2,\n3,{text}\n", encoding="utf-8")
+    result = cli("predict", run, tmp_path / "mine.csv", "-o", tmp_path / "found.jsonl")
+    assert result.code == 3 and "mine.csv:3: column 'source' is empty" in result.err
+    rows = [json.loads(line) for line in (tmp_path / "found.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(row["id"], row["source"]) for row in rows] == [("1", text), ("2", ""), ("3", text)]
+    alone = convzoo.Run.load(run).predict(text)[0]["translation"]
+    assert [row.get("translation") for row in rows] == [alone, None, alone]

@@ -52,7 +52,8 @@ class ParallelText(Reader):
 
     Args:
         path: a text file that has another of the same name beside it (`corpus.de`, `corpus.en`); a table with two columns
-            (`.tsv`, a `.txt` with tabs as Tatoeba has it, `.csv`, `.jsonl`, `.json`, `.parquet`, `.xlsx`); also as `.gz`; or a folder with `train.*`, optionally `val.*`, and `test.*` of these
+            (`.tsv`, a `.txt` with tabs as Tatoeba has it, `.csv`, `.jsonl`, `.json`, `.parquet`, `.xlsx`); text forms also as
+            `.gz`; or a folder with `train.*`, optionally `val.*`, and `test.*` of these
         source: the language that is translated (the files' ending: `de`), or the name of its column or field
         target: the language that it is translated into, or its column or field; for a text file, another file's path, too
         empty: what to do with a pair of which a side is empty: `refuse`, saying which, or `skip` it

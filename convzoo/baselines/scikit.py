@@ -71,7 +71,8 @@ class FeatureClassifier(Baseline):
 
         chosen: Sequence[int] = range(len(examples))
         if self.max_examples is not None and len(examples) > self.max_examples:
-            chosen = evenly_spaced(len(examples), self.max_examples).tolist()
+            chosen = self.some(len(examples), self.max_examples).tolist()
+            self.used = len(chosen)
         self.classes = len(dims["labels"])
         used = [examples[at] for at in chosen]
         numbers = class_numbers(used, dims)
@@ -89,6 +90,10 @@ class FeatureClassifier(Baseline):
             # The number of iterations is a setting; where it does not suffice, the opponent is what it is by then.
             warnings.simplefilter("ignore", ConvergenceWarning)
             self.pipeline = self.machine(features).fit(features, numbers)
+
+    def some(self, count: int, most: int) -> np.ndarray:
+        """The places of `most` of `count` training examples, where there are more than it takes: evenly spaced."""
+        return evenly_spaced(count, most)
 
     def outputs(self, examples: Sequence[Any]) -> Tensor:
         """(examples, classes): log-probabilities, or decision values if the machine gives no probabilities."""

@@ -141,7 +141,9 @@ def _dealt(layers: Sequence[Hashable], groups: Sequence[list[int]], shares: np.n
     shuffled = np.random.default_rng(seed).permutation(len(groups)).tolist()
     home = np.zeros(len(layers), dtype=np.int64)
     missed = wanted.copy()
-    for at in sorted(shuffled, key=lambda at: -len(groups[at])):
+    ordered = sorted(shuffled, key=lambda at: -len(groups[at]))
+    alone = sum(len(groups[at]) == 1 for at in ordered)
+    for at in ordered[: len(ordered) - alone]:
         inside = groups[at]
         content = np.bincount([number[layers[index]] for index in inside], minlength=len(counts))
         # What is missed is measured against what the split should have, so that small splits are served too.
@@ -149,6 +151,15 @@ def _dealt(layers: Sequence[Hashable], groups: Sequence[list[int]], shares: np.n
         chosen = int(np.argmax(need))
         missed[chosen] -= content
         home[inside] = chosen
+    # Of a single example only its own stratum counts. There may be millions of them, and NumPy's small arrays are slow.
+    wanted_of, missed_of = np.maximum(wanted, 1e-9).T.tolist(), missed.T.tolist()
+    for at in ordered[len(ordered) - alone :]:
+        (index,) = groups[at]
+        layer = number[layers[index]]
+        needs = [lacking / whole for lacking, whole in zip(missed_of[layer], wanted_of[layer], strict=True)]
+        chosen = needs.index(max(needs))
+        missed_of[layer][chosen] -= 1
+        home[index] = chosen
     return home
 
 

@@ -20,13 +20,25 @@ _LONG = 4_000_000
 """With more characters than this in all training texts, n-grams of characters would take minutes; then words must do."""
 
 
+MOST_TEXTS = 150_000
+"""Opponents are fitted on so many training texts at most."""
+
+
+def some_texts(count: int, most: int = MOST_TEXTS) -> np.ndarray:
+    """The places of at most `most` of `count` texts, drawn at random and in their order."""
+    return np.sort(np.random.default_rng(0).permutation(count)[:most])
+
+
 def words(text: str) -> list[str]:
     """Words and punctuation marks, lower-case."""
     return split_words(text.lower())
 
 
 class _TextClassifier(FeatureClassifier):
-    """A linear classifier on n-grams, which are counted once, however many candidates of a setting are tried."""
+    """A linear classifier on n-grams, which are counted once, however many candidates of a setting are tried. Of very many texts
+    it is fitted on a sample, to stay within minutes."""
+
+    max_examples = MOST_TEXTS
 
     vectorizers: Sequence[Any]
 
@@ -39,6 +51,10 @@ class _TextClassifier(FeatureClassifier):
                 vectorizer.fit(texts)
         except ValueError:  # scikit-learn: the vocabulary is empty
             raise DataError("the training texts have no words to learn from") from None
+
+    def some(self, count: int, most: int) -> np.ndarray:
+        """A random sample: classes may stand in turn, and evenly spaced rows would be of one class."""
+        return some_texts(count, most)
 
     @abstractmethod
     def make_vectorizers(self, texts: Sequence[str]) -> Sequence[Any]:

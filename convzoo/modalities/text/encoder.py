@@ -30,6 +30,9 @@ PADDING, UNKNOWN = 0, 1
 _BYTES = [chr(byte) if 32 <= byte < 127 else f"<{byte:02x}>" for byte in range(256)]
 """The bytes as tokens that a person can read."""
 
+EVIDENCE_FROM, EVIDENCE_UP_TO = 20_000, 100_000
+"""The linear classifier is fitted on so many texts at most; with more training texts than the second number there is none. The
+other training texts are new to it, as those of other folds are."""
 NOTABLE = 0.05
 """From this part of the letters on, it is said what becomes of scripts without spaces."""
 
@@ -118,7 +121,7 @@ class TextEncoder(Encoder):
     def _unspaced_in_words(self, examples: Sequence[Text]) -> str:
         """What becomes of texts without spaces between words, where there is a notable part of them."""
         share, script = unspaced_share(example.text for example in examples)
-        if share < NOTABLE or self.units == "characters":
+        if share < NOTABLE or self.units in ("characters", "bytes"):
             return ""
         said = f"{100 * share:.0f} % of the letters are of scripts without spaces between words (mostly {script}): "
         if self.split == "spaces":
@@ -148,9 +151,21 @@ class TextEncoder(Encoder):
             numbers = [self.targets.labels.number(example.label, example.source) for example in examples]  # type: ignore[arg-type]
             texts = [self.tokenise(example.text) for example in examples]
             self.bayes = NaiveBayes.of(texts, numbers, len(self.targets.labels), self.naive_bayes)
-        if self.evidence == "linear":
-            targets = [self.targets.target(example.label, example.source) for example in examples]
-            written = [self._written(example) for example in examples]
+        if self.evidence == "linear" and len(examples) > EVIDENCE_UP_TO:
+            said = (
+                f"encoder.evidence=linear is left out with more than {EVIDENCE_UP_TO:,} training texts: they are enough for the "
+                "network alone"
+            )
+            self._advice = "; ".join(filter(None, (self._advice, said)))
+        elif self.evidence == "linear":
+            chosen = list(examples)
+            if len(chosen) > EVIDENCE_FROM:
+                places = np.random.default_rng(0).permutation(len(chosen))[:EVIDENCE_FROM]
+                chosen = [examples[at] for at in np.sort(places).tolist()]
+                said = f"the linear classifier of encoder.evidence is fitted on {EVIDENCE_FROM:,} of the training texts"
+                self._advice = "; ".join(filter(None, (self._advice, said)))
+            targets = [self.targets.target(example.label, example.source) for example in chosen]
+            written = [self._written(example) for example in chosen]
             cut = [self._ngram_tokens(text) for text in written]
             self.linear = LinearNgrams.of(written, cut, targets, self.targets)
 
@@ -196,7 +211,7 @@ class TextEncoder(Encoder):
             written = self._written(example)
             # What a text without a label gets is always that of a text the classifier has not seen.
             evidence = self.linear.evidence(written, self._ngram_tokens(written), training=example.label is not None)
-        return np.array(numbers), label, evidence
+        return np.array(numbers, dtype=np.int32), label, evidence  # half the memory of the tensor's numbers
 
     def collate(self, items: Sequence[Item], draws: Draws | None = None) -> Batch:
         """Pad to the longest; with `draws`, replace some tokens by the unknown one."""

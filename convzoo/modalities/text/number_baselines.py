@@ -8,7 +8,7 @@ from torch import Tensor
 from convzoo.baselines.numbers import as_outputs, fitted_ridge, standardised
 from convzoo.core.arguments import LabelType, Positive
 from convzoo.core.baseline import Baseline
-from convzoo.modalities.text.baselines import words
+from convzoo.modalities.text.baselines import MOST_TEXTS, some_texts, words
 from convzoo.modalities.text.example import Text
 from convzoo.modalities.text.words import normal
 
@@ -32,6 +32,9 @@ class TfidfRidge(Baseline):
         self.vectorizer = TfidfVectorizer(
             tokenizer=words, token_pattern=None, lowercase=False, ngram_range=(1, self.ngrams), sublinear_tf=True
         )
+        if len(examples) > MOST_TEXTS:
+            examples = [examples[at] for at in some_texts(len(examples)).tolist()]
+            self.used = len(examples)
         features = self.vectorizer.fit_transform([normal(example.text) for example in examples])
         self.machine = fitted_ridge(features, standardised(examples, dims))
 

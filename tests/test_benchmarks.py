@@ -85,6 +85,7 @@ RUNS = {
         ["--steps", "1", "--memory-rounds", "1", "--points", "1000", "10000", "--no-reference", "--set", *STREETS],
         3,
     ),
+    "text_table": (["--rows", "3000", "--set", "encoder.evidence=none"], 2),
     "step_cost": (["--steps", "20"], 1),
     "threads_speed": (["--recipe", "sentiment_cnn1d", *TINY], 2),
     "start": (["--recipes", "sentiment_cnn1d", "--warm-up", "0", *TINY], 1),

@@ -30,7 +30,7 @@ PADDING, UNKNOWN = 0, 1
 _BYTES = [chr(byte) if 32 <= byte < 127 else f"<{byte:02x}>" for byte in range(256)]
 """The bytes as tokens that a person can read."""
 
-EVIDENCE_FROM, EVIDENCE_UP_TO = 20_000, 100_000
+EVIDENCE_FROM, EVIDENCE_UP_TO = 50_000, 200_000
 """The linear classifier is fitted on so many texts at most; with more training texts than the second number there is none. The
 other training texts are new to it, as those of other folds are."""
 NOTABLE = 0.05

@@ -143,8 +143,8 @@ def score_baselines(experiment: Experiment, split: Mapping[str, Loader], devices
         found.scores[name] = {f"test/{score}": value for score, value in meter.compute().items()}
         if baseline.compared:
             found.meters[name] = meter
-        if baseline.used is not None:
-            settings = {**settings, "training_examples": baseline.used}
+        if baseline.fitted_on is not None:
+            settings = {**settings, "training_examples": baseline.fitted_on}
         if settings:
             found.settings[name] = dict(settings)
     return found

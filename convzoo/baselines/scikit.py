@@ -72,7 +72,7 @@ class FeatureClassifier(Baseline):
         chosen: Sequence[int] = range(len(examples))
         if self.max_examples is not None and len(examples) > self.max_examples:
             chosen = self.some(len(examples), self.max_examples).tolist()
-            self.used = len(chosen)
+            self.fitted_on = len(chosen)
         self.classes = len(dims["labels"])
         used = [examples[at] for at in chosen]
         numbers = class_numbers(used, dims)

@@ -21,13 +21,13 @@ class Baseline(ABC):
             at every step), and nobody would use it.
         choices: candidates of each setting that is chosen on the validation split where the recipe leaves it open (None); the
             first is used where nothing can be chosen.
-        used: how many training examples it was fitted on, where it takes a part of them; else None
+        fitted_on: how many training examples it was fitted on, where it takes a part of them; else None
     """
 
     label_type: ClassVar[LabelType] = "class"
     compared: ClassVar[bool] = True
     choices: ClassVar[Mapping[str, Sequence[Any]]] = {}
-    used: int | None = None
+    fitted_on: int | None = None
 
     @abstractmethod
     def fit(self, examples: Sequence[Any], dims: Mapping[str, Any]) -> None:

@@ -34,7 +34,7 @@ class TfidfRidge(Baseline):
         )
         if len(examples) > MOST_TEXTS:
             examples = [examples[at] for at in some_texts(len(examples)).tolist()]
-            self.used = len(examples)
+            self.fitted_on = len(examples)
         features = self.vectorizer.fit_transform([normal(example.text) for example in examples])
         self.machine = fitted_ridge(features, standardised(examples, dims))
 

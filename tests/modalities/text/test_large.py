@@ -41,12 +41,12 @@ def test_opponents_of_very_many_texts_are_fitted_on_a_random_part_which_is_said(
     monkeypatch.setattr(kind, "max_examples", 100)
     opponent, train = kind(), texts(1000)
     opponent.fit(train, {"labels": ("bad", "good"), "classes": 2})
-    assert opponent.used == 100
+    assert opponent.fitted_on == 100
     right = opponent.outputs(train).argmax(dim=1).numpy() == np.array([text.label == "good" for text in train])
     assert right.mean() > 0.99
     few = kind()
     few.fit(train[:100], {"labels": ("bad", "good"), "classes": 2})
-    assert few.used is None
+    assert few.fitted_on is None
 
 
 def test_the_ridge_regression_too(monkeypatch) -> None:
@@ -57,4 +57,4 @@ def test_the_ridge_regression_too(monkeypatch) -> None:
     opponent = TfidfRidge()
     train = [Text(text.text, float(text.label == "good"), None, text.source) for text in texts(400)]
     opponent.fit(train, {"mean": 0.5, "deviation": 0.5})
-    assert opponent.used == 100 and opponent.outputs(train).shape == (400, 1)
+    assert opponent.fitted_on == 100 and opponent.outputs(train).shape == (400, 1)

@@ -14,6 +14,12 @@ from convzoo.core.task import Task
 from convzoo.core.text import nearest
 from convzoo.training.loader import Loader
 
+UNTESTED = (
+    "there is no test split, so nothing is tested: the scores are those of the validation split, which chooses the checkpoint, "
+    "and are too high"
+)
+"""What is said where a person gave no test part (`data.test=0`, or folders train/ and val/ only)."""
+
 
 @dataclass(frozen=True)
 class Findings:
@@ -36,7 +42,7 @@ def check_splits(splits: Splits) -> None:
     """
     homes: dict[str, str] = {}
     for name, examples in splits:
-        if not len(examples):
+        if not len(examples) and name != "test":
             raise DataError(f"the {name} split has no examples")
         for example in examples:
             group = getattr(example, "group", None)
@@ -111,7 +117,7 @@ def look(splits: Splits, encoder: Encoder, task: Task, loaders: Mapping[str, Loa
     Raises:
         DataError: an example cannot be prepared, or a split holds nothing to learn from.
     """
-    surveys = {name: encoder.survey(examples, loaders[name].items) for name, examples in splits}
+    surveys = {name: encoder.survey(examples, loaders[name].items) for name, examples in splits if len(examples)}
     learnt = _learns_classes(splits, encoder.dims) or bool(_numbers(splits.train))
     described = {**splits.described, **(_labels_in_words(splits) if learnt else {}), **_groups_in_words(splits)}
     for topic in dict.fromkeys(topic for survey in surveys.values() for topic in survey.facts):
@@ -127,6 +133,7 @@ def look(splits: Splits, encoder: Encoder, task: Task, loaders: Mapping[str, Loa
         described,
         [
             *splits.notes,
+            *([] if len(splits.test) else [UNTESTED]),
             *surveyed,
             *([*_missing_classes(splits), *_odd_classes(splits)] if learnt else ()),
             *task.cautions(splits),
@@ -158,7 +165,7 @@ def _labels_in_words(splits: Splits) -> dict[str, str]:
         ordered = {
             split: dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))) for split, found in counts.items()
         }
-        return {"classes": "; ".join(f"{split} {counted(found)}" for split, found in ordered.items())}
+        return {"classes": "; ".join(f"{split} {counted(found)}" for split, found in ordered.items() if found)}
     numbers = {split: _numbers(examples) for split, examples in splits}
     if not any(numbers.values()):
         return {}
@@ -218,7 +225,9 @@ def _missing_classes(splits: Splits) -> list[str]:
     counts = _class_counts(splits)
     least = 0 if any(isinstance(getattr(example, "label", None), tuple) for example in splits.train) else 2
     notes = []
-    for split in ("val", "test"):
+    for split, examples in (("val", splits.val), ("test", splits.test)):
+        if not len(examples):
+            continue
         missing = [repr(name) for name in counts["train"] if name not in counts[split]]
         if missing and len(counts[split]) >= least:
             notes.append(

@@ -148,11 +148,13 @@ def check_baselines(recipe: Recipe) -> None:
 
 
 def loaders(experiment: Experiment, devices: Devices) -> dict[str, Loader]:
-    """A loader for each split."""
+    """A loader for each split that has examples."""
     train = experiment.recipe.train
     assert train.batch_size != "auto", "assemble has settled it"
     found = {}
     for name, examples in experiment.splits:
+        if not len(examples):
+            continue  # nothing is tested
         pieces = experiment.encoder.pieces(examples) if name == "train" else examples
         found[name] = Loader(
             pieces, experiment.encoder, train.batch_size, train.seed, train.accumulate if name == "train" else 1,

@@ -115,6 +115,7 @@ def judged(
     groups: Sequence[Any],
     score: str,
     is_error: Callable[[str], bool],
+    split: str = "test",
 ) -> dict[str, Any]:
     """What `scores.json` says of how sure the test scores are.
 
@@ -129,6 +130,7 @@ def judged(
         groups: of each example, in the order in which the meters counted them
         score: the main score, by its name in the meter
         is_error: whether less is better for a score (`Task.is_error`)
+        split: that the meters counted
     """
     if not isinstance(network, ResampledMeter):
         return {}
@@ -142,14 +144,14 @@ def judged(
             low, high = interval
             if name.endswith("accuracy"):
                 low, high = max(low, 0.0), min(high, 1.0)
-            found["intervals"][f"test/{name}"] = [low, high]
+            found["intervals"][f"{split}/{name}"] = [low, high]
     sign = -1.0 if is_error(score) else 1.0
     for name, meter in opponents.items():
         theirs = meter.compute()
         if score not in theirs or score not in scores:
             continue
         difference = sign * (float(scores[score]) - float(theirs[score]))
-        compared: dict[str, Any] = {"score": f"test/{score}", "difference": difference}
+        compared: dict[str, Any] = {"score": f"{split}/{score}", "difference": difference}
         drawn = judge.values(meter, theirs) if isinstance(meter, ResampledMeter) else {}
         if score in drawn and (
             own_interval := judge.interval(drawn[score], float(theirs[score]), score.endswith("accuracy"))
@@ -226,7 +228,7 @@ def sentence(
         return ""
     name = best_opponent({"comparisons": comparisons})
     best = comparisons[name]
-    score = str(best["score"]).removeprefix("test/")
+    score = str(best["score"]).rpartition("/")[2]
     theirs = float(baselines[name][best["score"]])
     points = not is_error(score) and 0 <= theirs <= 1 and abs(best["difference"]) <= 1
     scale, unit = (100.0, " points") if points else (1.0, f" in {score}")

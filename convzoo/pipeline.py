@@ -26,7 +26,7 @@ from convzoo.recipe import recipe as recipes
 from convzoo.recipe.assembly import build_reader, load_class
 from convzoo.recipe.own_code import uncopied
 from convzoo.recipe.own_data import open_recipe
-from convzoo.recipe.repeating import repeated
+from convzoo.recipe.repeating import dropped, repeated
 from convzoo.recipe.types import Recipe
 from convzoo.run_folder import FolderWatch, claimed, finish, note_start
 from convzoo.runs import (
@@ -97,6 +97,9 @@ def run(
         if source is None:
             raise RecipeError("name a recipe, or the folder of a run after --resume")
         recipe = repeated(open_recipe(source, overrides, data, trust), seeds, folds)
+        left_out = dropped(source, data, recipe)
+        if left_out and not quiet:
+            print(harmless(left_out), file=sys.stderr, flush=True)
         place = None if out is None else Path(out)
     # What every later step shares with the run's other processes, under torchrun or SLURM.
     devices = Devices.open(recipe.train.device, _same_precision(recipe, place) if resume else recipe.train.precision)
@@ -254,8 +257,9 @@ def _train_and_score(
         say(experiment.task.advice())
     scores = {f"val/{key}": value for key, value in trainer.score(split["val"]).items()}
     meter = experiment.task.meter()
-    rows = predictions(trainer, split["test"], meter)
-    scores |= {f"test/{key}": value for key, value in meter.compute().items()}
+    scored = experiment.splits.scored
+    rows = predictions(trainer, split[scored], meter)
+    scores |= {f"{scored}/{key}": value for key, value in meter.compute().items()}
     if devices.is_main:
         if watch.notes:
             about = read_stored(known, Environment)
@@ -265,11 +269,11 @@ def _train_and_score(
         save_weights(folder / "model.safetensors", weights)
     opponents = score_baselines(experiment, split, devices)
     order = [index for part in devices.gather(opponents.order) for index in part]
-    groups = [getattr(experiment.splits.test[index], "group", None) for index in order]
+    groups = [getattr(experiment.splits.shown[index], "group", None) for index in order]
     wanted = experiment.task.judged_by
-    main = main_score(recipe, scores, wanted).removeprefix("test/")
+    main = main_score(recipe, scores, wanted).removeprefix(f"{scored}/")
     compared = opponents.meters if not wanted or main in wanted or f"test/{main}" in recipe.expect else {}
-    judgement = judged(meter, compared, groups, main, experiment.task.is_error)
+    judgement = judged(meter, compared, groups, main, experiment.task.is_error, scored)
     if not devices.is_main:
         return {}
     if answers := opponents.answers.get(best_opponent(judgement)):
@@ -297,7 +301,14 @@ def _train_and_score(
 
         experiment.model.to(device="cpu", dtype=torch.float32).eval()
         write_report(
-            folder, recipe, results, experiment.model, experiment.encoder, experiment.task, experiment.splits.test, rows
+            folder,
+            recipe,
+            results,
+            experiment.model,
+            experiment.encoder,
+            experiment.task,
+            experiment.splits.shown,
+            rows,
         )
     finish(folder, results)
     return results
@@ -392,7 +403,7 @@ def _run_repeated(
         splits = build_reader(single).read()
         rows = read_predictions(folder / names[0] / "predictions.csv")
         write_report(
-            folder, recipe, merged, finished.model, finished.encoder, finished.task, splits.test, rows, names[0]
+            folder, recipe, merged, finished.model, finished.encoder, finished.task, splits.shown, rows, names[0]
         )
 
 

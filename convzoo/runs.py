@@ -442,7 +442,8 @@ class Run:
         return input_reader(self.recipe, Path(value))
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={value:.4f}" for name, value in self.scores.items() if name.startswith("test/"))
+        prefix = summary.scored_in(self.scores)
+        shown = ", ".join(f"{name}={value:.4f}" for name, value in self.scores.items() if name.startswith(prefix))
         return f"Run({str(self.path)!r}, {shown if self.results else 'unfinished'})"
 
     def _repr_html_(self) -> str:

@@ -46,7 +46,7 @@ def predictions(trainer: Trainer, loader: Loader, meter: Meter) -> list[dict[str
 
 @dataclass
 class Opponents:
-    """The opponents of a run, scored on the test split.
+    """The opponents of a run, scored on the test split (where nothing is tested, on the validation split).
 
     Attributes:
         scores: by name of the opponent, its test scores
@@ -72,9 +72,9 @@ def score_baselines(experiment: Experiment, split: Mapping[str, Loader], devices
     The main process fits them; every process counts its own share, so that nothing is counted twice. An opponent that is not
     defined for these data is left out.
     """
-    recipe = experiment.recipe
-    shares = {name: [(list(indices), batch.target) for indices, batch in split[name].all()] for name in ("val", "test")}
-    found = Opponents(order=[index for indices, _ in shares["test"] for index in indices])
+    recipe, scored = experiment.recipe, experiment.splits.scored
+    shares = {name: [(list(indices), batch.target) for indices, batch in split[name].all()] for name in {"val", scored}}
+    found = Opponents(order=[index for indices, _ in shares[scored] for index in indices])
     for part in recipe.baselines:
         name = _baseline_name(part, recipe.baselines)
         baseline = build("baseline", part, origins=recipe.origins)
@@ -114,7 +114,7 @@ def score_baselines(experiment: Experiment, split: Mapping[str, Loader], devices
                     meter = experiment.task.opponent_meter(on_validation)
                     for indices, target in shares[where]:
                         meter.update(outputs[indices], target)
-                    if where == "test" and devices.is_main and isinstance(outputs, Tensor):
+                    if where == scored and devices.is_main and isinstance(outputs, Tensor):
                         decoded = experiment.task.decode(outputs)
                         if decoded and isinstance(decoded[0].get("label"), str):
                             found.answers[name] = [row["label"] for row in decoded]
@@ -134,13 +134,13 @@ def score_baselines(experiment: Experiment, split: Mapping[str, Loader], devices
             # Of equal scores the first counts, so candidates stand in the order in which they are preferred.
             best = max(tried, key=lambda pair: pair[0])[1] if tried else candidates[0]
         settings = best if best is not None else candidates[0]
-        meter = counted("test", settings)
+        meter = counted(scored, settings)
         if isinstance(meter, str):
             # One reason says it all where no candidate can be fitted.
             found.left_out = {key: why for key, why in found.left_out.items() if not key.startswith(f"{name} with ")}
             found.left_out[name] = meter
             continue
-        found.scores[name] = {f"test/{score}": value for score, value in meter.compute().items()}
+        found.scores[name] = {f"{scored}/{score}": value for score, value in meter.compute().items()}
         if baseline.compared:
             found.meters[name] = meter
         if baseline.fitted_on is not None:

@@ -23,19 +23,26 @@ class Row:
     intervals: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
+def scored_in(scores: Mapping[str, float]) -> str:
+    """What the names of the reported scores begin with: `test/`; `val/` where nothing was tested."""
+    return "test/" if any(name.startswith("test/") for name in scores) else "val/"
+
+
 def main_score(recipe: Recipe, scores: Mapping[str, float], judged_by: Sequence[str] = ()) -> str:
-    """The main test score of the recipe: the first that it expects or cites, else the first that its task is judged by, else the
+    """The main score of the recipe: the first that it expects or cites, else the first that its task is judged by, else the
     first that exists."""
+    prefix = scored_in(scores)
     named = [*recipe.expect, *(f"test/{item.metric}" for item in recipe.reference)]
-    for name in [*named, *(f"test/{score}" for score in judged_by)]:
+    for name in [*named, *(f"{prefix}{score}" for score in judged_by)]:
         if name in scores:
             return name
-    return next(name for name in scores if name.startswith("test/"))
+    return next(name for name in scores if name.startswith(prefix))
 
 
 def rows(recipe: Recipe, results: Mapping[str, Any]) -> list[Row]:
     """The network first, then its opponents, then the ceiling and published results."""
-    test = {name: value for name, value in results["scores"].items() if name.startswith("test/")}
+    prefix = scored_in(results["scores"])
+    test = {name: value for name, value in results["scores"].items() if name.startswith(prefix)}
     found = [
         Row(
             str(recipe.model.name).rpartition("/")[2],
@@ -59,12 +66,20 @@ def rows(recipe: Recipe, results: Mapping[str, Any]) -> list[Row]:
 def columns(recipe: Recipe, results: Mapping[str, Any], most: int = 4) -> list[str]:
     """The test scores that are shown, the main one first. The one that chose the model is among them."""
     first = main_score(recipe, results["scores"], results.get("judged_by", ()))
-    named = [first, *recipe.expect, *(name for name in results["scores"] if name.startswith("test/"))]
+    prefix = scored_in(results["scores"])
+    named = [first, *recipe.expect, *(name for name in results["scores"] if name.startswith(prefix))]
     found = list(dict.fromkeys(name for name in named if name in results["scores"]))
-    chosen = str(results.get("best_by", "")).removeprefix("-").replace("val/", "test/", 1)
+    chosen = str(results.get("best_by", "")).removeprefix("-").replace("val/", prefix, 1)
     if most > 1 and chosen in found[most:]:
         return [*found[: most - 1], chosen]
     return found[:most]
+
+
+def untested(results: Mapping[str, Any]) -> str:
+    """A sentence where nothing was tested; else empty."""
+    if scored_in(results["scores"]) == "test/":
+        return ""
+    return "nothing was tested: these are scores of the validation split, which chose the checkpoint, and are too high"
 
 
 def repeated_in_words(results: Mapping[str, Any]) -> str:

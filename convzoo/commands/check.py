@@ -15,7 +15,7 @@ from convzoo.core.errors import CheckError
 from convzoo.core.text import duration_in_words, harmless, size_in_words
 from convzoo.experiment import assemble, loaders
 from convzoo.recipe.own_data import open_recipe
-from convzoo.recipe.repeating import repeated
+from convzoo.recipe.repeating import dropped, repeated
 from convzoo.training.devices import Devices
 from convzoo.training.listeners import NO_LOSS
 from convzoo.training.trainer import Trainer
@@ -42,6 +42,8 @@ def check(
     devices = Devices.open(recipe.train.device, recipe.train.precision)
     if recipe.repeat:
         yield f"repeat    {', '.join(f'{key} over {len(values)} values' for key, values in recipe.repeat.items())}"
+    elif left_out := dropped(source, data, recipe):
+        yield f"repeat    {left_out}"
     experiment = assemble(recipe)
     sizes = ", ".join(f"{name} {len(examples):,}" for name, examples in experiment.splits)
     yield f"data      {sizes}" + (f" ({experiment.splits.origin})" if experiment.splits.origin else "")

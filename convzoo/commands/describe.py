@@ -50,7 +50,7 @@ def describe_source(
     if is_folder(Path(source)):
         run = first_part(source, trust, accept_changes)
         splits = build_reader(run.recipe).read()
-        return describe(run.model, run.encoder.sample(splits.test).inputs)
+        return describe(run.model, run.encoder.sample(splits.shown).inputs)
     experiment = assemble(open_recipe(source, overrides, data, trust))
     # The longest of some examples shows the shapes best.
     pieces = experiment.encoder.pieces(experiment.splits.train)

@@ -80,8 +80,11 @@ def _scores(run: Run, data: str | None, overrides: Sequence[str], device: str) -
         with run.manifest.blaming():
             splits = reader.read()
         run.check_data(splits)
-        examples, skipped = list(splits.test), splits.skipped
+        examples, skipped, prefix = list(splits.shown), splits.skipped, splits.scored
+        if prefix == "val":
+            print("the run has no test split; these are scores of its validation split, and too high", file=sys.stderr)
     else:
+        prefix = "data"
         examples, skipped = reader.examples(), reader.skipped
     if skipped.reasons:
         print(harmless(f"{skipped.in_words()}; the first is {skipped.lines()[0]}"), file=sys.stderr)
@@ -96,5 +99,4 @@ def _scores(run: Run, data: str | None, overrides: Sequence[str], device: str) -
         for _, batch in Loader(examples, run.encoder, run.encoder.at_once, workers=0).all():
             batch = batch.to(place)
             meter.update(run.task.predict(run.model, batch), batch.target)
-    prefix = "test" if data is None else "data"
     return {f"{prefix}/{name}": value for name, value in meter.compute().items()}

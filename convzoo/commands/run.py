@@ -65,6 +65,8 @@ def print_summary(run: "Run") -> None:
         table.add_row(harmless(row.name), row.kind, *cells, style="bold" if row.kind == "this network" else None)
     console.print()
     console.print(table)
+    if summary.untested(run.results):
+        console.print(summary.untested(run.results), soft_wrap=True)
     if run.spread:
         console.print(summary.repeated_in_words(run.results), soft_wrap=True)
     if summary.judgement(run.results):

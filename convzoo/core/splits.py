@@ -41,7 +41,7 @@ class Splits(Generic[ExampleType]):
     Attributes:
         train: the examples to learn from
         val: the examples that choose the best checkpoint and calibrate the task
-        test: the examples that are scored at the end
+        test: the examples that are scored at the end; empty where nothing is tested
         ceiling: for generated data, the best score that any method can reach, by name of the score (`test/accuracy`).
         origin: how the split was made, in words; it is written into the run.
         files: the files that were read, with their sha256 if known; they are written into the run.
@@ -64,6 +64,16 @@ class Splits(Generic[ExampleType]):
     def with_described(self, **phrases: str) -> "Splits[ExampleType]":
         """The same splits, with more phrases of what was taken for what."""
         return replace(self, described={**phrases, **self.described})
+
+    @property
+    def scored(self) -> str:
+        """The split whose scores are reported: `test`; `val` where nothing is tested."""
+        return "test" if len(self.test) else "val"
+
+    @property
+    def shown(self) -> Sequence[ExampleType]:
+        """The examples of the split whose scores are reported."""
+        return self.test if len(self.test) else self.val
 
     def __iter__(self) -> Any:
         return iter((("train", self.train), ("val", self.val), ("test", self.test)))

@@ -1,8 +1,10 @@
 """A recipe that is run several times: over seeds, or over the folds of a cross-validation."""
 
 from dataclasses import replace
+from typing import Any
 
 from convzoo.core.errors import RecipeError
+from convzoo.recipe import recipe as recipes
 from convzoo.recipe.assembly import load_class
 from convzoo.recipe.registry import entries
 from convzoo.recipe.signatures import signature_of
@@ -25,6 +27,19 @@ def repeated(recipe: Recipe, seeds: int | None = None, folds: int | None = None)
     if seeds is not None:
         return over_seeds(recipe, seeds)
     return recipe if folds is None else over_folds(recipe, folds)
+
+
+def dropped(source: Any, data: Any, recipe: Recipe) -> str:
+    """A sentence where a recipe's own repetition is left out, because the data are a person's; else empty."""
+    before = recipes.load(source).repeat if data is not None and not recipe.repeat else {}
+    if not before:
+        return ""
+    ((setting, values),) = before.items()
+    again = f"--seeds {len(values)}" if setting == "train.seed" else f"--folds {len(values)}"
+    may = again.startswith("--seeds") or makes_folds(recipe.data)
+    return f"the recipe repeats its own data over {len(values)} values of {setting}; yours are trained once" + (
+        f" ({again} repeats them)" if may else ""
+    )
 
 
 def over_seeds(recipe: Recipe, seeds: int) -> Recipe:

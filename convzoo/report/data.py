@@ -39,7 +39,9 @@ def data(recipe: Recipe, results: Mapping[str, Any], environment: Mapping[str, A
     if len(listed) > 1:
         items.append(("files", f"{kit.count_of(len(listed), 'files')}, whose sha256 is in {kit.code('manifest.json')}"))
     parts = [
-        (name, results["examples"][key]) for key, name in (("train", "train"), ("val", "validate"), ("test", "test"))
+        (name, results["examples"][key])
+        for key, name in (("train", "train"), ("val", "validate"), ("test", "test"))
+        if results["examples"][key]
     ]
     return (
         "<p>What was read, and what was taken for what.</p>"

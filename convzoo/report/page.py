@@ -59,7 +59,7 @@ def write_report(
         model: with its best weights, on the CPU
         encoder: fitted
         task: calibrated
-        examples: the test split
+        examples: the test split; where nothing is tested, the validation split
         predictions: one row for each example, from `predictions.csv`
         first_part: of a repeated run the folder of its first part, whose examples and curves are shown
     """
@@ -96,7 +96,7 @@ def write_report(
         + score.scores(recipe, results, breakdown, plural, cases_of(task, material, pages))
         + score.facts(results, environment, breakdown, plural, size, count)
     )
-    page = skeleton(title, folder.name, head, chapters)
+    page = skeleton(title, folder.name, head, chapters, summary.untested(results))
     write_text(folder / "report.html", without_places(page, recipe, folder))
     return folder / "report.html"
 
@@ -169,7 +169,7 @@ def title_of(task: Task, plural: str, count: int) -> str:
     return data_[0].upper() + data_[1:]
 
 
-def skeleton(title: str, name: str, head: str, chapters: Mapping[str, str]) -> str:
+def skeleton(title: str, name: str, head: str, chapters: Mapping[str, str], untested: str = "") -> str:
     """The whole page: head, contents, chapters. A chapter without content is left out.
 
     Args:
@@ -177,7 +177,12 @@ def skeleton(title: str, name: str, head: str, chapters: Mapping[str, str]) -> s
         name: of the run's folder
         head: HTML of the verdict and the scores
         chapters: HTML by name, in the order of `CHAPTERS`
+        untested: a sentence where nothing was tested
     """
+    source = (
+        f"{untested[0].upper()}{untested[1:]}." if untested else
+        "All scores are of the test split, from which the network learnt nothing and by which nothing was chosen."
+    )  # fmt: skip
     there = {key: heading for key, heading in CHAPTERS.items() if chapters.get(key)}
     contents = "".join(f'<li><a href="#{key}">{heading}</a></li>' for key, heading in there.items())
     body = "".join(
@@ -209,8 +214,7 @@ def skeleton(title: str, name: str, head: str, chapters: Mapping[str, str]) -> s
 </header>
 <nav class="toc" aria-label="On this page"><div><b>On this page</b><ol>{contents}</ol></div></nav>
 <main>{body}</main>
-<footer>Made by convzoo {VERSION}. Everything on this page is in this one file. All scores are of the test split, from which the
-network learnt nothing and by which nothing was chosen.</footer>
+<footer>Made by convzoo {VERSION}. Everything on this page is in this one file. {source}</footer>
 </div>
 <script>
 {script}</script>

@@ -44,7 +44,12 @@ def verdict(recipe: Recipe, results: Mapping[str, Any]) -> str:
     drawn = results.get("drawn", "")
     why = []
     if drawn and any("low" in item for item in results.get("comparisons", {}).values()):
-        why.append(f"Both were scored on the same test examples, drawn anew ({kit.text(drawn)}).")
+        why.append(f"Both were scored on the same examples, drawn anew ({kit.text(drawn)}).")
+    if said := summary.untested(results):
+        why.insert(
+            0,
+            f"<b>{said[0].upper()}{said[1:]}.</b> Wherever this page speaks of a test, the validation split is meant.",
+        )
     if repeated := summary.repeated_in_words(results):
         why.append(f"Scores are {kit.text(repeated)}.")
     why += [
@@ -59,13 +64,14 @@ def scores(
     """Every competitor by the main score, and below it the other scores of the network."""
     main = summary.main_score(recipe, results["scores"], results.get("judged_by", ()))
     rows = competitors(recipe, results, main, breakdown, cases)
-    name = main.removeprefix("test/")
+    name = main.rpartition("/")[2]
     percent = name.endswith("accuracy")
     values = [v for row in rows for v in (row.value, row.low, row.high, *row.cases) if v is not None]
     ceiling = results.get("ceiling", {}).get(main)
-    count = kit.count_of(results.get("tested") or results["examples"]["test"], plural)
+    count = kit.count_of(results.get("tested") or results["examples"][main.partition("/")[0]], plural)
+    split = "test" if main.startswith("test/") else "validation"
     number, _, what = count.partition(" ")
-    meaning = MEANING.get(name, name.replace("_", " ") + " over the {count}").format(count=f"{number} test {what}")
+    meaning = MEANING.get(name, name.replace("_", " ") + " over the {count}").format(count=f"{number} {split} {what}")
     about = f"<b>{kit.text(meaning)}.</b> A dot is the score"
     if any(row.low is not None for row in rows):
         about += "; its bar is where the score would lie 95 times in 100 on other examples of the same kind"
@@ -100,7 +106,7 @@ def competitors(
             found.append(kit.Competitor(row.name, row.note or "published", value, kind="published"))
         else:
             found.append(kit.Competitor("Ceiling", "the best that is possible on these data", value, kind="best"))
-    is_error = load_class("task", recipe.task.name).is_error(main.removeprefix("test/"))
+    is_error = load_class("task", recipe.task.name).is_error(main)
     order = {"best": 0, "published": 1}
     return sorted(found, key=lambda row: (order.get(row.kind, 2), row.value if is_error else -row.value))
 
@@ -121,14 +127,16 @@ def _about(name: str) -> str:
 
 def _others(recipe: Recipe, results: Mapping[str, Any], main: str) -> str:
     """All test scores of all competitors, folded."""
-    columns = [name for name in results["scores"] if name.startswith("test/")]
+    prefix = summary.scored_in(results["scores"])
+    columns = [name for name in results["scores"] if name.startswith(prefix)]
     columns = [main, *(name for name in columns if name != main)]
+    every = "Every test score" if prefix == "test/" else "Every validation score"
     lines: list[list[kit.Cell]] = [
         [row.name, *(summary.written(row, column).replace("-", "−") or None for column in columns)]
         for row in summary.rows(recipe, results)
     ]
-    head = [kit.Column("who"), *(kit.Column(name.removeprefix("test/").replace("_", " "), "n") for name in columns)]
-    return f'<div id="scores">{kit.folded("Every test score", kit.table(head, lines, ours=0))}</div>'
+    head = [kit.Column("who"), *(kit.Column(name.removeprefix(prefix).replace("_", " "), "n") for name in columns)]
+    return f'<div id="scores">{kit.folded(every, kit.table(head, lines, ours=0))}</div>'
 
 
 def facts(

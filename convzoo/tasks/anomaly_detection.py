@@ -130,6 +130,8 @@ class AnomalyDetection(Task):
             DataError: no stretch of a split is longer than `burn_in`, or no row of the validation split is normal.
         """
         for split, stretches in (("val", splits.val), ("test", splits.test)):
+            if not len(stretches):
+                continue
             longest = max(stretches, key=len)
             if len(longest) <= self.burn_in:
                 raise DataError(

@@ -133,3 +133,18 @@ def test_data_with_a_split_of_their_own_make_no_folds(cli, tmp_path: Path) -> No
     table = ("check", "sentiment_cnn1d", "--data", "texts.csv", "--folds", 3)
     refused(cli(*table), 3, "texts.csv: has a split of its own", "data.split=none")
     assert cli(*table, "data.split=none").code == 0
+
+
+def test_a_recipe_that_drops_its_folds_for_other_data_says_so(cli, tmp_path: Path) -> None:
+    home, _ = FORMS["sentiment_cnn1d"].own(tmp_path)
+    result = cli("check", "reference/sentiment_mr_kim2014", "--data", home)
+    assert (
+        "the recipe repeats its own data over 10 values of data.fold; yours are trained once (--folds 10" in result.out
+    )
+    settings = ["train.epochs=1", "model.channels=2", "model.embedding_size=4"]
+    run = cli("run", "reference/sentiment_mr_kim2014", "--data", home, *settings, "--out", "run")
+    assert run.code == 0, run.err
+    assert "yours are trained once" in run.err
+    page = (tmp_path / "run" / "report.html").read_text()
+    for words in ("Kim 2014", "MR sentence polarity"):
+        assert words not in run.out + page.partition("<main>")[0]

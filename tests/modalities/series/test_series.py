@@ -1016,7 +1016,7 @@ def test_wrong_windows_and_parts(tmp_path):
     (tmp_path / "w.json").write_text('{"other.csv": []}')
     with pytest.raises(DataError, match="says nothing of"):
         SeriesTable(str(path), windows=str(tmp_path / "w.json")).read()
-    with pytest.raises(DataError, match="leave a part to test on"):
+    with pytest.raises(DataError, match="at most 1 together"):
         SeriesTable(str(path), train=0.9, val=0.2)
     with pytest.raises(ConvzooError):
         SeriesTable(str(tmp_path / "nothing")).read()

@@ -39,7 +39,7 @@ class SeriesTable(Reader):
         separator: between the cells of a CSV file; by default found
         encoding: of the files; by default found
         train: part of each file to learn from
-        val: part after it that chooses the best checkpoint and sets the threshold
+        val: part after it that chooses the best checkpoint and sets the threshold; the rest is tested, if there is one
         skip_damaged: leave rows and tables that cannot be read out, and say which; by default they are refused
     """
 
@@ -65,9 +65,9 @@ class SeriesTable(Reader):
         val: Fraction = 0.1,
         skip_damaged: bool = False,
     ) -> None:
-        if not 0 < train < train + val < 1 or not val:
+        if not 0 < train < train + val <= 1 or not val:
             raise DataError(
-                f"data.train={train:g} and data.val={val:g} should each be above 0 and leave a part to test on"
+                f"data.train={train:g} and data.val={val:g} should each be above 0, and at most 1 together; the rest is tested"
             )
         self.path = Path(path)
         self.windows = Path(windows) if windows else None
@@ -100,7 +100,7 @@ class SeriesTable(Reader):
         parts: dict[str, Any] = {"train": [], "val": [], "test": []}
         for series in self._all(self.path):
             first, second = round(self.train * len(series)), round((self.train + self.val) * len(series))
-            if not 0 < first < second < len(series):
+            if not 0 < first < second < len(series) + (self.train + self.val == 1):
                 raise DataError(
                     f"{series.name}: has {len(series)} row{'' if len(series) == 1 else 's'}, too few to cut into a part to learn "
                     f"from (data.train={self.train:g}), one to validate on (data.val={self.val:g}) and one to test on"

@@ -12,7 +12,10 @@ from convzoo.core.labels import Label
 from convzoo.core.text import first_line
 from convzoo.reading.files import files_named
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
+JPEG_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
+IMAGE_SUFFIXES = JPEG_SUFFIXES | {
+    ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm", ".pnm", ".avif", ".jp2", ".tga"
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +79,7 @@ class Image:
 
     def white(self) -> float | None:
         """The grey level that is white, if the file has more than 8 bits; 0 if its values are in no usual range."""
-        if (
-            self.pixels is not None
-            or self.path is None
-            or self.path.suffix.lower() in (".jpg", ".jpeg", ".bmp", ".gif")
-        ):
+        if self.pixels is not None or self.path is None or self.path.suffix.lower() in (*JPEG_SUFFIXES, ".bmp", ".gif"):
             return None
         import PIL.Image
 
@@ -89,7 +88,8 @@ class Image:
             return _white_level(np.nan_to_num(np.asarray(image, dtype=np.float64))) if deep else None
 
     def array(self, white: float | None = None) -> np.ndarray:
-        """The pixels as uint8, (height, width) if grey, (height, width, 3) if coloured.
+        """The pixels as uint8, (height, width) if grey, (height, width, 3) if coloured. Transparent parts become white; of several
+        frames (GIF, TIFF) the first is taken.
 
         Args:
             white: the grey level that becomes 255 in an image of more than 8 bits; None: that of its own usual range
@@ -118,7 +118,9 @@ class Image:
                     if not np.isfinite(deep).any():
                         raise DataError(f"{self.path}: none of its pixels is a finite number; replace the file")
                     return _eight_bits(np.nan_to_num(deep), white)
-                grey = image.mode in ("1", "L", "LA")
+                grey = image.mode in ("1", "L", "LA", "La")
+                if image.has_transparency_data:
+                    image = _on_white(image)
                 return np.asarray(image.convert("L" if grey else "RGB"))
         except DataError:
             raise
@@ -126,6 +128,14 @@ class Image:
             raise DataError(f"{self.path}: no such image file") from None
         except Exception as error:  # PIL raises many kinds: OSError, SyntaxError, DecompressionBombError, struct.error
             raise DataError(f"{self.path}: cannot be read as an image ({first_line(error)})") from error
+
+
+def _on_white(image: Any) -> Any:
+    """A picture with transparent parts, on white: what lies below them in the file is often black, and nobody sees it."""
+    import PIL.Image
+
+    image = image.convert("RGBA")
+    return PIL.Image.alpha_composite(PIL.Image.new("RGBA", image.size, "white"), image)
 
 
 def white_of(examples: Sequence[Image]) -> float | None:

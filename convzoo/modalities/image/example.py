@@ -88,7 +88,7 @@ class Image:
             return _white_level(np.nan_to_num(np.asarray(image, dtype=np.float64))) if deep else None
 
     def array(self, white: float | None = None) -> np.ndarray:
-        """The pixels as uint8, (height, width) if grey, (height, width, 3) if coloured. Transparent parts become white; of several
+        """The pixels as uint8, (height, width) if grey, (height, width, 3) if coloured. Transparent parts are white; of several
         frames (GIF, TIFF) the first is taken.
 
         Args:

@@ -1006,7 +1006,7 @@ FAULTS: dict[str, list[Fault]] = {
         Fault(
             "opponents_are_judged_on_validation",
             "convzoo/scoring.py",
-            '        meter = counted(scored, settings)',
+            "        meter = counted(scored, settings)",
             '        meter = counted("val", settings)',
             ("tests/test_fairness.py::test_an_opponents_setting_is_the_best_on_validation_and_its_score_that_of_test",),
         ),

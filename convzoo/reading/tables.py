@@ -649,6 +649,10 @@ def _csv(
             rows.append(fields)
             lines.append(line)
     except csv.Error as error:
+        if "end of data" in str(error):  # the row that swallowed the rest of the file says more than its last line
+            raise DataError(
+                f"{path}:{above + 1}: is not valid CSV: a quotation mark of this row is never closed; close it, or try data.quotes=false"
+            ) from None
         raise DataError(f"{path}:{reader.line_num}: is not valid CSV ({error}); try data.quotes=false") from None
     if heading is None:
         raise DataError(f"{path}: is empty: it holds no rows")

@@ -155,3 +155,13 @@ def test_the_first_line_of_excel_names_the_separator(tmp_path: Path) -> None:
 def test_the_index_of_pandas_is_no_column(tmp_path: Path) -> None:
     pyarrow.parquet.write_table(pyarrow.table({"label": ["a"], "__index_level_0__": [7]}), tmp_path / "a.parquet")
     assert list(read_table(tmp_path / "a.parquet").columns) == ["label"]
+
+
+def test_a_quotation_mark_that_is_never_closed_is_said_where_it_stands(tmp_path):
+    rows = [f"text {number},x" for number in range(20)]
+    rows[5] = '"' + rows[5]
+    (tmp_path / "t.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+    with pytest.raises(
+        DataError, match=r"t\.csv:7: is not valid CSV: a quotation mark of this row is never closed.*data\.quotes=false"
+    ):
+        read_table(tmp_path / "t.csv")

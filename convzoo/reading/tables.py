@@ -651,7 +651,8 @@ def _csv(
     except csv.Error as error:
         if "end of data" in str(error):  # the row that swallowed the rest of the file says more than its last line
             raise DataError(
-                f"{path}:{above + 1}: is not valid CSV: a quotation mark of this row is never closed; close it, or try data.quotes=false"
+                f"{path}:{above + 1}: is not valid CSV: a quotation mark of this row is never closed; close it, or try "
+                "data.quotes=false"
             ) from None
         raise DataError(f"{path}:{reader.line_num}: is not valid CSV ({error}); try data.quotes=false") from None
     if heading is None:

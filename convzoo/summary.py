@@ -129,3 +129,14 @@ def outside_expectation(recipe: Recipe, scores: Mapping[str, float]) -> list[str
         for name, (low, high) in recipe.expect.items()
         if not low <= scores.get(name, math.nan) <= high
     ]
+
+
+def sampled_in_words(results: Mapping[str, Any]) -> str:
+    """Which opponents were fitted on a part of the training examples; empty where all took all of them."""
+    settings = results.get("baseline_settings", {})
+    parts = [
+        f"{name} on {found['training_examples']:,}" for name, found in settings.items() if "training_examples" in found
+    ]
+    if not parts:
+        return ""
+    return f"of the {results['examples']['train']:,} training examples, opponents were fitted: {', '.join(parts)}"

@@ -73,6 +73,8 @@ def print_summary(run: "Run") -> None:
         console.print(harmless(f"verdict: {summary.judgement(run.results)}"), soft_wrap=True)
     for name, reason in run.results.get("left_out", {}).items():
         console.print(harmless(f"opponent {name} is left out: {reason}"))
+    if sampled := summary.sampled_in_words(run.results):
+        console.print(harmless(sampled), soft_wrap=True)
     outside = summary.outside_expectation(run.recipe, run.scores)
     if run.recipe.expect:
         console.print(harmless(f"expected: {'; '.join(outside) if outside else 'inside'}"))

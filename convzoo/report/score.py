@@ -55,6 +55,8 @@ def verdict(recipe: Recipe, results: Mapping[str, Any]) -> str:
     why += [
         f"{kit.code(name)} was left out: {kit.text(reason)}." for name, reason in results.get("left_out", {}).items()
     ]
+    if sampled := summary.sampled_in_words(results):
+        why.append(f"{kit.text(sampled[0].upper() + sampled[1:])}.")
     return kit.verdict(kind_of(results), sentence[0].upper() + sentence[1:] + ".", " ".join(why))
 
 

@@ -58,3 +58,15 @@ def test_the_ridge_regression_too(monkeypatch) -> None:
     train = [Text(text.text, float(text.label == "good"), None, text.source) for text in texts(400)]
     opponent.fit(train, {"mean": 0.5, "deviation": 0.5})
     assert opponent.fitted_on == 100 and opponent.outputs(train).shape == (400, 1)
+
+
+def test_a_run_says_which_opponents_saw_a_part(monkeypatch, cli, tmp_path) -> None:
+    monkeypatch.setattr(NBSVM, "max_examples", 50)
+    rows = [f"{text.text},{text.label}" for text in texts(120)]
+    (tmp_path / "own.csv").write_text("\n".join(["text,label", *rows]) + "\n", encoding="utf-8")
+    settings = ["train.epochs=1", "model.channels=4", "baselines=[majority,nbsvm]"]
+    ran = cli("run", "sentiment_cnn1d", "--data", "own.csv", *settings, "--out", "run")
+    assert ran.code == 0, ran.err
+    said = "f the 84 training examples, opponents were fitted: nbsvm on 50"
+    assert said in ran.out
+    assert said in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")

@@ -2,7 +2,7 @@
 
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from torch import nn
@@ -20,12 +20,14 @@ class Material:
         encoder: fitted
         examples: the test split
         predictions: one row for each example
+        scores: by competitor, its scores; the first is this network's
     """
 
     model: nn.Module
     encoder: Encoder
     examples: Sequence[Any]
     predictions: Sequence[Mapping[str, Any]]
+    scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,9 @@ def sections(task: Classification, material: Material, pages: Pages) -> list[Sec
     found.append(Section("What if it may stay silent?", silent(rows, pages.plural)))
     if len(task.labels) == 2 and "probabilities" in rows[0]:
         found += two_classes(task, rows)
+        found += budgets(task, material)
+    if task.coarse:
+        found.append(Section("", coarse_classes(task, rows)))
     found += slices(task, material, pages, opponent)
     return [*found, *pages.sections(task, material)]
 
@@ -234,6 +237,56 @@ def two_classes(task: Classification, rows: Sequence[Row]) -> list[Section]:
         ]
     )
     return [Section("Every threshold", about + drawn)]
+
+
+def budgets(task: Classification, material: Material) -> list[Section]:
+    """What is found of the positive class within each budget of false alarms, by the network and its opponents."""
+    named = task.labels[task.positive]
+    lines: list[list[kit.Cell]] = []
+    for budget in task.budgets:
+        for name, scores in material.scores.items():
+            found, blocked = (scores.get(f"test/{score}_at_{budget:g}") for score in ("recall", "false_alarms"))
+            if found is not None and blocked is not None:
+                lines.append(
+                    [f"{100 * budget:g} %", name, kit.as_percent(found), kit.Track(found), f"{100 * blocked:.2f} %"]
+                )
+    if not lines:
+        return []
+    columns = [
+        kit.Column("allowed"), kit.Column("who"), kit.Column("found", "n"), kit.Column("part", "w40"),
+        kit.Column("false alarms on test", "n"),
+    ]  # fmt: skip
+    about = (
+        f"<p>How much of <b>{kit.text(named)}</b> is found where at most a small part of the others is called so. Each threshold "
+        "was chosen on the validation split, so on the test split the part of false alarms may come out higher.</p>"
+    )
+    return [Section("Within a budget of false alarms", about + kit.table(columns, lines))]
+
+
+def coarse_classes(task: Classification, rows: Sequence[Row]) -> str:
+    """Each coarse class: how often the class is right, and how often only the coarse one."""
+    names = dict(zip(task.labels, task.coarse, strict=True))
+    lines: list[list[kit.Cell]] = []
+    for name in dict.fromkeys(task.coarse):
+        inside = [row for row in rows if names[row["true_label"]] == name]
+        if not inside:
+            continue
+        fine = sum(is_right(row) for row in inside)
+        coarse = sum(names[row["label"]] == name for row in inside)
+        low, high = kit.wilson(coarse, len(inside))
+        lines.append(
+            [
+                name, f"{len(inside):,}", kit.as_percent(fine / len(inside)), kit.as_percent(coarse / len(inside)),
+                kit.Track(coarse / len(inside), low, high),
+            ]
+        )  # fmt: skip
+    columns = [
+        kit.Column("coarse class"), kit.Column("examples", "n"), kit.Column("class right", "n"),
+        kit.Column("coarse class right", "n"), kit.Column("interval", "w40"),
+    ]  # fmt: skip
+    return kit.table(
+        columns, lines, "<b>Each coarse class.</b> A wrong class of the right coarse class is the smaller mistake."
+    )
 
 
 def _thinned(points: Sequence[tuple[float, float]], most: int = 300) -> list[tuple[float, float]]:

@@ -66,7 +66,8 @@ def write_report(
     home = folder / first_part
     environment = read_stored(home / "environment.json", Environment)
     breakdown = describe(model, encoder.sample(examples).inputs)
-    material = Material(model, encoder, examples, predictions)
+    competitors = {"this network": results["scores"], **results.get("baselines", {})}
+    material = Material(model, encoder, examples, predictions, competitors)
     # A user's own encoder may not name its type of example; then the base class of all pages is used.
     pages = load_pages(getattr(encoder, "example", object), type(task))
     plural, counts = pages.plural, results["examples"].values()

@@ -12,6 +12,7 @@ from convzoo.core.arguments import FromData, LabelType
 from convzoo.core.batch import Batch
 from convzoo.core.errors import RecipeError
 from convzoo.core.processes import gather_all
+from convzoo.core.splits import Splits
 from convzoo.core.task import Meter, Task
 from convzoo.tasks.classification import likeliest
 
@@ -73,6 +74,15 @@ class MultiLabel(Task):
             raise RecipeError("task multi_label: takes no videos, whose encoder gives several clips of each")
         weights = None if self.weights is None else self.weights.to(outputs.device, outputs.dtype)
         return {"cross_entropy": F.binary_cross_entropy_with_logits(outputs, target, pos_weight=weights)}
+
+    def cautions(self, splits: Splits) -> list[str]:
+        """That every example has exactly one label."""
+        if all(isinstance(example.label, tuple) and len(example.label) == 1 for example in splits.train):
+            return [
+                "every training example has one label: task=classification chooses exactly one, with opponents that do, such as "
+                "baselines=[majority]"
+            ]
+        return []
 
     def calibrate(self, model: nn.Module, batches: Iterable[Batch]) -> None:
         """Choose the thresholds from the probabilities of all processes, so that all have the same."""

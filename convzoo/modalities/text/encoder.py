@@ -90,6 +90,9 @@ class TextEncoder(Encoder):
             raise ValueError("vectors: are of words or characters, so units 'subwords' has none; take units 'words'")
         self.bayes: NaiveBayes | None = None
         self.linear: LinearNgrams | None = None
+        self.plain_ngrams = (
+            True  # False in runs of former versions, whose n-grams had the cases and the units of the tokens
+        )
         self.vectors: Tensor | None = None
         self.targets = Targets()
         self.tokens: list[str] = []
@@ -170,8 +173,10 @@ class TextEncoder(Encoder):
             self.linear = LinearNgrams.of(written, cut, targets, self.targets)
 
     def _written(self, example: Text) -> str:
-        """The part of a text that is encoded."""
-        return self._clean(example.text[: self.max_length * 40])
+        """The part of a text that the linear classifier sees. It counts lower-case n-grams, the stronger ones; pieces of
+        words are learnt with the cases that they have."""
+        text = self._clean(example.text[: self.max_length * 40])
+        return text.lower() if self.plain_ngrams and self.units != "subwords" else text
 
     def _clean(self, text: str) -> str:
         """A text as it is cut into tokens: in NFC, and in lower case if asked for."""
@@ -179,9 +184,8 @@ class TextEncoder(Encoder):
         return text.lower() if self.lower else text
 
     def _ngram_tokens(self, written: str) -> list[str]:
-        """The tokens whose pairs the linear classifier counts. Those of characters and bytes would say less than words, which
-        characters inside words are counted beside anyway."""
-        if self.units in ("characters", "bytes"):
+        """The tokens whose pairs the linear classifier counts. In the place of single characters and bytes it counts words."""
+        if self.plain_ngrams and self.units in ("characters", "bytes"):
             return split_words(written[: self.max_length])
         return self.tokenise(written)[: self.max_length]
 
@@ -318,7 +322,7 @@ class TextEncoder(Encoder):
             "vectors": self.vectors,
             "ngrams": list(self.bayes.index) if self.bayes is not None else None,
             "likelihoods": self.bayes.likelihoods if self.bayes is not None else None,
-            **(self.linear.state() if self.linear is not None else {}),
+            **({**self.linear.state(), "plain_ngrams": self.plain_ngrams} if self.linear is not None else {}),
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -332,6 +336,7 @@ class TextEncoder(Encoder):
             self.bayes = NaiveBayes(index, state["likelihoods"], self.naive_bayes)
         if "linear_words" in state:
             self.linear = LinearNgrams.from_state(state)
+            self.plain_ngrams = bool(state.get("plain_ngrams", False))
         if state["pieces"]:
             from tokenizers import Tokenizer
 

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from convzoo.core.arguments import Activation, FromData, Normalisation, PoolingKind, Positive, Probability
+from convzoo.core.arguments import Activation, FromData, NonNegative, Normalisation, PoolingKind, Positive, Probability
 from convzoo.layers.convolution import ConvolutionBlock
 from convzoo.layers.dropout import Dropout
 from convzoo.layers.embedding import PADDING, TokenEmbedding
@@ -36,9 +36,12 @@ class CharCNN1d(nn.Module):
         activation: of the convolutions
         dropout: between the layers
         head_dropout: on the pooled features
+        evidence_weight: of the evidence; null: it is learnt, and the network learns what the evidence leaves unexplained; a
+            number: the network learns alone, and the evidence is added in prediction only, so that two judges whose mistakes
+            differ vote together
 
-    If the encoder gives `evidence`, decision values of a linear classifier, they are multiplied by a weight that is learnt and
-    added to the logits: a wide and deep network (Cheng et al. 2016, arXiv:1606.07792).
+    If the encoder gives `evidence`, decision values of a linear classifier, they are multiplied by a weight and added to the
+    logits: a wide and deep network (Cheng et al. 2016, arXiv:1606.07792).
 
     Shape:
         tokens: (batch, length), 0 is padding; evidence: (batch, classes or 1); output: (batch, classes), logits.
@@ -63,6 +66,7 @@ class CharCNN1d(nn.Module):
         activation: Activation = "relu",
         dropout: Probability = 0.1,
         head_dropout: Probability = 0.3,
+        evidence_weight: NonNegative | None = None,
         evidence: FromData[bool] = False,
     ) -> None:
         super().__init__()
@@ -85,7 +89,8 @@ class CharCNN1d(nn.Module):
         self.dropout = Dropout(head_dropout) if head_dropout else nn.Identity()
         features = sum(channels[at] for at in self.pooled_layers) * (k if pooling == "k_max" else 1)
         self.classifier = nn.Linear(features, classes)
-        self.evidence_weight = nn.Parameter(torch.tensor(1.0)) if evidence else None
+        self.learnt_weight = nn.Parameter(torch.tensor(1.0)) if evidence and evidence_weight is None else None
+        self.evidence_weight = evidence_weight
         # Without normalisation, PyTorch's default initialisation would make the signal weaker from layer to layer.
         for module in self.layers.modules():
             if isinstance(module, nn.Conv1d):
@@ -105,6 +110,8 @@ class CharCNN1d(nn.Module):
             if number in self.pooled_layers:
                 pooled.append(self.poolings[number - self.pooled_layers.start](x, counts))
         logits = self.classifier(self.dropout(torch.cat(pooled, dim=1)))
-        if evidence is not None and self.evidence_weight is not None:
+        if evidence is not None and self.learnt_weight is not None:
+            logits = logits + self.learnt_weight * evidence
+        elif evidence is not None and self.evidence_weight is not None and not self.training:
             logits = logits + self.evidence_weight * evidence
         return logits

@@ -409,8 +409,8 @@ def without_leaks(
         raise DataError(f"{where}: the train split has no examples")
     if not parts.get("test") and not parts.get("val"):
         raise DataError(
-            f"{where}: there is neither a test split nor one to validate on; name one, or give all examples without a split, and "
-            "it is made here"
+            f"{where}: the test split has no examples, and there is none to validate on; add one of them, or give all examples "
+            "without a split, and it is made here"
         )
     _refuse_both(where, parts, "group", lambda example: getattr(example, "group", None))
     _refuse_both(where, parts, "file", lambda example: getattr(example, "path", None))

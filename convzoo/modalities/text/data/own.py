@@ -188,6 +188,10 @@ class TextTable(Reader):
             notes += [*unused_columns(table, list(roles.values())), *self._hints(table, roles)]
             columns[file.name] = columns_in_words(table, roles)
         self.damaged.settle()
+        # Without such a file nothing is tested; an empty one is a mistake.
+        for name in {str(_part(file)) for file in self._files()}:
+            if not parts[name]:
+                raise DataError(f"{self.path}: the {name} split has no examples")
         splits = as_given(str(self.path), parts, self.val, self.seed, files, content_of, self.copies, notes, self.fold)
         # The tables of a split nearly always have the same columns: then they are said once.
         same = len(set(columns.values())) == 1

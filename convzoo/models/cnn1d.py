@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from convzoo.core.arguments import Activation, FromData, PoolingKind, Positive, PositiveFloat, Probability
+from convzoo.core.arguments import Activation, FromData, NonNegative, PoolingKind, Positive, PositiveFloat, Probability
 from convzoo.layers.activation import NEVER_FALLING, activation_layer
 from convzoo.layers.convolution import ConvolutionBlock
 from convzoo.layers.dropout import Dropout
@@ -33,9 +33,12 @@ class CNN1d(nn.Module):
         activation: of the convolutions
         dropout: on the pooled features
         max_norm: largest norm of a row of the last layer (Hinton et al. 2012, arXiv:1207.0580); null for no limit
+        evidence_weight: of the evidence; null: it is learnt, and the network learns what the evidence leaves unexplained; a
+            number: the network learns alone, and the evidence is added in prediction only, so that two judges whose mistakes
+            differ vote together
 
-    If the encoder gives `evidence`, decision values of a linear classifier, they are multiplied by a weight that is learnt and
-    added to the logits: a wide and deep network (Cheng et al. 2016, arXiv:1606.07792).
+    If the encoder gives `evidence`, decision values of a linear classifier, they are multiplied by a weight and added to the
+    logits: a wide and deep network (Cheng et al. 2016, arXiv:1606.07792).
 
     Shape:
         tokens: (batch, length), 0 is padding; evidence: (batch, classes or 1); output: (batch, classes), logits.
@@ -57,6 +60,7 @@ class CNN1d(nn.Module):
         activation: Activation = "relu",
         dropout: Probability = 0.5,
         max_norm: PositiveFloat | None = None,
+        evidence_weight: NonNegative | None = None,
         evidence: FromData[bool] = False,
     ) -> None:
         super().__init__()
@@ -76,7 +80,8 @@ class CNN1d(nn.Module):
         features = channels * len(kernel_sizes) * (k if pooling == "k_max" else 1)
         self.classifier = nn.Linear(features, classes)
         self.max_norm = max_norm
-        self.evidence_weight = nn.Parameter(torch.tensor(1.0)) if evidence else None
+        self.evidence_weight = nn.Parameter(torch.tensor(1.0)) if evidence and evidence_weight is None else None
+        self.fixed_weight = evidence_weight
 
     def forward(
         self, tokens: Int[Tensor, "batch length"], evidence: Float[Tensor, "batch evidence"] | None = None
@@ -100,4 +105,6 @@ class CNN1d(nn.Module):
         logits = self.classifier(self.dropout(x))
         if evidence is not None and self.evidence_weight is not None:
             logits = logits + self.evidence_weight * evidence
+        elif evidence is not None and self.fixed_weight is not None and not self.training:
+            logits = logits + self.fixed_weight * evidence
         return logits

@@ -20,6 +20,7 @@ from convzoo.modalities.text.encoder import TextEncoder
 from convzoo.modalities.text.example import Text
 from convzoo.modalities.text.letters import read_letter
 from convzoo.models.char_cnn1d import CharCNN1d
+from convzoo.models.cnn1d import CNN1d
 from convzoo.models.vdcnn1d import VDCNN1d
 
 # News
@@ -228,3 +229,15 @@ def test_the_evidence_of_characters_is_that_of_words():
         encoder.fit(texts)
     example = Text("Claim your prize now")
     assert torch.allclose(words.prepare(example)[2], characters.prepare(example)[2])
+
+
+@pytest.mark.parametrize("network", [CharCNN1d, CNN1d])
+def test_a_vote_counts_the_evidence_in_prediction_only(network: type[torch.nn.Module]) -> None:
+    torch.manual_seed(0)
+    model = network(20, 2, evidence_weight=0.5, evidence=True).eval()
+    tokens, evidence = torch.randint(2, 20, (3, 9)), torch.randn(3, 2)
+    assert torch.allclose(model(tokens, evidence), model(tokens) + 0.5 * evidence)
+    for module in model.modules():
+        module.training = module is model  # without dropout, which draws
+    assert torch.equal(model(tokens, evidence), model(tokens)), "the network learns alone"
+    assert not any("weight" in name and parameter.ndim == 0 for name, parameter in model.named_parameters())

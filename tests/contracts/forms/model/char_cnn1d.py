@@ -3,6 +3,13 @@
 from contracts.parts import Form
 
 FORMS = {
+    "vote": Form(
+        "spam_cnn1d",
+        {
+            "encoder": {"name": "text", "units": "characters", "evidence": "linear"},
+            "model": {"name": "char_cnn1d", "channels": [4], "kernel_sizes": [5], "evidence_weight": 0.5},
+        },
+    ),
     "evidence": Form(
         "spam_cnn1d",
         {
@@ -15,5 +22,5 @@ FORMS = {
                 "pooling": "k_max",
             },
         },
-    )
+    ),
 }

@@ -148,7 +148,7 @@ def augmented_batches(experiment: Experiment, items: list) -> Iterator[tuple[Ten
 def main() -> int:
     """Print the ratios; 0 if all reach their targets."""
     made = parser(str(__doc__).splitlines()[0], rounds=30, steps=20)
-    made.add_argument("--recipes", nargs="*", default=RECIPES, help="default: both")
+    made.add_argument("--recipes", nargs="*", default=[*RECIPES, "spam_cnn1d"], help="default: all three")
     made.add_argument("--precisions", nargs="*", default=["32", "bf16"], help="of the image recipe (default: 32 bf16)")
     options = made.parse_args()
     pin(options.threads)

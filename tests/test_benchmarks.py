@@ -25,7 +25,7 @@ PAIRS = [
 STREETS = ["data.train=16", "data.val=26", "data.test=6", "train.batch_size=4", "encoder.pillar=0.5", "model.channels=[8,8]",
            "model.blocks=[1,1]"]  # fmt: skip
 RUNS = {
-    "trainer_speed": (["--steps", "1", *TINY], 5),
+    "trainer_speed": (["--steps", "1", *TINY], 6),
     "graph_speed": (["--steps", "1", "--cora-nodes", "300", "--nodes", "3000", "--edges", "9000"], 6),
     "recommender_speed": (
         [

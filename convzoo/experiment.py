@@ -9,6 +9,7 @@ from torch import nn
 from convzoo.checks import check_classes, check_splits
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError, RecipeError
+from convzoo.core.labels import Tags
 from convzoo.core.splits import Splits
 from convzoo.core.task import Task
 from convzoo.recipe.assembly import build, build_reader, load_class
@@ -96,7 +97,9 @@ def assemble(
     return Experiment(replace(recipe, train=train), splits, encoder, model, task, chosen, started)
 
 
-_IN_WORDS = {"class": "a class", "number": "a number", "classes": "several classes at once"}
+_IN_WORDS = {
+    "class": "a class", "number": "a number", "classes": "several classes at once", "entities": "entities in a text",
+}  # fmt: skip
 
 
 def check_labels(recipe: Recipe, splits: Splits) -> None:
@@ -108,13 +111,15 @@ def check_labels(recipe: Recipe, splits: Splits) -> None:
     wanted = load_class("task", recipe.task.name).label_type
     example = splits.train[0]
     label = getattr(example, "label", None)
-    found = "class" if isinstance(label, str) else "number" if isinstance(label, float) else "classes"
+    several = "entities" if isinstance(label, Tags) else "classes"
+    found = "class" if isinstance(label, str) else "number" if isinstance(label, float) else several
     if not isinstance(label, str | float | tuple) or found == wanted:
         return
     change = {
         "class": "take " + ("task=regression" if found == "number" else "task=multi_label"),
         "number": "give a table with a column of numbers (data.label=COLUMN), or take task=classification",
         "classes": "give a table with a column that lists them (a|b), or take task=classification",
+        "entities": "give texts with tags or spans (data.name=tagged_texts)",
     }[wanted]
     raise DataError(
         f"{example.source}: the label {label!r} is {_IN_WORDS[found]}, but task {recipe.task.name} learns "

@@ -41,7 +41,7 @@ Kernels = Literal["full", "factorised", "acs"]
 Initialisation = Literal["torch", "keras"]
 Copies = Literal["refuse", "drop", "keep"]
 Decimal = Literal["point", "comma"]
-LabelType = Literal["class", "number", "classes"]
+LabelType = Literal["class", "number", "classes", "entities"]
 
 
 def is_from_data(annotation: Any) -> bool:

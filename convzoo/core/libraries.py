@@ -17,6 +17,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "points": ("open3d",),
     "translation": ("sacrebleu",),
     "excel": ("openpyxl",),
+    "entities": ("pycrfsuite",),
     "export": ("onnx", "onnxscript", "onnxruntime"),
 }
 """The extras of the package and the libraries that each installs, by import name."""

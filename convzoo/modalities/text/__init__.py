@@ -1,4 +1,4 @@
-"""Text: sentences and documents with classes, and sentences with translations."""
+"""Text: sentences and documents with classes, sentences with translations, and texts with named entities."""
 
 MODALITY = "text"
 
@@ -16,10 +16,15 @@ PARTS = {
         "grammar": "data.grammar:Grammar",
         "parallel_text": "data.own_pairs:ParallelText",
         "multi30k": "data.multi30k:Multi30k",
+        "mentions": "data.mentions:Mentions",
+        "tagged_texts": "data.own_tagged:TaggedTexts",
+        "conll2002": "data.conll2002:Conll2002",
+        "wnut17": "data.wnut17:Wnut17",
     },
     "encoder": {
         "text": "encoder:TextEncoder",
         "parallel_text": "pair_encoder:ParallelTextEncoder",
+        "tagged_text": "tagged_encoder:TaggedTextEncoder",
     },
     "baseline": {
         "tfidf_logistic_regression": "baselines:TfidfLogisticRegression",
@@ -33,17 +38,21 @@ PARTS = {
         "copy_source": "pair_baselines:CopySource",
         "word_dictionary": "pair_baselines:WordDictionary",
         "phrase_table": "pair_baselines:PhraseTable",
+        "name_list": "tagged_baselines:NameList",
+        "crf": "tagged_baselines:ConditionalRandomField",
     },
 }
 
 OWN_DATA = {
     "text": (("text_table",), ("mail_folder",)),
     "parallel_text": (("parallel_text",),),
+    "tagged_text": (("tagged_texts",),),
 }
 
 PAGES = {
     ("example:Text", None): "pages:TextPages",
     ("pair:Pair", None): "pair_pages:PairPages",
+    ("tagged:TaggedText", None): "tagged_pages:TaggedPages",
 }
 
 RENAMED = {

@@ -1,0 +1,691 @@
+"""Files of texts with named entities: columns of tokens and tags (CoNLL), JSON with spans of characters, and brat's folders."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from convzoo.core.errors import DataError
+from convzoo.core.labels import Tags
+from convzoo.core.outputs.spans import OUTSIDE, Span, spans_of, split_tag, tags_of
+from convzoo.core.survey import some_of
+from convzoo.core.text import nearest
+from convzoo.modalities.text.tagged import TaggedText, token_places
+from convzoo.reading.columns import optional_column
+from convzoo.reading.damaged import Damaged
+from convzoo.reading.files import visible
+from convzoo.reading.lines import plain_suffix, read_lines, read_text
+from convzoo.reading.tables import read_table
+
+JSON = (".jsonl", ".ndjson", ".json")
+TABLES = (".csv", ".parquet")
+
+Units = Literal["auto", "characters", "bytes", "utf16"]
+Overlapping = Literal["refuse", "longest"]
+
+_TAG = re.compile(r"O|[BIESLUM]-.+")
+_NUMBER = re.compile(r"\d+")
+_DOCUMENT = re.compile(r"#\s*newdoc(?:\s+id\s*=\s*(.+))?")
+
+TOKEN_NAMES = ("token", "tokens", "word", "words", "form")
+TAG_NAMES = ("tag", "tags", "ner_tag", "ner_tags", "ner", "entity", "label", "labels")
+SENTENCE_NAMES = ("sentence", "sentence #", "sentence_id", "sentence_idx", "sent_id", "sentence id")
+TEXT_NAMES = ("text", "sentence", "content", "data", "raw_text", "body")
+ENTITY_NAMES = ("entities", "spans", "label", "labels", "annotations", "ents", "ner")
+GROUP_NAMES = ("group", "document", "document_id", "doc", "doc_id")
+
+
+@dataclass
+class Settings:
+    """How files are read; what each means is said in `TaggedTexts`."""
+
+    token: str | None = None
+    tag: str | None = None
+    sentence: str | None = None
+    text: str | None = None
+    entities: str | None = None
+    group: str | None = None
+    separator: str | None = None
+    encoding: str | None = None
+    offsets: Units = "auto"
+    overlapping: Overlapping = "refuse"
+    labelled: bool = True
+
+
+@dataclass
+class Found:
+    """What was found in the files of one reading, beside the texts.
+
+    Attributes:
+        taken: what was taken for what, a phrase for each kind of file
+        prefixes: of all tags
+        free_b: whether a B stands where no entity of its type ends; in IOB1 it does not
+        repaired: where an entity begins with I, E or L, with nothing before it that it continues
+        cut: entities that began or ended inside a token
+        trimmed: entities with spaces at their border
+        left_out: other things of a file that are not used, by name
+    """
+
+    taken: list[str] = field(default_factory=list)
+    prefixes: set[str] = field(default_factory=set)
+    free_b: bool = False
+    repaired: list[str] = field(default_factory=list)
+    cut: list[str] = field(default_factory=list)
+    trimmed: list[str] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+    entities: int = 0
+
+
+def is_tagged(path: Path) -> bool:
+    """Whether a path looks like texts with entities: its ending and its first lines, or what a folder holds."""
+    if path.is_dir():
+        files = [file for file in visible(path) if file.is_file()]
+        return any(file.suffix == ".ann" for file in files)
+    if plain_suffix(path) in (*JSON, ".conll", ".iob", ".iob2", ".bio", ".bioes", ".conllu"):
+        return True
+    if plain_suffix(path) == ".csv":
+        return True
+    try:
+        lines = [line for line in read_lines(path)[:2000] if line.strip()]
+    except DataError:
+        return False
+    return bool(lines) and sum(bool(_TAG.fullmatch(line.split()[-1])) for line in lines) > len(lines) / 2
+
+
+def read_file(path: Path, settings: Settings, damaged: Damaged, found: Found) -> list[TaggedText]:
+    """All texts of a file, or of a folder of brat's.
+
+    Raises:
+        DataError: it cannot be read at all; what is damaged in it is given to `damaged`.
+    """
+    if path.is_dir():
+        return _read_brat(path, settings, damaged, found)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    if plain_suffix(path) in JSON:
+        return _read_json(path, settings, damaged, found)
+    if plain_suffix(path) in TABLES:
+        return _read_table(path, settings, damaged, found)
+    return _read_columns(path, settings, damaged, found)
+
+
+# ---- columns of tokens and tags ----
+
+
+def _read_columns(path: Path, settings: Settings, damaged: Damaged, found: Found) -> list[TaggedText]:
+    lines = read_lines(path, settings.encoding, setting=True)
+    tabs = sum("\t" in line for line in lines if line.strip()) * 2 > sum(bool(line.strip()) for line in lines)
+    separator = settings.separator or ("\t" if tabs else None)
+    rows: list[tuple[int, list[str]]] = []  # (line, fields); no fields: a border
+    documents: dict[int, str] = {}
+    for number, line in enumerate(lines, 1):
+        fields = re.split(r"[ \t]+", line.strip(" \t")) if separator is None else line.split(separator)
+        if not line.strip() or (separator is not None and not any(each.strip() for each in fields)):
+            rows.append((number, []))
+        elif fields[0] == "-DOCSTART-" or _DOCUMENT.match(line):
+            name = _DOCUMENT.match(line)
+            documents[number] = (name.group(1) or "").strip() if name else ""
+            rows.append((number, []))
+        elif re.match(r"#\s", line) and not _TAG.fullmatch(fields[-1]):
+            continue  # a comment
+        else:
+            rows.append((number, fields))
+    full = [fields for _, fields in rows if fields]
+    if not full:
+        raise DataError(f"{path}: holds no tokens")
+    heading, token, tag, width = _columns_of(path, full, settings)
+    if heading:
+        first = next(at for at, (_, fields) in enumerate(rows) if fields)
+        rows[first] = (rows[first][0], [])
+    found.taken.append(_columns_in_words(heading, token, tag, width, [fields for fields in full if len(fields) == width]))
+    sentences, document = [], None
+    for sentence in _parts(rows, documents):
+        start = sentence[0][0]
+        if start in documents:
+            document = f"{path.name}: document {documents[start] or f'at line {start}'}"
+            continue
+        made = damaged.sound(
+            partial(_sentence, path, sentence, token, tag, width, document, found), f"{path}:{start}"
+        )
+        if made is not None:
+            sentences.append(made)
+    return sentences
+
+
+def _parts(rows: Sequence[tuple[int, list[str]]], documents: Mapping[int, str]) -> Iterator[list[tuple[int, list[str]]]]:
+    """The rows between borders; a border that begins a document is a part for itself."""
+    part: list[tuple[int, list[str]]] = []
+    for number, fields in [*rows, (0, [])]:
+        if fields:
+            part.append((number, fields))
+            continue
+        if part:
+            yield part
+        part = []
+        if number in documents:
+            yield [(number, [])]
+
+
+def _columns_of(
+    path: Path, rows: Sequence[list[str]], settings: Settings
+) -> tuple[list[str], int, int | None, int]:
+    """The heading (empty: none), the columns of tokens and tags, and the number of columns."""
+    width = Counter(map(len, rows[:5000])).most_common(1)[0][0]
+    whole = [fields for fields in rows[:5000] if len(fields) == width]
+    heading: list[str] = []
+    columns = list(zip(*whole, strict=True))
+    body = [column[1:] if len(column) > 1 else column for column in columns]
+    tags = [at for at, column in enumerate(body) if all(_TAG.fullmatch(value) for value in column)]
+    usual = {*TOKEN_NAMES, *TAG_NAMES, "pos", "lemma", "chunk", "id"}
+    if rows[0] == whole[0] and sum(value.strip().lower() in usual for value in whole[0]) * 2 >= width > 1:
+        heading = [value.strip() for value in whole[0]]
+    tag = _given(path, "tag", settings.tag, heading, width)
+    if tag is None and settings.labelled:
+        marked = [at for at, column in enumerate(body) if any(_TAG.fullmatch(value) for value in column)]
+        if tags:
+            tag = tags[-1]
+        elif heading and (name := optional_column(path, heading, None, TAG_NAMES)):
+            tag = heading.index(name)
+        elif marked:
+            # The column with the most tags holds words outside the scheme: they are said line by line.
+            tag = max(marked, key=lambda at: sum(bool(_TAG.fullmatch(value)) for value in body[at]))
+        else:
+            raise DataError(
+                f"{path}: no column has tags such as O, B-PER, I-PER (its first line has {width} column{'s' * (width > 1)}: "
+                f"{' | '.join(rows[0][:6])}); say data.tag=NUMBER, or data.separator"
+            )
+    elif tag is None:
+        tag = tags[-1] if tags and width > 1 else None
+    token = _given(path, "token", settings.token, heading, width)
+    if token is None and heading and (name := optional_column(path, heading, None, TOKEN_NAMES)):
+        token = heading.index(name)
+    if token is None:
+        others = [
+            at
+            for at, column in enumerate(body)
+            if at != tag and not all(_NUMBER.fullmatch(value) for value in column)
+        ] or [at for at in range(width) if at != tag]
+        if not others:
+            raise DataError(f"{path}: has one column, that of the tags; a column of tokens is missing (data.separator?)")
+        token = max(others, key=lambda at: (len(set(body[at])), -at))
+    return heading, token, tag, width
+
+
+def _given(path: Path, role: str, value: str | None, heading: Sequence[str], width: int) -> int | None:
+    """A column that a setting names: by its number from 1 (from the end: -1), or by its heading."""
+    if value is None:
+        return None
+    if value in heading:
+        return heading.index(value)
+    try:
+        number = int(value)
+    except ValueError:
+        raise DataError(
+            f"{path}: has no column {value!r}; say data.{role}=NUMBER, from 1 to {width}"
+            + (f", or one of {', '.join(heading)}" if heading else "")
+        ) from None
+    if not 1 <= abs(number) <= width:
+        raise DataError(f"{path}: data.{role}={number}: it has {width} columns")
+    return number - 1 if number > 0 else width + number
+
+
+def _columns_in_words(
+    heading: Sequence[str], token: int, tag: int | None, width: int, rows: Sequence[Sequence[str]]
+) -> str:
+    def name(at: int) -> str:
+        return heading[at] if heading else f"column {at + 1}"
+
+    unused = [f"{name(at)} ({rows[-1][at]})" for at in range(width) if at not in (token, tag)]
+    said = f"token: {name(token)}" + (f"; tag: {name(tag)}" if tag is not None else "")
+    return said + (f"; not used: {', '.join(unused)}" if unused else "")
+
+
+def _sentence(
+    path: Path,
+    rows: Sequence[tuple[int, list[str]]],
+    token: int,
+    tag: int | None,
+    width: int,
+    document: str | None,
+    found: Found,
+) -> TaggedText:
+    place = f"{path}:{rows[0][0]}"
+    for number, fields in rows:
+        if len(fields) != width:
+            raise DataError(f"{path}:{number}: has {len(fields)} column{'s' * (len(fields) != 1)}, most lines have {width}")
+        if not fields[token].strip():
+            raise DataError(f"{path}:{number}: the token is empty")
+    tokens = [fields[token] for _, fields in rows]
+    if tag is None:
+        return TaggedText.of_tokens(tokens, None, document, place)
+    tags = [fields[tag].strip() for _, fields in rows]
+    check_tags(tags, [f"{path}:{number}" for number, _ in rows])
+    return tagged(tokens, tags, document, place, [f"{path}:{number}" for number, _ in rows], found)
+
+
+def check_tags(tags: Sequence[str], places: Sequence[str]) -> None:
+    """Refuse what is no tag.
+
+    Raises:
+        DataError: where, and what is expected.
+    """
+    for tag, place in zip(tags, places, strict=True):
+        if not _TAG.fullmatch(tag):
+            near = nearest(tag.upper(), ["O", *(f"{prefix}{tag[1:]}" for prefix in "BI"), f"B-{tag}"]) or "O"
+            raise DataError(f"{place}: {tag!r} is no tag; it should be O, B-TYPE or I-TYPE (also E-, S-, L-, U-); did you mean {near!r}?")
+
+
+def tagged(
+    tokens: Sequence[str], tags: Sequence[str], group: str | None, place: str, places: Sequence[str], found: Found
+) -> TaggedText:
+    """A sentence of tokens whose tags are in any scheme; notes what had to be repaired."""
+    spans = spans_of(tags)
+    found.entities += len(spans)
+    before = OUTSIDE
+    for tag, where in zip(tags, places, strict=True):
+        prefix, label = split_tag(tag)
+        first, kind = split_tag(before)
+        found.prefixes.add(prefix)
+        found.free_b |= prefix == "B" and kind != label
+        if prefix in "IELM" and (first not in "BIM" or kind != label):
+            found.repaired.append(where)
+        before = tag
+    return TaggedText.of_tokens(tokens, tags_of(spans, len(tokens)), group, place)
+
+
+# ---- a table with a token a row ----
+
+
+def _read_table(path: Path, settings: Settings, damaged: Damaged, found: Found) -> list[TaggedText]:
+    table = read_table(path, None, settings.separator, None, settings.encoding, damaged)
+    names = list(table.columns)
+    text = optional_column(path, names, settings.text, TEXT_NAMES[:1])
+    entities = optional_column(path, names, settings.entities, ENTITY_NAMES[:2])
+    if text is not None and (entities is not None or not settings.labelled):
+        found.taken.append(f"text: {text}" + (f"; entities: {entities}" if entities else ""))
+        group = optional_column(path, names, settings.group, GROUP_NAMES)
+        records = []
+        for row in range(len(table)):
+            value = table.columns[entities][row] if entities else None
+            record = {"text": table.columns[text][row], "entities": _json_or(value)}
+            if group:
+                record["group"] = table.columns[group][row]
+            records.append((table.place(row), record))
+        plain = Settings(text="text", entities="entities" if entities else None, group="group" if group else None,
+                         offsets=settings.offsets, overlapping=settings.overlapping, labelled=settings.labelled)  # fmt: skip
+        return _records(records, plain, damaged, found)
+    token = table.find("token", settings.token, TOKEN_NAMES)
+    tag = table.find("tag", settings.tag, TAG_NAMES, needed=settings.labelled)
+    sentence = table.find("sentence", settings.sentence, SENTENCE_NAMES, needed=False)
+    group = table.find("group", settings.group, GROUP_NAMES, needed=False)
+    if sentence is None:
+        raise DataError(f"{path}: which column says where a sentence begins? it has {', '.join(names)}; say data.sentence=COLUMN")
+    found.taken.append(f"token: {token}" + (f"; tag: {tag}" if tag else "") + f"; sentence: {sentence}")
+    parts: list[list[int]] = []
+    last: Any = None
+    for row, value in enumerate(table.columns[sentence]):
+        named = value is not None and str(value).strip() != ""
+        if not parts or (named and value != last):
+            parts.append([])
+        last = value if named else last
+        parts[-1].append(row)
+
+    def made(rows: list[int]) -> TaggedText:
+        places = [table.place(row) for row in rows]
+        tokens = ["" if table.columns[str(token)][row] is None else str(table.columns[str(token)][row]) for row in rows]
+        if not all(each.strip() for each in tokens):
+            raise DataError(f"{places[next(at for at, each in enumerate(tokens) if not each.strip())]}: the token is empty")
+        owner = None if group is None else str(table.columns[group][rows[0]])
+        if tag is None:
+            return TaggedText.of_tokens(tokens, None, owner, places[0])
+        tags = [str(table.columns[tag][row] or "").strip() for row in rows]
+        check_tags(tags, places)
+        return tagged(tokens, tags, owner, places[0], places, found)
+
+    sentences = [damaged.sound(partial(made, rows), table.place(rows[0])) for rows in parts]
+    return [each for each in sentences if each is not None]
+
+
+def _json_or(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+# ---- JSON with spans ----
+
+
+def _read_json(path: Path, settings: Settings, damaged: Damaged, found: Found) -> list[TaggedText]:
+    records: list[tuple[str, Any]] = []
+    if plain_suffix(path) == ".json":
+        try:
+            content = json.loads(read_text(path, settings.encoding))
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{path}: is not JSON ({error})") from None
+        if isinstance(content, Mapping):
+            lists = [name for name, value in content.items() if isinstance(value, list)]
+            usual = [name for name in ("data", "examples", "texts", "documents", "annotations", "train") if name in lists]
+            if not usual and len(lists) != 1:
+                raise DataError(f"{path}: should be a list of texts, not an object with {', '.join(map(repr, content))}")
+            content = content[usual[0] if usual else lists[0]]
+        if not isinstance(content, list):
+            raise DataError(f"{path}: should be a list of texts, not {type(content).__name__}")
+        records = [(f"{path}: text {number}", record) for number, record in enumerate(content, 1)]
+    else:
+        for number, line in enumerate(read_lines(path, settings.encoding, setting=True), 1):
+            if line.strip():
+                records.append((f"{path}:{number}", _Line(line)))
+    return _records(records, settings, damaged, found)
+
+
+class _Line(str):
+    """A line of JSON that is not parsed yet."""
+
+
+@dataclass
+class _Record:
+    place: str
+    text: str
+    spans: list[tuple[int, int, str]] | None
+    written: list[str | None]
+    group: str | None
+
+
+def _records(
+    records: Sequence[tuple[str, Any]], settings: Settings, damaged: Damaged, found: Found
+) -> list[TaggedText]:
+    made: list[TaggedText | _Record | None] = [
+        damaged.sound(partial(_record, place, record, settings, found), place) for place, record in records
+    ]
+    spanned = [each for each in made if isinstance(each, _Record)]
+    units = _units_of(spanned) if settings.offsets == "auto" else settings.offsets
+    if units != "characters":
+        what = "bytes of UTF-8" if units == "bytes" else "UTF-16 units (as JavaScript and Java do)"
+        how = "as set" if settings.offsets != "auto" else "found by where words end; data.offsets=characters takes them as they are"
+        found.notes.append(f"the entities' offsets count {what}: {how}")
+    texts = []
+    for each in made:
+        if isinstance(each, _Record):
+            each = damaged.sound(partial(_from_spans, each, units, settings.overlapping, found), each.place)
+            damaged.count -= 1
+        if each is not None:
+            texts.append(each)
+    return texts
+
+
+def _record(place: str, record: Any, settings: Settings, found: Found) -> "TaggedText | _Record":
+    if isinstance(record, _Line):
+        try:
+            record = json.loads(record)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{place}: is not JSON ({error})") from None
+    if isinstance(record, list) and len(record) == 2 and isinstance(record[0], str):  # spaCy's (text, {"entities": [...]})
+        more = record[1] if isinstance(record[1], Mapping) else {"entities": record[1]}
+        record = {"text": record[0], **more}
+    if not isinstance(record, Mapping):
+        raise DataError(f'{place}: should be an object such as {{"text": "…", "entities": [[0, 5, "PER"]]}}')
+    names = list(record)
+    group = optional_column(place, names, settings.group, GROUP_NAMES)
+    owner = None if group is None or record[group] is None else str(record[group])
+    tokens = optional_column(place, names, settings.token, TOKEN_NAMES)
+    if tokens is not None and isinstance(record[tokens], list):
+        if not found.taken:
+            found.taken.append(f"tokens: {tokens}")
+        return _of_lists(place, record, tokens, settings, owner, found)
+    text = optional_column(place, names, settings.text, TEXT_NAMES)
+    if text is None:
+        raise DataError(f"{place}: which field is the text? it has {', '.join(names) or 'none'}; say data.text=FIELD")
+    if not isinstance(record[text], str):
+        raise DataError(f"{place}: {text!r} should be a text, not {type(record[text]).__name__}")
+    entities = optional_column(place, names, settings.entities, [name for name in ENTITY_NAMES if name != text])
+    if entities is None and settings.labelled:
+        raise DataError(f"{place}: which field has the entities? it has {', '.join(names)}; say data.entities=FIELD")
+    if not found.taken:
+        found.taken.append(f"text: {text}" + (f"; entities: {entities}" if entities else ""))
+    if entities is None or (not settings.labelled):
+        return TaggedText.of(record[text], place, owner)
+    values = record[entities]
+    if values is None:
+        return TaggedText.of(record[text], place, owner)
+    if not isinstance(values, list):
+        raise DataError(f"{place}: {entities!r} should be a list of entities, not {type(values).__name__}")
+    read = [_span(f"{place}: entity {number}", value) for number, value in enumerate(values, 1)]
+    return _Record(place, record[text], [span for span, _ in read], [written for _, written in read], owner)
+
+
+def _of_lists(
+    place: str, record: Mapping[str, Any], tokens: str, settings: Settings, owner: str | None, found: Found
+) -> TaggedText:
+    """A sentence as a list of tokens, with a list of tags beside it."""
+    words = record[tokens]
+    name = optional_column(place, list(record), settings.tag, TAG_NAMES)
+    if not all(isinstance(word, str) and word.strip() for word in words):
+        raise DataError(f"{place}: {tokens!r} should be a list of words, none of them empty")
+    if not words:
+        raise DataError(f"{place}: {tokens!r} is empty")
+    if name is None and settings.labelled:
+        raise DataError(f"{place}: which field has the tags? it has {', '.join(record)}; say data.tag=FIELD")
+    if name is None or not settings.labelled:
+        return TaggedText.of_tokens(words, None, owner, place)
+    tags = record[name]
+    if not isinstance(tags, list) or len(tags) != len(words):
+        count = len(tags) if isinstance(tags, list) else type(tags).__name__
+        raise DataError(f"{place}: {len(words)} tokens have {count} tags; there should be one for each")
+    if any(isinstance(tag, int) for tag in tags):
+        raise DataError(f"{place}: {name!r} holds numbers; write the tags by their names (O, B-PER, I-PER)")
+    check_tags([str(tag) for tag in tags], [place] * len(tags))
+    return tagged(words, tags, owner, place, [place] * len(tags), found)
+
+
+_STARTS, _ENDS, _LABELS = ("start", "start_offset", "begin", "from"), ("end", "end_offset", "stop", "to"), ("label", "type", "labels", "entity", "tag", "entity_type", "class")
+
+
+def _span(place: str, value: Any) -> tuple[tuple[int, int, str], str | None]:
+    """Start, end and type of an entity, and its words where they stand beside."""
+    written = None
+    if isinstance(value, Mapping):
+        names = list(value)
+        keys = [optional_column(place, names, None, usual) for usual in (_STARTS, _ENDS, _LABELS)]
+        if None in keys:
+            raise DataError(f"{place}: {json.dumps(value, ensure_ascii=False)[:80]} should have start, end and label")
+        start, end, label = (value[str(key)] for key in keys)
+        written = value.get("text") if isinstance(value.get("text"), str) else None
+        if isinstance(label, list) and len(label) == 1:
+            label = label[0]
+    elif isinstance(value, list | tuple) and len(value) == 3:
+        start, end, label = value
+        if isinstance(start, str) and not isinstance(label, str):  # (label, start, end)
+            start, end, label = end, label, start
+    else:
+        raise DataError(f'{place}: {json.dumps(value, ensure_ascii=False)[:80]} should be [start, end, "TYPE"]')
+    for number in (start, end):
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise DataError(f"{place}: its offsets should be whole numbers, not {number!r}")
+    if not isinstance(label, str) or not label.strip():
+        raise DataError(f"{place}: its type should be a name, not {label!r}")
+    return (start, end, label.strip()), written
+
+
+def _units_of(records: Sequence[_Record]) -> Units:
+    """What offsets count. Where it makes a difference (a text with letters outside ASCII), the unit with which most entities are
+    what is written beside them, or begin and end where words do; characters in doubt."""
+    wrong = {unit: 0 for unit in ("characters", "bytes", "utf16")}
+    for record in records:
+        if record.text.isascii() or not record.spans:
+            continue
+        places = token_places(record.text)
+        starts, ends = {start for start, _ in places}, {end for _, end in places}
+        for unit in wrong:
+            for (start, end, _), written in zip(record.spans, record.written, strict=True):
+                at = [_character(record.text, offset, unit) for offset in (start, end)]  # type: ignore[arg-type]
+                if None in at:
+                    wrong[unit] += 1
+                elif written is not None:
+                    wrong[unit] += record.text[at[0] : at[1]] != written
+                else:
+                    wrong[unit] += at[0] not in starts or at[1] not in ends
+    best = min(wrong, key=lambda unit: wrong[unit])
+    return best if wrong[best] < wrong["characters"] else "characters"  # type: ignore[return-value]
+
+
+def _character(text: str, offset: int, unit: Units) -> int | None:
+    """The number of characters before an offset; None where it is outside the text, or cuts a character."""
+    if offset < 0:
+        return None
+    if unit == "characters" or text.isascii():
+        return offset if offset <= len(text) else None
+    name, size = ("utf-8", 1) if unit == "bytes" else ("utf-16-le", 2)
+    content = text.encode(name, "surrogatepass")
+    if offset * size > len(content):
+        return None
+    try:
+        return len(content[: offset * size].decode(name))
+    except UnicodeDecodeError:
+        return None
+
+
+def _from_spans(record: _Record, units: Units, overlapping: Overlapping, found: Found) -> TaggedText:
+    places = token_places(record.text)
+    spans: list[tuple[Span, str]] = []
+    for (start, end, label), written in zip(record.spans or (), record.written, strict=True):
+        at = [_character(record.text, offset, units) for offset in (start, end)]
+        first, last = at
+        what = f"{record.place}: entity {label} at {start} to {end}"
+        if first is None or last is None:
+            inside = 0 <= start and end <= len(record.text.encode("utf-8", "surrogatepass"))
+            why = "cuts a character" if inside and units != "characters" else f"is outside the text, which has {len(record.text)} characters"
+            raise DataError(f"{what} {why}; are the offsets bytes or UTF-16 units? data.offsets={'utf16' if units == 'bytes' else 'bytes'}")
+        if first >= last:
+            raise DataError(f"{what} is empty; the end is behind the last character")
+        if written is not None and record.text[first:last] != written and record.text[first:last].strip() != written.strip():
+            raise DataError(f"{what} is {record.text[first:last][:40]!r} in the text, and {written[:40]!r} beside the offsets")
+        inside_span = [number for number, (begin, stop) in enumerate(places) if begin < last and stop > first]
+        if not inside_span:
+            raise DataError(f"{what} holds no word, only {record.text[first:last]!r}")
+        span = Span(inside_span[0], inside_span[-1] + 1, label)
+        border = places[span.start][0], places[span.end - 1][1]
+        if border[0] < first or border[1] > last:
+            found.cut.append(f"{record.text[first:last]!r} in {record.text[border[0] : border[1]]!r} at {record.place}")
+        elif border != (first, last):
+            found.trimmed.append(record.place)
+        spans.append((span, what))
+    found.entities += len(spans)
+    kept = _flat(spans, overlapping, found)
+    return TaggedText(record.text, tuple(places), Tags(tags_of(kept, len(places))), record.group, record.place)
+
+
+def _flat(spans: Sequence[tuple[Span, str]], overlapping: Overlapping, found: Found) -> list[Span]:
+    """Entities that do not overlap, in their order. The same one twice counts once."""
+    kept: dict[Span, str] = {}
+    for span, what in sorted(dict(spans).items(), key=lambda each: (each[0].start - each[0].end, each[0].start)):
+        other = next((each for each in kept if each.start < span.end and span.start < each.end), None)
+        if other is None:
+            kept[span] = what
+        elif overlapping == "refuse":
+            raise DataError(
+                f"{what} overlaps with {other.label}; a token can be in one entity: data.overlapping=longest keeps the longer one"
+            )
+        else:
+            found.left_out["entities inside longer ones"] += 1
+    return sorted(kept)
+
+
+# ---- brat ----
+
+
+def _read_brat(path: Path, settings: Settings, damaged: Damaged, found: Found) -> list[TaggedText]:
+    """A text of each `.txt` file of a folder, with the entities of the `.ann` file beside it."""
+    texts = sorted(file for file in visible(path) if file.is_file() and file.suffix.lower() == ".txt")
+    if not texts:
+        raise DataError(f"{path}: holds no .txt files")
+    lone = [file.name for file in visible(path) if file.suffix == ".ann" and not file.with_suffix(".txt").is_file()]
+    if lone:
+        raise DataError(f"{path}: {lone[0]} has no .txt file beside it")
+    found.taken.append("texts: .txt; entities: .ann")
+    made: list[_Record | TaggedText | None] = [
+        damaged.sound(partial(_brat_record, file, settings, found), str(file)) for file in texts
+    ]
+    records = [each for each in made if isinstance(each, _Record)]
+    units = _units_of(records) if settings.offsets == "auto" else settings.offsets
+    read: list[TaggedText] = []
+    for each in made:
+        if isinstance(each, _Record):
+            each = damaged.sound(partial(_from_spans, each, units, settings.overlapping, found), each.place)
+            damaged.count -= 1
+        if each is not None:
+            read.append(each)
+    return read
+
+
+def _brat_record(file: Path, settings: Settings, found: Found) -> "_Record | TaggedText":
+    text = read_text(file, settings.encoding)
+    notes = file.with_suffix(".ann")
+    group = file.stem if settings.labelled else None
+    if not settings.labelled or not notes.is_file():
+        if settings.labelled:
+            found.left_out["texts without .ann, taken as unlabelled"] += 1
+        return TaggedText.of(text, str(file), group)
+    spans: list[tuple[int, int, str]] = []
+    written: list[str | None] = []
+    for number, line in enumerate(read_lines(notes, settings.encoding), 1):
+        if not line.strip():
+            continue
+        if not line.startswith("T"):
+            found.left_out["relations, events, attributes and notes of .ann"] += 1
+            continue
+        fields = line.split("\t")
+        match = re.fullmatch(r"(\S+) (\d+ \d+(?:;\d+ \d+)*)", fields[1]) if len(fields) >= 2 else None
+        if match is None:
+            raise DataError(f"{notes}:{number}: should be T1<TAB>TYPE START END<TAB>words, not {line[:60]!r}")
+        if ";" in match.group(2):
+            found.left_out["entities in several pieces"] += 1
+            continue
+        start, end = map(int, match.group(2).split())
+        spans.append((start, end, match.group(1)))
+        written.append(fields[2].replace("\r", "") if len(fields) > 2 else None)
+    # brat writes line breaks inside an entity as spaces.
+    written = [None if words is None or "\n" in text[s:e] else words for words, (s, e, _) in zip(written, spans, strict=True)]
+    return _Record(str(file), text, spans, written, group)
+
+
+# ---- what is said of it ----
+
+
+def notes_of(found: Found, texts: Sequence[TaggedText]) -> list[str]:
+    """What a person should know of what was read, a sentence each."""
+    notes = list(found.notes)
+    whole = max(found.entities, 1)
+    if found.repaired and scheme_in_words(found) in ("IOB2", "BIOES", "BILOU"):
+        notes.append(
+            f"{some_of(found.repaired, whole, 'entities', 'the first is at')} begin with I where nothing goes on: each is read as "
+            "the beginning of an entity"
+        )
+    if found.cut:
+        notes.append(
+            f"{some_of(found.cut, whole, 'entities')} begin or end inside a word: the whole word is taken, for scores too"
+        )
+    if found.trimmed:
+        notes.append(f"{some_of(found.trimmed, whole, 'entities', 'the first is at')} have spaces at their border: they are cut off")
+    notes += [f"{count:,} {what} are left out" if "taken" not in what else f"{count:,} {what}" for what, count in found.left_out.items()]
+    return notes
+
+
+def scheme_in_words(found: Found) -> str:
+    """The scheme of the tags that were read; empty where there were spans only."""
+    if not found.prefixes:
+        return ""
+    if found.prefixes & set("LU"):
+        return "BILOU"
+    if found.prefixes & set("ES"):
+        return "BIOES"
+    if "B" not in found.prefixes:
+        return "IO: neighbours of one type are one entity" if "I" in found.prefixes else ""
+    return "IOB2" if found.free_b else "IOB1"

@@ -1,0 +1,89 @@
+"""A text with the named entities in it, and how a text is cut into the tokens that are tagged."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+from convzoo.core.labels import Tags
+from convzoo.core.outputs.spans import Span, spans_of
+
+Place = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class TaggedText:
+    """A text, its tokens, and their tags.
+
+    Attributes:
+        text: the text itself
+        places: of each token its first character and the one behind its last, in their order, without overlaps
+        label: a tag for each token in IOB2 (`B-PER`, `I-PER`, `O`); None if unlabelled
+        group: texts of one group stay in one split; for example a document
+        source: where it comes from (`file:line`)
+    """
+
+    text: str
+    places: tuple[Place, ...]
+    label: Tags | None = None
+    group: str | None = None
+    source: str = ""
+    sample_input: ClassVar[str] = "'a sentence'"
+
+    @classmethod
+    def of(cls, text: str, source: str = "", group: str | None = None) -> "TaggedText":
+        """An unlabelled text, cut into tokens here."""
+        return cls(text, tuple(token_places(text)), None, group, source)
+
+    @classmethod
+    def of_tokens(
+        cls, tokens: Sequence[str], tags: Sequence[str] | None = None, group: str | None = None, source: str = ""
+    ) -> "TaggedText":
+        """A text of given tokens, with a space between them."""
+        places, at = [], 0
+        for token in tokens:
+            places.append((at, at + len(token)))
+            at += len(token) + 1
+        return cls(" ".join(tokens), tuple(places), Tags(tags) if tags is not None else None, group, source)
+
+    @property
+    def tokens(self) -> list[str]:
+        """The tokens, as they are written."""
+        return [self.text[start:end] for start, end in self.places]
+
+    @cached_property
+    def spans(self) -> list[Span]:
+        """The true entities; none if unlabelled."""
+        return spans_of(self.label) if self.label is not None else []
+
+    def written(self, span: Span) -> str:
+        """An entity as it stands in the text."""
+        return self.text[self.places[span.start][0] : self.places[span.end - 1][1]]
+
+    @classmethod
+    def from_lines(cls, lines: Sequence[str]) -> "list[TaggedText]":
+        """Texts from lines of standard input. Empty lines are kept, so that line n of the output is for line n."""
+        return [cls.of(line.removesuffix("\r")) for line in lines]
+
+
+def _class_of(ranges: str) -> str:
+    return "".join(rf"\u{start}-\u{end}" for start, end in (each.split("-") for each in ranges.split()))
+
+
+_ALONE = _class_of("0E00-0EFF 1000-109F 1780-17FF 3040-30FF 31F0-31FF 3400-4DBF 4E00-9FFF F900-FAFF") + "\U00020000-\U0003ffff"
+"""Thai, Lao, Burmese, Khmer, Japanese and Chinese are written without spaces: each of their characters is a token."""
+
+_MARK = "".join(
+    chr(code) for code in range(0x300, 0x10000) if unicodedata.category(chr(code)) in ("Mn", "Mc", "Me")
+)
+_TOKEN = re.compile(
+    rf"[{_ALONE}][{_MARK}]*|\d+(?:[.,:]\d+)*|[@#](?:(?![{_ALONE}])\w)+|(?:(?![{_ALONE}])[\w{_MARK}])+|[^\w\s]"
+)
+
+
+def token_places(text: str) -> list[Place]:
+    """Where the tokens of a text are: words with their combining marks, numbers, handles and hashtags, single other marks, and
+    single characters of scripts without spaces."""
+    return [match.span() for match in _TOKEN.finditer(text)]

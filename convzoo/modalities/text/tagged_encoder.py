@@ -1,0 +1,306 @@
+"""The tokens of a text as hashes of what they look like, and their tags as numbers."""
+
+import hashlib
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convzoo.core.arguments import Positive, Probability
+from convzoo.core.batch import Batch
+from convzoo.core.encoder import Encoder
+from convzoo.core.errors import DataError
+from convzoo.core.files import atomic_write, is_file
+from convzoo.core.outputs.spans import Span, all_tags, tags_of
+from convzoo.core.randomness import Draws
+from convzoo.core.survey import Survey, lengths_in_words, some_of
+from convzoo.metrics.entities import name_of
+from convzoo.modalities.text.data.own_tagged import read_unlabelled
+from convzoo.modalities.text.tagged import TaggedText
+
+Item = tuple[list[list[str]], list[np.ndarray] | None, TaggedText]
+
+UNLABELLED = -1
+PADDING, UNKNOWN = 0, 1
+_ENDS = frozenset(".!?…。！？।؟\n")
+_DROPPED = "\0"
+
+
+class TaggedTextEncoder(Encoder):
+    """Tokens as hashes of their form in lower case, their prefix, suffix and shape, and as characters.
+
+    There is no vocabulary of words, so a name that training never saw is no unknown token. A batch holds each of its different
+    words once, and for each token the row of its word. Texts that are longer than `max_length` are cut into pieces, at the end of
+    a sentence where there is one, and put together again.
+
+    Args:
+        scheme: of the tags that the network learns: `bioes` marks the last token of an entity too, and entities of one token
+        prefix: letters of the longer prefix
+        suffix: letters of the longer suffix
+        max_letters: longer words are cut, for the convolution over characters
+        max_length: of a piece, in tokens
+        min_count: characters that are rarer in the training split are unknown
+        word_dropout: while training, the probability that a token is known by its prefix, suffix, shape and characters only
+        vectors: a file of pre-trained word vectors
+    """
+
+    example = TaggedText
+
+    def __init__(
+        self,
+        scheme: Literal["bioes", "iob2"] = "bioes",
+        prefix: Positive = 3,
+        suffix: Positive = 3,
+        max_letters: Positive = 20,
+        max_length: Positive = 256,
+        min_count: Positive = 2,
+        word_dropout: Probability = 0.1,
+        vectors: str | None = None,
+    ) -> None:
+        self.scheme = scheme
+        self.prefix = prefix
+        self.suffix = suffix
+        self.max_letters = max_letters
+        self.max_length = max_length
+        self.min_count = min_count
+        self.word_dropout = word_dropout
+        self.vectors_file = vectors
+        self.labels: list[str] = []
+        self.known: set[str] = set()
+        self.vectors: Tensor | None = None
+        self.vector_words: dict[str, int] = {}
+        self._set_tags([], [])
+        self._looks: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+
+    def fit(self, examples: Sequence[TaggedText]) -> None:
+        """Learn the types of entities, the names of training, and the characters.
+
+        Raises:
+            DataError: the training split has no entity.
+        """
+        labels = sorted({span.label for example in examples for span in example.spans})
+        if not labels:
+            raise DataError("the training split has no entity, so there is nothing to learn; are the tags in another column?")
+        counts = Counter(letter for example in examples for letter in example.text)
+        alphabet = sorted(letter for letter, count in counts.items() if count >= self.min_count and not letter.isspace())
+        self._set_tags(labels, alphabet)
+        self.known = {name_of(example.written(span)) for example in examples for span in example.spans}
+
+    def _set_tags(self, labels: Sequence[str], alphabet: Sequence[str]) -> None:
+        self.labels = list(labels)
+        self.tags = all_tags(labels, self.scheme)
+        self._numbers = {tag: number for number, tag in enumerate(self.tags)}
+        self.alphabet = list(alphabet)
+        self._letters = {letter: number for number, letter in enumerate(alphabet, 2)}
+        self._looks = {}
+
+    def prepare(self, example: TaggedText) -> Item:
+        """The words of each piece, its tags (length,), and the example.
+
+        Raises:
+            DataError: an entity is of a type that training lacks.
+        """
+        words = example.tokens or [""]  # a text without any token is one empty token
+        cuts = self._cuts(words)
+        pieces = [words[start:end] for start, end in cuts]
+        if example.label is None or not example.places:
+            return pieces, None, example
+        for span in example.spans:
+            if span.label not in self.labels:
+                raise DataError(
+                    f"{example.source}: entity {example.written(span)!r} has the type {span.label!r}, which is not in the "
+                    f"training split; it has: {', '.join(self.labels)}"
+                )
+        tags = tags_of(example.spans, len(words), self.scheme)
+        numbers = np.array([self._numbers[tag] for tag in tags])
+        return pieces, [numbers[start:end] for start, end in cuts], example
+
+    def _cuts(self, words: Sequence[str]) -> list[tuple[int, int]]:
+        """Where a text is cut into pieces: behind the last sentence that ends in the second half of a piece."""
+        cuts, start = [], 0
+        while len(words) - start > self.max_length:
+            end = start + self.max_length
+            ends = [place for place in range(start + self.max_length // 2, end) if words[place] in _ENDS]
+            end = ends[-1] + 1 if ends else end
+            cuts.append((start, end))
+            start = end
+        return [*cuts, (start, len(words))]
+
+    def collate(self, items: Sequence[Item], draws: Draws | None = None) -> Batch:
+        """Pad to the longest piece. For scoring (without `draws`) the target also holds the examples."""
+        pieces = [piece for item in items for piece in item[0]]
+        lengths = [len(piece) for piece in pieces]
+        size = (len(pieces), max(lengths))
+        rows: dict[str, int] = {}
+        places = np.zeros(size, dtype=np.int64)
+        dropped = draws.uniform(0, size[1])[: len(pieces)] < self.word_dropout if self._drops(draws) else None
+        for number, piece in enumerate(pieces):
+            if dropped is None:
+                places[number, : len(piece)] = [rows.setdefault(word, len(rows) + 1) for word in piece]
+            else:
+                places[number, : len(piece)] = [
+                    rows.setdefault(_DROPPED + word if drop else word, len(rows) + 1)
+                    for word, drop in zip(piece, dropped[number], strict=False)
+                ]
+        looks = [self._look(word) for word in rows]
+        longest = max(len(letters) for _, letters in looks)
+        characters = np.zeros((len(looks) + 1, longest), dtype=np.int64)
+        for row, (_, letters) in zip(characters[1:], looks, strict=True):
+            row[: len(letters)] = letters
+        features = np.zeros((len(looks) + 1, *looks[0][0].shape), dtype=np.int64)
+        features[1:] = [hashes for hashes, _ in looks]
+        inputs = {
+            "places": torch.from_numpy(places),
+            "features": torch.from_numpy(features),
+            "characters": torch.from_numpy(characters),
+        }
+        tags = np.full(size, UNLABELLED, dtype=np.int64)
+        at = 0
+        for parts, numbers, _ in items:
+            for part, _ in enumerate(parts):
+                if numbers is not None:
+                    tags[at, : lengths[at]] = numbers[part]
+                at += 1
+        target: dict[str, Any] = {"tags": torch.from_numpy(tags), "lengths": torch.tensor(lengths)}
+        if draws is None:
+            target["pieces"] = [[len(piece) for piece in item[0]] for item in items]
+            target["texts"] = [item[2] for item in items]
+        return Batch(inputs, target, sum(lengths))
+
+    def _drops(self, draws: Draws | None) -> bool:
+        return draws is not None and self.word_dropout > 0
+
+    def _look(self, word: str) -> tuple[np.ndarray, np.ndarray]:
+        """Hashes (features, 4) and characters (letters,) of a word; one that is marked as dropped has no form."""
+        found = self._looks.get(word)
+        if found is None:
+            plain = word.removeprefix(_DROPPED)
+            norm = unicodedata.normalize("NFKC", plain).lower()
+            features = [
+                _DROPPED if plain != word else norm,
+                plain[:1], norm[: self.prefix], norm[-self.suffix :], norm[-2:], shape_of(plain),
+            ]  # fmt: skip
+            hashes = np.stack([_hashes(f"{number}:{feature}") for number, feature in enumerate(features)])
+            letters = np.array([self._letters.get(letter, UNKNOWN) for letter in plain[: self.max_letters]] or [UNKNOWN])
+            if len(self._looks) > 200_000:  # a bounded memory: texts of millions of words
+                self._looks.clear()
+            found = self._looks[word] = hashes, letters
+        return found
+
+    def survey(self, examples: Sequence[TaggedText], items: Sequence[Item] | None) -> Survey:
+        """How many entities of each type there are, how long the texts are, and those without a token."""
+        counts = Counter(span.label for example in examples for span in example.spans)
+        empty = [example.source for example in examples if not example.places]
+        notes = [f"{some_of(empty, len(examples), 'texts')} hold no token"] if empty else []
+        names = {name_of(example.written(span)) for example in examples for span in example.spans}
+        unseen = len(names - self.known)
+        entities = ", ".join(f"{label} {count:,}" for label, count in sorted(counts.items())) or "none"
+        facts = {
+            "entities": entities + (f"; {unseen:,} of {len(names):,} names are not in training" if unseen else ""),
+            "tokens": lengths_in_words([len(example.places) for example in examples]),
+        }
+        return Survey(facts, notes)
+
+    def from_inputs(self, values: Sequence[Any]) -> list[TaggedText]:
+        """Texts for prediction: each value is a text, or a file: of one text a line, or in any format that training takes, whose
+        labels are not needed; or a folder of `.txt` files.
+
+        Raises:
+            DataError: a file is absent or cannot be read.
+        """
+        found: list[TaggedText] = []
+        for value in values:
+            if isinstance(value, TaggedText):
+                found.append(value)
+                continue
+            if not isinstance(value, str | Path):
+                raise DataError(f"an input should be a text or the path of a file, not {type(value).__name__}")
+            named = isinstance(value, Path) or (len(value) < 1000 and "\n" not in value)
+            path = Path(value) if named else None
+            if path is not None and (is_file(path) or path.is_dir()):
+                found += read_unlabelled(path)
+            elif isinstance(value, Path):
+                raise DataError(f"{value}: no such file")
+            else:
+                found.append(TaggedText.of(value))
+        return found
+
+    def write_files(
+        self, path: Path, examples: Sequence[TaggedText], predictions: Sequence[Mapping[str, Any]]
+    ) -> list[Path] | None:
+        """Columns of tokens and tags in IOB2 for `.conll`, `.iob2` and `.bio`; other endings are not written here."""
+        if path.suffix.lower() not in (".conll", ".iob2", ".bio"):
+            return None
+        with atomic_write(path, "w") as file:
+            for example, prediction in zip(examples, predictions, strict=True):
+                starts = {start: number for number, (start, _) in enumerate(example.places)}
+                ends = {end: number + 1 for number, (_, end) in enumerate(example.places)}
+                spans = [
+                    Span(starts[found["start"]], ends[found["end"]], found["label"])
+                    for found in prediction.get("entities", ())
+                ]
+                for token, tag in zip(example.tokens, tags_of(spans, len(example.places)), strict=True):
+                    file.write(f"{token}\t{tag}\n")
+                file.write("\n")
+        return [path]
+
+    def length(self, item: Item) -> int:
+        """Tokens of the longest piece."""
+        return max(len(piece) for piece in item[0])
+
+    def input_names(self, item: Item) -> list[str]:
+        """The tokens."""
+        return [word for piece in item[0] for word in piece]
+
+    @property
+    def dims(self) -> Mapping[str, Any]:
+        """tags, features, alphabet (number of characters), vectors (their length), labels (types), and known (training's names)."""
+        return {
+            "tags": tuple(self.tags),
+            "features": 6,
+            "alphabet": len(self.alphabet) + 2,
+            "vectors": 0 if self.vectors is None else self.vectors.shape[1],
+            "labels": tuple(self.labels),
+            "known": self.known,
+        }
+
+    @property
+    def names(self) -> Mapping[str, Sequence[str]]:
+        """The tags and the characters."""
+        return {"tags": self.tags, "alphabet": ["<pad>", "<unk>", *self.alphabet]}
+
+    def keep(self, earlier: "TaggedTextEncoder", examples: Sequence[TaggedText]) -> None:
+        """Keep the earlier characters and types, with the new ones behind them."""
+        if earlier.scheme == self.scheme:
+            self._set_tags(
+                [*earlier.labels, *(label for label in self.labels if label not in earlier.labels)],
+                [*earlier.alphabet, *(letter for letter in self.alphabet if letter not in earlier._letters)],
+            )
+
+    def state(self) -> dict[str, Any]:
+        """Types, characters, and the names of training."""
+        return {"labels": self.labels, "alphabet": self.alphabet, "known": sorted(self.known)}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state` returned."""
+        self._set_tags(state["labels"], state["alphabet"])
+        self.known = set(state["known"])
+
+
+def shape_of(word: str) -> str:
+    """`Xxxx` for a word, `dd.dd` for a number: capitals, small letters and digits, at most four of a kind in a row."""
+    kinds = ("X" if c.isupper() else "x" if c.isalpha() else "d" if c.isdigit() else c for c in word)
+    shape = ""
+    for kind in kinds:
+        if not shape.endswith(kind * 4):
+            shape += kind
+    return shape[:12]
+
+
+def _hashes(text: str) -> np.ndarray:
+    return np.frombuffer(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), dtype="<u2")

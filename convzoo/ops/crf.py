@@ -1,0 +1,181 @@
+r"""The linear-chain conditional random field (Lafferty et al. 2001): scores of tag sequences, their sum, and the best one.
+
+A sequence of tags $y$ of one sentence has the score $s(y) = \sum_t e_{t, y_t} + \sum_{t > 0} A_{y_{t-1}, y_t} + A_{S, y_0} + A_{y_n, S}$,
+with the emissions $e$ of a network and the transitions $A$. Transitions are (tags + 1, tags + 1): the last row has the scores of
+the first tag, the last column those of the last tag. A forbidden transition has the score `FORBIDDEN`.
+"""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+FORBIDDEN = -1e4
+"""Low enough that its exponential is 0, and finite, so that no difference of two of them is undefined."""
+
+
+def log_partition(
+    emissions: Float[Tensor, "batch length tags"],
+    transitions: Float[Tensor, "states states"],
+    lengths: Int[Tensor, " batch"],
+) -> Float[Tensor, " batch"]:
+    r"""$\log \sum_y e^{s(y)}$ over all tag sequences of each sentence, by the forward algorithm.
+
+    Args:
+        emissions: positions from the sentence's length on are ignored
+        transitions: (tags + 1, tags + 1)
+        lengths: of each sentence, at least 1
+    """
+    return _LogPartition.apply(emissions, transitions, lengths)  # type: ignore[no-any-return]
+
+
+class _LogPartition(torch.autograd.Function):
+    """The gradient of the log-partition is the probability of each tag and of each transition. The backward algorithm gives it
+    directly; it is several times as fast as autograd through each step of the forward algorithm."""
+
+    @staticmethod
+    def forward(ctx: Any, emissions: Tensor, transitions: Tensor, lengths: Tensor) -> Tensor:
+        forward = _forward_scores(emissions, transitions, lengths)
+        last = forward[torch.arange(len(lengths), device=lengths.device), lengths - 1]
+        total = (last + transitions[:-1, -1]).logsumexp(dim=1)
+        ctx.save_for_backward(emissions, transitions, lengths, forward, total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
+        emissions, transitions, lengths, forward, total = ctx.saved_tensors
+        (gradient,) = gradients
+        backward = _backward_scores(emissions, transitions, lengths)
+        # Behind a sentence's end the scores say nothing, and their exponential may overflow.
+        outside = ~_mask(lengths, emissions.shape[1]).unsqueeze(2)
+        weight = gradient[:, None, None]
+        states = (forward + backward - total[:, None, None]).masked_fill(outside, FORBIDDEN).exp() * weight
+        # The probability of a transition from i at t - 1 to j at t is exp(forward_i) exp(A_ij) exp(e_j + backward_j) / Z: the sum
+        # over all t is one product of matrices. Each t is shifted, so that neither exponential is too large.
+        before = forward[:, :-1]
+        after = (emissions + backward)[:, 1:] - total[:, None, None]
+        shift = before.amax(dim=2, keepdim=True)
+        left = (before - shift).exp().flatten(0, 1)
+        right = ((after + shift).masked_fill(outside[:, 1:], FORBIDDEN).clamp(max=80).exp() * weight).flatten(0, 1)
+        moves = torch.zeros_like(transitions)
+        moves[:-1, :-1] = (left.T @ right) * transitions[:-1, :-1].exp()
+        moves[-1, :-1] = states[:, 0].sum(dim=0)
+        moves[:-1, -1] = states[torch.arange(len(lengths), device=lengths.device), lengths - 1].sum(dim=0)
+        return states, moves, None
+
+
+def _mask(lengths: Tensor, length: int) -> Tensor:
+    return torch.arange(length, device=lengths.device) < lengths[:, None]
+
+
+def _forward_scores(emissions: Tensor, transitions: Tensor, lengths: Tensor) -> Tensor:
+    """(batch, length, tags): the logarithm of the sum over all beginnings that end at a position with a tag, its emission
+    included."""
+    factors = transitions[:-1, :-1].exp()
+    now = emissions[:, 0] + transitions[-1, :-1]
+    found = [now]
+    for position in range(1, emissions.shape[1]):
+        shift = now.amax(dim=1, keepdim=True)
+        now = _log((now - shift).exp() @ factors) + shift + emissions[:, position]
+        found.append(now)
+    return torch.stack(found, dim=1)
+
+
+def _backward_scores(emissions: Tensor, transitions: Tensor, lengths: Tensor) -> Tensor:
+    """(batch, length, tags): the logarithm of the sum over all ends that follow a tag at a position, its emission excluded."""
+    factors = transitions[:-1, :-1].exp().T.contiguous()
+    end = transitions[:-1, -1].expand(len(lengths), -1)
+    now = end
+    found = [now]
+    for position in range(emissions.shape[1] - 2, -1, -1):
+        later = now + emissions[:, position + 1]
+        shift = later.amax(dim=1, keepdim=True)
+        later = _log((later - shift).exp() @ factors) + shift
+        now = torch.where((position < lengths - 1)[:, None], later, end)
+        found.append(now)
+    return torch.stack(found[::-1], dim=1)
+
+
+def _log(values: Tensor) -> Tensor:
+    # What no sequence reaches would be the logarithm of 0, and its differences would be undefined.
+    least = torch.finfo(values.dtype).tiny
+    return values.clamp(min=least).log().masked_fill(values <= least, FORBIDDEN)
+
+
+def path_score(
+    emissions: Float[Tensor, "batch length tags"],
+    transitions: Float[Tensor, "states states"],
+    tags: Int[Tensor, "batch length"],
+    lengths: Int[Tensor, " batch"],
+) -> Float[Tensor, " batch"]:
+    """The score of one tag sequence for each sentence.
+
+    Args:
+        emissions: positions from the sentence's length on are ignored
+        transitions: (tags + 1, tags + 1)
+        tags: of each position; those from the sentence's length on are ignored
+        lengths: of each sentence, at least 1
+    """
+    mask = _mask(lengths, emissions.shape[1])
+    tags = tags.masked_fill(~mask, 0)
+    last = emissions.shape[2]
+    there = emissions.gather(2, tags.unsqueeze(2)).squeeze(2) * mask
+    moves = transitions[tags[:, :-1], tags[:, 1:]] * mask[:, 1:]
+    end = tags.gather(1, (lengths - 1).unsqueeze(1)).squeeze(1)
+    return there.sum(dim=1) + moves.sum(dim=1) + transitions[last, tags[:, 0]] + transitions[end, last]
+
+
+def best_paths(
+    emissions: Float[Tensor, "batch length tags"],
+    transitions: Float[Tensor, "states states"],
+    lengths: Int[Tensor, " batch"],
+) -> list[list[int]]:
+    """The tag sequence with the largest score for each sentence, by the Viterbi algorithm; of equal ones the one with the lower
+    tag numbers at the end."""
+    now = emissions[:, 0] + transitions[-1, :-1]
+    inner = transitions[:-1, :-1]
+    came: list[Tensor] = []
+    for position in range(1, emissions.shape[1]):
+        best, origin = (now.unsqueeze(2) + inner).max(dim=1)
+        there = (position < lengths)[:, None]
+        now = torch.where(there, best + emissions[:, position], now)
+        came.append(torch.where(there, origin, torch.arange(inner.shape[0], device=origin.device)))
+    last = (now + transitions[:-1, -1]).argmax(dim=1)
+    path = [last]
+    for origin in reversed(came):
+        path.append(origin.gather(1, path[-1].unsqueeze(1)).squeeze(1))
+    found = torch.stack(path[::-1], dim=1).tolist()
+    return [tags[:length] for tags, length in zip(found, lengths.tolist(), strict=True)]
+
+
+class Chances:
+    r"""Probabilities of parts of tag sequences, from one pass of the forward and the backward algorithm.
+
+    Args:
+        emissions: (batch, length, tags)
+        transitions: (tags + 1, tags + 1)
+        lengths: of each sentence, at least 1
+    """
+
+    def __init__(
+        self,
+        emissions: Float[Tensor, "batch length tags"],
+        transitions: Float[Tensor, "states states"],
+        lengths: Int[Tensor, " batch"],
+    ) -> None:
+        self.emissions = emissions.double().cpu()
+        self.transitions = transitions.double().cpu()
+        lengths = lengths.cpu()
+        self.forward = _forward_scores(self.emissions, self.transitions, lengths)
+        self.backward = _backward_scores(self.emissions, self.transitions, lengths)
+        rows = torch.arange(len(lengths))
+        self.total = (self.forward[rows, lengths - 1] + self.transitions[:-1, -1]).logsumexp(dim=1)
+
+    def of_part(self, row: int, start: int, tags: list[int]) -> float:
+        """The probability that a sentence has these tags from position `start` on, whatever the others are."""
+        found = self.forward[row, start, tags[0]]
+        for place, (before, after) in enumerate(zip(tags, tags[1:], strict=False), start + 1):
+            found = found + self.transitions[before, after] + self.emissions[row, place, after]
+        found = found + self.backward[row, start + len(tags) - 1, tags[-1]] - self.total[row]
+        return float(found.exp().clamp(max=1))

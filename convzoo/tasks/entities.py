@@ -1,0 +1,112 @@
+"""Named entities: parts of a text and their types."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convzoo.core.arguments import FromData, LabelType, NonNegative
+from convzoo.core.batch import Batch
+from convzoo.core.outputs.spans import Spans, as_dict, spans_of
+from convzoo.core.task import Meter, Task
+from convzoo.layers.crf import ChainScores
+from convzoo.ops.crf import Chances, best_paths, log_partition, path_score
+
+
+class Entities(Task):
+    r"""The negative log-likelihood of the true tag sequence of each text, $\log \sum_{y'} e^{s(y')} - s(y)$, as a mean over the
+    tokens (Collobert et al. 2011, arXiv:1103.0398, §3.3.2).
+
+    To predict, the best sequence is found by the Viterbi algorithm, and read as entities. The probability of an entity is that
+    of its tags, whatever the tags of the other tokens are. Scores count an entity as found only if its first token, its last one
+    and its type are right.
+
+    Args:
+        token_loss: weight of a cross-entropy of each token for itself, beside the sequence's
+    """
+
+    label_type: ClassVar[LabelType] = "entities"
+    judged_by = ("f1",)
+    best_by = "val/f1"
+
+    def __init__(
+        self,
+        tags: FromData[tuple],
+        labels: FromData[tuple],
+        known: FromData[Any] = (),
+        token_loss: NonNegative = 0.0,
+    ) -> None:
+        self.tags = tuple(tags)
+        self.labels = tuple(labels)
+        self.known = known
+        self.token_loss = token_loss
+
+    def losses(self, outputs: ChainScores, target: Mapping[str, Any]) -> dict[str, Tensor]:
+        """The negative log-likelihood of the sequences."""
+        emissions, transitions = _precise(outputs)
+        tags, lengths = target["tags"], target["lengths"]
+        lost = log_partition(emissions, transitions, lengths) - path_score(emissions, transitions, tags, lengths)
+        found = {"sequence": lost.sum() / lengths.sum()}
+        if self.token_loss:
+            found["token"] = self.token_loss * F.cross_entropy(emissions.transpose(1, 2), tags, ignore_index=-1)
+        return found
+
+    def predict(self, model: nn.Module, batch: Batch) -> Spans:
+        """The entities of each text, with their probabilities."""
+        emissions, transitions = _precise(model(**batch.inputs))
+        lengths = batch.target["lengths"]
+        with torch.no_grad():
+            paths = best_paths(emissions, transitions, lengths)
+            chances = Chances(emissions, transitions, lengths)
+        found, scores, row = [], [], 0
+        for pieces in batch.target["pieces"]:
+            spans, sure, start = [], [], 0
+            for _ in pieces:
+                path = paths[row]
+                for span in spans_of([self.tags[tag] for tag in path]):
+                    sure.append(chances.of_part(row, span.start, path[span.start : span.end]))
+                    spans.append(span._replace(start=span.start + start, end=span.end + start))
+                start += len(path)
+                row += 1
+            found.append(spans)
+            scores.append(sure)
+        return Spans(found, scores, batch.target["texts"])
+
+    def decode(self, outputs: Spans) -> list[dict[str, Any]]:
+        """The entities of each text, each with its first character, the one behind its last, its type, words and probability."""
+        assert outputs.texts is not None
+        scores = outputs.scores or [[None] * len(spans) for spans in outputs.found]
+        return [
+            {"entities": [as_dict(span, text.places, text.text, score) for span, score in zip(spans, sure, strict=True)]}
+            for spans, sure, text in zip(outputs.found, scores, outputs.texts, strict=True)
+        ]
+
+    def read_target(self, target: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The true entities of each text; None where it has no labels."""
+        return [
+            {"entities": [as_dict(span, text.places, text.text) for span in text.spans] if text.label is not None else None}
+            for text in target["texts"]
+        ]
+
+    def in_words(self, prediction: Mapping[str, Any], shown: str) -> str:
+        """The text, with each entity in brackets before its type: `[Ada Lovelace PER] was born in [London LOC].`"""
+        found, at = "", 0
+        for entity in prediction["entities"]:
+            found += f"{shown[at : entity['start']]}[{entity['text']} {entity['label']}]"
+            at = entity["end"]
+        return found + shown[at:]
+
+    def meter(self) -> Meter:
+        """Precision, recall and F1 of entities, of types, of surfaces, and by whether training has the name."""
+        from convzoo.metrics.entities import EntityMeter
+
+        return EntityMeter(self.labels, self.known)
+
+
+def _precise(outputs: ChainScores) -> tuple[Tensor, Tensor]:
+    emissions, transitions = outputs
+    if emissions.dtype == torch.float64:
+        return emissions, transitions
+    return emissions.float(), transitions.float()

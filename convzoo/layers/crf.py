@@ -55,4 +55,4 @@ class LinearChainCRF(nn.Module):
     def in_words(self) -> str:
         """For `describe`."""
         count = len(self.weight) - 1
-        return f"A conditional random field: scores how each of {count} tags follows each other, so that whole sequences are compared."
+        return f"A conditional random field: scores how {count} tags follow each other, so that whole sequences are compared."

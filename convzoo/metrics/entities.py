@@ -60,7 +60,10 @@ class EntityMeter:
     def compute(self) -> dict[str, float]:
         """The scores over everything so far, on all processes."""
         counts, names = self._all()
-        found = {name: float(values[0]) for name, values in self._scores(counts.sum(axis=0)[None], names.sum(axis=0)[None]).items()}
+        found = {
+            name: float(values[0])
+            for name, values in self._scores(counts.sum(axis=0)[None], names.sum(axis=0)[None]).items()
+        }
         shares = gather_objects(self.surfaces)
         ours, true = (set().union(*(share[side] for share in shares)) for side in (0, 1))
         found["surface_f1"] = 2 * len(ours & true) / max(len(ours) + len(true), 1)

@@ -17,10 +17,10 @@ class IDCNN(nn.Module):
     r"""A block of dilated convolutions over the tokens, applied several times (Strubell et al. 2017, arXiv:1702.02098), and a
     conditional random field over its tags.
 
-    A token is known by hashes of its form, prefix, suffix and shape, and by a convolution over its characters with the maximum over
-    the token (Ma & Hovy 2016, arXiv:1603.01354, §2.1). So a name that training never saw is told by how it is written and by
-    what stands around it. A block with dilations 1, 2, 4 and kernels of 3 sees 15 tokens; each iteration sees 14 more. Blocks
-    are residual with pre-activation, and positions behind a text's end are set to zero, so its output does not depend on its batch.
+    A token is known by hashes of its form, prefix, suffix and shape, and by a convolution over its characters with the maximum
+    over the token (Ma & Hovy 2016, arXiv:1603.01354, §2.1). So a name that training never saw is told by how it is written and
+    by what stands around it. A block with dilations 1, 2, 4 and kernels of 3 sees 15 tokens; each iteration sees 14 more.
+    Convolutions are residual, and positions behind a text's end are set to zero, so its output does not depend on its batch.
 
     Args:
         rows: of the hash table of each feature
@@ -105,18 +105,17 @@ class IDCNN(nn.Module):
         x = nn.functional.embedding(places, torch.cat(words, dim=1)).transpose(1, 2)
         x = self.project(self.embedding_dropout(x)) * mask
         for iteration in range(self.iterations):
-            for block in self.blocks[iteration % len(self.blocks)]:  # type: ignore[union-attr]
+            for block in self.blocks[iteration % len(self.blocks)]:  # type: ignore[attr-defined]
                 x = block(x, mask)
         return self.crf(self.classifier(self.dropout(x)).transpose(1, 2))
 
-
     def receptive_fields(self, inputs: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-        """In tokens. The last iteration counts, where the iterations share their layers; the chain of tags then joins all tokens."""
+        """In tokens; of layers that iterations share, that of the last one. The chain of tags then joins all tokens."""
         size = 1
         fields: dict[str, tuple[int, ...]] = {"project": (1,)}
         names = {id(layer): name for name, layer in self.named_modules()}
         for iteration in range(self.iterations):
-            for block in self.blocks[iteration % len(self.blocks)]:  # type: ignore[union-attr]
+            for block in self.blocks[iteration % len(self.blocks)]:  # type: ignore[attr-defined]
                 size += block.reach
                 fields[names[id(block.convolution.convolution)]] = (size,)
         return fields | {"classifier": (size,)}
@@ -137,8 +136,8 @@ class _Characters(nn.Module):
     def in_words(self) -> str:
         """For `describe`."""
         return (
-            f"Looks at the characters of each word with {self.convolution.out_channels} filters that are 3 letters wide, and keeps "
-            "the largest answer of each."
+            f"Looks at the characters of each word with {self.convolution.out_channels} filters that are 3 letters wide, and "
+            "keeps the largest answer of each."
         )
 
 

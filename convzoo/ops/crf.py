@@ -1,10 +1,12 @@
 r"""The linear-chain conditional random field (Lafferty et al. 2001): scores of tag sequences, their sum, and the best one.
 
-A sequence of tags $y$ of one sentence has the score $s(y) = \sum_t e_{t, y_t} + \sum_{t > 0} A_{y_{t-1}, y_t} + A_{S, y_0} + A_{y_n, S}$,
-with the emissions $e$ of a network and the transitions $A$. Transitions are (tags + 1, tags + 1): the last row has the scores of
-the first tag, the last column those of the last tag. A forbidden transition has the score `FORBIDDEN`.
+A sequence of tags $y$ of one sentence has the score
+$s(y) = \sum_t e_{t, y_t} + \sum_{t > 0} A_{y_{t-1}, y_t} + A_{S, y_0} + A_{y_n, S}$, with the emissions $e$ of a network and
+the transitions $A$. Transitions are (tags + 1, tags + 1): the last row has the scores of the first tag, the last column those of
+the last tag. A forbidden transition has the score `FORBIDDEN`.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -36,7 +38,7 @@ class _LogPartition(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, emissions: Tensor, transitions: Tensor, lengths: Tensor) -> Tensor:
-        forward = _forward_scores(emissions, transitions, lengths)
+        forward = _forward_scores(emissions, transitions)
         last = forward[torch.arange(len(lengths), device=lengths.device), lengths - 1]
         total = (last + transitions[:-1, -1]).logsumexp(dim=1)
         ctx.save_for_backward(emissions, transitions, lengths, forward, total)
@@ -46,20 +48,25 @@ class _LogPartition(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
         emissions, transitions, lengths, forward, total = ctx.saved_tensors
         (gradient,) = gradients
-        backward = _backward_scores(emissions, transitions, lengths)
+        inner = transitions[:-1, :-1]
+        moves = torch.zeros_like(transitions)
+        # The backward algorithm, as in `_backward_scores`. On its way, the probability of a transition from i at t to j at t + 1
+        # is exp(forward_i + A_ij + e_j + backward_j) / Z.
+        end = transitions[:-1, -1].expand(len(lengths), -1)
+        now, found = end, [end]
+        for position in range(emissions.shape[1] - 2, -1, -1):
+            later = (now + emissions[:, position + 1]).unsqueeze(1) + inner
+            there = (position < lengths - 1)[:, None]
+            both = later + (forward[:, position] - total[:, None]).unsqueeze(2)
+            weight = torch.where(there, gradient[:, None], 0).unsqueeze(2)
+            moves[:-1, :-1] += (both.masked_fill(~there.unsqueeze(2), FORBIDDEN).exp() * weight).sum(dim=0)
+            now = torch.where(there, later.logsumexp(dim=2), end)
+            found.append(now)
+        backward = torch.stack(found[::-1], dim=1)
         # Behind a sentence's end the scores say nothing, and their exponential may overflow.
         outside = ~_mask(lengths, emissions.shape[1]).unsqueeze(2)
-        weight = gradient[:, None, None]
-        states = (forward + backward - total[:, None, None]).masked_fill(outside, FORBIDDEN).exp() * weight
-        # The probability of a transition from i at t - 1 to j at t is exp(forward_i) exp(A_ij) exp(e_j + backward_j) / Z: the sum
-        # over all t is one product of matrices. Each t is shifted, so that neither exponential is too large.
-        before = forward[:, :-1]
-        after = (emissions + backward)[:, 1:] - total[:, None, None]
-        shift = before.amax(dim=2, keepdim=True)
-        left = (before - shift).exp().flatten(0, 1)
-        right = ((after + shift).masked_fill(outside[:, 1:], FORBIDDEN).clamp(max=80).exp() * weight).flatten(0, 1)
-        moves = torch.zeros_like(transitions)
-        moves[:-1, :-1] = (left.T @ right) * transitions[:-1, :-1].exp()
+        states = (forward + backward - total[:, None, None]).masked_fill(outside, FORBIDDEN).exp()
+        states = states * gradient[:, None, None]
         moves[-1, :-1] = states[:, 0].sum(dim=0)
         moves[:-1, -1] = states[torch.arange(len(lengths), device=lengths.device), lengths - 1].sum(dim=0)
         return states, moves, None
@@ -69,38 +76,27 @@ def _mask(lengths: Tensor, length: int) -> Tensor:
     return torch.arange(length, device=lengths.device) < lengths[:, None]
 
 
-def _forward_scores(emissions: Tensor, transitions: Tensor, lengths: Tensor) -> Tensor:
+def _forward_scores(emissions: Tensor, transitions: Tensor) -> Tensor:
     """(batch, length, tags): the logarithm of the sum over all beginnings that end at a position with a tag, its emission
     included."""
-    factors = transitions[:-1, :-1].exp()
+    # In logarithms all the way: sums of exponentials, as a product of matrices, would lose what is e^88 times smaller in 32 bits.
     now = emissions[:, 0] + transitions[-1, :-1]
     found = [now]
     for position in range(1, emissions.shape[1]):
-        shift = now.amax(dim=1, keepdim=True)
-        now = _log((now - shift).exp() @ factors) + shift + emissions[:, position]
+        now = (now.unsqueeze(2) + transitions[:-1, :-1]).logsumexp(dim=1) + emissions[:, position]
         found.append(now)
     return torch.stack(found, dim=1)
 
 
 def _backward_scores(emissions: Tensor, transitions: Tensor, lengths: Tensor) -> Tensor:
     """(batch, length, tags): the logarithm of the sum over all ends that follow a tag at a position, its emission excluded."""
-    factors = transitions[:-1, :-1].exp().T.contiguous()
     end = transitions[:-1, -1].expand(len(lengths), -1)
-    now = end
-    found = [now]
+    now, found = end, [end]
     for position in range(emissions.shape[1] - 2, -1, -1):
-        later = now + emissions[:, position + 1]
-        shift = later.amax(dim=1, keepdim=True)
-        later = _log((later - shift).exp() @ factors) + shift
+        later = ((now + emissions[:, position + 1]).unsqueeze(1) + transitions[:-1, :-1]).logsumexp(dim=2)
         now = torch.where((position < lengths - 1)[:, None], later, end)
         found.append(now)
     return torch.stack(found[::-1], dim=1)
-
-
-def _log(values: Tensor) -> Tensor:
-    # What no sequence reaches would be the logarithm of 0, and its differences would be undefined.
-    least = torch.finfo(values.dtype).tiny
-    return values.clamp(min=least).log().masked_fill(values <= least, FORBIDDEN)
 
 
 def path_score(
@@ -167,7 +163,7 @@ class Chances:
         self.emissions = emissions.double().cpu()
         self.transitions = transitions.double().cpu()
         lengths = lengths.cpu()
-        self.forward = _forward_scores(self.emissions, self.transitions, lengths)
+        self.forward = _forward_scores(self.emissions, self.transitions)
         self.backward = _backward_scores(self.emissions, self.transitions, lengths)
         rows = torch.arange(len(lengths))
         self.total = (self.forward[rows, lengths - 1] + self.transitions[:-1, -1]).logsumexp(dim=1)
@@ -175,7 +171,7 @@ class Chances:
     def of_part(self, row: int, start: int, tags: list[int]) -> float:
         """The probability that a sentence has these tags from position `start` on, whatever the others are."""
         found = self.forward[row, start, tags[0]]
-        for place, (before, after) in enumerate(zip(tags, tags[1:], strict=False), start + 1):
+        for place, (before, after) in enumerate(pairwise(tags), start + 1):
             found = found + self.transitions[before, after] + self.emissions[row, place, after]
         found = found + self.backward[row, start + len(tags) - 1, tags[-1]] - self.total[row]
         return float(found.exp().clamp(max=1))

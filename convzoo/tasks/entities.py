@@ -77,16 +77,24 @@ class Entities(Task):
     def decode(self, outputs: Spans) -> list[dict[str, Any]]:
         """The entities of each text, each with its first character, the one behind its last, its type, words and probability."""
         assert outputs.texts is not None
-        scores = outputs.scores or [[None] * len(spans) for spans in outputs.found]
+        scores: Any = outputs.scores or [[None] * len(spans) for spans in outputs.found]
         return [
-            {"entities": [as_dict(span, text.places, text.text, score) for span, score in zip(spans, sure, strict=True)]}
+            {
+                "entities": [
+                    as_dict(span, text.places, text.text, score) for span, score in zip(spans, sure, strict=True)
+                ]
+            }
             for spans, sure, text in zip(outputs.found, scores, outputs.texts, strict=True)
         ]
 
     def read_target(self, target: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The true entities of each text; None where it has no labels."""
         return [
-            {"entities": [as_dict(span, text.places, text.text) for span in text.spans] if text.label is not None else None}
+            {
+                "entities": [as_dict(span, text.places, text.text) for span in text.spans]
+                if text.label is not None
+                else None
+            }
             for text in target["texts"]
         ]
 

@@ -44,8 +44,8 @@ def spans_of(tags: Sequence[str]) -> list[Span]:
     """The entities that tags say, by the rules of conlleval, which reads all schemes: IO, IOB1, IOB2, BIOES (also with M for I)
     and BILOU.
 
-    An entity begins at B, S and U, where the type changes, and at an I, E or L that continues nothing. It ends after E, S, L and U,
-    and where the next token does not continue it.
+    An entity begins at B, S and U, where the type changes, and at an I, E or L that continues nothing. It ends after E, S, L and
+    U, and where the next token does not continue it.
     """
     found: list[Span] = []
     start: int | None = None

@@ -72,12 +72,13 @@ def _class_of(ranges: str) -> str:
     return "".join(rf"\u{start}-\u{end}" for start, end in (each.split("-") for each in ranges.split()))
 
 
-_ALONE = _class_of("0E00-0EFF 1000-109F 1780-17FF 3040-30FF 31F0-31FF 3400-4DBF 4E00-9FFF F900-FAFF") + "\U00020000-\U0003ffff"
+_ALONE = (
+    _class_of("0E00-0EFF 1000-109F 1780-17FF 3040-30FF 31F0-31FF 3400-4DBF 4E00-9FFF F900-FAFF")
+    + "\U00020000-\U0003ffff"
+)
 """Thai, Lao, Burmese, Khmer, Japanese and Chinese are written without spaces: each of their characters is a token."""
 
-_MARK = "".join(
-    chr(code) for code in range(0x300, 0x10000) if unicodedata.category(chr(code)) in ("Mn", "Mc", "Me")
-)
+_MARK = "".join(chr(code) for code in range(0x300, 0x10000) if unicodedata.category(chr(code)) in ("Mn", "Mc", "Me"))
 _TOKEN = re.compile(
     rf"[{_ALONE}][{_MARK}]*|\d+(?:[.,:]\d+)*|[@#](?:(?![{_ALONE}])\w)+|(?:(?![{_ALONE}])[\w{_MARK}])+|[^\w\s]"
 )

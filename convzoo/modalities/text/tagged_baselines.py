@@ -64,9 +64,10 @@ def _parts(length: int, longest: int) -> list[tuple[int, int]]:
 
 
 class ConditionalRandomField(Baseline):
-    """A linear-chain conditional random field (Lafferty et al. 2001) over features of each token and its neighbours: the form in
-    lower case, prefixes, suffixes, shape, and kinds of characters, as in the usual recipes; trained by CRFsuite with L-BFGS. There
-    are no part-of-speech tags, which the network has not either.
+    """A linear-chain conditional random field (Lafferty et al. 2001) over features of each token and its neighbours.
+
+    The features are the usual ones: the form in lower case, prefixes, suffixes, shape, and kinds of characters; no part-of-speech
+    tags, which the network has not either. CRFsuite trains it with L-BFGS.
 
     Args:
         c1: weight of the L1 penalty; null: chosen on the validation split
@@ -149,7 +150,9 @@ class ConditionalRandomField(Baseline):
 def _looks(token: str) -> list[str]:
     lower = token.lower()
     found = [f"w={lower}", f"s={shape_of(token)}"]
-    found += [f"p{size}={lower[:size]}" for size in (1, 2, 3, 4)] + [f"x{size}={lower[-size:]}" for size in (1, 2, 3, 4)]
+    found += [f"p{size}={lower[:size]}" for size in (1, 2, 3, 4)] + [
+        f"x{size}={lower[-size:]}" for size in (1, 2, 3, 4)
+    ]
     kinds = {
         "title": token.istitle(), "upper": token.isupper(), "digit": token.isdigit(), "alpha": token.isalpha(),
         "hyphen": "-" in token,

@@ -85,9 +85,13 @@ class TaggedTextEncoder(Encoder):
         """
         labels = sorted({span.label for example in examples for span in example.spans})
         if not labels:
-            raise DataError("the training split has no entity, so there is nothing to learn; are the tags in another column?")
+            raise DataError(
+                "the training split has no entity, so there is nothing to learn; are the tags in another column?"
+            )
         counts = Counter(letter for example in examples for letter in example.text)
-        alphabet = sorted(letter for letter, count in counts.items() if count >= self.min_count and not letter.isspace())
+        alphabet = sorted(
+            letter for letter, count in counts.items() if count >= self.min_count and not letter.isspace()
+        )
         self._set_tags(labels, alphabet)
         self.known = {name_of(example.written(span)) for example in examples for span in example.spans}
 
@@ -138,7 +142,9 @@ class TaggedTextEncoder(Encoder):
         size = (len(pieces), max(lengths))
         rows: dict[str, int] = {}
         places = np.zeros(size, dtype=np.int64)
-        dropped = draws.uniform(0, size[1])[: len(pieces)] < self.word_dropout if self._drops(draws) else None
+        dropped = None
+        if draws is not None and self.word_dropout:
+            dropped = self._dropped(draws, [len(item[0]) for item in items], size[1])
         for number, piece in enumerate(pieces):
             if dropped is None:
                 places[number, : len(piece)] = [rows.setdefault(word, len(rows) + 1) for word in piece]
@@ -172,8 +178,11 @@ class TaggedTextEncoder(Encoder):
             target["texts"] = [item[2] for item in items]
         return Batch(inputs, target, sum(lengths))
 
-    def _drops(self, draws: Draws | None) -> bool:
-        return draws is not None and self.word_dropout > 0
+    def _dropped(self, draws: Draws, counts: Sequence[int], longest: int) -> np.ndarray:
+        """(pieces, longest): which tokens lose their form. Numbers are drawn by example, so they do not depend on the batch."""
+        drawn = draws.uniform(0, max(counts) * self.max_length).reshape(len(counts), -1, self.max_length)
+        rows = [row[:count] for row, count in zip(drawn, counts, strict=True)]
+        return np.concatenate(rows)[:, :longest] < self.word_dropout
 
     def _look(self, word: str) -> tuple[np.ndarray, np.ndarray]:
         """Hashes (features, 4) and characters (letters,) of a word; one that is marked as dropped has no form."""
@@ -186,7 +195,9 @@ class TaggedTextEncoder(Encoder):
                 plain[:1], norm[: self.prefix], norm[-self.suffix :], norm[-2:], shape_of(plain),
             ]  # fmt: skip
             hashes = np.stack([_hashes(f"{number}:{feature}") for number, feature in enumerate(features)])
-            letters = np.array([self._letters.get(letter, UNKNOWN) for letter in plain[: self.max_letters]] or [UNKNOWN])
+            letters = np.array(
+                [self._letters.get(letter, UNKNOWN) for letter in plain[: self.max_letters]] or [UNKNOWN]
+            )
             if len(self._looks) > 200_000:  # a bounded memory: texts of millions of words
                 self._looks.clear()
             found = self._looks[word] = hashes, letters
@@ -259,7 +270,7 @@ class TaggedTextEncoder(Encoder):
 
     @property
     def dims(self) -> Mapping[str, Any]:
-        """tags, features, alphabet (number of characters), vectors (their length), labels (types), and known (training's names)."""
+        """tags, features, alphabet (number of characters), vectors (their length), labels (types), known (training's names)."""
         return {
             "tags": tuple(self.tags),
             "features": 6,

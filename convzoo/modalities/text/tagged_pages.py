@@ -69,7 +69,11 @@ class TaggedPages(Pages):
         )[: kit.MISTAKES]
         worst = [row for row in worst if parts[id(row)][1] or parts[id(row)][2]]
         several = [
-            ("Surest mistakes", wrong, "Texts with a wrong entity, the surest first. A sure mistake is often a wrong label."),
+            (
+                "Surest mistakes",
+                wrong,
+                "Texts with a wrong entity, the surest first. A sure mistake is often a wrong label.",
+            ),
             ("Most mistakes", worst, "Texts with the most wrong and missed entities."),
             ("Missed", missed, "Texts in which something was not found, and nothing was wrong."),
             ("Right", right, "Texts in which all is right; those with the most entities first."),
@@ -128,7 +132,9 @@ class TaggedPages(Pages):
         )
         lengths = {
             name: _counts([triples[at] for at in places if at < len(triples)], lambda row, span: True)
-            for name, places in kit.bands([len(material.examples[int(row["index"])].places) for row in rows], 4, "tokens").items()
+            for name, places in kit.bands(
+                [len(material.examples[int(row["index"])].places) for row in rows], 4, "tokens"
+            ).items()
         }
         by_length = kit.table(
             (kit.Column("texts of"), kit.Column("true entities", "n"), *kit.CLASS_COLUMNS[2:]),
@@ -164,7 +170,7 @@ class TaggedPages(Pages):
             (name_of(example.written(span)), span.label) for example in material.examples for span in example.spans
         )
         drawn = kit.histogram(lengths, "Lengths of the test texts, in tokens") if min(lengths) < max(lengths) else ""
-        known = getattr(material.encoder, "known", set())
+        known: set[str] = getattr(material.encoder, "known", set())
         lines: list[list[kit.Cell]] = [
             [name, label, f"{count:,}", "yes" if name in known else "no"]
             for (name, label), count in names.most_common(FREQUENT)
@@ -196,9 +202,7 @@ def _outcome(material: Material, row: Row) -> Outcome:
     return ours & true, ours - true, true - ours
 
 
-def _counts(
-    triples: Sequence[tuple[Row, Outcome]], wanted: Callable[[Row, Span], bool]
-) -> tuple[int, int, int]:
+def _counts(triples: Sequence[tuple[Row, Outcome]], wanted: Callable[[Row, Span], bool]) -> tuple[int, int, int]:
     """Hits, found and true ones of the entities that are wanted."""
     hits = ours = true = 0
     for row, parts in triples:
@@ -227,12 +231,15 @@ def _marked(example: TaggedText, spans: Sequence[tuple[Span, str]]) -> str:
         start, end = example.places[span.start][0], example.places[span.end - 1][1]
         found += kit.text(example.text[at:start]) + _mark(example.text[start:end], span.label, kind)
         at = end
-    return found + kit.text(example.text[at : example.places[last - 1][1]]) + (" …" if last < len(example.places) else "")
+    return (
+        found + kit.text(example.text[at : example.places[last - 1][1]]) + (" …" if last < len(example.places) else "")
+    )
 
 
 def _quoted(material: Material, row: Row) -> str:
     example = material.examples[int(row["index"])]
-    return f'<div class="body quote"><p class="words">{_marked(example, [(s, "ok") for s in _spans(material, row, "entities")])}</p></div>'
+    marked = _marked(example, [(span, "ok") for span in _spans(material, row, "entities")])
+    return f'<div class="body quote"><p class="words">{marked}</p></div>'
 
 
 def _card(material: Material, row: Row, parts: Outcome) -> str:
@@ -246,7 +253,9 @@ def _card(material: Material, row: Row, parts: Outcome) -> str:
     else:
         true = _marked(example, [(span, "ok") for span in right] + [(span, "miss") for span in missed])
         words = ", ".join(
-            kit.count_of(len(part), "entities").replace("entity", f"{name} entity").replace("entities", f"{name} entities")
+            kit.count_of(len(part), "entities")
+            .replace("entity", f"{name} entity")
+            .replace("entities", f"{name} entities")
             for part, name in ((wrong, "wrong"), (missed, "missed"))
             if part
         )
@@ -272,22 +281,38 @@ def _kinds(material: Material, triples: Sequence[tuple[Row, Outcome]]) -> str:
             true = max(over, key=lambda each: min(each.end, span.end) - max(each.start, span.start))
             left.discard(true)
             same = true[:2] == span[:2]
-            kinds["the type is wrong" if same else "the border is wrong" if true.label == span.label else "border and type are wrong"] += 1
+            kinds[
+                "the type is wrong"
+                if same
+                else "the border is wrong"
+                if true.label == span.label
+                else "border and type are wrong"
+            ] += 1
             if true.label != span.label:
                 taken[true.label, span.label] += 1
         kinds["not found at all"] += len(left)
     whole = sum(kinds.values())
     if not whole:
         return "<p>Nothing: all entities are found, and no other.</p>"
-    lines: list[list[kit.Cell]] = [[name, f"{count:,}", kit.as_percent(count / whole)] for name, count in kinds.most_common() if count]
+    lines: list[list[kit.Cell]] = [
+        [name, f"{count:,}", kit.as_percent(count / whole)] for name, count in kinds.most_common() if count
+    ]
     parts = [
         kit.table(
-            [kit.Column("mistake"), kit.Column("times", "n"), kit.Column("part of all", "n")], lines, f"<b>{whole:,} mistakes.</b>"
+            [kit.Column("mistake"), kit.Column("times", "n"), kit.Column("part of all", "n")],
+            lines,
+            f"<b>{whole:,} mistakes.</b>",
         )
     ]
     if taken:
-        swaps: list[list[kit.Cell]] = [[true, said, f"{count:,}"] for (true, said), count in taken.most_common(FREQUENT)]
+        swaps: list[list[kit.Cell]] = [
+            [true, said, f"{count:,}"] for (true, said), count in taken.most_common(FREQUENT)
+        ]
         parts.append(
-            kit.table([kit.Column("true"), kit.Column("said"), kit.Column("times", "n")], swaps, "<b>Types taken for others.</b>")
+            kit.table(
+                [kit.Column("true"), kit.Column("said"), kit.Column("times", "n")],
+                swaps,
+                "<b>Types taken for others.</b>",
+            )
         )
     return kit.columns(parts) if len(parts) > 1 else parts[0]

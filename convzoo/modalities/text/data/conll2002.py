@@ -12,9 +12,10 @@ from convzoo.reading.damaged import Damaged
 
 
 class Conll2002(Reader):
-    """Spanish news with people, organisations, places and others (Tjong Kim Sang 2002, aclanthology.org/W02-2024): 8,323 sentences
-    to train, 1,915 to validate (testa), 1,517 to test (testb); latin-1, a token, its part of speech and its tag a line. The part of
-    speech is not used.
+    """Spanish news with people, organisations, places and others (Tjong Kim Sang 2002, aclanthology.org/W02-2024).
+
+    8,323 sentences to train, 1,915 to validate (testa), 1,517 to test (testb); latin-1, a token, its part of speech and its tag a
+    line. The part of speech is not used.
 
     Args:
         path: a folder with esp.train, esp.testa and esp.testb; by default the data set is fetched
@@ -33,8 +34,8 @@ class Conll2002(Reader):
         """
         folder, facts = benchmark_folder("conll2002", self.path)
         settings = Settings(token="1", tag="-1", encoding="latin-1")
-        parts = [read_whole(folder / f"esp.{name}", settings) for name in ("train", "testa", "testb")]
-        return Splits(*parts, origin="official: esp.train, esp.testa, esp.testb", files=facts)
+        train, val, test = (read_whole(folder / f"esp.{name}", settings) for name in ("train", "testa", "testb"))
+        return Splits(train, val, test, origin="official: esp.train, esp.testa, esp.testb", files=facts)
 
 
 def read_whole(path: Path, settings: Settings) -> list[TaggedText]:

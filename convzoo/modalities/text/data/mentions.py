@@ -47,10 +47,14 @@ def _lines(text: str) -> tuple[str, ...]:
     return tuple(line.strip() for line in text.strip().splitlines())
 
 
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 ENGLISH = Language(
-    tuple("Mar Tar Ber Kel Sto Win Hal Dun Cor Fen Ash Lor Pem Rad Sel Vin Wex Yar Gar Hol Nor Bram Thorn Ell".split()),
-    tuple("low den ton wick ley mont ford by sey rick nor vale son dale more ham ner gate worth cott".split()),
-    tuple("Mark Bill Rose Grace Will May Hope Frank Anna Peter Nadia Oscar Lena Hugo Ines Tom".split()),
+    _words("Mar Tar Ber Kel Sto Win Hal Dun Cor Fen Ash Lor Pem Rad Sel Vin Wex Yar Gar Hol Nor Bram Thorn Ell"),
+    _words("low den ton wick ley mont ford by sey rick nor vale son dale more ham ner gate worth cott"),
+    _words("Mark Bill Rose Grace Will May Hope Frank Anna Peter Nadia Oscar Lena Hugo Ines Tom"),
     {
         PERSON: ("{given} *", "{given} *", "{given} * *", "Dr * ", "*"),
         ORGANISATION: ("* Ltd", "* & Sons", "Bank of *", "University of *", "* Holdings", "*"),
@@ -102,9 +106,9 @@ ENGLISH = Language(
     ("Everybody talks about {ANY} now .", "There is more news on {ANY} ."),
 )
 RUSSIAN = Language(
-    tuple("Бор Вол Гор Дуб Зар Кал Лес Мор Нов Рад Сол Тар Уст Яр Кур Вер Бел Сев".split()),
-    tuple("ин ов ск град ень ар ино ома ель ида анск ец ино ага".split()),
-    tuple("Анна Пётр Вера Любовь Надежда Роман Лев Роза Игорь Ольга".split()),
+    _words("Бор Вол Гор Дуб Зар Кал Лес Мор Нов Рад Сол Тар Уст Яр Кур Вер Бел Сев"),
+    _words("ин ов ск град ень ар ино ома ель ида анск ец ино ага"),
+    _words("Анна Пётр Вера Любовь Надежда Роман Лев Роза Игорь Ольга"),
     {
         PERSON: ("{given} *", "{given} *", "*"),
         ORGANISATION: ("« * »", "Банк *", "* и сыновья", "*"),
@@ -141,9 +145,9 @@ RUSSIAN = Language(
     ("Все говорят про {ANY} .", "Снова новости про {ANY} ."),
 )
 HINDI = Language(
-    tuple("मार तर बल कम सू नर गो दे राम वि जय हर मन अन रत".split()),
-    tuple("पुर नगर दास कर वाल राज गढ़ लाल मणि देव".split()),
-    tuple("आशा किरण दीपक अनिल सीता राम ज्योति मोहन".split()),
+    _words("मार तर बल कम सू नर गो दे राम वि जय हर मन अन रत"),
+    _words("पुर नगर दास कर वाल राज गढ़ लाल मणि देव"),
+    _words("आशा किरण दीपक अनिल सीता राम ज्योति मोहन"),
     {
         PERSON: ("{given} *", "{given} *", "*"),
         ORGANISATION: ("* लिमिटेड", "* बैंक", "* समूह", "*"),
@@ -183,8 +187,8 @@ SHARES = (0.6, 0.2, 0.2)
 class Mentions(Reader):
     """News sentences with named entities, from templates in English, Russian and Hindi; the tags are in IOB2.
 
-    Four things make them hard. Stems of names are shared by all kinds, so a bare name may be a person, a company, a town or a product,
-    and its surroundings tell; in sentences of the kind "{name}, after months of talks and two delays, resigned" they do so from afar.
+    Four things make them hard. Stems of names are shared by all kinds, so a bare name may be a person, a company, a town or a
+    product, and its surroundings tell; in "{name}, after months of talks and two delays, resigned" they do so from afar.
     Names are nested (Bank of Marlow is no place). Some names are common words elsewhere (May, Hope). Most names of the test
     split are not in training. A few sentences do not tell at all: they give the ceiling.
 
@@ -246,7 +250,8 @@ class Mentions(Reader):
             parts.append(texts)
             sure.append(told / max(sum(len(text.spans) for text in texts), 1))
         origin = f"generated with seed {self.seed}"
-        return Splits(*parts, ceiling={"test/f1": sure[2]}, origin=origin)
+        train, val, tested = parts
+        return Splits(train, val, tested, ceiling={"test/f1": sure[2]}, origin=origin)
 
     def _stems(self, language: Language, random: np.random.Generator) -> list[str]:
         pairs = [beginning + ending for beginning in language.beginnings for ending in language.endings]

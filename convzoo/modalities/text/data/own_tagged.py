@@ -39,8 +39,8 @@ class TaggedTexts(Reader):
     * brat: a folder of `.txt` files with an `.ann` file beside each;
     * a folder of these, named `train.*`, `test.*`, and perhaps `val.*` (also `dev`, `valid`).
 
-    An I without a B before it is read as a beginning, and counted. Spans are moved to the borders of tokens where they begin or end
-    inside one. Without a split of its own one is made, by document where documents are known; equal texts stay together.
+    An I without a B before it is read as a beginning, and counted. Spans that begin or end inside a token are widened to its
+    borders. Without a split of its own one is made, by document where documents are known; equal texts stay together.
 
     Args:
         path: the file or folder
@@ -64,8 +64,8 @@ class TaggedTexts(Reader):
 
     example = TaggedText
     formats: ClassVar[str] = (
-        "texts with named entities: columns of tokens and tags (CoNLL), .jsonl or .json with spans, a .csv with a token a row, a folder "
-        "of brat's .txt and .ann, or a folder with train.* and test.* of these"
+        "texts with named entities: columns of tokens and tags (CoNLL), .jsonl or .json with spans, a .csv with a token a row, a "
+        "folder of brat's .txt and .ann, or a folder with train.* and test.* of these"
     )
 
     def __init__(
@@ -88,9 +88,7 @@ class TaggedTexts(Reader):
         skip_damaged: bool = False,
     ) -> None:
         self.path = Path(path)
-        self.settings = Settings(
-            token, tag, sentence, text, entities, group, separator, encoding, offsets, overlapping
-        )
+        self.settings = Settings(token, tag, sentence, text, entities, group, separator, encoding, offsets, overlapping)
         self.val = val
         self.test = test
         self.copies: Copies = copies

@@ -142,22 +142,24 @@ def _read_columns(path: Path, settings: Settings, damaged: Damaged, found: Found
     if heading:
         first = next(at for at, (_, fields) in enumerate(rows) if fields)
         rows[first] = (rows[first][0], [])
-    found.taken.append(_columns_in_words(heading, token, tag, width, [fields for fields in full if len(fields) == width]))
+    found.taken.append(
+        _columns_in_words(heading, token, tag, width, [fields for fields in full if len(fields) == width])
+    )
     sentences, document = [], None
     for sentence in _parts(rows, documents):
         start = sentence[0][0]
         if start in documents:
             document = f"{path.name}: document {documents[start] or f'at line {start}'}"
             continue
-        made = damaged.sound(
-            partial(_sentence, path, sentence, token, tag, width, document, found), f"{path}:{start}"
-        )
+        made = damaged.sound(partial(_sentence, path, sentence, token, tag, width, document, found), f"{path}:{start}")
         if made is not None:
             sentences.append(made)
     return sentences
 
 
-def _parts(rows: Sequence[tuple[int, list[str]]], documents: Mapping[int, str]) -> Iterator[list[tuple[int, list[str]]]]:
+def _parts(
+    rows: Sequence[tuple[int, list[str]]], documents: Mapping[int, str]
+) -> Iterator[list[tuple[int, list[str]]]]:
     """The rows between borders; a border that begins a document is a part for itself."""
     part: list[tuple[int, list[str]]] = []
     for number, fields in [*rows, (0, [])]:
@@ -171,9 +173,7 @@ def _parts(rows: Sequence[tuple[int, list[str]]], documents: Mapping[int, str]) 
             yield [(number, [])]
 
 
-def _columns_of(
-    path: Path, rows: Sequence[list[str]], settings: Settings
-) -> tuple[list[str], int, int | None, int]:
+def _columns_of(path: Path, rows: Sequence[list[str]], settings: Settings) -> tuple[list[str], int, int | None, int]:
     """The heading (empty: none), the columns of tokens and tags, and the number of columns."""
     width = Counter(map(len, rows[:5000])).most_common(1)[0][0]
     whole = [fields for fields in rows[:5000] if len(fields) == width]
@@ -206,12 +206,12 @@ def _columns_of(
         token = heading.index(name)
     if token is None:
         others = [
-            at
-            for at, column in enumerate(body)
-            if at != tag and not all(_NUMBER.fullmatch(value) for value in column)
+            at for at, column in enumerate(body) if at != tag and not all(_NUMBER.fullmatch(value) for value in column)
         ] or [at for at in range(width) if at != tag]
         if not others:
-            raise DataError(f"{path}: has one column, that of the tags; a column of tokens is missing (data.separator?)")
+            raise DataError(
+                f"{path}: has one column, that of the tags; a column of tokens is missing (data.separator?)"
+            )
         token = max(others, key=lambda at: (len(set(body[at])), -at))
     return heading, token, tag, width
 
@@ -257,7 +257,9 @@ def _sentence(
     place = f"{path}:{rows[0][0]}"
     for number, fields in rows:
         if len(fields) != width:
-            raise DataError(f"{path}:{number}: has {len(fields)} column{'s' * (len(fields) != 1)}, most lines have {width}")
+            raise DataError(
+                f"{path}:{number}: has {len(fields)} column{'s' * (len(fields) != 1)}, most lines have {width}"
+            )
         if not fields[token].strip():
             raise DataError(f"{path}:{number}: the token is empty")
     tokens = [fields[token] for _, fields in rows]
@@ -277,7 +279,9 @@ def check_tags(tags: Sequence[str], places: Sequence[str]) -> None:
     for tag, place in zip(tags, places, strict=True):
         if not _TAG.fullmatch(tag):
             near = nearest(tag.upper(), ["O", *(f"{prefix}{tag[1:]}" for prefix in "BI"), f"B-{tag}"]) or "O"
-            raise DataError(f"{place}: {tag!r} is no tag; it should be O, B-TYPE or I-TYPE (also E-, S-, L-, U-); did you mean {near!r}?")
+            raise DataError(
+                f"{place}: {tag!r} is no tag; it should be O, B-TYPE or I-TYPE (also E-, S-, L-, U-); did you mean {near!r}?"
+            )
 
 
 def tagged(
@@ -324,7 +328,9 @@ def _read_table(path: Path, settings: Settings, damaged: Damaged, found: Found) 
     sentence = table.find("sentence", settings.sentence, SENTENCE_NAMES, needed=False)
     group = table.find("group", settings.group, GROUP_NAMES, needed=False)
     if sentence is None:
-        raise DataError(f"{path}: which column says where a sentence begins? it has {', '.join(names)}; say data.sentence=COLUMN")
+        raise DataError(
+            f"{path}: which column says where a sentence begins? it has {', '.join(names)}; say data.sentence=COLUMN"
+        )
     found.taken.append(f"token: {token}" + (f"; tag: {tag}" if tag else "") + f"; sentence: {sentence}")
     parts: list[list[int]] = []
     last: Any = None
@@ -339,7 +345,9 @@ def _read_table(path: Path, settings: Settings, damaged: Damaged, found: Found) 
         places = [table.place(row) for row in rows]
         tokens = ["" if table.columns[str(token)][row] is None else str(table.columns[str(token)][row]) for row in rows]
         if not all(each.strip() for each in tokens):
-            raise DataError(f"{places[next(at for at, each in enumerate(tokens) if not each.strip())]}: the token is empty")
+            raise DataError(
+                f"{places[next(at for at, each in enumerate(tokens) if not each.strip())]}: the token is empty"
+            )
         owner = None if group is None else str(table.columns[group][rows[0]])
         if tag is None:
             return TaggedText.of_tokens(tokens, None, owner, places[0])
@@ -372,9 +380,13 @@ def _read_json(path: Path, settings: Settings, damaged: Damaged, found: Found) -
             raise DataError(f"{path}: is not JSON ({error})") from None
         if isinstance(content, Mapping):
             lists = [name for name, value in content.items() if isinstance(value, list)]
-            usual = [name for name in ("data", "examples", "texts", "documents", "annotations", "train") if name in lists]
+            usual = [
+                name for name in ("data", "examples", "texts", "documents", "annotations", "train") if name in lists
+            ]
             if not usual and len(lists) != 1:
-                raise DataError(f"{path}: should be a list of texts, not an object with {', '.join(map(repr, content))}")
+                raise DataError(
+                    f"{path}: should be a list of texts, not an object with {', '.join(map(repr, content))}"
+                )
             content = content[usual[0] if usual else lists[0]]
         if not isinstance(content, list):
             raise DataError(f"{path}: should be a list of texts, not {type(content).__name__}")
@@ -409,7 +421,11 @@ def _records(
     units = _units_of(spanned) if settings.offsets == "auto" else settings.offsets
     if units != "characters":
         what = "bytes of UTF-8" if units == "bytes" else "UTF-16 units (as JavaScript and Java do)"
-        how = "as set" if settings.offsets != "auto" else "found by where words end; data.offsets=characters takes them as they are"
+        how = (
+            "as set"
+            if settings.offsets != "auto"
+            else "found by where words end; data.offsets=characters takes them as they are"
+        )
         found.notes.append(f"the entities' offsets count {what}: {how}")
     texts = []
     for each in made:
@@ -427,7 +443,9 @@ def _record(place: str, record: Any, settings: Settings, found: Found) -> "Tagge
             record = json.loads(record)
         except (ValueError, RecursionError) as error:
             raise DataError(f"{place}: is not JSON ({error})") from None
-    if isinstance(record, list) and len(record) == 2 and isinstance(record[0], str):  # spaCy's (text, {"entities": [...]})
+    if (
+        isinstance(record, list) and len(record) == 2 and isinstance(record[0], str)
+    ):  # spaCy's (text, {"entities": [...]})
         more = record[1] if isinstance(record[1], Mapping) else {"entities": record[1]}
         record = {"text": record[0], **more}
     if not isinstance(record, Mapping):
@@ -485,7 +503,11 @@ def _of_lists(
     return tagged(words, tags, owner, place, [place] * len(tags), found)
 
 
-_STARTS, _ENDS, _LABELS = ("start", "start_offset", "begin", "from"), ("end", "end_offset", "stop", "to"), ("label", "type", "labels", "entity", "tag", "entity_type", "class")
+_STARTS, _ENDS, _LABELS = (
+    ("start", "start_offset", "begin", "from"),
+    ("end", "end_offset", "stop", "to"),
+    ("label", "type", "labels", "entity", "tag", "entity_type", "class"),
+)
 
 
 def _span(place: str, value: Any) -> tuple[tuple[int, int, str], str | None]:
@@ -517,7 +539,7 @@ def _span(place: str, value: Any) -> tuple[tuple[int, int, str], str | None]:
 def _units_of(records: Sequence[_Record]) -> Units:
     """What offsets count. Where it makes a difference (a text with letters outside ASCII), the unit with which most entities are
     what is written beside them, or begin and end where words do; characters in doubt."""
-    wrong = {unit: 0 for unit in ("characters", "bytes", "utf16")}
+    wrong = dict.fromkeys(("characters", "bytes", "utf16"), 0)
     for record in records:
         if record.text.isascii() or not record.spans:
             continue
@@ -560,13 +582,25 @@ def _from_spans(record: _Record, units: Units, overlapping: Overlapping, found: 
         first, last = at
         what = f"{record.place}: entity {label} at {start} to {end}"
         if first is None or last is None:
-            inside = 0 <= start and end <= len(record.text.encode("utf-8", "surrogatepass"))
-            why = "cuts a character" if inside and units != "characters" else f"is outside the text, which has {len(record.text)} characters"
-            raise DataError(f"{what} {why}; are the offsets bytes or UTF-16 units? data.offsets={'utf16' if units == 'bytes' else 'bytes'}")
+            inside = start >= 0 and end <= len(record.text.encode("utf-8", "surrogatepass"))
+            why = (
+                "cuts a character"
+                if inside and units != "characters"
+                else f"is outside the text, which has {len(record.text)} characters"
+            )
+            raise DataError(
+                f"{what} {why}; are the offsets bytes or UTF-16 units? data.offsets={'utf16' if units == 'bytes' else 'bytes'}"
+            )
         if first >= last:
             raise DataError(f"{what} is empty; the end is behind the last character")
-        if written is not None and record.text[first:last] != written and record.text[first:last].strip() != written.strip():
-            raise DataError(f"{what} is {record.text[first:last][:40]!r} in the text, and {written[:40]!r} beside the offsets")
+        if (
+            written is not None
+            and record.text[first:last] != written
+            and record.text[first:last].strip() != written.strip()
+        ):
+            raise DataError(
+                f"{what} is {record.text[first:last][:40]!r} in the text, and {written[:40]!r} beside the offsets"
+            )
         inside_span = [number for number, (begin, stop) in enumerate(places) if begin < last and stop > first]
         if not inside_span:
             raise DataError(f"{what} holds no word, only {record.text[first:last]!r}")
@@ -652,7 +686,9 @@ def _brat_record(file: Path, settings: Settings, found: Found) -> "_Record | Tag
         spans.append((start, end, match.group(1)))
         written.append(fields[2].replace("\r", "") if len(fields) > 2 else None)
     # brat writes line breaks inside an entity as spaces.
-    written = [None if words is None or "\n" in text[s:e] else words for words, (s, e, _) in zip(written, spans, strict=True)]
+    written = [
+        None if words is None or "\n" in text[s:e] else words for words, (s, e, _) in zip(written, spans, strict=True)
+    ]
     return _Record(str(file), text, spans, written, group)
 
 
@@ -665,16 +701,21 @@ def notes_of(found: Found, texts: Sequence[TaggedText]) -> list[str]:
     whole = max(found.entities, 1)
     if found.repaired and scheme_in_words(found) in ("IOB2", "BIOES", "BILOU"):
         notes.append(
-            f"{some_of(found.repaired, whole, 'entities', 'the first is at')} begin with I where nothing goes on: each is read as "
-            "the beginning of an entity"
+            f"{some_of(found.repaired, whole, 'entities', 'the first is at')} begin with I where nothing goes on: each is "
+            "read as the beginning of an entity"
         )
     if found.cut:
         notes.append(
             f"{some_of(found.cut, whole, 'entities')} begin or end inside a word: the whole word is taken, for scores too"
         )
     if found.trimmed:
-        notes.append(f"{some_of(found.trimmed, whole, 'entities', 'the first is at')} have spaces at their border: they are cut off")
-    notes += [f"{count:,} {what} are left out" if "taken" not in what else f"{count:,} {what}" for what, count in found.left_out.items()]
+        notes.append(
+            f"{some_of(found.trimmed, whole, 'entities', 'the first is at')} have spaces at their border: they are cut off"
+        )
+    notes += [
+        f"{count:,} {what} are left out" if "taken" not in what else f"{count:,} {what}"
+        for what, count in found.left_out.items()
+    ]
     return notes
 
 

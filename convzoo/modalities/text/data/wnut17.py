@@ -9,8 +9,9 @@ from convzoo.reading.benchmark import benchmark_folder
 
 
 class Wnut17(Reader):
-    """Messages with six types of entities that are mostly new (Derczynski et al. 2017, aclanthology.org/W17-4418): 3,394 to train,
-    1,009 to validate and 1,287 to test.
+    """Messages with six types of entities that are mostly new (Derczynski et al. 2017, aclanthology.org/W17-4418).
+
+    3,394 to train, 1,009 to validate and 1,287 to test, from different networks.
 
     Args:
         path: a folder with wnut17train.conll, emerging.dev.conll and emerging.test.annotated; by default the data set is fetched
@@ -30,5 +31,5 @@ class Wnut17(Reader):
         folder, facts = benchmark_folder("wnut17", self.path)
         settings = Settings(token="1", tag="2", separator="\t", encoding="utf-8")
         names = ("wnut17train.conll", "emerging.dev.conll", "emerging.test.annotated")
-        parts = [read_whole(folder / name, settings) for name in names]
-        return Splits(*parts, origin=f"official: {', '.join(names)}", files=facts)
+        train, val, test = (read_whole(folder / name, settings) for name in names)
+        return Splits(train, val, test, origin=f"official: {', '.join(names)}", files=facts)

@@ -19,7 +19,7 @@ class HashEmbedding(nn.Module):
         size: of a vector
 
     Shape:
-        hashes: (words, 4), each 0 to 65,535; output: (words, size)
+        hashes: (…, 4), each 0 to 65,535; output: (…, size)
     """
 
     def __init__(self, rows: Positive, size: Positive) -> None:
@@ -28,9 +28,10 @@ class HashEmbedding(nn.Module):
         # The sum of four is uniform enough, and has about the size of a single learnt vector.
         self.weight = nn.Parameter(torch.empty(rows, size).uniform_(-0.125, 0.125))
 
-    def forward(self, hashes: Int[Tensor, "words hashes"]) -> Float[Tensor, "words size"]:
+    def forward(self, hashes: Int[Tensor, "*words hashes"]) -> Float[Tensor, "*words size"]:
         """The sum of the rows."""
-        return nn.functional.embedding_bag(hashes.long() % self.rows, self.weight, mode="sum")
+        found = nn.functional.embedding_bag(hashes.flatten(0, -2) % self.rows, self.weight, mode="sum")
+        return found.unflatten(0, hashes.shape[:-1])
 
     def in_words(self) -> str:
         """For `describe`."""

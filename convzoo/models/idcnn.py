@@ -41,10 +41,9 @@ class IDCNN(nn.Module):
             are forbidden
 
     Shape:
-        places: (batch, length): the row of each token in the other inputs; 0 is padding
-        features: (words, features, 4): hashes of the batch's different words
-        characters: (words, letters): numbers of their characters; 0 is padding
-        vectors: (words, size): their pre-trained vectors, if the encoder has any
+        features: (batch, length, features, 4): hashes of each token
+        characters: (batch, length, letters): numbers of its characters; 0 is padding, and a token without any is padding
+        vectors: (batch, length, size): its pre-trained vector, if the encoder has any
         output: `ChainScores`
     """
 
@@ -90,20 +89,18 @@ class IDCNN(nn.Module):
 
     def forward(
         self,
-        places: Int[Tensor, "batch length"],
-        features: Int[Tensor, "words features hashes"],
-        characters: Int[Tensor, "words letters"],
-        vectors: Float[Tensor, "words size"] | None = None,
+        features: Int[Tensor, "batch length features hashes"],
+        characters: Int[Tensor, "batch length letters"],
+        vectors: Float[Tensor, "batch length size"] | None = None,
     ) -> ChainScores:
         """Scores of tag sequences."""
-        words = [table(features[:, number]) for number, table in enumerate(self.features)]
+        words = [table(features[:, :, number]) for number, table in enumerate(self.features)]
         if self.characters is not None:
             words.append(self.characters(characters))
         if vectors is not None:
             words.append(vectors)
-        mask = places.ne(0).unsqueeze(1)
-        x = nn.functional.embedding(places, torch.cat(words, dim=1)).transpose(1, 2)
-        x = self.project(self.embedding_dropout(x)) * mask
+        mask = characters.ne(0).any(dim=2).unsqueeze(1)
+        x = self.project(self.embedding_dropout(torch.cat(words, dim=2).transpose(1, 2))) * mask
         for iteration in range(self.iterations):
             for block in self.blocks[iteration % len(self.blocks)]:  # type: ignore[attr-defined]
                 x = block(x, mask)
@@ -129,9 +126,10 @@ class _Characters(nn.Module):
         self.table = nn.Embedding(alphabet, size, 0)
         self.convolution = nn.Conv1d(size, channels, 3, padding=1)
 
-    def forward(self, characters: Int[Tensor, "words letters"]) -> Float[Tensor, "words channels"]:
-        x = self.convolution(self.table(characters).transpose(1, 2))
-        return x.masked_fill(characters.eq(0).unsqueeze(1), 0).relu().amax(dim=2)
+    def forward(self, characters: Int[Tensor, "batch length letters"]) -> Float[Tensor, "batch length channels"]:
+        words = characters.flatten(0, 1)
+        x = self.convolution(self.table(words).transpose(1, 2)).masked_fill(words.eq(0).unsqueeze(1), 0)
+        return x.relu().amax(dim=2).unflatten(0, characters.shape[:2])
 
     def in_words(self) -> str:
         """For `describe`."""

@@ -102,6 +102,16 @@ SMALL: dict[str, Callable[[], tuple[dict[str, Any], dict[str, Any]]]] = {
         },
         {"source": tokens(3, 7), "target_in": tokens(3, 5)},
     ),
+    "idcnn": lambda: (
+        {
+            "tags": ("O", "B-X", "I-X"), "features": 2, "alphabet": 9, "channels": 4, "embedding_size": 3, "rows": 11,
+            "character_size": 3, "character_channels": 3,
+        },
+        {
+            "features": torch.randint(0, 60_000, (2, 7, 2, 4)),
+            "characters": torch.randint(1, 9, (2, 7, 5)),
+        },
+    ),
     "waveform_cnn1d": lambda: (
         {"in_channels": 1, "classes": 3, "channels": [4, 4], "dropout": 0.2},
         {"waveform": torch.randn(2, 1, 800)},
@@ -424,7 +434,7 @@ def test_random_numbers_come_back_with_the_seed(name: str) -> None:
         seeds.at(step, 0)
         with torch.no_grad():
             found = model(**inputs)
-        return found["scores"] if isinstance(found, dict) else found[0] if isinstance(found, list) else found
+        return found["scores"] if isinstance(found, dict) else found[0] if isinstance(found, list | tuple) else found
 
     first, second = output(0), output(1)
     assert not torch.equal(first, second), "nothing was drawn: give the small form some dropout"

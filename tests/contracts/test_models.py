@@ -62,6 +62,11 @@ def test_shapes_are_annotated_and_written_down(name: str) -> None:
     assert inspect.signature(cls.forward).return_annotation is not inspect.Signature.empty
 
 
+def tensors_of(outputs: Any) -> list[Tensor]:
+    """The tensors of a network's outputs."""
+    return [outputs] if isinstance(outputs, Tensor) else list(outputs)
+
+
 @over("model")
 def test_forward_takes_the_keys_of_the_batch(case: Case) -> None:
     experiment = case.experiment()
@@ -113,12 +118,13 @@ def test_a_row_does_not_depend_on_its_batch(case: Case) -> None:
     whole = outputs_of(experiment.model, pieces_for_scoring(case, [0, 1]))
     for row in (0, 1):
         alone = outputs_of(experiment.model, pieces_for_scoring(case, [row]))
-        assert isinstance(alone, Tensor) and isinstance(whole, Tensor)
-        found = row_of(whole, row, 2, alone)
-        assert found is not None, (
-            f"(batch, …) is expected, not {tuple(whole.shape)} of two and {tuple(alone.shape)} of one"
-        )
-        assert torch.allclose(found, alone, rtol=1e-4, atol=1e-4)
+        # Of several tensors the first has a row an example; others may be the same for all, as the transitions of a chain.
+        for number, (one, both) in enumerate(zip(tensors_of(alone), tensors_of(whole), strict=True)):
+            found = row_of(both, row, 2, one) if number == 0 or len(both) == 2 else both
+            assert found is not None, (
+                f"(batch, …) is expected, not {tuple(both.shape)} of two and {tuple(one.shape)} of one"
+            )
+            assert torch.allclose(found, one, rtol=1e-4, atol=1e-4)
 
 
 @over("model")
@@ -138,8 +144,9 @@ def test_weights_go_into_a_new_model(case: Case, tmp_path: Path) -> None:
 @over("model")
 def test_outputs_are_finite_numbers(case: Case) -> None:
     found = outputs_of(case.experiment().model, pieces_for_scoring(case, [0, 1]))
-    assert bool(torch.isfinite(found).all())
-    assert found.is_floating_point()
+    for each in tensors_of(found):
+        assert bool(torch.isfinite(each).all())
+        assert each.is_floating_point()
 
 
 @over("model")

@@ -19,6 +19,7 @@ from convzoo.modalities.recommendation.example import User
 from convzoo.modalities.series.example import Stretch
 from convzoo.modalities.text.example import Text
 from convzoo.modalities.text.pair import Pair
+from convzoo.modalities.text.tagged import TaggedText
 from convzoo.recipe.assembly import build_reader
 from convzoo.runs import Run, read_predictions
 
@@ -38,6 +39,11 @@ def _(example: Text) -> str:
 
 @raw.register
 def _(example: Pair) -> str:
+    return example.text
+
+
+@raw.register
+def _(example: TaggedText) -> str:
     return example.text
 
 
@@ -127,14 +133,16 @@ def test_evaluate_finds_what_the_run_found(trained: tuple[Run, Path], cli) -> No
 
 def test_the_exported_model_computes_the_same_on_the_same_files(trained: tuple[Run, Path], cli) -> None:
     pytest.importorskip("onnxruntime")
-    from convzoo.commands.export import _exported, _onnx_session
+    from convzoo.commands.export import _exported, _onnx_session, _tensors
 
     run, _ = trained
     path = run.path / "model.onnx"
     assert cli("export", run.path).code == 0
     inputs = run.encoder.sample(scored(run)).inputs
     with torch.no_grad():
-        expected: Tensor = run.model(**inputs)
-    assert torch.allclose(_onnx_session(path)(_exported(run.model, inputs)[1]), expected, rtol=1e-3, atol=1e-4)
+        expected = _tensors(run.model(**inputs))
+    found = _onnx_session(path)(_exported(run.model, inputs)[1])
+    for ours, theirs in zip(expected, found, strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-3, atol=1e-4)
     facts = json.loads(Path(f"{path}.json").read_text())
     assert facts["encoder"]["name"] == run.recipe.encoder.name

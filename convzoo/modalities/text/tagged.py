@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from convzoo.core.labels import Tags
 from convzoo.core.outputs.spans import Span, spans_of
+from convzoo.modalities.text.scripts import CHARACTER, LETTERS
 
 Place = tuple[int, int]
 
@@ -68,20 +69,9 @@ class TaggedText:
         return [cls.of(line.removesuffix("\r")) for line in lines]
 
 
-def _class_of(ranges: str) -> str:
-    return "".join(rf"\u{start}-\u{end}" for start, end in (each.split("-") for each in ranges.split()))
-
-
-_ALONE = (
-    _class_of("0E00-0EFF 1000-109F 1780-17FF 3040-30FF 31F0-31FF 3400-4DBF 4E00-9FFF F900-FAFF")
-    + "\U00020000-\U0003ffff"
-)
-"""Thai, Lao, Burmese, Khmer, Japanese and Chinese are written without spaces: each of their characters is a token."""
-
-_MARK = "".join(chr(code) for code in range(0x300, 0x10000) if unicodedata.category(chr(code)) in ("Mn", "Mc", "Me"))
-_TOKEN = re.compile(
-    rf"[{_ALONE}][{_MARK}]*|\d+(?:[.,:]\d+)*|[@#](?:(?![{_ALONE}])\w)+|(?:(?![{_ALONE}])[\w{_MARK}])+|[^\w\s]"
-)
+_MARK = "".join(chr(code) for code in range(0x300, 0x3100) if unicodedata.category(chr(code)) in ("Mn", "Mc", "Me"))
+_LETTER = rf"(?:[^\W{LETTERS}]|[{_MARK}])"
+_TOKEN = re.compile(rf"{CHARACTER}|\d+(?:[.,:]\d+)*(?!{_LETTER})|[@#]{_LETTER}+|{_LETTER}+|[^\w\s]")
 
 
 def token_places(text: str) -> list[Place]:

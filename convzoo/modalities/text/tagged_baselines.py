@@ -120,11 +120,12 @@ class ConditionalRandomField(Baseline):
                 count += 1
         if not count:
             raise DataError("no text has a token")
-        self.tagger = pycrfsuite.Tagger()
         with TemporaryDirectory() as folder:
             file = Path(folder) / "model"
             trainer.train(str(file))
-            self.tagger.open_inmemory(file.read_bytes())
+            self.content = file.read_bytes()  # the tagger reads it where it lies, and does not keep it alive
+        self.tagger = pycrfsuite.Tagger()
+        self.tagger.open_inmemory(self.content)
 
     def outputs(self, examples: Sequence[TaggedText]) -> Spans:
         """The entities of the best tags of each text."""

@@ -26,7 +26,9 @@ from convzoo.modalities.text.tagged import TaggedText
 Item = tuple[list[list[str]], list[np.ndarray] | None, TaggedText]
 
 UNLABELLED = -1
-PADDING, UNKNOWN = 0, 1
+UNKNOWN = 1
+"""The number of a character that training lacks; 0 is padding."""
+FEATURES, HASHES = 6, 4
 _ENDS = frozenset(".!?…。！？।؟\n")
 _DROPPED = "\0"
 
@@ -34,8 +36,7 @@ _DROPPED = "\0"
 class TaggedTextEncoder(Encoder):
     """Tokens as hashes of their form in lower case, their prefix, suffix and shape, and as characters.
 
-    There is no vocabulary of words, so a name that training never saw is no unknown token. A batch holds each of its different
-    words once, and for each token the row of its word. Texts that are longer than `max_length` are cut into pieces, at the end of
+    There is no vocabulary of words, so a name that training never saw is no unknown token. Texts that are longer than `max_length` are cut into pieces, at the end of
     a sentence where there is one, and put together again.
 
     Args:
@@ -140,31 +141,21 @@ class TaggedTextEncoder(Encoder):
         pieces = [piece for item in items for piece in item[0]]
         lengths = [len(piece) for piece in pieces]
         size = (len(pieces), max(lengths))
-        rows: dict[str, int] = {}
-        places = np.zeros(size, dtype=np.int64)
-        dropped = None
         if draws is not None and self.word_dropout:
             dropped = self._dropped(draws, [len(item[0]) for item in items], size[1])
-        for number, piece in enumerate(pieces):
-            if dropped is None:
-                places[number, : len(piece)] = [rows.setdefault(word, len(rows) + 1) for word in piece]
-            else:
-                places[number, : len(piece)] = [
-                    rows.setdefault(_DROPPED + word if drop else word, len(rows) + 1)
-                    for word, drop in zip(piece, dropped[number], strict=False)
-                ]
-        looks = [self._look(word) for word in rows]
-        longest = max(len(letters) for _, letters in looks)
-        characters = np.zeros((len(looks) + 1, longest), dtype=np.int64)
-        for row, (_, letters) in zip(characters[1:], looks, strict=True):
-            row[: len(letters)] = letters
-        features = np.zeros((len(looks) + 1, *looks[0][0].shape), dtype=np.int64)
-        features[1:] = [hashes for hashes, _ in looks]
-        inputs = {
-            "places": torch.from_numpy(places),
-            "features": torch.from_numpy(features),
-            "characters": torch.from_numpy(characters),
-        }
+            pieces = [
+                [_DROPPED + word if drop else word for word, drop in zip(piece, row, strict=False)]
+                for piece, row in zip(pieces, dropped, strict=True)
+            ]
+        looks = [[self._look(word) for word in piece] for piece in pieces]
+        longest = max(len(letters) for row in looks for _, letters in row)
+        features = np.zeros((*size, FEATURES, HASHES), dtype=np.int64)
+        characters = np.zeros((*size, longest), dtype=np.int64)
+        for number, row in enumerate(looks):
+            features[number, : len(row)] = [hashes for hashes, _ in row]
+            for place, (_, letters) in enumerate(row):
+                characters[number, place, : len(letters)] = letters
+        inputs = {"features": torch.from_numpy(features), "characters": torch.from_numpy(characters)}
         tags = np.full(size, UNLABELLED, dtype=np.int64)
         at = 0
         for parts, numbers, _ in items:
@@ -273,7 +264,7 @@ class TaggedTextEncoder(Encoder):
         """tags, features, alphabet (number of characters), vectors (their length), labels (types), known (training's names)."""
         return {
             "tags": tuple(self.tags),
-            "features": 6,
+            "features": FEATURES,
             "alphabet": len(self.alphabet) + 2,
             "vectors": 0 if self.vectors is None else self.vectors.shape[1],
             "labels": tuple(self.labels),

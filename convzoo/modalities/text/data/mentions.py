@@ -26,7 +26,7 @@ class Language:
         given: given names; in English some are common words too
         forms: how a name of each kind may be written around a stem, `*`
         sentences: with names whose neighbours tell what they are
-        plain: without names, with words that are names elsewhere
+        plain: without names, with words that are names elsewhere; `{n}` stands for a number
         fillers: stand between a name and what tells its kind
         ends: by kind, what tells it
         vague: sentences that do not tell
@@ -83,14 +83,14 @@ ENGLISH = Language(
         Workers at {ORG} want more pay , said {PER} .
         A new {PROD} was stolen in {LOC} last night ."""),
     _lines("""
-        May is the month when the river rises .
-        Will the council agree to the plan ?
-        Hope remains that the strike will end soon .
-        Bill the customer before the end of March .
-        The Minister of Finance spoke on Monday .
-        Prices rose again , and Grace periods were cut .
-        Mark the date : the market opens in May .
-        To be Frank , the report says little ."""),
+        May is the month when the river rises by {n} metres .
+        Will the council agree to spend {n} millions ?
+        Hope remains that the strike will end in {n} days .
+        Bill the customer for {n} hours before the end of March .
+        The Minister of Finance spoke for {n} minutes on Monday .
+        Prices rose by {n} percent , and Grace periods were cut .
+        Mark the date : the market opens on {n} May .
+        Rose bushes cost {n} crowns each this spring ."""),
     _lines("""
         , after months of talks and two delays ,
         , which nobody had expected last week ,
@@ -127,11 +127,11 @@ RUSSIAN = Language(
         Художник {PER} приехал в город {LOC} .
         Модель {PROD} украли ночью в городе {LOC} ."""),
     _lines("""
-        Надежда на скорый мир остаётся .
-        Роман читают во всех школах .
-        Лев живёт в саду уже десять лет .
-        Любовь к театру здесь велика .
-        В понедельник выступил министр ."""),
+        Надежда на мир живёт уже {n} дней .
+        Роман читают в {n} школах .
+        Лев живёт в саду уже {n} лет .
+        Роза стоит {n} рублей .
+        В понедельник министр говорил {n} минут ."""),
     _lines("""
         , после долгих переговоров и двух задержек ,
         , чего никто вчера не ждал ,
@@ -164,10 +164,10 @@ HINDI = Language(
         शहर {LOC} की रेल फिर देर से है ।
         मंत्री {PER} शहर {LOC} पहुँचे ।"""),
     _lines("""
-        शांति की आशा अब भी है ।
-        दीपक रात भर जलता है ।
-        सूरज की किरण आज तेज़ है ।
-        सोमवार को मंत्री बोले ।"""),
+        शांति की आशा {n} दिन से है ।
+        दीपक {n} घंटे जलता है ।
+        सूरज की किरण {n} मिनट रही ।
+        सोमवार को मंत्री {n} मिनट बोले ।"""),
     _lines("""
         , लंबी बातचीत और दो देरी के बाद ,
         , जिसकी किसी को उम्मीद न थी ,
@@ -230,20 +230,17 @@ class Mentions(Reader):
         """Write the sentences of each split. No sentence stands in two of them."""
         random = np.random.default_rng(self.seed)
         stems = [self._stems(language, random) for language in LANGUAGES]
-        seen: set[str] = set()
+        homes: dict[str, str] = {}
         parts, sure = [], []
         for name, size in zip(("train", "val", "test"), self.sizes, strict=True):
             texts: list[TaggedText] = []
             told = 0.0
-            tries = 0
             while len(texts) < size:
                 at = int(random.choice(len(LANGUAGES), p=SHARES))
                 tokens, spans, vague = self._sentence(LANGUAGES[at], stems[at], random)
                 key = " ".join(tokens).lower()
-                tries += 1
-                if key in seen and spans and tries < 50 * size:
+                if homes.setdefault(key, name) != name:
                     continue
-                seen.add(key)
                 told += len(spans) - vague * (1 - LIKELY)
                 tags = tags_of(spans, len(tokens))
                 texts.append(TaggedText.of_tokens(tokens, tags, source=f"{name} {len(texts)}"))
@@ -271,7 +268,7 @@ class Mentions(Reader):
         elif drawn < self.vague + self.far:
             template = f"{{ANY}} {_one(language.fillers, random)} {_one(language.ends[kind], random)}"
         elif drawn < self.vague + self.far + self.plain:
-            template = _one(language.plain, random)
+            template = _one(language.plain, random).replace("{n}", str(random.integers(2, 1000)))
         else:
             template = _one(language.sentences, random)
         tokens: list[str] = []

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from conftest import FORMS
-from torch import Tensor
 
 import convzoo
 from convzoo.modalities.graph.example import Node

@@ -77,7 +77,7 @@ class ConditionalRandomField(Baseline):
     """
 
     label_type: ClassVar[LabelType] = "entities"
-    choices: ClassVar[Mapping[str, Sequence[Any]]] = {"c1": (0.1,)}
+    choices: ClassVar[Mapping[str, Sequence[Any]]] = {"c1": (0.1, 0.01)}
 
     def __init__(
         self,

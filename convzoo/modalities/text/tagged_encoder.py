@@ -36,8 +36,8 @@ _DROPPED = "\0"
 class TaggedTextEncoder(Encoder):
     """Tokens as hashes of their form in lower case, their prefix, suffix and shape, and as characters.
 
-    There is no vocabulary of words, so a name that training never saw is no unknown token. Texts that are longer than `max_length` are cut into pieces, at the end of
-    a sentence where there is one, and put together again.
+    There is no vocabulary of words, so a name that training never saw is no unknown token. Texts longer than `max_length` are
+    cut into pieces, at the end of a sentence where there is one, and put together again.
 
     Args:
         scheme: of the tags that the network learns: `bioes` marks the last token of an entity too, and entities of one token

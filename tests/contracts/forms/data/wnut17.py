@@ -6,7 +6,6 @@ from typing import Any
 from contracts import files
 from contracts.forms.data.tagged_texts import sentences
 
-
 NAMES = ("wnut17train.conll", "emerging.dev.conll", "emerging.test.annotated")
 
 

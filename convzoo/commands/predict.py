@@ -15,6 +15,7 @@ from convzoo.runs import Run, first_part, input_of, refuse_overwriting, shown_of
 from convzoo.written import Written
 
 FOR, AGAINST, UNDERLINED, PLAIN = "\x1b[34m", "\x1b[35m", "\x1b[1;4m", "\x1b[0m"
+COLOURS = tuple(f"\x1b[{number}m" for number in (32, 33, 34, 35, 36))
 WEAK, STRONG = 0.05, 0.5
 """Words whose weight is at most this part of the largest are not coloured; from the second on they are underlined."""
 
@@ -182,6 +183,9 @@ def _print(
             print(json_line(line, sys.stdout.encoding))
             continue
         plain = {key: value for key, value in prediction.items() if key != "explanation"}
+        if (marks := run.task.marks(plain)) and _takes_colours():
+            print(_marked(shown_of(one.example), marks))
+            continue
         if not coloured:
             print(harmless(run.task.in_words(plain, shown_of(one.example))))
             for answer, words in _explanations(prediction):
@@ -218,6 +222,18 @@ def _coloured(text: str, words: Sequence[Mapping[str, Any]]) -> str:
         inside = harmless(word["text"])
         shown += harmless(text[end : word["start"]]) + (f"{colour}{inside}{PLAIN}" if part > WEAK else inside)
         end = word["end"]
+    return shown + harmless(text[end:])
+
+
+def _marked(text: str, marks: Sequence[Mapping[str, Any]]) -> str:
+    """A text for the terminal: each marked part underlined, in a colour of its label, with the label behind it."""
+    shown, end = "", 0
+    for mark in marks:
+        colour = COLOURS[sum(mark["label"].encode()) % len(COLOURS)]
+        inside = harmless(text[mark["start"] : mark["end"]])
+        label = f"{colour}{harmless(mark['label'])}{PLAIN}"
+        shown += f"{harmless(text[end : mark['start']])}{colour}{UNDERLINED}{inside}{PLAIN} {label}"
+        end = mark["end"]
     return shown + harmless(text[end:])
 
 

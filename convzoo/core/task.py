@@ -167,6 +167,11 @@ class Task(ABC):
         """The names in `strengths` of what a prediction says, which are explained."""
         return []
 
+    def marks(self, prediction: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        """The parts of the input text that a prediction names, in their order: `start` and `end` in characters, and `label`. A
+        terminal with colours shows them in the text."""
+        return ()
+
     def state(self) -> dict[str, Any]:
         """What `calibrate` chose, as plain JSON values."""
         return {}

@@ -64,8 +64,8 @@ def files_named(value: Any, suffixes: Collection[str], noun: str) -> list[Path]:
 
 
 _PATH_ENDINGS = (
-    ".csv", ".eml", ".gz", ".json", ".jsonl", ".md", ".ndjson", ".parquet", ".text", ".tmx", ".tsv", ".txt", ".xls", ".xlsx",
-    ".zip",
+    ".conll", ".csv", ".eml", ".gz", ".json", ".jsonl", ".md", ".ndjson", ".parquet", ".text", ".tmx", ".tsv", ".txt", ".xls",
+    ".xlsx", ".zip",
 )  # fmt: skip
 """How the names of files with texts end."""
 

@@ -1,6 +1,6 @@
 """Named entities: parts of a text and their types."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -105,6 +105,10 @@ class Entities(Task):
             found += f"{shown[at : entity['start']]}[{entity['text']} {entity['label']}]"
             at = entity["end"]
         return found + shown[at:]
+
+    def marks(self, prediction: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        """The entities."""
+        return prediction["entities"]  # type: ignore[no-any-return]
 
     def meter(self) -> Meter:
         """Precision, recall and F1 of entities, of types, of surfaces, and by whether training has the name."""

@@ -15,13 +15,14 @@ from convzoo.core.arguments import Positive, Probability
 from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError
-from convzoo.core.files import atomic_write, is_file
+from convzoo.core.files import atomic_write
 from convzoo.core.outputs.spans import Span, all_tags, tags_of
 from convzoo.core.randomness import Draws
 from convzoo.core.survey import Survey, lengths_in_words, some_of
 from convzoo.metrics.entities import name_of
 from convzoo.modalities.text.data.own_tagged import read_unlabelled
 from convzoo.modalities.text.tagged import TaggedText
+from convzoo.reading.files import text_path
 
 Item = tuple[list[list[str]], list[np.ndarray] | None, TaggedText]
 
@@ -222,14 +223,8 @@ class TaggedTextEncoder(Encoder):
                 continue
             if not isinstance(value, str | Path):
                 raise DataError(f"an input should be a text or the path of a file, not {type(value).__name__}")
-            named = isinstance(value, Path) or (len(value) < 1000 and "\n" not in value)
-            path = Path(value) if named else None
-            if path is not None and (is_file(path) or path.is_dir()):
-                found += read_unlabelled(path)
-            elif isinstance(value, Path):
-                raise DataError(f"{value}: no such file")
-            else:
-                found.append(TaggedText.of(value))
+            path = text_path(value)
+            found += [TaggedText.of(str(value))] if path is None else read_unlabelled(path)
         return found
 
     def write_files(

@@ -156,7 +156,7 @@ def brat(folder: Path) -> Path:
         (folder / f"d{at}.txt").write_text(text, encoding="utf-8")
         start = text.index("New York")
         notes = [
-            f"T1\tPER 0 4\tAnna",
+            "T1\tPER 0 4\tAnna",
             f"T2\tLOC {start} {start + 8}\tNew York",
             "R1\tLives Arg1:T1 Arg2:T2",
             "T3\tPER 0 4;9 12\tAnna Bob",
@@ -209,7 +209,7 @@ def test_encodings(tmp_path, encoding):
     given_ = {"encoding": "latin-1"} if encoding == "latin-1" else {}
     assert named(read(path, **given_)[0]) == [("Zoé", "PER"), ("Genève", "LOC")]
     if encoding == "latin-1":
-        with pytest.raises(DataError, match="data.encoding=latin-1"):
+        with pytest.raises(DataError, match=r"data\.encoding=latin-1"):
             read(path)
 
 

@@ -1,15 +1,19 @@
 """Texts with named entities of one's own."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from convzoo.core.arguments import Copies, Count, Fraction
 from convzoo.core.errors import DataError
 from convzoo.core.files import sha256_of
+from convzoo.core.inputs import Given
 from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
 from convzoo.modalities.text.data.tagging import (
+    TABLES,
+    TEXT_NAMES,
     Found,
     Overlapping,
     Settings,
@@ -26,6 +30,7 @@ from convzoo.reading.damaged import Damaged
 from convzoo.reading.files import visible
 from convzoo.reading.lines import plain_name, plain_suffix, read_lines
 from convzoo.reading.splitting import as_given, made_here
+from convzoo.reading.tables import Table, read_table
 
 
 class TaggedTexts(Reader):
@@ -63,6 +68,7 @@ class TaggedTexts(Reader):
     """
 
     example = TaggedText
+    reads_inputs: ClassVar[bool] = True
     formats: ClassVar[str] = (
         "texts with named entities: columns of tokens and tags (CoNLL), .jsonl or .json with spans, a .csv with a token a row, a "
         "folder of brat's .txt and .ann, or a folder with train.* and test.* of these"
@@ -102,6 +108,20 @@ class TaggedTexts(Reader):
         if path.is_dir() and any(_part(file) == "train" for file in visible(path)):
             return True
         return is_tagged(path)
+
+    def inputs(self) -> list[Given]:
+        """The texts of a file for `predict`; of a table with a text a row also the person's columns.
+
+        Raises:
+            DataError: the file cannot be read.
+        """
+        settings = replace(self.settings, labelled=False)
+        if plain_suffix(self.path) in TABLES:
+            table = read_table(self.path, None, settings.separator, None, settings.encoding, Damaged(True, "rows"))
+            text = table.find("text", settings.text, TEXT_NAMES[:1], needed=False)
+            if text is not None:
+                return table.inputs(partial(_text_in, table, text), f"the text is column {text!r}")
+        return [Given(text) for text in read_unlabelled(self.path, settings)]
 
     def examples(self) -> list[TaggedText]:
         """All texts of the file or files."""
@@ -170,7 +190,14 @@ def _part(path: Path) -> str | None:
     return SPLIT_NAMES.get(stem) if path.is_dir() or path.suffix else None
 
 
-def read_unlabelled(path: Path) -> list[TaggedText]:
+def _text_in(table: Table, column: str, row: int) -> TaggedText:
+    value = table.columns[column][row]
+    if not isinstance(value, str) or not value.strip():
+        raise DataError(f"{table.place(row)}: column {column!r} holds no text")
+    return TaggedText.of(value, table.place(row))
+
+
+def read_unlabelled(path: Path, settings: Settings | None = None) -> list[TaggedText]:
     """Texts for prediction from a file: of one text a line (`.txt`), or any format of `TaggedTexts`, whose labels are not needed.
 
     Raises:
@@ -180,6 +207,6 @@ def read_unlabelled(path: Path) -> list[TaggedText]:
         lines = read_lines(path)
         return [TaggedText.of(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
     damaged = Damaged(False, "texts")
-    texts = read_file(path, Settings(labelled=False), damaged, Found())
+    texts = read_file(path, settings or Settings(labelled=False), damaged, Found())
     damaged.settle()
     return texts

@@ -1,7 +1,6 @@
 """The transitions of a conditional random field, which turn scores of single tags into scores of whole sequences."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -10,18 +9,9 @@ from torch import Tensor, nn
 from convzoo.core.outputs.spans import complete, may_follow
 from convzoo.ops.crf import FORBIDDEN
 
-
-class ChainScores(NamedTuple):
-    """Scores of tag sequences.
-
-    Attributes:
-        emissions: (batch, length, tags), of each tag at each token
-        transitions: (tags + 1, tags + 1), of each tag after each other; the last row is for the first tag of a sequence, the last
-            column for its last one
-    """
-
-    emissions: Tensor
-    transitions: Tensor
+ChainScores = tuple[Tensor, Tensor]
+"""Scores of tag sequences: the emissions (batch, length, tags), of each tag at each token, and the transitions (tags + 1, tags + 1),
+of each tag behind each other; their last row is for the first tag of a sequence, their last column for its last one."""
 
 
 class LinearChainCRF(nn.Module):
@@ -50,7 +40,7 @@ class LinearChainCRF(nn.Module):
 
     def forward(self, emissions: Float[Tensor, "batch length tags"]) -> ChainScores:
         """The emissions with the transitions."""
-        return ChainScores(emissions, self.weight.masked_fill(self.forbidden, FORBIDDEN))
+        return emissions, self.weight.masked_fill(self.forbidden, FORBIDDEN)
 
     def in_words(self) -> str:
         """For `describe`."""

@@ -8,8 +8,11 @@ from hypothesis import strategies as st
 from sklearn import metrics as official
 
 from convzoo.core.batch import Batch
+from convzoo.core.splits import Splits
 from convzoo.metrics.classification import ClassificationMeter, budget_threshold, operating_point
+from convzoo.modalities.text.example import Text
 from convzoo.tasks.classification import Classification
+from convzoo.tasks.multi_label import MultiLabel
 
 
 @given(st.integers(2, 80), st.integers(0, 10_000), st.sampled_from([0.0, 0.001, 0.01, 0.2, 1.0]), st.booleans())
@@ -147,3 +150,21 @@ def test_what_the_classes_do_not_allow_is_said(arguments: dict, words: str) -> N
     with pytest.raises(ValueError, match=r"budgets|hierarchy|threshold") as error:
         Classification(**arguments)
     assert words in str(error.value)
+
+
+def test_an_opponent_of_several_labels_is_scored_with_its_own_thresholds():
+    task = MultiLabel(("a", "b"))
+    target = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0], [0.0, 0.0]])
+    outputs = target * 2 - 7.0  # in order, but all far below a probability of one half
+    own, networks = task.opponent_meter(lambda: [(outputs, target)]), task.meter()
+    for meter in (own, networks):
+        meter.update(outputs, target)
+    assert (own.compute()["micro_f1"], networks.compute()["micro_f1"]) == (1.0, 0.0)
+    assert task.thresholds == [0.5, 0.5], "those of the network stay"
+
+
+def test_one_label_an_example_is_said():
+    one = [Text("x", ("a",)), Text("y", ("b",))]
+    assert "task=classification" in MultiLabel(("a", "b")).cautions(Splits(one, one, one))[0]
+    several = [*one, Text("z", ("a", "b"))]
+    assert MultiLabel(("a", "b")).cautions(Splits(several, one, one)) == []

@@ -10,8 +10,9 @@ from convzoo.core.outputs.spans import complete, may_follow
 from convzoo.ops.crf import FORBIDDEN
 
 ChainScores = tuple[Tensor, Tensor]
-"""Scores of tag sequences: the emissions (batch, length, tags), of each tag at each token, and the transitions (tags + 1, tags + 1),
-of each tag behind each other; their last row is for the first tag of a sequence, their last column for its last one."""
+"""Scores of tag sequences: the emissions (batch, length, tags), of each tag at each token, and the transitions
+(tags + 1, tags + 1), of each tag behind each other; their last row is for the first tag of a sequence, their last column for its
+last one."""
 
 
 class LinearChainCRF(nn.Module):

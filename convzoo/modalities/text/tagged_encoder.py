@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convzoo.core.arguments import Positive, Probability
+from convzoo.core.arguments import Count, Positive, Probability
 from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError
@@ -22,6 +22,7 @@ from convzoo.core.survey import Survey, lengths_in_words, some_of
 from convzoo.metrics.entities import name_of
 from convzoo.modalities.text.data.own_tagged import read_unlabelled
 from convzoo.modalities.text.tagged import TaggedText
+from convzoo.modalities.text.vectors import read_vectors
 from convzoo.reading.files import text_path
 
 Item = tuple[list[list[str]], list[np.ndarray] | None, TaggedText]
@@ -48,7 +49,9 @@ class TaggedTextEncoder(Encoder):
         max_length: of a piece, in tokens
         min_count: characters that are rarer in the training split are unknown
         word_dropout: while training, the probability that a token is known by its prefix, suffix, shape and characters only
-        vectors: a file of pre-trained word vectors
+        vectors: a file of pre-trained word vectors, of GloVe, word2vec or fastText, as text or binary, also as .gz; they are not
+            trained further. A word that the file lacks has zeros, and one that it has in small letters only has those
+        vector_words: so many words of that file are kept beside those of training, the first ones, for texts to come
     """
 
     example = TaggedText
@@ -63,6 +66,7 @@ class TaggedTextEncoder(Encoder):
         min_count: Positive = 2,
         word_dropout: Probability = 0.1,
         vectors: str | None = None,
+        vector_words: Count = 50_000,
     ) -> None:
         self.scheme = scheme
         self.prefix = prefix
@@ -74,8 +78,11 @@ class TaggedTextEncoder(Encoder):
         self.vectors_file = vectors
         self.labels: list[str] = []
         self.known: set[str] = set()
+        self.most_words = vector_words
         self.vectors: Tensor | None = None
-        self.vector_words: dict[str, int] = {}
+        self.words: list[str] = []
+        self._rows: dict[str, int] = {}
+        self.told = ""
         self._set_tags([], [])
         self._looks: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
@@ -96,6 +103,40 @@ class TaggedTextEncoder(Encoder):
         )
         self._set_tags(labels, alphabet)
         self.known = {name_of(example.written(span)) for example in examples for span in example.spans}
+        if self.vectors_file:
+            self._read_vectors(self.vectors_file, Counter(token for example in examples for token in example.tokens))
+
+    def _read_vectors(self, file: str, counts: Mapping[str, int]) -> None:
+        words = ["<pad>", "<unk>", *(unicodedata.normalize("NFC", word) for word in counts)]
+        found = read_vectors(file, words, more=self.most_words)
+        self.told = found.in_words(file, "words", counts, words).replace(", in place of model.embedding_size,", "")
+        table = np.concatenate(
+            [found.table.numpy()[found.there], *([np.stack(list(found.more.values()))] if found.more else [])]
+        )
+        kept = [word for word, there in zip(words, found.there, strict=True) if there]
+        self._set_vectors([*kept, *found.more], torch.from_numpy(table))
+
+    def _set_vectors(self, words: Sequence[str], vectors: Tensor) -> None:
+        self.words, self.vectors = list(words), vectors
+        self._rows = {word: row for row, word in enumerate(words)}
+
+    def _vectors_of(self, pieces: Sequence[Sequence[str]], size: tuple[int, int]) -> Tensor:
+        """(pieces, longest, size): the vectors of the words, zeros where there is none."""
+        assert self.vectors is not None
+        rows = np.full(size, len(self.words))
+        for number, piece in enumerate(pieces):
+            for place, word in enumerate(piece):
+                word = unicodedata.normalize("NFC", word)
+                row = self._rows.get(word)
+                rows[number, place] = (
+                    len(self.words) if row is None and (row := self._rows.get(word.lower())) is None else row
+                )
+        table = torch.cat([self.vectors, torch.zeros(1, self.vectors.shape[1])])
+        return table[torch.from_numpy(rows)]
+
+    def advice(self) -> str:
+        """How much of the texts has a vector."""
+        return self.told
 
     def _set_tags(self, labels: Sequence[str], alphabet: Sequence[str]) -> None:
         self.labels = list(labels)
@@ -157,6 +198,10 @@ class TaggedTextEncoder(Encoder):
             for place, (_, letters) in enumerate(row):
                 characters[number, place, : len(letters)] = letters
         inputs = {"features": torch.from_numpy(features), "characters": torch.from_numpy(characters)}
+        if self.vectors is not None:
+            inputs["vectors"] = self._vectors_of(
+                [[word.removeprefix(_DROPPED) for word in piece] for piece in pieces], size
+            )
         tags = np.full(size, UNLABELLED, dtype=np.int64)
         at = 0
         for parts, numbers, _ in items:
@@ -280,13 +325,18 @@ class TaggedTextEncoder(Encoder):
             )
 
     def state(self) -> dict[str, Any]:
-        """Types, characters, and the names of training."""
-        return {"labels": self.labels, "alphabet": self.alphabet, "known": sorted(self.known)}
+        """Types, characters, the names of training, and the vectors with their words."""
+        return {
+            "labels": self.labels, "alphabet": self.alphabet, "known": sorted(self.known), "words": self.words,
+            "vectors": self.vectors,
+        }  # fmt: skip
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore what `state` returned."""
         self._set_tags(state["labels"], state["alphabet"])
         self.known = set(state["known"])
+        if state["vectors"] is not None:
+            self._set_vectors(state["words"], torch.as_tensor(state["vectors"]))
 
 
 def shape_of(word: str) -> str:

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +24,13 @@ class Found:
         table: (tokens, size), float32
         there: (tokens,), whether the file has a vector of a token
         notes: what a person should know of the file and of the look-up, a phrase each
+        more: other words of the file, the first ones, with their vectors
     """
 
     table: Tensor
     there: np.ndarray
     notes: Sequence[str]
+    more: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def in_words(self, file: str | Path, units: str, counts: Mapping[str, int], tokens: Sequence[str]) -> str:
         """How much of the vocabulary and of the training text has a vector.
@@ -115,18 +117,44 @@ class _Lookup:
         return notes
 
 
-def read_vectors(file: str | Path, tokens: Sequence[str], seed: int = 0) -> Found:
+class _WiderLookup(_Lookup):
+    """Keeps the first words of a file too, which are its most frequent ones."""
+
+    def __init__(self, tokens: Sequence[str], more: int) -> None:
+        super().__init__(tokens)
+        self.most = more
+        self.more: dict[str, np.ndarray] = {}
+
+    def wants(self, word: bytes) -> bool:
+        """Whether the vector of a word is to be kept."""
+        return super().wants(word) or len(self.more) < self.most
+
+    def give(self, word: bytes, vector: np.ndarray) -> None:
+        """The vector of a word that is wanted."""
+        if super().wants(word):
+            super().give(word, vector)
+        elif len(self.more) < self.most:
+            self.more[unicodedata.normalize("NFC", word.decode(errors="replace"))] = vector
+
+
+def read_vectors(file: str | Path, tokens: Sequence[str], seed: int = 0, more: int = 0) -> Found:
     """Vectors of `tokens` from a file of GloVe, word2vec or fastText, as text or binary, also compressed by gzip.
 
     The file is read once, and only the vectors of the tokens are kept. Tokens that it lacks get uniform vectors of the same
     standard deviation (Kim 2014, §3.1); the first token, padding, gets zeros.
+
+    Args:
+        file: of vectors
+        tokens: the vocabulary, padding and the unknown token first
+        seed: of the vectors of tokens that the file lacks
+        more: so many other words of the file are kept, the first ones, which are the most frequent ones in most files
 
     Raises:
         DataError: the file is absent, of another format, damaged or cut off, holds lines of different lengths, or none of the
             tokens.
     """
     path = Path(file)
-    lookup = _Lookup(tokens)
+    lookup = _WiderLookup(tokens, more)
     size, notes = scan(path, lookup)
     found = lookup.found
     if not found:
@@ -141,4 +169,4 @@ def read_vectors(file: str | Path, tokens: Sequence[str], seed: int = 0) -> Foun
     vectors[0] = 0
     there = np.zeros(len(tokens), dtype=bool)
     there[list(found)] = True
-    return Found(torch.from_numpy(vectors), there, [*lookup.notes(), *notes])
+    return Found(torch.from_numpy(vectors), there, [*lookup.notes(), *notes], lookup.more)

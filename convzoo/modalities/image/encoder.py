@@ -23,7 +23,10 @@ class ImageEncoder(Encoder):
     contrast, and cut out.
 
     Args:
-        size: [height, width]; by default that of the first training image
+        size: [height, width]; by default that of the first training image; auto: the median shape of the training images, with
+            as many pixels as a square of side 28 to 96 (64 where there are more than 1,000 images, because they take longer)
+        fit: how an image of another shape is brought to `size`: `resize` scales each axis on its own; `pad` keeps the ratio of
+            width to height and repeats the pixels of the border, so nothing is cut off
         colour: grey, rgb, or auto: rgb if one of 200 training images is
         normalise: `dataset` subtracts the training split's mean and divides by its standard deviation; `image` does so with
             each image's own; `unit` only divides by 255
@@ -42,7 +45,8 @@ class ImageEncoder(Encoder):
 
     def __init__(
         self,
-        size: list[Positive] | None = None,
+        size: list[Positive] | Literal["auto"] | None = None,
+        fit: Literal["resize", "pad"] = "resize",
         colour: Literal["auto", "grey", "rgb"] = "auto",
         normalise: Literal["dataset", "image", "unit"] = "dataset",
         flip: Fraction = 0.0,
@@ -55,9 +59,12 @@ class ImageEncoder(Encoder):
         cutout: Fraction = 0.0,
         spatial_probability: Fraction = 1.0,
     ) -> None:
-        if size is not None and len(size) != 2:
-            raise ValueError(f"size should be [height, width], not {size}")
-        self.size = list(size) if size else None
+        if isinstance(size, list) and len(size) != 2:
+            raise ValueError(f"size should be [height, width] or auto, not {size}")
+        self.size = list(size) if isinstance(size, list) else None
+        self.auto = size == "auto"
+        self.fitting = fit
+        self.chosen = ""
         self.colour = colour
         self.normalise = normalise
         self.flip = flip
@@ -82,8 +89,9 @@ class ImageEncoder(Encoder):
         """
         self.targets = Targets.of(example.label for example in examples)
         self.white = white_of(examples)
-        first = examples[0].array(self.white)
-        self.size = self.size or list(first.shape[:2])
+        if self.auto:
+            self.size, self.chosen = size_for(examples)
+        self.size = self.size or list(examples[0].array(self.white).shape[:2])
         if self.colour == "auto":
             some = range(0, len(examples), max(1, len(examples) // 200))
             self.colour = "rgb" if any(examples[index].array().ndim == 3 for index in some) else "grey"
@@ -103,12 +111,24 @@ class ImageEncoder(Encoder):
 
             image = PIL.Image.fromarray(pixels).convert("L" if wanted == 1 else "RGB")
             if list(pixels.shape[:2]) != self.size:
-                image = image.resize((self.size[1], self.size[0]), PIL.Image.Resampling.BILINEAR)
-            pixels = np.asarray(image)
+                inner = inside(pixels.shape[:2], self.size) if self.fitting == "pad" else self.size
+                image = image.resize((inner[1], inner[0]), PIL.Image.Resampling.BILINEAR)
+            pixels = padded(np.asarray(image), self.size)
         tensor = torch.from_numpy(np.array(pixels))
         tensor = tensor.unsqueeze(0) if tensor.ndim == 2 else tensor.permute(2, 0, 1)
         label = self.targets.target(example.label, example.source or str(example.path))
         return tensor, label
+
+    def advice(self) -> str:
+        """The size that was chosen."""
+        if not self.chosen:
+            return ""
+        assert self.size is not None, "fit comes first"
+        kept = "; their shape is kept, the rest is padded" if self.fitting == "pad" else ""
+        return (
+            f"chosen for {self.chosen}: encoder.size=[{self.size[0]},{self.size[1]}] (height, width), "
+            f"encoder.colour={self.colour}{kept}"
+        )
 
     def survey(self, examples: Sequence[Image], items: Sequence[tuple[Tensor, Target]] | None) -> Survey:
         """The size of what the network sees, and images whose pixels are all the same."""
@@ -197,3 +217,46 @@ class ImageEncoder(Encoder):
         self.white = state.get("white")
         self.mean, self.deviation = list(state["mean"]), list(state["deviation"])
         self.targets = Targets.from_state(state)
+
+
+LEAST_SIDE, MOST_SIDE, MOST_SIDE_OF_MANY = 28, 96, 64
+"""Bounds of a chosen size, as the side of a square with as many pixels. 28 is the size of small digits, which are not blurred."""
+
+MANY = 1000
+"""More images than this are made no larger than `MOST_SIDE_OF_MANY`: the time of training grows with images times pixels."""
+
+LEAST_SHORT_SIDE = 24
+"""Three blocks of 3×3 kernels and 2×2 pooling need 22 pixels."""
+
+MOST_ASPECT = 4
+"""A longer strip is padded to this ratio of its sides."""
+
+
+def size_for(examples: Sequence[Image]) -> tuple[list[int], str]:
+    """[height, width] that suits images of different sizes, and in words what it was chosen for.
+
+    Args:
+        examples: the training images, of which up to 1,000 are looked at
+    """
+    some = range(0, len(examples), max(1, len(examples) // 1000))
+    sizes = np.array([examples[index].size() for index in some], dtype=np.float64)
+    height, width = np.median(sizes, axis=0)
+    aspect = float(np.clip(np.exp(np.median(np.log(sizes[:, 1] / sizes[:, 0]))), 1 / MOST_ASPECT, MOST_ASPECT))
+    most = MOST_SIDE if len(examples) <= MANY else MOST_SIDE_OF_MANY
+    side = float(np.clip(np.median(np.sqrt(sizes.prod(axis=1))), LEAST_SIDE, most))
+    side = max(side, LEAST_SHORT_SIDE * max(aspect, 1 / aspect) ** 0.5)
+    chosen = [round(side / aspect**0.5), round(side * aspect**0.5)]
+    return chosen, f"{len(examples):,} training images, in the middle {width:g}×{height:g} pixels (width × height)"
+
+
+def inside(shape: Sequence[int], size: Sequence[int]) -> list[int]:
+    """The largest [height, width] inside `size` that has the ratio of sides of `shape`."""
+    scale = min(size[0] / shape[0], size[1] / shape[1])
+    return [min(most, max(1, round(scale * side))) for side, most in zip(shape, size, strict=True)]
+
+
+def padded(pixels: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """Pixels in the middle of `size`, with the border repeated around them."""
+    spare = [most - side for side, most in zip(pixels.shape, size, strict=False)]
+    around = [(each // 2, each - each // 2) for each in spare] + [(0, 0)] * (pixels.ndim - 2)
+    return np.pad(pixels, around, mode="edge") if any(spare) else pixels

@@ -82,6 +82,8 @@ def text_path(value: Any) -> Path | None:
         DataError: it looks like a path, and there is no such file or folder.
     """
     path = Path(value)
+    if not isinstance(value, Path) and not value.strip():
+        return None  # `Path("")` is the current folder
     if not isinstance(value, Path) and (len(value) >= 1000 or "\n" in value or "\0" in value):
         return None
     if is_file(path) or is_folder(path):

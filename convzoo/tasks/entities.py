@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from convzoo.core.arguments import FromData, LabelType, NonNegative
 from convzoo.core.batch import Batch
 from convzoo.core.outputs.spans import Spans, as_dict, spans_of
+from convzoo.core.splits import Splits
 from convzoo.core.task import Meter, Task
 from convzoo.layers.crf import ChainScores
 from convzoo.ops.crf import Chances, best_paths, log_partition, path_score
@@ -109,6 +110,14 @@ class Entities(Task):
     def marks(self, prediction: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         """The entities."""
         return prediction["entities"]  # type: ignore[no-any-return]
+
+    def cautions(self, splits: Splits) -> list[str]:
+        """A split without entities: nothing can be found there."""
+        return [
+            f"the {name} split has no entity: its scores are 0, whatever is found"
+            for name, examples in splits
+            if examples and not any(example.spans for example in examples)
+        ]
 
     def meter(self) -> Meter:
         """Precision, recall and F1 of entities, of types, of surfaces, and by whether training has the name."""

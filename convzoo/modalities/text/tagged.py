@@ -69,12 +69,20 @@ class TaggedText:
         return [cls.of(line.removesuffix("\r")) for line in lines]
 
 
-_MARK = "".join(chr(code) for code in range(0x300, 0x3100) if unicodedata.category(chr(code)) in ("Mn", "Mc", "Me"))
+_HIDDEN = r"\x00-\x08\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e01ef"
+"""The inside of a character class of what nobody sees: control characters, spaces without a width, variants of a sign."""
+
+_MARK = "".join(
+    chr(code)
+    for code in range(0x300, 0x1F000)
+    if unicodedata.category(chr(code)) in ("Mn", "Mc", "Me") and not 0xFE00 <= code <= 0xFE0F
+)
 _LETTER = rf"(?:[^\W{LETTERS}]|[{_MARK}])"
-_TOKEN = re.compile(rf"{CHARACTER}|\d+(?:[.,:]\d+)*(?!{_LETTER})|[@#]{_LETTER}+|{_LETTER}+|[^\w\s]")
+_WORD = rf"{_LETTER}+(?:[\u200c\u200d\xad]+{_LETTER}+)*"  # Persian and Indic words have joiners and non-joiners inside
+_TOKEN = re.compile(rf"{CHARACTER}|\d+(?:[.,:]\d+)*(?!{_LETTER})|[@#]{_WORD}|{_WORD}|[^\w\s{_HIDDEN}]")
 
 
 def token_places(text: str) -> list[Place]:
     """Where the tokens of a text are: words with their combining marks, numbers, handles and hashtags, single other marks, and
-    single characters of scripts without spaces."""
+    single characters of scripts without spaces. Invisible characters between words are no tokens."""
     return [match.span() for match in _TOKEN.finditer(text)]

@@ -146,7 +146,7 @@ def test_spans_inside_words_and_with_spaces_are_said(tmp_path):
     splits = TaggedTexts(str(lines(tmp_path / "a.jsonl", rows))).read()
     assert named(splits.train[0]) == [("Unitedly", "ORG"), ("Anna", "PER")]
     assert any("inside a word" in note and "20 of 40" in note for note in splits.notes)
-    assert any("spaces at their border" in note for note in splits.notes)
+    assert any("spaces or invisible characters at their border" in note for note in splits.notes)
 
 
 def brat(folder: Path) -> Path:
@@ -216,7 +216,8 @@ def test_encodings(tmp_path, encoding):
 CONLL = ["Anna B-PER", "left O", "", "Bob B-PER", "left O", ""]
 REFUSED = {
     "a word is no tag": (["Anna B-PER", "left PRE", "", *CONLL], ":2: 'PRE' is no tag"),
-    "small letters": (["Anna b-per", *CONLL], ":1: 'b-per' is no tag; .* did you mean 'B-per'"),
+    "an underscore": (["Anna B_PER", *CONLL], ":1: 'B_PER' is no tag; .* did you mean 'B-PER'"),
+    "zeros for O": (["Anna B-PER", "left 0", "", *CONLL], ":2: '0' is no tag; .* did you mean 'O'"),
     "columns vary": (["Anna B-PER", "left", "", *CONLL * 3], ":2: has 1 column, most lines have 2"),
     "no tags": (["Anna left", "Bob stayed"], "no column has tags such as O, B-PER"),
     "empty": ([""], "holds no tokens"),
@@ -276,3 +277,173 @@ def test_marks_scripts_and_handles_are_tokens():
     assert cut("ज्योति ने कहा ।") == ["ज्योति", "ने", "कहा", "।"]
     assert cut("東京タワー") == ["東", "京", "タ", "ワ", "ー"]
     assert cut("see @bob's X3, 1,200.5 #tag") == ["see", "@bob", "'", "s", "X3", ",", "1,200.5", "#tag"]
+
+
+def check_named(path: Path, wanted: list[list[tuple[str, str]]], **given_: object) -> None:
+    assert [named(text) for text in read(path, **given_)] == wanted
+
+
+def test_of_two_layers_the_outer_one_is_read_and_the_other_is_named(tmp_path):
+    rows = [
+        "#\thttp://a.de [2010]",
+        "1\tDeutsche\tB-ORG\tB-LOC",
+        "2\tBank\tI-ORG\tO",
+        "3\tin\tO\tO",
+        "4\tRom\tB-LOC\tO",
+    ]
+    path = lines(tmp_path / "NER-de-train.tsv", [*rows, ""] * 4)
+    check_named(path, [[("Deutsche Bank", "ORG"), ("Rom", "LOC")]] * 4)
+    check_named(path, [[("Deutsche", "LOC")]] * 4, tag=4)
+    notes = TaggedTexts(str(lines(tmp_path / "a.tsv", [*(row.replace("Bank", f"Bank{at}") for at in range(9)
+                                                         for row in [*rows, ""])]))).read().notes  # fmt: skip
+    assert [note for note in notes if "both hold tags" in note] == [
+        "columns 3 and 4 both hold tags of entities: column 3 (LOC, ORG) is taken; data.tag=4 takes the other (LOC)"
+    ]
+    phrases = ["Anna NN B-NP B-PER", "left VB B-VP O", ""]
+    assert not any("both" in note for note in TaggedTexts(str(lines(tmp_path / "b.conll", [
+        row.replace("left", f"left{at}") for at in range(9) for row in phrases]))).read().notes)  # fmt: skip
+    check_named(tmp_path / "b.conll", [[("Anna", "PER")]] * 9)
+
+
+@pytest.mark.parametrize(
+    ("tags", "wanted", "scheme"),
+    [
+        (("PER", "PER", "O", "LOC"), [("Ada May", "PER"), ("Rome", "LOC")], "types alone, without a prefix"),
+        (("b-per", "i-per", "o", "B-loc"), [("Ada May", "per"), ("Rome", "loc")], "IOB2"),
+        (("B-FULL NAME", "I-FULL NAME", "O", "O"), [("Ada May", "FULL NAME")], "IOB2"),
+    ],
+)
+def test_types_alone_small_letters_and_types_with_spaces(tmp_path, tags, wanted, scheme):
+    tokens = ["Ada", "May", "in", "Rome"]
+    rows = [row for at in range(4) for row in [*map("\t".join, zip(tokens, tags, strict=True)), f"{at}\tO", ""]]
+    columns = lines(tmp_path / "a.conll", rows)
+    check_named(columns, [wanted] * 4)
+    assert TaggedTexts(str(columns)).read().described["scheme"].startswith(scheme)
+    check_named(lines(tmp_path / "a.jsonl", [json.dumps({"tokens": tokens, "ner_tags": tags})]), [wanted])
+    rows = [f"{number},{a},{b}" for number in range(2) for a, b in zip(tokens, tags, strict=True)]
+    check_named(lines(tmp_path / "a.csv", ["sentence,token,tag", *rows]), [wanted] * 2)
+
+
+def test_types_that_differ_in_case_only_are_said(tmp_path):
+    path = lines(tmp_path / "a.conll", [row for at in range(5) for row in (f"Ada{at} B-PER", "", f"Bob{at} B-per", "")])
+    assert (
+        "the types PER and per differ in case only: they are counted as different ones"
+        in TaggedTexts(str(path)).read().notes
+    )
+
+
+def test_universal_dependencies_with_entities_in_the_last_column(tmp_path):
+    def row(number: str, word: str, more: str) -> str:
+        return "\t".join([number, word, word.lower(), "X", "X", "_", "0", "root", "_", more])
+
+    sentence = [
+        "# text = Ada came to Rome", row("1", "Ada", "NER=B-PER|SpaceAfter=No"), row("2-3", "cameto", "_"), row("2", "came", "_"),
+        row("3", "to", "NER=O"), row("3.1", "unseen", "NER=B-LOC"), row("4", "Rome", "Gloss=x|NER=B-LOC"), "",
+    ]  # fmt: skip
+    path = lines(tmp_path / "a.conllu", ["# newdoc id = one", *sentence])
+    (text,) = read(path)
+    assert text.tokens == ["Ada", "came", "to", "Rome"]
+    assert named(text) == [("Ada", "PER"), ("Rome", "LOC")]
+
+
+def test_languages_before_the_tokens_are_taken_off(tmp_path):
+    path = lines(tmp_path / "train.txt", ["en:Ada\tB-PER", "en::\tO", "en:left\tO", ""])
+    assert read(path)[0].tokens == ["Ada", ":", "left"]
+    assert read(lines(tmp_path / "b.txt", ["a:Ada\tB-PER", "left\tO", ""]))[0].tokens == ["a:Ada", "left"]
+
+
+def test_tokens_of_invisible_characters_are_kept(tmp_path):
+    (text,) = read(lines(tmp_path / "a.tsv", ["Ada\tB-PER", "\u00a0\tO", "\u200b\tO", "Rome\tB-LOC"]))
+    assert text.tokens == ["Ada", "\u00a0", "\u200b", "Rome"] and named(text) == [("Ada", "PER"), ("Rome", "LOC")]
+
+
+def test_rows_of_prodigy_count_by_their_answer(tmp_path):
+    tokens = [{"text": "Ada", "start": 0, "end": 3, "id": 0}, {"text": "left", "start": 4, "end": 8, "id": 1}]
+    span = {"start": 0, "end": 3, "token_start": 0, "token_end": 0, "label": "PER"}
+    rows = [{"text": f"Ada left {at}", "tokens": tokens, "spans": [span], "answer": "accept"} for at in range(6)]
+    rows += [
+        {"text": "Ada left", "spans": [span], "answer": "reject"},
+        {"text": "Ada", "spans": [], "answer": "ignore"},
+    ]
+    rows += [{"text": "He left", "tokens": tokens, "answer": "accept"}]
+    path = lines(tmp_path / "a.jsonl", list(map(json.dumps, rows)))
+    check_named(path, [[("Ada", "PER")]] * 6 + [[]])
+    assert "2 texts whose answer is reject or ignore are left out" in TaggedTexts(str(path)).read().notes
+
+
+def test_tasks_of_label_studio(tmp_path):
+    text = "😀 Ada in Rome"
+
+    def mark(start: int, end: int, label: str) -> dict:
+        return {"type": "labels", "value": {"start": start, "end": end, "text": text[start:end], "labels": [label]}}
+
+    cancelled = {"was_cancelled": True, "result": [mark(0, 1, "X")]}
+    kept = {"was_cancelled": False, "result": [mark(2, 5, "PER"), {"type": "relation"}, mark(9, 13, "LOC")]}
+    tasks = [{"id": 1, "data": {"text": text}, "annotations": [cancelled, kept]}] * 4
+    (tmp_path / "a.json").write_text(json.dumps([*tasks, {"id": 2, "data": {"body": "none"}, "annotations": []}]))
+    check_named(tmp_path / "a.json", [[("Ada", "PER"), ("Rome", "LOC")]] * 4 + [[]])
+
+
+def test_documents_of_spacy_2(tmp_path):
+    tokens = [
+        {"orth": word, "ner": tag}
+        for word, tag in (("Ada", "B-PER"), ("May", "L-PER"), ("left", "O"), ("Rome", "U-LOC"))
+    ]
+    (tmp_path / "a.json").write_text(json.dumps([{"id": 7, "paragraphs": [{"sentences": [{"tokens": tokens}] * 2}]}]))
+    check_named(tmp_path / "a.json", [[("Ada May", "PER"), ("Rome", "LOC")]] * 2)
+    assert {text.group for text in read(tmp_path / "a.json")} == {"7"}
+
+
+@pytest.mark.parametrize("written", [str, json.dumps, " ".join])
+@pytest.mark.parametrize("names", ["tokens,ner_tags", "Sentence,Tag"])
+def test_tables_with_a_sentence_a_row(tmp_path, written, names):
+    cells = [written(each).replace('"', '""') for each in (["Ada", "May", "left"], ["B-PER", "I-PER", "O"])]
+    path = lines(tmp_path / "a.csv", [names, *(f'"{cells[0]}","{cells[1]}"' for _ in range(3))])
+    check_named(path, [[("Ada May", "PER")]] * 3)
+
+
+def test_offsets_outside_plain_letters_are_not_called_bytes(tmp_path):
+    path = lines(tmp_path / "a.jsonl", [json.dumps({"text": "Ada", "entities": [[0, 9, "PER"]]})])
+    with pytest.raises(DataError, match=r"entity PER at 0 to 9 is outside the text, which has 3 characters$"):
+        read(path)
+
+
+def test_a_long_word_is_not_printed_whole(tmp_path):
+    rows = [json.dumps({"text": "x" * 100_000 + f" {at}", "entities": [[0, 5, "PER"]]}) for at in range(4)]
+    assert max(map(len, TaggedTexts(str(lines(tmp_path / "a.jsonl", rows))).read().notes)) < 400
+
+
+@pytest.mark.parametrize(
+    "names", [("eng.train", "eng.testa", "eng.testb"), ("NER-de-train.tsv", "NER-de-dev.tsv", "NER-de-test.tsv"),
+              ("wnut17train.conll", "emerging.dev.conll", "emerging.test.annotated")]
+)  # fmt: skip
+def test_splits_are_told_by_words_of_the_names(tmp_path, names):
+    for number, name in enumerate(names):
+        lines(tmp_path / name, [row for at in range(number + 1) for row in (f"Ada{number}{at} B-PER", "left O", "")])
+    (tmp_path / "README.md").write_text("the train files")
+    assert TaggedTexts.recognises(tmp_path)
+    assert [len(part) for _, part in TaggedTexts(str(tmp_path)).read()] == [1, 2, 3]
+
+
+def test_one_document_is_divided_and_this_is_said(tmp_path):
+    path = lines(
+        tmp_path / "a.conll", ["-DOCSTART- O", "", *(row for at in range(20) for row in (f"Ada{at} B-PER", ""))]
+    )
+    splits = TaggedTexts(str(path)).read()
+    assert [len(part) for _, part in splits] == [14, 3, 3]
+    assert any("1 document cannot be divided" in note for note in splits.notes)
+
+
+def test_folds_test_each_sentence_once(tmp_path):
+    path = lines(tmp_path / "a.conll", [row for at in range(20) for row in (f"Ada{at} B-PER", "left O", "")])
+    tested = [text.text for fold in range(4) for text in TaggedTexts(str(path), fold=fold, folds=4).read().test]
+    assert sorted(tested) == sorted(f"Ada{at} left" for at in range(20))
+
+
+def test_invisible_characters_are_no_tokens_and_joiners_stay_inside_words():
+    def cut(text: str) -> list[str]:
+        return [text[start:end] for start, end in token_places(text)]
+
+    assert cut("\ufeffAda\u200b left\x07") == ["Ada", "left"]
+    assert cut("می\u200cخواهم") == ["می\u200cخواهم"]
+    assert cut("I ❤\ufe0f Rome") == ["I", "❤", "Rome"]

@@ -1,11 +1,12 @@
 """Texts with named entities of one's own."""
 
+import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from convzoo.core.arguments import Copies, Count, Fraction
+from convzoo.core.arguments import Copies, Count, Fraction, Positive
 from convzoo.core.errors import DataError
 from convzoo.core.files import sha256_of
 from convzoo.core.inputs import Given
@@ -25,7 +26,7 @@ from convzoo.modalities.text.data.tagging import (
 )
 from convzoo.modalities.text.tagged import TaggedText
 from convzoo.modalities.text.words import fingerprint
-from convzoo.reading.columns import SPLIT_NAMES
+from convzoo.reading.columns import SPLIT_NAMES, split_in
 from convzoo.reading.damaged import Damaged
 from convzoo.reading.files import visible
 from convzoo.reading.lines import plain_name, plain_suffix, read_lines
@@ -61,7 +62,9 @@ class TaggedTexts(Reader):
             better
         overlapping: entities that overlap: refuse them, or keep the longest
         val: part for validation, where it is made here
-        test: part for testing, where the split is made here
+        test: part for testing, where the split is made here and no fold is given; 0: nothing is tested
+        fold: test on this fold of a cross-validation, from 0
+        folds: how many folds there are
         copies: of a text in two parts of a given split: drop them from training; refuse them; or keep them
         seed: of a split that is made here
         skip_damaged: leave sentences that cannot be read out, and say which; by default they are refused
@@ -77,8 +80,8 @@ class TaggedTexts(Reader):
     def __init__(
         self,
         path: str,
-        token: str | None = None,
-        tag: str | None = None,
+        token: str | int | None = None,
+        tag: str | int | None = None,
         sentence: str | None = None,
         text: str | None = None,
         entities: str | None = None,
@@ -89,14 +92,19 @@ class TaggedTexts(Reader):
         overlapping: Overlapping = "refuse",
         val: Fraction = 0.15,
         test: Fraction = 0.15,
+        fold: Count | None = None,
+        folds: Positive = 5,
         copies: Copies = "drop",
         seed: Count = 0,
         skip_damaged: bool = False,
     ) -> None:
         self.path = Path(path)
+        token, tag = (None if column is None else str(column) for column in (token, tag))
         self.settings = Settings(token, tag, sentence, text, entities, group, separator, encoding, offsets, overlapping)
         self.val = val
         self.test = test
+        self.fold = fold
+        self.folds = folds
         self.copies: Copies = copies
         self.seed = seed
         self.skip_damaged = skip_damaged
@@ -105,9 +113,7 @@ class TaggedTexts(Reader):
     @classmethod
     def recognises(cls, path: Path) -> bool:
         """A file whose lines end with tags, a `.jsonl`, `.json` or `.csv`, or a folder with `.ann` files or a training file."""
-        if path.is_dir() and any(_part(file) == "train" for file in visible(path)):
-            return True
-        return is_tagged(path)
+        return bool(_files_of_splits(path)) or is_tagged(path)
 
     def inputs(self) -> list[Given]:
         """The texts of a file for `predict`; of a table with a text a row also the person's columns.
@@ -157,12 +163,28 @@ class TaggedTexts(Reader):
         if unlabelled:
             notes.append(f"{unlabelled:,} of {len(texts):,} texts have no labels and are left out")
         if given:
-            splits = as_given(str(self.path), parts, self.val, self.seed, files, content_of, self.copies, notes)
-        else:
-            splits = made_here(
-                parts["train"], self.val, self.test, self.seed, files, content_of, notes=notes, where=str(self.path)
+            splits = as_given(
+                str(self.path), parts, self.val, self.seed, files, content_of, self.copies, notes, self.fold
             )
-        columns = "; ".join(dict.fromkeys(found.taken))
+        else:
+            documents = {text.group for text in parts["train"]} - {None}
+            if self.settings.group is None and 0 < len(documents) < 3:
+                few = "1 document" if len(documents) == 1 else f"{len(documents)} documents"
+                notes.append(f"{few} cannot be divided into three splits: sentences of one document stand in several")
+                parts["train"] = [replace(text, group=None) for text in parts["train"]]
+            splits = made_here(
+                parts["train"],
+                self.val,
+                self.test,
+                self.seed,
+                files,
+                content_of,
+                self.fold,
+                self.folds,
+                notes,
+                str(self.path),
+            )
+        columns = "; ".join(phrase for each in found.taken.items() for phrase in each if phrase)
         described = {"columns": columns, "scheme": scheme_in_words(found)}
         splits = splits.with_described(**{topic: phrase for topic, phrase in described.items() if phrase})
         return replace(splits, skipped=self.damaged.skipped)
@@ -173,10 +195,15 @@ class TaggedTexts(Reader):
             raise DataError(f"{self.path}: no such file")
         if not self.path.is_dir():
             return [self.path]
-        named = [file for file in visible(self.path) if _part(file) is not None]
-        if any(_part(file) == "train" for file in named):
-            return sorted(named)
-        return [self.path]
+        return _files_of_splits(self.path) or [self.path]
+
+
+def _files_of_splits(path: Path) -> list[Path]:
+    """The files of a folder that have a split in their names, where one is of training; a folder of brat's has none."""
+    if not path.is_dir() or is_tagged(path):
+        return []
+    named = [file for file in visible(path) if _part(file) is not None]
+    return sorted(named) if any(_part(file) == "train" for file in named) else []
 
 
 def content_of(example: TaggedText) -> str:
@@ -185,9 +212,14 @@ def content_of(example: TaggedText) -> str:
 
 
 def _part(path: Path) -> str | None:
-    """The split that a name says: train, val or test; also as `eng.testa` and `wnut17train.conll` do not say it."""
-    stem = plain_name(path).stem.lower()
-    return SPLIT_NAMES.get(stem) if path.is_dir() or path.suffix else None
+    """The split that a file's name says, as a word of it (`NER-de-train.tsv`, `eng.testa`, `wnut17train.conll`); None: none."""
+    if path.is_dir() or not path.suffix or path.suffix.lower() in (".ann", ".md", ".py"):
+        return None
+    name = plain_name(path)
+    if name.stem.lower() in SPLIT_NAMES:
+        return SPLIT_NAMES[name.stem.lower()]
+    word = re.search(r"(?<![a-z])(?:\w*\d)?(train|testa|testb)(?![a-z])", name.name.lower())
+    return {"train": "train", "testa": "val", "testb": "test"}[word.group(1)] if word else split_in(name.name)
 
 
 def _text_in(table: Table, column: str, row: int) -> TaggedText:

@@ -1,10 +1,11 @@
 """Files of texts with named entities: columns of tokens and tags (CoNLL), JSON with spans of characters, and brat's folders."""
 
+import ast
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -12,14 +13,13 @@ from typing import Any, Literal
 from convzoo.core.errors import DataError
 from convzoo.core.labels import Tags
 from convzoo.core.outputs.spans import OUTSIDE, Span, spans_of, split_tag, tags_of
-from convzoo.core.survey import some_of
-from convzoo.core.text import nearest
+from convzoo.core.survey import listed, some_of
 from convzoo.modalities.text.tagged import TaggedText, token_places
 from convzoo.reading.columns import optional_column
 from convzoo.reading.damaged import Damaged
 from convzoo.reading.files import visible
 from convzoo.reading.lines import plain_suffix, read_lines, read_text
-from convzoo.reading.tables import read_table
+from convzoo.reading.tables import Table, read_table
 
 JSON = (".jsonl", ".ndjson", ".json")
 TABLES = (".csv", ".parquet")
@@ -27,9 +27,18 @@ TABLES = (".csv", ".parquet")
 Units = Literal["auto", "characters", "bytes", "utf16"]
 Overlapping = Literal["refuse", "longest"]
 
-_TAG = re.compile(r"O|[BIESLUM]-.+")
+_TAG = re.compile(r"[Oo]|[BIESLUMbieslum]-.+")
+_PREFIXED = re.compile(r"[BIESLUMbieslum]-.+")
 _NUMBER = re.compile(r"\d+")
 _DOCUMENT = re.compile(r"#\s*newdoc(?:\s+id\s*=\s*(.+))?")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[a-z-]+)?:(?=.)")
+_NO_WORD = re.compile(r"\d+-\d+|\d+\.\d+")
+_IN_MISC = re.compile(r"(?:^|\|)(?:NER|NE)=([^|]+)")
+_UNIVERSAL = 10
+"""The number of columns of CoNLL-U."""
+
+CHUNKS = frozenset(["NP", "VP", "PP", "ADVP", "ADJP", "SBAR", "PRT", "CONJP", "INTJ", "LST", "UCP", "NC", "VC", "PC"])
+"""Types of the phrases that CoNLL-2003 has in the column before the entities."""
 
 TOKEN_NAMES = ("token", "tokens", "word", "words", "form")
 TAG_NAMES = ("tag", "tags", "ner_tag", "ner_tags", "ner", "entity", "label", "labels")
@@ -61,16 +70,17 @@ class Found:
     """What was found in the files of one reading, beside the texts.
 
     Attributes:
-        taken: what was taken for what, a phrase for each kind of file
+        taken: what was taken for what, a phrase for each kind of file, and what was not used
         prefixes: of all tags
         free_b: whether a B stands where no entity of its type ends; in IOB1 it does not
         repaired: where an entity begins with I, E or L, with nothing before it that it continues
         cut: entities that began or ended inside a token
         trimmed: entities with spaces at their border
         left_out: other things of a file that are not used, by name
+        bare: whether tags were types alone, without a prefix
     """
 
-    taken: list[str] = field(default_factory=list)
+    taken: dict[str, str] = field(default_factory=dict)
     prefixes: set[str] = field(default_factory=set)
     free_b: bool = False
     repaired: list[str] = field(default_factory=list)
@@ -79,6 +89,7 @@ class Found:
     left_out: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     entities: int = 0
+    bare: bool = False
 
 
 def is_tagged(path: Path) -> bool:
@@ -133,25 +144,39 @@ def _read_columns(path: Path, settings: Settings, damaged: Damaged, found: Found
             rows.append((number, []))
         elif re.match(r"#\s", line) and not _TAG.fullmatch(fields[-1]):
             continue  # a comment
+        elif len(fields) == _UNIVERSAL and _NO_WORD.fullmatch(fields[0]):
+            continue  # of CoNLL-U: `1-2` repeats the words 1 and 2 as one, `1.1` is a word that is not written
         else:
             rows.append((number, fields))
     full = [fields for _, fields in rows if fields]
     if not full:
         raise DataError(f"{path}: holds no tokens")
-    heading, token, tag, width = _columns_of(path, full, settings)
+    misc = settings.tag is None and _tags_from_misc(full)
+    if settings.token is None and (misc or plain_suffix(path) == ".conllu"):
+        settings = replace(settings, token="2")
+    heading, token, tag, width = _columns_of(path, full, settings, found)
     if heading:
         first = next(at for at, (_, fields) in enumerate(rows) if fields)
         rows[first] = (rows[first][0], [])
-    found.taken.append(
-        _columns_in_words(heading, token, tag, width, [fields for fields in full if len(fields) == width])
-    )
+        full = full[1:]
+    whole = [fields for fields in full if len(fields) == width]
+    if misc:
+        found.taken[f"token: column {token + 1}; tag: NER= in column {_UNIVERSAL}"] = ""
+    else:
+        taken, unused = _columns_in_words(heading, token, tag, width, whole)
+        found.taken.setdefault(taken, unused)
+    if whole and all(_LANGUAGE.match(fields[token]) for fields in whole):
+        found.notes.append(f"tokens lose the language before them, as in {whole[0][token]!r} (WikiAnn)")
+        for fields in whole:
+            fields[token] = _LANGUAGE.sub("", fields[token], count=1)
+    bare = tag is not None and _are_bare([fields[tag].strip() for fields in whole])
     sentences, document = [], None
     for sentence in _parts(rows, documents):
         start = sentence[0][0]
         if start in documents:
             document = f"{path.name}: document {documents[start] or f'at line {start}'}"
             continue
-        made = damaged.sound(partial(_sentence, path, sentence, token, tag, width, document, found), f"{path}:{start}")
+        made = damaged.sound(partial(_sentence, path, sentence, token, tag, width, document, bare, found))
         if made is not None:
             sentences.append(made)
     return sentences
@@ -173,7 +198,42 @@ def _parts(
             yield [(number, [])]
 
 
-def _columns_of(path: Path, rows: Sequence[list[str]], settings: Settings) -> tuple[list[str], int, int | None, int]:
+def _tags_from_misc(rows: Sequence[list[str]]) -> bool:
+    """Whether tags stand as `NER=B-PER` in the last column of CoNLL-U; if so, that column becomes the tags."""
+    if not any(len(fields) == _UNIVERSAL and _IN_MISC.search(fields[-1]) for fields in rows):
+        return False
+    for fields in rows:
+        if len(fields) == _UNIVERSAL:
+            there = _IN_MISC.search(fields[-1])
+            fields[-1] = there.group(1) if there else OUTSIDE
+    return True
+
+
+def _column_of_tags(columns: Sequence[Sequence[str]], tags: Sequence[int], found: Found) -> int:
+    """Of several columns of tags the one of the entities: the last one, as in CoNLL-2003. Where earlier ones have a type of it
+    too, they are layers of one annotation (GermEval's outer and inner entities, or the true tags and those of a program), and
+    the first of them is taken. Columns of O alone, and of phrases (NP, VP), are passed over where there are others."""
+    types = {at: {split_tag(value)[1] for value in columns[at]} - {""} for at in tags}
+    open_to = [at for at in tags if types[at] - CHUNKS] or [at for at in tags if types[at]] or list(tags)
+    chosen = next(at for at in open_to if at == open_to[-1] or types[at] & types[open_to[-1]])
+    for at in open_to:
+        if at != chosen:
+            found.notes.append(
+                f"columns {chosen + 1} and {at + 1} both hold tags of entities: column {chosen + 1} "
+                f"({listed(sorted(types[chosen]))}) is taken; data.tag={at + 1} takes the other ({listed(sorted(types[at]))})"
+            )
+    return chosen
+
+
+def _are_bare(tags: Collection[str]) -> bool:
+    """Whether tags are types alone, as in Few-NERD: O and something else stands among them, and none has a prefix."""
+    kinds = set(tags)
+    return OUTSIDE in kinds and bool(kinds - {OUTSIDE}) and not any(_PREFIXED.fullmatch(tag) for tag in kinds)
+
+
+def _columns_of(
+    path: Path, rows: Sequence[list[str]], settings: Settings, found: Found
+) -> tuple[list[str], int, int | None, int]:
     """The heading (empty: none), the columns of tokens and tags, and the number of columns."""
     width = Counter(map(len, rows[:5000])).most_common(1)[0][0]
     whole = [fields for fields in rows[:5000] if len(fields) == width]
@@ -188,7 +248,7 @@ def _columns_of(path: Path, rows: Sequence[list[str]], settings: Settings) -> tu
     if tag is None and settings.labelled:
         marked = [at for at, column in enumerate(body) if any(_TAG.fullmatch(value) for value in column)]
         if tags:
-            tag = tags[-1]
+            tag = _column_of_tags(body, tags, found)
         elif heading and (name := optional_column(path, heading, None, TAG_NAMES)):
             tag = heading.index(name)
         elif marked:
@@ -236,13 +296,15 @@ def _given(path: Path, role: str, value: str | None, heading: Sequence[str], wid
 
 def _columns_in_words(
     heading: Sequence[str], token: int, tag: int | None, width: int, rows: Sequence[Sequence[str]]
-) -> str:
+) -> tuple[str, str]:
+    """Which columns were taken, and which were not, each with what stands in it."""
+
     def name(at: int) -> str:
         return heading[at] if heading else f"column {at + 1}"
 
     unused = [f"{name(at)} ({rows[-1][at]})" for at in range(width) if at not in (token, tag)]
     said = f"token: {name(token)}" + (f"; tag: {name(tag)}" if tag is not None else "")
-    return said + (f"; not used: {', '.join(unused)}" if unused else "")
+    return said, f"not used: {', '.join(unused)}" if unused else ""
 
 
 def _sentence(
@@ -252,6 +314,7 @@ def _sentence(
     tag: int | None,
     width: int,
     document: str | None,
+    bare: bool,
     found: Found,
 ) -> TaggedText:
     place = f"{path}:{rows[0][0]}"
@@ -260,34 +323,59 @@ def _sentence(
             raise DataError(
                 f"{path}:{number}: has {len(fields)} column{'s' * (len(fields) != 1)}, most lines have {width}"
             )
-        if not fields[token].strip():
+        if not fields[token]:
             raise DataError(f"{path}:{number}: the token is empty")
     tokens = [fields[token] for _, fields in rows]
     if tag is None:
         return TaggedText.of_tokens(tokens, None, document, place)
-    tags = [fields[tag].strip() for _, fields in rows]
-    check_tags(tags, [f"{path}:{number}" for number, _ in rows])
-    return tagged(tokens, tags, document, place, [f"{path}:{number}" for number, _ in rows], found)
+    places = [f"{path}:{number}" for number, _ in rows]
+    return tagged(tokens, [fields[tag].strip() for _, fields in rows], document, place, places, bare, found)
 
 
-def check_tags(tags: Sequence[str], places: Sequence[str]) -> None:
-    """Refuse what is no tag.
+def _plain_tags(tags: Sequence[str], places: Sequence[str], bare: bool) -> list[str]:
+    """Tags with their prefix in capitals; types alone become IO.
 
     Raises:
-        DataError: where, and what is expected.
+        DataError: something is no tag.
     """
+    if bare:
+        return [tag if tag == OUTSIDE else f"I-{tag}" for tag in tags]
     for tag, place in zip(tags, places, strict=True):
         if not _TAG.fullmatch(tag):
-            near = nearest(tag.upper(), ["O", *(f"{prefix}{tag[1:]}" for prefix in "BI"), f"B-{tag}"]) or "O"
             raise DataError(
-                f"{place}: {tag!r} is no tag; it should be O, B-TYPE or I-TYPE (also E-, S-, L-, U-); did you mean {near!r}?"
+                f"{place}: {tag!r} is no tag; it should be O, B-TYPE or I-TYPE (also E-, S-, L-, U-); did you mean "
+                f"{_nearest_tag(tag)!r}?"
             )
+    return [tag[:1].upper() + tag[1:] for tag in tags]
+
+
+def _nearest_tag(word: str) -> str:
+    """The tag that was meant: `B_PER` and `PER-B` are B-PER, 0 is O, and a word alone is a type."""
+    if not word.strip("-_0"):
+        return OUTSIDE
+    if first := re.fullmatch(r"([BIESLUM])[_:./](.+)", word, re.IGNORECASE):
+        return f"{first[1].upper()}-{first[2]}"
+    if last := re.fullmatch(r"(.+)[-_:./]([BIESLUM])", word):
+        return f"{last[2]}-{last[1]}"
+    return f"B-{word}"
 
 
 def tagged(
-    tokens: Sequence[str], tags: Sequence[str], group: str | None, place: str, places: Sequence[str], found: Found
+    tokens: Sequence[str],
+    tags: Sequence[str],
+    group: str | None,
+    place: str,
+    places: Sequence[str],
+    bare: bool,
+    found: Found,
 ) -> TaggedText:
-    """A sentence of tokens whose tags are in any scheme; notes what had to be repaired."""
+    """A sentence of tokens whose tags are in any scheme; notes what had to be repaired.
+
+    Raises:
+        DataError: something is no tag.
+    """
+    tags = _plain_tags(tags, places, bare)
+    found.bare |= bare
     spans = spans_of(tags)
     found.entities += len(spans)
     before = OUTSIDE
@@ -311,7 +399,7 @@ def _read_table(path: Path, settings: Settings, damaged: Damaged, found: Found) 
     text = optional_column(path, names, settings.text, TEXT_NAMES[:1])
     entities = optional_column(path, names, settings.entities, ENTITY_NAMES[:2])
     if text is not None and (entities is not None or not settings.labelled):
-        found.taken.append(f"text: {text}" + (f"; entities: {entities}" if entities else ""))
+        found.taken[f"text: {text}" + (f"; entities: {entities}" if entities else "")] = ""
         group = optional_column(path, names, settings.group, GROUP_NAMES)
         records = []
         for row in range(len(table)):
@@ -323,6 +411,8 @@ def _read_table(path: Path, settings: Settings, damaged: Damaged, found: Found) 
         plain = Settings(text="text", entities="entities" if entities else None, group="group" if group else None,
                          offsets=settings.offsets, overlapping=settings.overlapping, labelled=settings.labelled)  # fmt: skip
         return _records(records, plain, damaged, found)
+    if (lists := _rows_of_lists(table, settings)) is not None:
+        return _records(*lists, damaged, found)
     token = table.find("token", settings.token, TOKEN_NAMES)
     tag = table.find("tag", settings.tag, TAG_NAMES, needed=settings.labelled)
     sentence = table.find("sentence", settings.sentence, SENTENCE_NAMES, needed=False)
@@ -331,7 +421,7 @@ def _read_table(path: Path, settings: Settings, damaged: Damaged, found: Found) 
         raise DataError(
             f"{path}: which column says where a sentence begins? it has {', '.join(names)}; say data.sentence=COLUMN"
         )
-    found.taken.append(f"token: {token}" + (f"; tag: {tag}" if tag else "") + f"; sentence: {sentence}")
+    found.taken[f"token: {token}" + (f"; tag: {tag}" if tag else "") + f"; sentence: {sentence}"] = ""
     parts: list[list[int]] = []
     last: Any = None
     for row, value in enumerate(table.columns[sentence]):
@@ -341,22 +431,62 @@ def _read_table(path: Path, settings: Settings, damaged: Damaged, found: Found) 
         last = value if named else last
         parts[-1].append(row)
 
+    bare = tag is not None and _are_bare([str(value or "").strip() for value in table.columns[tag]])
+
     def made(rows: list[int]) -> TaggedText:
         places = [table.place(row) for row in rows]
         tokens = ["" if table.columns[str(token)][row] is None else str(table.columns[str(token)][row]) for row in rows]
-        if not all(each.strip() for each in tokens):
-            raise DataError(
-                f"{places[next(at for at, each in enumerate(tokens) if not each.strip())]}: the token is empty"
-            )
+        if "" in tokens:
+            raise DataError(f"{places[tokens.index('')]}: the token is empty")
         owner = None if group is None else str(table.columns[group][rows[0]])
         if tag is None:
             return TaggedText.of_tokens(tokens, None, owner, places[0])
         tags = [str(table.columns[tag][row] or "").strip() for row in rows]
-        check_tags(tags, places)
-        return tagged(tokens, tags, owner, places[0], places, found)
+        return tagged(tokens, tags, owner, places[0], places, bare, found)
 
-    sentences = [damaged.sound(partial(made, rows), table.place(rows[0])) for rows in parts]
+    sentences = [damaged.sound(partial(made, rows)) for rows in parts]
     return [each for each in sentences if each is not None]
+
+
+def _rows_of_lists(table: Table, settings: Settings) -> tuple[list[tuple[str, Any]], Settings] | None:
+    """The records of a table with a sentence a row: tokens and tags are lists, as Parquet, JSON or Python writes them, or words
+    with spaces between. None: it is no such table."""
+    names = list(table.columns)
+    tag = optional_column(table.path, names, settings.tag, TAG_NAMES)
+    token = optional_column(table.path, names, settings.token, [n for n in (*TOKEN_NAMES, *TEXT_NAMES) if n != tag])
+    group = optional_column(table.path, names, settings.group, GROUP_NAMES)
+    if token is None or (tag is None and settings.labelled):
+        return None
+    shown = table.columns[tag or token][:100]
+    lists = [value for value in map(_as_list, shown) if isinstance(value, list)]
+    words = [word for value in lists for word in value]
+    if not any(len(value) > 1 for value in lists) or (
+        isinstance(shown[0], str) and tag is not None and not all(_TAG.fullmatch(str(word)) for word in words)
+    ):
+        return None  # a type may have spaces: `B-FULL NAME`
+    fields = {"tokens": token, "tags": tag, "group": group}
+    records = []
+    for row in range(len(table)):
+        record = {field: table.columns[name][row] for field, name in fields.items() if name is not None}
+        record |= {field: _as_list(record[field]) for field in ("tokens", "tags") if field in record}
+        records.append((table.place(row), record))
+    plain = Settings(
+        token="tokens", tag=None if tag is None else "tags", group=None if group is None else "group",
+        labelled=settings.labelled,
+    )  # fmt: skip
+    return records, plain
+
+
+def _as_list(value: Any) -> Any:
+    """A cell as a list: one already, written as JSON or Python writes it, or words with spaces between."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            return list(ast.literal_eval(value.strip()))
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return value
+    if isinstance(value, str):
+        return value.split()
+    return list(value) if isinstance(value, Sequence) else value
 
 
 def _json_or(value: Any) -> Any:
@@ -390,12 +520,32 @@ def _read_json(path: Path, settings: Settings, damaged: Damaged, found: Found) -
             content = content[usual[0] if usual else lists[0]]
         if not isinstance(content, list):
             raise DataError(f"{path}: should be a list of texts, not {type(content).__name__}")
-        records = [(f"{path}: text {number}", record) for number, record in enumerate(content, 1)]
+        records = [
+            (f"{path}: text {number}" + (f", sentence {part}" if several else ""), record)
+            for number, whole in enumerate(content, 1)
+            for several in [isinstance(whole, Mapping) and isinstance(whole.get("paragraphs"), list)]
+            for part, record in enumerate(_sentences_of_spacy(whole) if several else [whole], 1)
+        ]
     else:
         for number, line in enumerate(read_lines(path, settings.encoding, setting=True), 1):
             if line.strip():
                 records.append((f"{path}:{number}", _Line(line)))
     return _records(records, settings, damaged, found)
+
+
+def _sentences_of_spacy(document: Mapping[str, Any]) -> Iterator[Any]:
+    """The sentences of a document in spaCy 2's format of training data, as lists of tokens and tags."""
+    for paragraph in document["paragraphs"]:
+        for sentence in paragraph.get("sentences", ()) if isinstance(paragraph, Mapping) else ():
+            tokens = sentence.get("tokens") if isinstance(sentence, Mapping) else None
+            if isinstance(tokens, list) and all(isinstance(token, Mapping) for token in tokens):
+                yield {
+                    "tokens": [token.get("orth") for token in tokens],
+                    "tags": [token.get("ner", OUTSIDE) for token in tokens],
+                    "group": document.get("id"),
+                }
+            else:
+                yield sentence
 
 
 class _Line(str):
@@ -411,12 +561,23 @@ class _Record:
     group: str | None
 
 
+@dataclass
+class _Lists:
+    place: str
+    tokens: list[str]
+    tags: list[str]
+    group: str | None
+
+
 def _records(
     records: Sequence[tuple[str, Any]], settings: Settings, damaged: Damaged, found: Found
 ) -> list[TaggedText]:
-    made: list[TaggedText | _Record | None] = [
-        damaged.sound(partial(_record, place, record, settings, found), place) for place, record in records
-    ]
+    made: list[TaggedText | _Record | _Lists | None] = []
+    for place, record in records:
+        count = len(damaged.reasons)
+        read = damaged.sound(partial(_record, place, record, settings, found), place)
+        damaged.count -= read is None and len(damaged.reasons) == count  # left out on purpose
+        made.append(read)
     spanned = [each for each in made if isinstance(each, _Record)]
     units = _units_of(spanned) if settings.offsets == "auto" else settings.offsets
     if units != "characters":
@@ -427,9 +588,16 @@ def _records(
             else "found by where words end; data.offsets=characters takes them as they are"
         )
         found.notes.append(f"the entities' offsets count {what}: {how}")
+    bare = _are_bare({tag for each in made if isinstance(each, _Lists) for tag in each.tags})
     texts = []
     for each in made:
-        if isinstance(each, _Record):
+        if isinstance(each, _Lists):
+            places = [each.place] * len(each.tags)
+            each = damaged.sound(
+                partial(tagged, each.tokens, each.tags, each.group, each.place, places, bare, found), each.place
+            )
+            damaged.count -= 1
+        elif isinstance(each, _Record):
             each = damaged.sound(partial(_from_spans, each, units, settings.overlapping, found), each.place)
             damaged.count -= 1
         if each is not None:
@@ -437,7 +605,8 @@ def _records(
     return texts
 
 
-def _record(place: str, record: Any, settings: Settings, found: Found) -> "TaggedText | _Record":
+def _record(place: str, record: Any, settings: Settings, found: Found) -> "TaggedText | _Record | _Lists | None":
+    """What a record says; None where the annotator rejected or ignored it."""
     if isinstance(record, _Line):
         try:
             record = json.loads(record)
@@ -450,13 +619,19 @@ def _record(place: str, record: Any, settings: Settings, found: Found) -> "Tagge
         record = {"text": record[0], **more}
     if not isinstance(record, Mapping):
         raise DataError(f'{place}: should be an object such as {{"text": "…", "entities": [[0, 5, "PER"]]}}')
+    if record.get("answer") in ("reject", "ignore") and settings.labelled:  # Prodigy's
+        found.left_out["texts whose answer is reject or ignore"] += 1
+        return None
+    if isinstance(record.get("data"), Mapping) and "annotations" in record:
+        record = _of_label_studio(place, record, settings, found)
     names = list(record)
     group = optional_column(place, names, settings.group, GROUP_NAMES)
     owner = None if group is None or record[group] is None else str(record[group])
     tokens = optional_column(place, names, settings.token, TOKEN_NAMES)
-    if tokens is not None and isinstance(record[tokens], list):
+    if tokens is not None and isinstance(record[tokens], list) and not _have_offsets(record[tokens]):
         if not found.taken:
-            found.taken.append(f"tokens: {tokens}")
+            tag = optional_column(place, names, settings.tag, TAG_NAMES)
+            found.taken[f"tokens: {tokens}" + (f"; tags: {tag}" if tag else "")] = ""
         return _of_lists(place, record, tokens, settings, owner, found)
     text = optional_column(place, names, settings.text, TEXT_NAMES)
     if text is None:
@@ -464,10 +639,12 @@ def _record(place: str, record: Any, settings: Settings, found: Found) -> "Tagge
     if not isinstance(record[text], str):
         raise DataError(f"{place}: {text!r} should be a text, not {type(record[text]).__name__}")
     entities = optional_column(place, names, settings.entities, [name for name in ENTITY_NAMES if name != text])
+    if entities is None and record.get("answer") == "accept":  # Prodigy writes no spans where there are none
+        return _Record(place, record[text], [], [], owner)
     if entities is None and settings.labelled:
         raise DataError(f"{place}: which field has the entities? it has {', '.join(names)}; say data.entities=FIELD")
     if not found.taken:
-        found.taken.append(f"text: {text}" + (f"; entities: {entities}" if entities else ""))
+        found.taken[f"text: {text}" + (f"; entities: {entities}" if entities else "")] = ""
     if entities is None or (not settings.labelled):
         return TaggedText.of(record[text], place, owner)
     values = record[entities]
@@ -479,13 +656,37 @@ def _record(place: str, record: Any, settings: Settings, found: Found) -> "Tagge
     return _Record(place, record[text], [span for span, _ in read], [written for _, written in read], owner)
 
 
+def _have_offsets(tokens: Sequence[Any]) -> bool:
+    """Whether tokens are objects with their places in a text, as Prodigy writes them beside the spans."""
+    return bool(tokens) and all(isinstance(token, Mapping) and "start" in token for token in tokens)
+
+
+def _of_label_studio(place: str, task: Mapping[str, Any], settings: Settings, found: Found) -> dict[str, Any]:
+    """A task of Label Studio's JSON as a text with spans. Of several annotations the first counts that was not cancelled."""
+    data, names = task["data"], [name for name, value in task["data"].items() if isinstance(value, str)]
+    text = optional_column(place, names, settings.text, TEXT_NAMES) or (names[0] if len(names) == 1 else None)
+    if text is None:
+        raise DataError(f"{place}: which field of 'data' is the text? it has {', '.join(data)}; say data.text=FIELD")
+    given = [each for each in task["annotations"] or () if isinstance(each, Mapping) and not each.get("was_cancelled")]
+    if len(given) > 1:
+        found.left_out["further annotations of a text"] += len(given) - 1
+    spans = None
+    if given:
+        results = [each for each in given[0].get("result", ()) if isinstance(each, Mapping)]
+        spans = [each["value"] for each in results if each.get("type") in ("labels", "hypertextlabels")]
+        if len(spans) < len(results):
+            found.left_out["relations, choices and other results that are no entity"] += len(results) - len(spans)
+    group = {"group": data[settings.group]} if settings.group in data else {}
+    return {settings.text or "text": data[text], settings.entities or "entities": spans, **group}
+
+
 def _of_lists(
     place: str, record: Mapping[str, Any], tokens: str, settings: Settings, owner: str | None, found: Found
-) -> TaggedText:
+) -> TaggedText | _Lists:
     """A sentence as a list of tokens, with a list of tags beside it."""
     words = record[tokens]
     name = optional_column(place, list(record), settings.tag, TAG_NAMES)
-    if not all(isinstance(word, str) and word.strip() for word in words):
+    if not all(isinstance(word, str) and word for word in words):
         raise DataError(f"{place}: {tokens!r} should be a list of words, none of them empty")
     if not words:
         raise DataError(f"{place}: {tokens!r} is empty")
@@ -499,8 +700,7 @@ def _of_lists(
         raise DataError(f"{place}: {len(words)} tokens have {count} tags; there should be one for each")
     if any(isinstance(tag, int) for tag in tags):
         raise DataError(f"{place}: {name!r} holds numbers; write the tags by their names (O, B-PER, I-PER)")
-    check_tags([str(tag) for tag in tags], [place] * len(tags))
-    return tagged(words, tags, owner, place, [place] * len(tags), found)
+    return _Lists(place, words, [str(tag).strip() for tag in tags], owner)
 
 
 _STARTS, _ENDS, _LABELS = (
@@ -588,9 +788,11 @@ def _from_spans(record: _Record, units: Units, overlapping: Overlapping, found: 
                 if inside and units != "characters"
                 else f"is outside the text, which has {len(record.text)} characters"
             )
-            raise DataError(
-                f"{what} {why}; are the offsets bytes or UTF-16 units? data.offsets={'utf16' if units == 'bytes' else 'bytes'}"
-            )
+            if not record.text.isascii():  # else all units are the same
+                why += (
+                    f"; are the offsets bytes or UTF-16 units? data.offsets={'utf16' if units == 'bytes' else 'bytes'}"
+                )
+            raise DataError(f"{what} {why}")
         if first >= last:
             raise DataError(f"{what} is empty; the end is behind the last character")
         if (
@@ -607,13 +809,19 @@ def _from_spans(record: _Record, units: Units, overlapping: Overlapping, found: 
         span = Span(inside_span[0], inside_span[-1] + 1, label)
         border = places[span.start][0], places[span.end - 1][1]
         if border[0] < first or border[1] > last:
-            found.cut.append(f"{record.text[first:last]!r} in {record.text[border[0] : border[1]]!r} at {record.place}")
+            part, word = (_brief(record.text[begin:stop]) for begin, stop in ((first, last), border))
+            found.cut.append(f"{part!r} in {word!r} at {record.place}")
         elif border != (first, last):
             found.trimmed.append(record.place)
         spans.append((span, what))
     found.entities += len(spans)
     kept = _flat(spans, overlapping, found)
     return TaggedText(record.text, tuple(places), Tags(tags_of(kept, len(places))), record.group, record.place)
+
+
+def _brief(words: str) -> str:
+    """The beginning of words that may be as long as a file."""
+    return words if len(words) <= 40 else f"{words[:39]}…"
 
 
 def _flat(spans: Sequence[tuple[Span, str]], overlapping: Overlapping, found: Found) -> list[Span]:
@@ -643,7 +851,7 @@ def _read_brat(path: Path, settings: Settings, damaged: Damaged, found: Found) -
     lone = [file.name for file in visible(path) if file.suffix == ".ann" and not file.with_suffix(".txt").is_file()]
     if lone:
         raise DataError(f"{path}: {lone[0]} has no .txt file beside it")
-    found.taken.append("texts: .txt; entities: .ann")
+    found.taken["texts: .txt; entities: .ann"] = ""
     made: list[_Record | TaggedText | None] = [
         damaged.sound(partial(_brat_record, file, settings, found), str(file)) for file in texts
     ]
@@ -697,7 +905,7 @@ def _brat_record(file: Path, settings: Settings, found: Found) -> "_Record | Tag
 
 def notes_of(found: Found, texts: Sequence[TaggedText]) -> list[str]:
     """What a person should know of what was read, a sentence each."""
-    notes = list(found.notes)
+    notes = list(dict.fromkeys(found.notes))
     whole = max(found.entities, 1)
     if found.repaired and scheme_in_words(found) in ("IOB2", "BIOES", "BILOU"):
         notes.append(
@@ -709,9 +917,16 @@ def notes_of(found: Found, texts: Sequence[TaggedText]) -> list[str]:
             f"{some_of(found.cut, whole, 'entities')} begin or end inside a word: the whole word is taken, for scores too"
         )
     if found.trimmed:
-        notes.append(
-            f"{some_of(found.trimmed, whole, 'entities', 'the first is at')} have spaces at their border: they are cut off"
-        )
+        some = some_of(found.trimmed, whole, "entities", "the first is at")
+        notes.append(f"{some} have spaces or invisible characters at their border: they are cut off")
+    cases: dict[str, set[str]] = {}
+    for label in {span.label for text in texts for span in text.spans}:
+        cases.setdefault(label.lower(), set()).add(label)
+    notes += [
+        f"the types {' and '.join(sorted(names))} differ in case only: they are counted as different ones"
+        for names in cases.values()
+        if len(names) > 1
+    ]
     notes += [
         f"{count:,} {what} are left out" if "taken" not in what else f"{count:,} {what}"
         for what, count in found.left_out.items()
@@ -727,6 +942,8 @@ def scheme_in_words(found: Found) -> str:
         return "BILOU"
     if found.prefixes & set("ES"):
         return "BIOES"
+    if found.bare and "B" not in found.prefixes:
+        return "types alone, without a prefix: neighbours of one type are one entity"
     if "B" not in found.prefixes:
         return "IO: neighbours of one type are one entity" if "I" in found.prefixes else ""
     return "IOB2" if found.free_b else "IOB1"

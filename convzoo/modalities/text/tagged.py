@@ -69,7 +69,10 @@ class TaggedText:
         return [cls.of(line.removesuffix("\r")) for line in lines]
 
 
-_HIDDEN = r"\x00-\x08\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e01ef"
+_HIDDEN = (
+    r"\x00-\x08\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    r"\ufe00-\ufe0f\ufeff\U000e0000-\U000e01ef"
+)
 """The inside of a character class of what nobody sees: control characters, spaces without a width, variants of a sign."""
 
 _MARK = "".join(

@@ -457,13 +457,8 @@ def _rows_of_lists(table: Table, settings: Settings) -> tuple[list[tuple[str, An
     group = optional_column(table.path, names, settings.group, GROUP_NAMES)
     if token is None or (tag is None and settings.labelled):
         return None
-    shown = table.columns[tag or token][:100]
-    lists = [value for value in map(_as_list, shown) if isinstance(value, list)]
-    words = [word for value in lists for word in value]
-    if not any(len(value) > 1 for value in lists) or (
-        isinstance(shown[0], str) and tag is not None and not all(_TAG.fullmatch(str(word)) for word in words)
-    ):
-        return None  # a type may have spaces: `B-FULL NAME`
+    if not _holds_lists(table.columns[tag or token][:100], tags=tag is not None):
+        return None
     fields = {"tokens": token, "tags": tag, "group": group}
     records = []
     for row in range(len(table)):
@@ -475,6 +470,19 @@ def _rows_of_lists(table: Table, settings: Settings) -> tuple[list[tuple[str, An
         labelled=settings.labelled,
     )  # fmt: skip
     return records, plain
+
+
+def _holds_lists(cells: Sequence[Any], tags: bool) -> bool:
+    """Whether the cells of a column are lists. Words with spaces between are one only if all are tags: `B-FULL NAME` is a single
+    tag, and `New York` may be a single token."""
+    if any(
+        isinstance(cell, list | tuple) or (isinstance(cell, str) and cell.lstrip().startswith("[")) for cell in cells
+    ):
+        return any(isinstance(_as_list(cell), list) and len(_as_list(cell)) > 1 for cell in cells)
+    words = [cell.split() for cell in cells if isinstance(cell, str)]
+    return (
+        tags and any(len(each) > 1 for each in words) and all(_TAG.fullmatch(word) for each in words for word in each)
+    )
 
 
 def _as_list(value: Any) -> Any:

@@ -6,10 +6,12 @@ the transitions $A$. Transitions are (tags + 1, tags + 1): the last row has the 
 the last tag. A forbidden transition has the score `FORBIDDEN`.
 """
 
+import math
 from itertools import pairwise
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -38,38 +40,46 @@ class _LogPartition(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, emissions: Tensor, transitions: Tensor, lengths: Tensor) -> Tensor:
+        ctx.kind = emissions.dtype
+        wide = _wide(emissions)
+        emissions, transitions = emissions.to(wide), transitions.to(wide)
         forward = _forward_scores(emissions, transitions)
         last = forward[torch.arange(len(lengths), device=lengths.device), lengths - 1]
         total = (last + transitions[:-1, -1]).logsumexp(dim=1)
         ctx.save_for_backward(emissions, transitions, lengths, forward, total)
-        return total
+        return total.to(ctx.kind)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
         emissions, transitions, lengths, forward, total = ctx.saved_tensors
         (gradient,) = gradients
-        inner = transitions[:-1, :-1]
-        moves = torch.zeros_like(transitions)
-        # The backward algorithm, as in `_backward_scores`. On its way, the probability of a transition from i at t to j at t + 1
-        # is exp(forward_i + A_ij + e_j + backward_j) / Z.
-        end = transitions[:-1, -1].expand(len(lengths), -1)
-        now, found = end, [end]
-        for position in range(emissions.shape[1] - 2, -1, -1):
-            later = (now + emissions[:, position + 1]).unsqueeze(1) + inner
-            there = (position < lengths - 1)[:, None]
-            both = later + (forward[:, position] - total[:, None]).unsqueeze(2)
-            weight = torch.where(there, gradient[:, None], 0).unsqueeze(2)
-            moves[:-1, :-1] += (both.masked_fill(~there.unsqueeze(2), FORBIDDEN).exp() * weight).sum(dim=0)
-            now = torch.where(there, later.logsumexp(dim=2), end)
-            found.append(now)
-        backward = torch.stack(found[::-1], dim=1)
+        backward = _backward_scores(emissions, transitions, lengths)
+        mask = _mask(lengths, emissions.shape[1])
         # Behind a sentence's end the scores say nothing, and their exponential may overflow.
-        outside = ~_mask(lengths, emissions.shape[1]).unsqueeze(2)
-        states = (forward + backward - total[:, None, None]).masked_fill(outside, FORBIDDEN).exp()
+        states = (forward + backward - total[:, None, None]).masked_fill(~mask.unsqueeze(2), FORBIDDEN).exp()
         states = states * gradient[:, None, None]
+        moves = torch.zeros_like(transitions)
+        moves[:-1, :-1] = _moves(forward, emissions + backward, transitions[:-1, :-1], total, mask, gradient)
         moves[-1, :-1] = states[:, 0].sum(dim=0)
         moves[:-1, -1] = states[torch.arange(len(lengths), device=lengths.device), lengths - 1].sum(dim=0)
-        return states, moves, None
+        return states.to(ctx.kind), moves.to(ctx.kind), None
+
+
+def _moves(
+    forward: Tensor, later: Tensor, inner: Tensor, total: Tensor, mask: Tensor, gradient: Tensor
+) -> Float[Tensor, "tags tags"]:
+    """How often each transition is expected, in all sentences together, weighted by the gradient: a transition from i at t to j at
+    t + 1 has the probability exp(forward_i + A_ij + e_j + backward_j) / Z.
+
+    The sum over all t is one product of matrices. It needs the range of 64 bits, since each factor alone may be far from 1: where a
+    transition is forbidden, the second one has no bound.
+    """
+    before, after = forward[:, :-1], later[:, 1:] - total[:, None, None]
+    shift = before.amax(dim=2, keepdim=True)
+    most = 0.98 * math.log(torch.finfo(forward.dtype).max)
+    right = (after + shift).clamp(max=most).exp() * (mask[:, 1:] * gradient[:, None]).unsqueeze(2)
+    found = (before - shift).exp().flatten(0, 1).T @ right.flatten(0, 1)
+    return found * inner.exp()
 
 
 def _mask(lengths: Tensor, length: int) -> Tensor:
@@ -79,24 +89,39 @@ def _mask(lengths: Tensor, length: int) -> Tensor:
 def _forward_scores(emissions: Tensor, transitions: Tensor) -> Tensor:
     """(batch, length, tags): the logarithm of the sum over all beginnings that end at a position with a tag, its emission
     included."""
-    # In logarithms all the way: sums of exponentials, as a product of matrices, would lose what is e^88 times smaller in 32 bits.
+    inner = transitions[:-1, :-1].exp()
     now = emissions[:, 0] + transitions[-1, :-1]
     found = [now]
     for position in range(1, emissions.shape[1]):
-        now = (now.unsqueeze(2) + transitions[:-1, :-1]).logsumexp(dim=1) + emissions[:, position]
+        now = _times(now, inner) + emissions[:, position]
         found.append(now)
     return torch.stack(found, dim=1)
 
 
 def _backward_scores(emissions: Tensor, transitions: Tensor, lengths: Tensor) -> Tensor:
     """(batch, length, tags): the logarithm of the sum over all ends that follow a tag at a position, its emission excluded."""
+    inner = transitions[:-1, :-1].exp().T.contiguous()
     end = transitions[:-1, -1].expand(len(lengths), -1)
     now, found = end, [end]
     for position in range(emissions.shape[1] - 2, -1, -1):
-        later = ((now + emissions[:, position + 1]).unsqueeze(1) + transitions[:-1, :-1]).logsumexp(dim=2)
+        later = _times(now + emissions[:, position + 1], inner)
         now = torch.where((position < lengths - 1)[:, None], later, end)
         found.append(now)
     return torch.stack(found[::-1], dim=1)
+
+
+def _times(logarithms: Tensor, factors: Tensor) -> Tensor:
+    """The logarithm of a product of matrices, of which the first is given by its logarithms, (batch, tags). What is smaller than the
+    largest of a row by more than the range of the numbers (e^708 in 64 bits) counts as nothing."""
+    shift = logarithms.amax(dim=1, keepdim=True)
+    product = (logarithms - shift).exp() @ factors
+    least = torch.finfo(product.dtype).tiny
+    return product.clamp(min=least).log().masked_fill(product <= least, FORBIDDEN) + shift
+
+
+def _wide(emissions: Tensor) -> torch.dtype:
+    """The numbers that chains are computed in: 64 bits for their range, where the device has them."""
+    return emissions.dtype if emissions.device.type == "mps" else torch.float64
 
 
 def path_score(
@@ -117,7 +142,9 @@ def path_score(
     tags = tags.masked_fill(~mask, 0)
     last = emissions.shape[2]
     there = emissions.gather(2, tags.unsqueeze(2)).squeeze(2) * mask
-    moves = transitions[tags[:, :-1], tags[:, 1:]] * mask[:, 1:]
+    # An embedding is looked up: the gradient of an index in two axes takes many times as long.
+    table = transitions.reshape(-1, 1)
+    moves = F.embedding(tags[:, :-1] * len(transitions) + tags[:, 1:], table).squeeze(2) * mask[:, 1:]
     end = tags.gather(1, (lengths - 1).unsqueeze(1)).squeeze(1)
     return there.sum(dim=1) + moves.sum(dim=1) + transitions[last, tags[:, 0]] + transitions[end, last]
 

@@ -80,7 +80,7 @@ def test_gradients_are_those_of_finite_differences():
     )
 
 
-@pytest.mark.parametrize("scale", [1.0, 30.0, 300.0])
+@pytest.mark.parametrize("scale", [1.0, 30.0, 100.0])
 def test_large_scores_and_padding_give_finite_gradients(scale):
     emissions, transitions, lengths = drawn(4, 4, 60, 5)
     emissions = (emissions * scale).float().requires_grad_()

@@ -5,7 +5,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -25,14 +25,30 @@ from convzoo.modalities.text.tagged import TaggedText
 from convzoo.modalities.text.vectors import read_vectors
 from convzoo.reading.files import text_path
 
-Item = tuple[list[list[str]], list[np.ndarray] | None, TaggedText]
+
+class Piece(NamedTuple):
+    """A part of a text that is tagged at once.
+
+    Attributes:
+        words: its tokens
+        features: (length, features, 4) hashes of each token
+        letters: (length, letters) numbers of its characters; 0 is padding
+        tags: (length,) numbers of the true tags; None if unlabelled
+    """
+
+    words: list[str]
+    features: np.ndarray
+    letters: np.ndarray
+    tags: np.ndarray | None
+
+
+Item = tuple[list[Piece], TaggedText]
 
 UNLABELLED = -1
 UNKNOWN = 1
 """The number of a character that training lacks; 0 is padding."""
 FEATURES, HASHES = 6, 4
 _ENDS = frozenset(".!?…。！？।؟\n")
-_DROPPED = "\0"
 
 
 class TaggedTextEncoder(Encoder):
@@ -147,25 +163,30 @@ class TaggedTextEncoder(Encoder):
         self._looks = {}
 
     def prepare(self, example: TaggedText) -> Item:
-        """The words of each piece, its tags (length,), and the example.
+        """The pieces of a text, and the text.
 
         Raises:
             DataError: an entity is of a type that training lacks.
         """
         words = example.tokens or [""]  # a text without any token is one empty token
-        cuts = self._cuts(words)
-        pieces = [words[start:end] for start, end in cuts]
-        if example.label is None or not example.places:
-            return pieces, None, example
-        for span in example.spans:
-            if span.label not in self.labels:
-                raise DataError(
-                    f"{example.source}: entity {example.written(span)!r} has the type {span.label!r}, which is not in the "
-                    f"training split; it has: {', '.join(self.labels)}"
-                )
-        tags = tags_of(example.spans, len(words), self.scheme)
-        numbers = np.array([self._numbers[tag] for tag in tags])
-        return pieces, [numbers[start:end] for start, end in cuts], example
+        tags = None
+        if example.label is not None and example.places:
+            for span in example.spans:
+                if span.label not in self.labels:
+                    raise DataError(
+                        f"{example.source}: entity {example.written(span)!r} has the type {span.label!r}, which is not in the "
+                        f"training split; it has: {', '.join(self.labels)}"
+                    )
+            tags = np.array([self._numbers[tag] for tag in tags_of(example.spans, len(words), self.scheme)])
+        looks = [self._look(word) for word in words]
+        pieces = []
+        for start, end in self._cuts(words):
+            features = np.stack([hashes for hashes, _ in looks[start:end]])
+            letters = np.zeros((end - start, max(len(row) for _, row in looks[start:end])), dtype=np.uint16)
+            for place, (_, row) in enumerate(looks[start:end]):
+                letters[place, : len(row)] = row
+            pieces.append(Piece(words[start:end], features, letters, None if tags is None else tags[start:end]))
+        return pieces, example
 
     def _cuts(self, words: Sequence[str]) -> list[tuple[int, int]]:
         """Where a text is cut into pieces: behind the last sentence that ends in the second half of a piece."""
@@ -181,38 +202,25 @@ class TaggedTextEncoder(Encoder):
     def collate(self, items: Sequence[Item], draws: Draws | None = None) -> Batch:
         """Pad to the longest piece. For scoring (without `draws`) the target also holds the examples."""
         pieces = [piece for item in items for piece in item[0]]
-        lengths = [len(piece) for piece in pieces]
+        lengths = [len(piece.words) for piece in pieces]
         size = (len(pieces), max(lengths))
-        if draws is not None and self.word_dropout:
-            dropped = self._dropped(draws, [len(item[0]) for item in items], size[1])
-            pieces = [
-                [_DROPPED + word if drop else word for word, drop in zip(piece, row, strict=False)]
-                for piece, row in zip(pieces, dropped, strict=True)
-            ]
-        looks = [[self._look(word) for word in piece] for piece in pieces]
-        longest = max(len(letters) for row in looks for _, letters in row)
         features = np.zeros((*size, FEATURES, HASHES), dtype=np.int64)
-        characters = np.zeros((*size, longest), dtype=np.int64)
-        for number, row in enumerate(looks):
-            features[number, : len(row)] = [hashes for hashes, _ in row]
-            for place, (_, letters) in enumerate(row):
-                characters[number, place, : len(letters)] = letters
+        characters = np.zeros((*size, max(piece.letters.shape[1] for piece in pieces)), dtype=np.int64)
+        tags = np.full(size, UNLABELLED, dtype=np.int64)
+        for row, piece in enumerate(pieces):
+            features[row, : lengths[row]] = piece.features
+            characters[row, : lengths[row], : piece.letters.shape[1]] = piece.letters
+            if piece.tags is not None:
+                tags[row, : lengths[row]] = piece.tags
+        if draws is not None and self.word_dropout:
+            features[:, :, 0][self._dropped(draws, [len(item[0]) for item in items], size[1])] = _HIDDEN
         inputs = {"features": torch.from_numpy(features), "characters": torch.from_numpy(characters)}
         if self.vectors is not None:
-            inputs["vectors"] = self._vectors_of(
-                [[word.removeprefix(_DROPPED) for word in piece] for piece in pieces], size
-            )
-        tags = np.full(size, UNLABELLED, dtype=np.int64)
-        at = 0
-        for parts, numbers, _ in items:
-            for part, _ in enumerate(parts):
-                if numbers is not None:
-                    tags[at, : lengths[at]] = numbers[part]
-                at += 1
+            inputs["vectors"] = self._vectors_of([piece.words for piece in pieces], size)
         target: dict[str, Any] = {"tags": torch.from_numpy(tags), "lengths": torch.tensor(lengths)}
         if draws is None:
-            target["pieces"] = [[len(piece) for piece in item[0]] for item in items]
-            target["texts"] = [item[2] for item in items]
+            target["pieces"] = [[len(piece.words) for piece in item[0]] for item in items]
+            target["texts"] = [item[1] for item in items]
         return Batch(inputs, target, sum(lengths))
 
     def _dropped(self, draws: Draws, counts: Sequence[int], longest: int) -> np.ndarray:
@@ -222,22 +230,16 @@ class TaggedTextEncoder(Encoder):
         return np.concatenate(rows)[:, :longest] < self.word_dropout
 
     def _look(self, word: str) -> tuple[np.ndarray, np.ndarray]:
-        """Hashes (features, 4) and characters (letters,) of a word; one that is marked as dropped has no form."""
+        """Hashes (features, 4) and characters (letters,) of a word."""
         found = self._looks.get(word)
         if found is None:
-            plain = word.removeprefix(_DROPPED)
-            norm = unicodedata.normalize("NFKC", plain).lower()
-            features = [
-                _DROPPED if plain != word else norm,
-                plain[:1], norm[: self.prefix], norm[-self.suffix :], norm[-2:], shape_of(plain),
-            ]  # fmt: skip
-            hashes = np.stack([_hashes(f"{number}:{feature}") for number, feature in enumerate(features)])
-            letters = np.array(
-                [self._letters.get(letter, UNKNOWN) for letter in plain[: self.max_letters]] or [UNKNOWN]
-            )
+            norm = unicodedata.normalize("NFKC", word).lower()
+            parts = [norm, word[:1], norm[: self.prefix], norm[-self.suffix :], norm[-2:], shape_of(word)]
+            hashes = np.stack([_hashes(f"{number}:{part}") for number, part in enumerate(parts)])
+            letters = [self._letters.get(letter, UNKNOWN) for letter in word[: self.max_letters]] or [UNKNOWN]
             if len(self._looks) > 200_000:  # a bounded memory: texts of millions of words
                 self._looks.clear()
-            found = self._looks[word] = hashes, letters
+            found = self._looks[word] = hashes, np.array(letters, dtype=np.uint16)
         return found
 
     def survey(self, examples: Sequence[TaggedText], items: Sequence[Item] | None) -> Survey:
@@ -293,11 +295,11 @@ class TaggedTextEncoder(Encoder):
 
     def length(self, item: Item) -> int:
         """Tokens of the longest piece."""
-        return max(len(piece) for piece in item[0])
+        return max(len(piece.words) for piece in item[0])
 
     def input_names(self, item: Item) -> list[str]:
         """The tokens."""
-        return [word for piece in item[0] for word in piece]
+        return [word for piece in item[0] for word in piece.words]
 
     @property
     def dims(self) -> Mapping[str, Any]:
@@ -351,3 +353,7 @@ def shape_of(word: str) -> str:
 
 def _hashes(text: str) -> np.ndarray:
     return np.frombuffer(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), dtype="<u2")
+
+
+_HIDDEN = _hashes("hidden")
+"""The hashes of a form that is hidden while training."""

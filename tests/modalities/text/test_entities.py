@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from convzoo.core.randomness import Draws
 from convzoo.modalities.text.tagged import TaggedText
 from convzoo.modalities.text.tagged_encoder import TaggedTextEncoder, shape_of
 
@@ -33,10 +34,16 @@ def test_tags_of_an_encoder_are_those_of_its_scheme():
 
 
 def test_a_word_that_is_hidden_keeps_its_letters_and_loses_its_form():
-    encoder = fitted()
-    plain, hidden = encoder._look("Anna"), encoder._look("\0Anna")
-    assert (plain[1] == hidden[1]).all()
-    assert [bool((a == b).all()) for a, b in zip(plain[0], hidden[0], strict=True)] == [False, *[True] * 5]
+    encoder = fitted(word_dropout=0.5)
+    items = [encoder.prepare(text) for text in texts()]
+    plain, hidden = encoder.collate(items).inputs, encoder.collate(items, Draws(0, 0, range(8))).inputs
+    assert torch.equal(plain["characters"], hidden["characters"])
+    assert torch.equal(plain["features"][:, :, 1:], hidden["features"][:, :, 1:])
+    changed = (plain["features"][:, :, 0] != hidden["features"][:, :, 0]).any(dim=2)
+    assert 4 < int(changed.sum()) < 28
+    assert len(hidden["features"][:, :, 0][changed].unique(dim=0)) == 1
+    again = encoder.collate(items[3:5], Draws(0, 0, [3, 4])).inputs
+    assert torch.equal(again["features"], hidden["features"][3:5]), "what is hidden does not depend on the batch"
 
 
 @pytest.mark.parametrize(
@@ -51,10 +58,10 @@ def test_long_texts_are_cut_at_sentences_and_joined_again():
     words = ["Anna", "left", "."] * 40
     text = TaggedText.of_tokens(words, ["B-PER", "O", "O"] * 40, source="long")
     encoder = fitted(max_length=32)
-    pieces, tags, _ = encoder.prepare(text)
-    assert [word for piece in pieces for word in piece] == words
-    assert all(len(piece) <= 32 and piece[-1] == "." for piece in pieces) and tags is not None
-    assert sum(map(len, tags)) == 120
+    pieces, _ = encoder.prepare(text)
+    assert [word for piece in pieces for word in piece.words] == words
+    assert all(len(piece.words) <= 32 and piece.words[-1] == "." for piece in pieces)
+    assert sum(len(piece.tags) for piece in pieces) == 120
 
 
 def test_vectors_are_those_of_the_file_with_more_words_for_texts_to_come(tmp_path):

@@ -4,7 +4,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from convzoo.core.arguments import Positive
+from convzoo.core.arguments import Positive, Probability
+from convzoo.layers.dropout import Dropout
 
 HASHES = 4
 
@@ -37,3 +38,34 @@ class HashEmbedding(nn.Module):
         """For `describe`."""
         rows, size = self.weight.shape
         return f"Looks up {size} learnt numbers for each word: the sum of four of {rows:,} rows, chosen by hashes of the word."
+
+
+class HashedLinear(nn.Module):
+    """A linear classifier of sparse features: each has a weight for each class, in the row of a table that its hash says
+    (Weinberger et al. 2009, arXiv:0902.2206, without signs). All weights begin at 0.
+
+    Args:
+        rows: of the table
+        classes: number of classes
+        dropout: on single features
+
+    Shape:
+        features: (…, features): hashes from 1 on; 0 is none; output: (…, classes)
+    """
+
+    def __init__(self, rows: Positive, classes: Positive, dropout: Probability = 0.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(rows, classes))
+        self.dropout = Dropout(dropout) if dropout else nn.Identity()
+
+    def forward(self, features: Int[Tensor, "*places features"]) -> Float[Tensor, "*places classes"]:
+        """The sum of the weights of the features."""
+        flat = features.flatten(0, -2)
+        there = self.dropout(flat.ne(0).to(self.weight.dtype))
+        found = nn.functional.embedding_bag(flat % len(self.weight), self.weight, mode="sum", per_sample_weights=there)
+        return found.unflatten(0, features.shape[:-1])
+
+    def in_words(self) -> str:
+        """For `describe`."""
+        rows, classes = self.weight.shape
+        return f"A linear classifier of the words around: adds {classes} learnt weights for each feature, of {rows:,} rows."

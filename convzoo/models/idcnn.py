@@ -10,7 +10,7 @@ from convzoo.core.arguments import Activation, Count, FromData, Normalisation, P
 from convzoo.layers.convolution import ConvolutionBlock
 from convzoo.layers.crf import ChainScores, LinearChainCRF
 from convzoo.layers.dropout import Dropout
-from convzoo.layers.hashing import HashEmbedding
+from convzoo.layers.hashing import HashedLinear, HashEmbedding
 
 
 class IDCNN(nn.Module):
@@ -21,6 +21,9 @@ class IDCNN(nn.Module):
     over the token (Ma & Hovy 2016, arXiv:1603.01354, §2.1). So a name that training never saw is told by how it is written and
     by what stands around it. A block with dilations 1, 2, 4 and kernels of 3 sees 15 tokens; each iteration sees 14 more.
     Convolutions are residual, and positions behind a text's end are set to zero, so its output does not depend on its batch.
+
+    Where the encoder gives a context, a linear classifier of it is added to the scores, so the network is a wide and deep one
+    (Cheng et al. 2016, arXiv:1606.07792): it starts from what the usual linear tagger can say, which needs fewer texts.
 
     Args:
         rows: of the hash table of each feature
@@ -37,12 +40,15 @@ class IDCNN(nn.Module):
         activation: of the convolutions
         embedding_dropout: on single elements of the tokens' vectors
         dropout: inside the blocks and before the tags
+        linear_rows: of the hash table of the linear classifier, where the encoder gives a context
+        linear_dropout: on its single features
         crf: learn how tags follow each other; if not, each token is tagged for itself, and only sequences that say no entities
             are forbidden
 
     Shape:
         features: (batch, length, features, 4): hashes of each token
         characters: (batch, length, letters): numbers of its characters; 0 is padding, and a token without any is padding
+        context: (batch, length, context): hashes of features of the token and its neighbours, if the encoder gives any
         vectors: (batch, length, size): its pre-trained vector, if the encoder has any
         output: `ChainScores`
     """
@@ -53,6 +59,7 @@ class IDCNN(nn.Module):
         features: FromData[int],
         alphabet: FromData[int],
         vectors: FromData[int] = 0,
+        context: FromData[int] = 0,
         rows: Positive = 5000,
         embedding_size: Positive = 64,
         character_size: Positive = 32,
@@ -67,6 +74,8 @@ class IDCNN(nn.Module):
         activation: Activation = "gelu",
         embedding_dropout: Probability = 0.3,
         dropout: Probability = 0.3,
+        linear_rows: Positive = 262_144,
+        linear_dropout: Probability = 0.1,
         crf: bool = True,
     ) -> None:
         super().__init__()
@@ -85,12 +94,14 @@ class IDCNN(nn.Module):
         self.iterations = iterations
         self.dropout = Dropout(dropout) if dropout else nn.Identity()
         self.classifier = nn.Conv1d(channels, len(tags), 1)
+        self.linear = HashedLinear(linear_rows, len(tags), linear_dropout) if context else None
         self.crf = LinearChainCRF(tags, crf)
 
     def forward(
         self,
         features: Int[Tensor, "batch length features hashes"],
         characters: Int[Tensor, "batch length letters"],
+        context: Int[Tensor, "batch length context"] | None = None,
         vectors: Float[Tensor, "batch length size"] | None = None,
     ) -> ChainScores:
         """Scores of tag sequences."""
@@ -104,7 +115,10 @@ class IDCNN(nn.Module):
         for iteration in range(self.iterations):
             for block in self.blocks[iteration % len(self.blocks)]:  # type: ignore[attr-defined]
                 x = block(x, mask)
-        return self.crf(self.classifier(self.dropout(x)).transpose(1, 2))
+        scores = self.classifier(self.dropout(x)).transpose(1, 2)
+        if self.linear is not None and context is not None:
+            scores = scores + self.linear(context)
+        return self.crf(scores)
 
     def receptive_fields(self, inputs: dict[str, Any]) -> dict[str, tuple[int, ...]]:
         """In tokens; of layers that iterations share, that of the last one. The chain of tags then joins all tokens."""

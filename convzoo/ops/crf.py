@@ -68,11 +68,11 @@ class _LogPartition(torch.autograd.Function):
 def _moves(
     forward: Tensor, later: Tensor, inner: Tensor, total: Tensor, mask: Tensor, gradient: Tensor
 ) -> Float[Tensor, "tags tags"]:
-    """How often each transition is expected, in all sentences together, weighted by the gradient: a transition from i at t to j at
-    t + 1 has the probability exp(forward_i + A_ij + e_j + backward_j) / Z.
+    """How often each transition is expected, in all sentences together, weighted by the gradient.
 
-    The sum over all t is one product of matrices. It needs the range of 64 bits, since each factor alone may be far from 1: where a
-    transition is forbidden, the second one has no bound.
+    A transition from i at t to j at t + 1 has the probability exp(forward_i + A_ij + e_j + backward_j) / Z. The sum over all t is
+    one product of matrices. It needs the range of 64 bits, since each factor alone may be far from 1: where a transition is
+    forbidden, the second one has no bound.
     """
     before, after = forward[:, :-1], later[:, 1:] - total[:, None, None]
     shift = before.amax(dim=2, keepdim=True)
@@ -111,8 +111,8 @@ def _backward_scores(emissions: Tensor, transitions: Tensor, lengths: Tensor) ->
 
 
 def _times(logarithms: Tensor, factors: Tensor) -> Tensor:
-    """The logarithm of a product of matrices, of which the first is given by its logarithms, (batch, tags). What is smaller than the
-    largest of a row by more than the range of the numbers (e^708 in 64 bits) counts as nothing."""
+    """The logarithm of a product of matrices, of which the first is given by its logarithms, (batch, tags). What is smaller than
+    the largest of a row by more than the range of the numbers (e^708 in 64 bits) counts as nothing."""
     shift = logarithms.amax(dim=1, keepdim=True)
     product = (logarithms - shift).exp() @ factors
     least = torch.finfo(product.dtype).tiny

@@ -2,6 +2,7 @@
 
 import hashlib
 import unicodedata
+import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,12 +34,14 @@ class Piece(NamedTuple):
         words: its tokens
         features: (length, features, 4) hashes of each token
         letters: (length, letters) numbers of its characters; 0 is padding
+        context: (length, context) hashes of what a linear classifier looks at; None where there is none
         tags: (length,) numbers of the true tags; None if unlabelled
     """
 
     words: list[str]
     features: np.ndarray
     letters: np.ndarray
+    context: np.ndarray | None
     tags: np.ndarray | None
 
 
@@ -47,7 +50,7 @@ Item = tuple[list[Piece], TaggedText]
 UNLABELLED = -1
 UNKNOWN = 1
 """The number of a character that training lacks; 0 is padding."""
-FEATURES, HASHES = 6, 4
+FEATURES, HASHES, CONTEXT = 6, 4, 21
 _ENDS = frozenset(".!?…。！？।؟\n")
 
 
@@ -62,6 +65,8 @@ class TaggedTextEncoder(Encoder):
         prefix: letters of the longer prefix
         suffix: letters of the longer suffix
         max_letters: longer words are cut, for the convolution over characters
+        context: also give what the usual linear tagger looks at: the forms, affixes and shapes of a token and its neighbours, and
+            pairs of them, each as a hash; the network adds a linear classifier of these to its own scores
         max_length: of a piece, in tokens
         min_count: characters that are rarer in the training split are unknown
         word_dropout: while training, the probability that a token is known by its prefix, suffix, shape and characters only
@@ -78,6 +83,7 @@ class TaggedTextEncoder(Encoder):
         prefix: Positive = 3,
         suffix: Positive = 3,
         max_letters: Positive = 20,
+        context: bool = False,
         max_length: Positive = 256,
         min_count: Positive = 2,
         word_dropout: Probability = 0.1,
@@ -88,6 +94,7 @@ class TaggedTextEncoder(Encoder):
         self.prefix = prefix
         self.suffix = suffix
         self.max_letters = max_letters
+        self.context = context
         self.max_length = max_length
         self.min_count = min_count
         self.word_dropout = word_dropout
@@ -179,13 +186,15 @@ class TaggedTextEncoder(Encoder):
                     )
             tags = np.array([self._numbers[tag] for tag in tags_of(example.spans, len(words), self.scheme)])
         looks = [self._look(word) for word in words]
+        context = context_of(words) if self.context else None
         pieces = []
         for start, end in self._cuts(words):
             features = np.stack([hashes for hashes, _ in looks[start:end]])
             letters = np.zeros((end - start, max(len(row) for _, row in looks[start:end])), dtype=np.uint16)
             for place, (_, row) in enumerate(looks[start:end]):
                 letters[place, : len(row)] = row
-            pieces.append(Piece(words[start:end], features, letters, None if tags is None else tags[start:end]))
+            near = None if context is None else context[start:end]
+            pieces.append(Piece(words[start:end], features, letters, near, None if tags is None else tags[start:end]))
         return pieces, example
 
     def _cuts(self, words: Sequence[str]) -> list[tuple[int, int]]:
@@ -215,6 +224,12 @@ class TaggedTextEncoder(Encoder):
         if draws is not None and self.word_dropout:
             features[:, :, 0][self._dropped(draws, [len(item[0]) for item in items], size[1])] = _HIDDEN
         inputs = {"features": torch.from_numpy(features), "characters": torch.from_numpy(characters)}
+        if self.context:
+            context = np.zeros((*size, CONTEXT), dtype=np.int64)
+            for row, piece in enumerate(pieces):
+                assert piece.context is not None
+                context[row, : lengths[row]] = piece.context
+            inputs["context"] = torch.from_numpy(context)
         if self.vectors is not None:
             inputs["vectors"] = self._vectors_of([piece.words for piece in pieces], size)
         target: dict[str, Any] = {"tags": torch.from_numpy(tags), "lengths": torch.tensor(lengths)}
@@ -303,10 +318,12 @@ class TaggedTextEncoder(Encoder):
 
     @property
     def dims(self) -> Mapping[str, Any]:
-        """tags, features, alphabet (number of characters), vectors (their length), labels (types), known (training's names)."""
+        """tags, labels (types), known (training's names), alphabet (number of characters), features and context (their number),
+        vectors (their length)."""
         return {
             "tags": tuple(self.tags),
             "features": FEATURES,
+            "context": CONTEXT if self.context else 0,
             "alphabet": len(self.alphabet) + 2,
             "vectors": 0 if self.vectors is None else self.vectors.shape[1],
             "labels": tuple(self.labels),
@@ -349,6 +366,25 @@ def shape_of(word: str) -> str:
         if not shape.endswith(kind * 4):
             shape += kind
     return shape[:12]
+
+
+def context_of(words: Sequence[str]) -> np.ndarray:
+    """(length, context): hashes, from 1 to 2³¹, of the features that the usual linear tagger has for each token."""
+    forms, shapes = [word.lower() for word in words], [shape_of(word) for word in words]
+    found = np.empty((len(words), CONTEXT), dtype=np.int64)
+    edge = "\0"
+    for at, (form, shape) in enumerate(zip(forms, shapes, strict=True)):
+        near = {side: forms[at + side] if 0 <= at + side < len(words) else edge for side in (-2, -1, 1, 2)}
+        like = {side: shapes[at + side] if 0 <= at + side < len(words) else edge for side in (-1, 1)}
+        features = [form, shape]
+        features += [form[:size] for size in (1, 2, 3, 4)] + [form[-size:] for size in (2, 3, 4)]
+        features += [*near.values(), *like.values()]
+        features += [f"{near[-1]} {form}", f"{form} {near[1]}", f"{like[-1]} {shape} {like[1]}", f"{form} {like[1]}"]
+        features += [near[-1][-3:], near[1][-3:]]
+        found[at] = [
+            zlib.crc32(f"{number}:{each}".encode("utf-8", "surrogatepass")) for number, each in enumerate(features)
+        ]
+    return found % (2**31 - 1) + 1
 
 
 def _hashes(text: str) -> np.ndarray:

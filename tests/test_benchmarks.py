@@ -86,7 +86,10 @@ RUNS = {
         3,
     ),
     "text_table": (["--rows", "3000", "--set", "encoder.evidence=none"], 2),
-    "entities_speed": (["--steps", "1", "--set", "data.train=60", "data.val=10", "data.test=10", "model.channels=8"], 4),
+    "entities_speed": (
+        ["--steps", "1", "--set", "data.train=60", "data.val=10", "data.test=10", "model.channels=8"],
+        4,
+    ),
     "step_cost": (["--steps", "20"], 1),
     "threads_speed": (["--recipe", "sentiment_cnn1d", *TINY], 2),
     "start": (["--recipes", "sentiment_cnn1d", "--warm-up", "0", *TINY], 1),

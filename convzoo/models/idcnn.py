@@ -80,7 +80,7 @@ class IDCNN(nn.Module):
     ) -> None:
         super().__init__()
         self.features = nn.ModuleList(HashEmbedding(rows, embedding_size) for _ in range(features))
-        self.characters = _Characters(alphabet, character_size, character_channels) if character_channels else None
+        self.characters = WordCharacters(alphabet, character_size, character_channels) if character_channels else None
         width = features * embedding_size + character_channels + vectors
         self.embedding_dropout = Dropout(embedding_dropout) if embedding_dropout else nn.Identity()
         self.project = nn.Conv1d(width, channels, 1)
@@ -132,7 +132,7 @@ class IDCNN(nn.Module):
         return fields | {"classifier": (size,)}
 
 
-class _Characters(nn.Module):
+class WordCharacters(nn.Module):
     """A convolution over the characters of each word, and the maximum over the word."""
 
     def __init__(self, alphabet: int, size: int, channels: int) -> None:

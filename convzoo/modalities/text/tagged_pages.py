@@ -249,16 +249,10 @@ def _card(material: Material, row: Row, parts: Outcome) -> str:
     chances = _spans(material, row, "entities")
     said = _marked(example, [(span, "ok") for span in right] + [(span, "no") for span in wrong])
     if not wrong and not missed:
-        body = kit.said(True, kit.count_of(len(right), "entities")) + f'<p class="words">{said}</p>'
+        body = kit.said(True, f"{len(right)} found") + f'<p class="words">{said}</p>'
     else:
         true = _marked(example, [(span, "ok") for span in right] + [(span, "miss") for span in missed])
-        words = ", ".join(
-            kit.count_of(len(part), "entities")
-            .replace("entity", f"{name} entity")
-            .replace("entities", f"{name} entities")
-            for part, name in ((wrong, "wrong"), (missed, "missed"))
-            if part
-        )
+        words = ", ".join(f"{len(part)} {name}" for part, name in ((wrong, "wrong"), (missed, "missed")) if part)
         body = kit.said(False, words) + kit.pairs(
             [("said", f'<span class="words">{said}</span>'), ("true", f'<span class="words">{true}</span>')]
         )

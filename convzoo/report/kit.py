@@ -33,7 +33,11 @@ def code(value: object) -> str:
 
 
 def singular(plural: str) -> str:
-    """`texts` -> `text`, `stretches` -> `stretch`."""
+    """`texts` -> `text`, `stretches` -> `stretch`, `entities` -> `entity`; `series` stays."""
+    if plural == "series":
+        return plural
+    if plural.endswith("ies"):
+        return f"{plural[:-3]}y"
     return plural[:-2] if plural.endswith(("ches", "shes", "sses", "xes")) else plural.removesuffix("s")
 
 

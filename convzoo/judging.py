@@ -67,7 +67,7 @@ class Judge:
         found = {}
         for name in parts[0]:
             once, drawn = float(parts[0][name][0]), np.concatenate([part[name] for part in parts])[1:]
-            if name in own and math.isfinite(once):
+            if name in own and math.isfinite(once) and not np.isnan(drawn).all():
                 within = np.nanmin(drawn) >= 0 and np.nanmax(drawn) <= 1 and 0 <= float(own[name]) <= 1
                 moved = drawn + (float(own[name]) - once)
                 found[name] = np.clip(moved, 0, 1) if within else moved
@@ -148,8 +148,8 @@ def judged(
     sign = -1.0 if is_error(score) else 1.0
     for name, meter in opponents.items():
         theirs = meter.compute()
-        if score not in theirs or score not in scores:
-            continue
+        if not all(math.isfinite(float(each.get(score, math.nan))) for each in (theirs, scores)):
+            continue  # one of both does not have the score, or it is undefined
         difference = sign * (float(scores[score]) - float(theirs[score]))
         compared: dict[str, Any] = {"score": f"{split}/{score}", "difference": difference}
         drawn = judge.values(meter, theirs) if isinstance(meter, ResampledMeter) else {}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from convzoo.core.errors import DataError, RecipeError, TrainingError
-from convzoo.core.files import explain, json_text, write_text
+from convzoo.core.files import explain, json_text, null_for_nan, write_text
 from convzoo.core.lock import LOCK, OWNER, only_here
 from convzoo.manifest import Manifest
 from convzoo.training.events import Ended, Event, Scored
@@ -124,7 +124,7 @@ def finish(folder: Path, results: Mapping[str, Any]) -> None:
         TrainingError: the folder was deleted.
     """
     FolderWatch(folder).look()
-    text = json_text(results)
+    text = json_text(null_for_nan(results))
     scores = {"scores.json": hashlib.sha256(text.encode()).hexdigest()}
     Manifest.of(folder).write(None, [*AT_THE_END, *_code(folder)], scores)
     write_text(folder / "scores.json", text)

@@ -30,7 +30,7 @@ from convzoo.core.reader import Reader
 from convzoo.core.splits import Skipped, Splits
 from convzoo.core.tables import as_read, read_table, write_rows, write_table
 from convzoo.core.task import Task
-from convzoo.core.text import first_line, harmless
+from convzoo.core.text import first_line, harmless, score_in_words
 from convzoo.core.version import VERSION
 from convzoo.inspect.left_out import falls_without
 from convzoo.manifest import Manifest
@@ -41,7 +41,7 @@ from convzoo.recipe.recipe import load as load_recipe
 from convzoo.recipe.recipe import to_yaml
 from convzoo.recipe.trust import approve
 from convzoo.recipe.types import Recipe
-from convzoo.stored import Header, Results, read_stored, read_tensors, restoring
+from convzoo.stored import Header, read_results, read_stored, read_tensors, restoring
 from convzoo.training.choice import choose_device
 from convzoo.written import Written
 
@@ -67,7 +67,7 @@ class Run:
         self.accept_changes = accept_changes
         self.about = read_header(self.path)
         finished = self.path / "scores.json"
-        self.results: dict[str, Any] = read_stored(self._file("scores.json"), Results) if finished.exists() else {}
+        self.results: dict[str, Any] = read_results(self._file("scores.json")) if finished.exists() else {}
         self.scores: dict[str, float] = self.results.get("scores", {})
         self.spread: dict[str, float] = self.results.get("spread", {})
 
@@ -443,7 +443,9 @@ class Run:
 
     def __repr__(self) -> str:
         prefix = summary.scored_in(self.scores)
-        shown = ", ".join(f"{name}={value:.4f}" for name, value in self.scores.items() if name.startswith(prefix))
+        shown = ", ".join(
+            f"{name}={score_in_words(value)}" for name, value in self.scores.items() if name.startswith(prefix)
+        )
         return f"Run({str(self.path)!r}, {shown if self.results else 'unfinished'})"
 
     def _repr_html_(self) -> str:

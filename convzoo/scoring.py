@@ -170,10 +170,10 @@ def _baseline_name(part: Part, others: Sequence[Part]) -> str:
 
 
 def mean_and_spread(rows: Sequence[Mapping[str, float]]) -> tuple[dict[str, float], dict[str, float]]:
-    """Means, and standard deviations with n - 1."""
+    """Means, and standard deviations with n - 1; NaN where the score of a part is undefined."""
     means, spreads = {}, {}
-    for name in rows[0]:
-        values = torch.tensor([row[name] for row in rows], dtype=torch.float64)
+    for name in dict.fromkeys(name for row in rows for name in row):
+        values = torch.tensor([row.get(name, math.nan) for row in rows], dtype=torch.float64)
         means[name] = values.mean().item()
         spreads[name] = values.std().item() if len(rows) > 1 else 0.0
     return means, spreads

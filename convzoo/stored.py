@@ -1,6 +1,7 @@
 """What a run's folder holds, read again: every file is checked, and an error says which one is damaged."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,13 +36,13 @@ class Environment(BaseModel):
 
 
 class Results(BaseModel):
-    """`scores.json`, as far as it is read again. Former versions wrote less."""
+    """`scores.json`, as far as it is read again. Former versions wrote less. An undefined score is null."""
 
-    scores: dict[str, float]
-    spread: dict[str, float] = {}
+    scores: dict[str, float | None]
+    spread: dict[str, float | None] = {}
     intervals: dict[str, list[float]] = {}
-    baselines: dict[str, dict[str, float]] = {}
-    baselines_spread: dict[str, dict[str, float]] = {}
+    baselines: dict[str, dict[str, float | None]] = {}
+    baselines_spread: dict[str, dict[str, float | None]] = {}
     ceiling: dict[str, float] = {}
     examples: dict[str, int] = {}
     judged_by: list[str] = []
@@ -61,6 +62,26 @@ def read_stored(path: Path, shape: Any) -> dict[str, Any]:
         return read_json(path, shape)
     except DataError as error:
         raise DataError(f"{error}; {_mend(path)}") from None
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """`scores.json`, with NaN for the scores that are undefined.
+
+    Raises:
+        DataError: as `read_stored`.
+    """
+    found = read_stored(path, Results)
+    for name in ("scores", "spread"):
+        if name in found:
+            found[name] = _nan_for_null(found[name])
+    for name in ("baselines", "baselines_spread"):
+        if name in found:
+            found[name] = {who: _nan_for_null(scores) for who, scores in found[name].items()}
+    return found
+
+
+def _nan_for_null(scores: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: math.nan if value is None else value for name, value in scores.items()}
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

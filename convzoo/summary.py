@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from convzoo.core.text import score_in_words
 from convzoo.recipe.types import Recipe
 
 FEW_CASES = 10
@@ -30,13 +31,14 @@ def scored_in(scores: Mapping[str, float]) -> str:
 
 def main_score(recipe: Recipe, scores: Mapping[str, float], judged_by: Sequence[str] = ()) -> str:
     """The main score of the recipe: the first that it expects or cites, else the first that its task is judged by, else the
-    first that exists."""
+    first that exists. An undefined score is not the main one where another is defined."""
     prefix = scored_in(scores)
     named = [*recipe.expect, *(f"test/{item.metric}" for item in recipe.reference)]
+    defined = [name for name, value in scores.items() if not math.isnan(value)]
     for name in [*named, *(f"{prefix}{score}" for score in judged_by)]:
-        if name in scores:
+        if name in defined:
             return name
-    return next(name for name in scores if name.startswith(prefix))
+    return next(name for name in [*defined, *scores] if name.startswith(prefix))
 
 
 def rows(recipe: Recipe, results: Mapping[str, Any]) -> list[Row]:
@@ -103,9 +105,11 @@ def written(row: Row, column: str) -> str:
     if column not in row.scores:
         return ""
     value, spread, interval = row.scores[column], row.spread.get(column), row.intervals.get(column)
+    if math.isnan(value):
+        return score_in_words(value)
     if spread is not None:
         return f"{value:.4f} ± {spread:.4f}"
-    return f"{value:.4f}" + (f" ({interval[0]:.3g}–{interval[1]:.3g})" if interval is not None else "")
+    return score_in_words(value) + (f" ({interval[0]:.3g}–{interval[1]:.3g})" if interval is not None else "")
 
 
 def judgement(results: Mapping[str, Any]) -> str:
@@ -125,7 +129,7 @@ def judgement(results: Mapping[str, Any]) -> str:
 def outside_expectation(recipe: Recipe, scores: Mapping[str, float]) -> list[str]:
     """A line for each score that is outside the recipe's `expect`."""
     return [
-        f"{name} is {scores.get(name, math.nan):.4f}, expected {low} to {high}"
+        f"{name} is {score_in_words(scores.get(name, math.nan))}, expected {low} to {high}"
         for name, (low, high) in recipe.expect.items()
         if not low <= scores.get(name, math.nan) <= high
     ]

@@ -196,7 +196,7 @@ def test_scores_that_cannot_be_computed_are_said_before_training_and_do_not_end_
     done = cli("run", "sentiment_cnn1d", "--data", tmp_path / "d", *TEXT, "--out", tmp_path / "run")
     assert done.code == 0, done.err
     said, _, _ = done.err.partition("epoch")
-    assert "all 3 examples of the test split are of class 'a': auroc is 0.5" in said
+    assert "all 3 examples of the test split are of class 'a': auroc and matthews are undefined" in said
     assert (tmp_path / "run" / "report.html").exists()
     auroc = cli("check", "sentiment_cnn1d", "--data", tmp_path / "d", *TEXT, "task.best_by=val/auroc")
     refused(auroc, 3, "task.best_by=val/auroc", "'a'", "needs both classes")

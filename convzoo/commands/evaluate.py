@@ -1,6 +1,7 @@
 """`convzoo evaluate`: scores a run again, or on other data."""
 
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Any
 import torch
 
 from convzoo.core.errors import RecipeError
+from convzoo.core.files import null_for_nan
 from convzoo.core.reader import Reader
-from convzoo.core.text import harmless
+from convzoo.core.text import harmless, score_in_words
 from convzoo.recipe.assembly import build_reader
 from convzoo.recipe.own_data import like_the_runs_data
 from convzoo.recipe.recipe import load
@@ -25,11 +27,12 @@ def main(options: Any) -> None:
         options.run, options.data, options.overrides, options.device, options.trust, options.accept_changes
     )
     if options.json:
-        print(json.dumps({**scores, **({"spread": spread} if spread else {})}, indent=2))
+        print(json.dumps(null_for_nan({**scores, **({"spread": spread} if spread else {})}), indent=2))
         return
     width = max(len(harmless(name)) for name in scores)
     for name, value in scores.items():
-        print(f"{harmless(name):<{width}}  {value:.4f}" + (f" ± {spread[name]:.4f}" if spread else ""))
+        around = f" ± {spread[name]:.4f}" if spread and not math.isnan(value) else ""
+        print(f"{harmless(name):<{width}}  {score_in_words(value)}{around}")
 
 
 def evaluate(
@@ -50,7 +53,8 @@ def evaluate(
         trust, accept_changes: as for `Run.load`
 
     Returns:
-        the scores, and their standard deviations: of a repeated run these are means over its parts; of another there are none
+        the scores, NaN for those that these data do not define; and their standard deviations: of a repeated run these are means
+        over its parts; of another there are none
 
     Raises:
         RecipeError: a setting that does not belong to the data, or a device that this machine does not have.

@@ -3,11 +3,12 @@
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -86,6 +87,15 @@ def write_text(path: str | Path, text: str) -> None:
 def json_text(value: Any) -> str:
     """A value as indented JSON."""
     return json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n"
+
+
+def null_for_nan(value: Any) -> Any:
+    """The same value with None for each NaN: JSON has no word for it but null."""
+    if isinstance(value, Mapping):
+        return {key: null_for_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [null_for_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def write_json(path: str | Path, value: Any) -> None:

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import math
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -73,3 +74,8 @@ def json_line(value: Any, encoding: str | None = None) -> str:
 def first_line(error: BaseException) -> str:
     """The first line of an error's message; the name of its type if the message is empty."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def score_in_words(value: float) -> str:
+    """A score as it is printed: `0.8123`, or `undefined` for NaN."""
+    return "undefined" if math.isnan(value) else f"{value:.4f}"

@@ -1,5 +1,6 @@
 """Scores of an anomaly detector over time steps, without point adjustment."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -99,22 +100,24 @@ class AnomalyMeter:
             rows.append([(flags & truth).sum(), (flags & ~truth).sum(), (~flags & truth).sum(), sum(seen), len(seen)])
         hits, false, missed, seen_ones, all_ones = (weights @ np.array(rows, dtype=np.float64)).T
         # A draw without any anomaly says nothing of them.
-        there = np.where(hits + missed > 0, 1.0, np.nan) if (hits + missed > 0).any() else 1.0
-        return {
-            "f1": there * 2 * hits / np.maximum(2 * hits + false + missed, 1e-9),
-            "precision": there * hits / np.maximum(hits + false, 1e-9),
-            "recall": there * hits / np.maximum(hits + missed, 1e-9),
-            "events_found": there * seen_ones / np.maximum(all_ones, 1e-9),
-        }
+        there = np.where(hits + missed > 0, 1.0, np.nan)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return {
+                "f1": there * 2 * hits / (2 * hits + false + missed),
+                "precision": there * hits / (hits + false),
+                "recall": there * hits / (hits + missed),
+                "events_found": there * seen_ones / all_ones,
+            }
 
 
 def pointwise(flags: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """F1, precision, recall, false and missed alarm rate of boolean arrays; 0 instead of a division by 0."""
+    """F1, precision, recall, false and missed alarm rate of boolean arrays; NaN instead of a division by 0: recall is
+    not defined where nothing is true, precision where nothing is flagged."""
     hits, false = int((flags & truth).sum()), int((flags & ~truth).sum())
     missed, quiet = int((~flags & truth).sum()), int((~flags & ~truth).sum())
 
     def part(of: int, whole: int) -> float:
-        return of / whole if whole else 0.0
+        return of / whole if whole else math.nan
 
     return {
         "f1": part(2 * hits, 2 * hits + false + missed),

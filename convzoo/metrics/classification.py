@@ -35,6 +35,10 @@ class ClassificationMeter:
     torchmetrics has the same scores, but its import takes a second and a hundred megabytes, more than the networks here. The
     tests compare the scores with torchmetrics and scikit-learn.
 
+    A score that these examples do not define is NaN: the area under the ROC curve and Matthews' correlation where only one class
+    occurs, recall and F1 of a class that does not occur (F1 only if it is not predicted either), precision of a class that is
+    never predicted.
+
     Args:
         classes: number of classes
         calibration: whether to compute the calibration error too
@@ -88,8 +92,13 @@ class ClassificationMeter:
             "cross_entropy": float(sum_over_processes(self.cross_entropy) / count),
         }
         if self.positive is not None:
-            precision, recall, f1, _ = class_scores(confusion)[self.positive].tolist()
-            found |= {"precision": precision, "recall": recall, "f1": f1}
+            hits, called, true = (
+                float(counts[self.positive])
+                for counts in (confusion.diagonal(), confusion.sum(dim=0), confusion.sum(dim=1))
+            )
+            found["precision"] = hits / called if called else math.nan
+            found["recall"] = hits / true if true else math.nan
+            found["f1"] = 2 * hits / (called + true) if called + true else math.nan
         if len(self.confusion) == 2:
             targets, _, _, scores = gather_all(torch.cat(self.rows)).unbind(dim=1)
             found["auroc"] = area_under_roc(scores, targets == 1)
@@ -126,7 +135,11 @@ class ClassificationMeter:
         found = {
             "accuracy": total / count,
             "macro_f1": f1[:, whole > 0].mean(axis=1),
-            "matthews": (total * count - (named * true).sum(axis=1)) / np.sqrt(np.where(spread > 0, spread, np.inf)),
+            "matthews": np.where(
+                (true > 0).sum(axis=1) > 1,
+                (total * count - (named * true).sum(axis=1)) / np.sqrt(np.where(spread > 0, spread, np.inf)),
+                np.nan,
+            ),
             "cross_entropy": weights @ losses / count,
         }
         if len(self.confusion) == 2:
@@ -135,9 +148,9 @@ class ClassificationMeter:
             found["coarse_accuracy"] = weights @ (self.coarse[targets] == self.coarse[predicted]) / count
         if self.positive is not None:
             at = self.positive
-            found["f1"] = f1[:, at]
-            found["precision"] = right[:, at] / np.maximum(named[:, at], 1e-9)
-            found["recall"] = right[:, at] / np.maximum(true[:, at], 1e-9)
+            found["f1"] = f1[:, at] if whole[at] else np.full(len(weights), np.nan)
+            found["precision"] = _divided(right[:, at], named[:, at])
+            found["recall"] = _divided(right[:, at], true[:, at])
         return found | self._budget_scores(weights)
 
     def _budget_scores(self, weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -147,17 +160,22 @@ class ClassificationMeter:
         rows = gather_all(torch.cat(self.rows)).numpy()
         positive = rows[:, 0] == self.positive
         margins = rows[:, 3] if self.positive == 1 else -rows[:, 3]
-        sizes = {kind: np.maximum((weights @ (positive == kind)).astype(float), 1e-9) for kind in (True, False)}
+        sizes = {kind: (weights @ (positive == kind)).astype(float) for kind in (True, False)}
         found = {}
         for budget, threshold in self.budgets.items():
             called = margins >= threshold
-            found[f"recall_at_{budget:g}"] = weights @ (called & positive) / sizes[True]
-            found[f"false_alarms_at_{budget:g}"] = weights @ (called & ~positive) / sizes[False]
+            found[f"recall_at_{budget:g}"] = _divided(weights @ (called & positive), sizes[True])
+            found[f"false_alarms_at_{budget:g}"] = _divided(weights @ (called & ~positive), sizes[False])
         return found
 
 
+def _divided(counts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Counts divided by sizes; NaN where the size is 0."""
+    return np.where(sizes > 0, counts / np.maximum(sizes, 1e-9), np.nan)
+
+
 def weighted_area_under_roc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(draws,): `area_under_roc` where each example counts as often as its weight says; 0.5 without pairs.
+    """(draws,): `area_under_roc` where each example counts as often as its weight says; NaN without pairs.
 
     Args:
         scores: (examples,)
@@ -170,7 +188,7 @@ def weighted_area_under_roc(scores: np.ndarray, positive: np.ndarray, weights: n
     pairs = [np.add.reduceat(weights * (positive[order] == kind), starts, axis=1) for kind in (True, False)]
     above, below = pairs[0], np.cumsum(pairs[1], axis=1) - pairs[1] / 2
     whole = pairs[0].sum(axis=1) * pairs[1].sum(axis=1)
-    return np.where(whole > 0, (above * below).sum(axis=1) / np.maximum(whole, 1e-9), 0.5)
+    return np.where(whole > 0, (above * below).sum(axis=1) / np.maximum(whole, 1e-9), np.nan)
 
 
 def calibration_bins(probabilities: Tensor, target: Tensor) -> Tensor:
@@ -241,20 +259,22 @@ def macro_f1(confusion: Tensor) -> float:
 
 def matthews(confusion: Tensor) -> float:
     """Matthews' correlation for any number of classes (Gorodkin 2004, doi:10.1016/j.compbiolchem.2004.09.006); 0 if only one
-    class occurs or is predicted."""
+    class is predicted, NaN if only one occurs."""
     count = confusion.sum()
     predicted, true = confusion.sum(dim=0), confusion.sum(dim=1)
     covariance = confusion.diagonal().sum() * count - predicted @ true
     spread = (count**2 - predicted @ predicted) * (count**2 - true @ true)
+    if int((true > 0).sum()) < 2:
+        return math.nan
     return float(covariance / spread.sqrt()) if spread > 0 else 0.0
 
 
 def area_under_roc(scores: Tensor, positive: Tensor) -> float:
     """The fraction of pairs of a positive and a negative example in which the positive one has the higher score; equal scores
-    count half. 0.5 without pairs."""
+    count half. NaN without pairs."""
     positives, negatives = int(positive.sum()), int((~positive).sum())
     if not positives or not negatives:
-        return 0.5
+        return math.nan
     _, inverse, counts = scores.unique(return_inverse=True, return_counts=True)
     last = counts.cumsum(dim=0)
     ranks = (last - (counts - 1) / 2)[inverse]  # tied examples share their mean rank, from 1
@@ -277,14 +297,14 @@ def threshold_counts(scores: Tensor, positive: Tensor) -> tuple[Tensor, Tensor, 
 
 
 def average_precision(scores: Tensor, positive: Tensor) -> float:
-    """The area under the curve of precision and recall, $\\sum_n (R_n - R_{n-1}) P_n$; 0 without positives.
+    """The area under the curve of precision and recall, $\\sum_n (R_n - R_{n-1}) P_n$; NaN without positives.
 
     Args:
         scores: (examples,)
         positive: (examples,), bool
     """
     if not positive.any():
-        return 0.0
+        return math.nan
     hits, false, _ = threshold_counts(scores, positive)
     recall = torch.cat([torch.zeros(1, dtype=torch.float64), hits / positive.sum()])
     return float((recall.diff() * hits / (hits + false)).sum())

@@ -1,5 +1,6 @@
 """Detections of boxes, scored over a whole split and over all processes by KITTI's rules."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,8 +25,8 @@ class DetectionMeter:
 
     `mean_ap_3d`, `mean_ap_bev` and `mean_ap_image` are means over the classes at moderate difficulty, at 40 recalls;
     `mean_ap_3d_r11` is the first of them at 11 recalls. Each class also has its values at all difficulties, at 40 and at 11
-    recalls. A class without objects that count is left out of the means. Detections outside the camera's image are not scored,
-    because objects there are not labelled.
+    recalls. A class without objects that count has no score (NaN) and is left out of the means. Detections outside the
+    camera's image are not scored, because objects there are not labelled.
 
     Args:
         labels: the classes, by number
@@ -60,8 +61,9 @@ class DetectionMeter:
             name = label.lower()
             for difficulty in DIFFICULTIES:
                 curve = curves["3d", label] if difficulty == "moderate" else precision_curve(frames, label, difficulty)
-                found[f"{name}_3d_{difficulty}"] = average(curve, 40)
-                found[f"{name}_3d_{difficulty}_r11"] = average(curve, 11)
+                there = objects_counted(frames, label, difficulty) > 0
+                found[f"{name}_3d_{difficulty}"] = average(curve, 40) if there else math.nan
+                found[f"{name}_3d_{difficulty}_r11"] = average(curve, 11) if there else math.nan
         return found
 
     def units(self) -> np.ndarray:
@@ -75,7 +77,7 @@ class DetectionMeter:
         found = {}
         for measure in ("3d", "bev"):
             each = [weighted_average(frames, label, "moderate", measure, weights) for label in counted]
-            found[f"mean_ap_{measure}"] = np.mean(each, axis=0) if each else np.zeros(len(weights))
+            found[f"mean_ap_{measure}"] = np.mean(each, axis=0) if each else np.full(len(weights), np.nan)
         return found
 
 
@@ -127,4 +129,4 @@ def _shared_area(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values)) if len(values) else 0.0
+    return float(np.mean(values)) if len(values) else math.nan

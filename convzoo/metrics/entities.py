@@ -1,5 +1,6 @@
 """The scores of found entities, over a whole split and over all processes."""
 
+import math
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -22,7 +23,8 @@ class EntityMeter:
     | `surface_f1` | of the different names with their types, each counted once (WNUT 2017, aclanthology.org/W17-4418, §5) |
     | `recall_seen`, `recall_unseen` | of true entities whose name is one of training's, and of the others |
 
-    A score that nothing was counted for (a type that is not there and was not found) is left out.
+    A score that nothing was counted for is not defined. Of all entities together it is NaN; of a type that is not there and was
+    not found, it is left out.
 
     Args:
         labels: the types
@@ -66,8 +68,10 @@ class EntityMeter:
         }
         shares = gather_objects(self.surfaces)
         ours, true = (set().union(*(share[side] for share in shares)) for side in (0, 1))
-        found["surface_f1"] = 2 * len(ours & true) / max(len(ours) + len(true), 1)
-        return {name: value for name, value in found.items() if value == value}
+        found["surface_f1"] = 2 * len(ours & true) / (len(ours) + len(true)) if ours or true else math.nan
+        # The scores of everything together are always named, so that an undefined one is said.
+        always = ("f1", "precision", "recall", "macro_f1", "surface_f1")
+        return {name: value for name, value in found.items() if name in always or not math.isnan(value)}
 
     def _all(self) -> tuple[np.ndarray, np.ndarray]:
         shares = gather_objects((self.counts, self.names))
@@ -83,10 +87,9 @@ class EntityMeter:
             recalls = names[..., 0] / names[..., 1]
             there = ~np.isnan(each)
             macro = np.where(there, each, 0).sum(axis=1) / there.sum(axis=1)
+            overall = {"f1": 2 * hits / (ours + true), "precision": hits / ours, "recall": hits / true}
         scores = {
-            "f1": 2 * hits / np.maximum(ours + true, 1e-9),
-            "precision": hits / np.maximum(ours, 1e-9),
-            "recall": hits / np.maximum(true, 1e-9),
+            **overall,
             "macro_f1": macro,
         }
         scores |= {f"f1_{label}": each[:, number] for number, label in enumerate(self.labels)}

@@ -1,5 +1,6 @@
 """The scores of a classifier of several labels at once, over a whole split and over all processes."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -14,9 +15,9 @@ from convzoo.metrics.classification import average_precision
 class MultiLabelMeter:
     """Micro and macro F1, mean average precision, subset accuracy and cross-entropy of labels that are decided one by one.
 
-    Micro F1 counts all decisions together, macro F1 is the mean over the labels; a label that is neither there nor predicted has
-    the F1 0. Mean average precision is the mean over the labels that are there. Subset accuracy is the fraction of examples whose
-    labels are all right.
+    Micro F1 counts all decisions together, macro F1 is the mean over the labels that are there or predicted. Mean average
+    precision is the mean over the labels that are there. Subset accuracy is the fraction of examples whose labels are all right.
+    Where no label is there (and none is predicted), F1 and average precision are not defined: NaN.
 
     Args:
         labels: number of labels
@@ -42,9 +43,9 @@ class MultiLabelMeter:
         there = true.any(dim=0).nonzero()[:, 0].tolist()
         precisions = [average_precision(outputs[:, label], true[:, label]) for label in there]
         return {
-            "micro_f1": float(2 * hits.sum() / both.sum().clamp(min=1)),
-            "macro_f1": float((2 * hits / both.clamp(min=1)).mean()),
-            "mean_average_precision": sum(precisions) / max(len(precisions), 1),
+            "micro_f1": float(2 * hits.sum() / both.sum()),
+            "macro_f1": float((2 * hits / both)[both > 0].mean()),
+            "mean_average_precision": sum(precisions) / len(precisions) if precisions else math.nan,
             "subset_accuracy": float((chosen == true).all(dim=1).double().mean()),
             "cross_entropy": float(F.binary_cross_entropy_with_logits(outputs, target)),
         }
@@ -67,10 +68,15 @@ class MultiLabelMeter:
         hits, both = weights @ (chosen & true), weights @ (chosen.astype(float) + true)
         count = np.maximum(weights.sum(axis=1), 1e-9)
         losses = F.binary_cross_entropy_with_logits(outputs, target, reduction="none").mean(dim=1).numpy()
+        # A label that a draw does not have keeps the F1 of the whole split, as in `ClassificationMeter`.
+        whole_hits, whole = (chosen & true).sum(axis=0), (chosen.astype(float) + true).sum(axis=0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            f1 = np.where(both > 0, 2 * hits / both, 2 * whole_hits / whole)[:, whole > 0]
+            micro = 2 * hits.sum(axis=1) / both.sum(axis=1)
         return {
             "mean_average_precision": _mean_average_precision(outputs.numpy(), true, weights),
-            "micro_f1": 2 * hits.sum(axis=1) / np.maximum(both.sum(axis=1), 1),
-            "macro_f1": (2 * hits / np.maximum(both, 1)).mean(axis=1),
+            "micro_f1": micro,
+            "macro_f1": f1.mean(axis=1) if f1.size else np.full(len(weights), np.nan),
             "subset_accuracy": weights @ (chosen == true).all(axis=1) / count,
             "cross_entropy": weights @ losses / count,
         }
@@ -92,4 +98,4 @@ def _mean_average_precision(outputs: np.ndarray, true: np.ndarray, weights: np.n
     with np.errstate(invalid="ignore"):
         table = np.stack(found) if found else np.full((1, len(weights)), np.nan)
         there = ~np.isnan(table)
-        return np.where(there, table, 0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+        return np.where(there, table, 0).sum(axis=0) / there.sum(axis=0)

@@ -19,6 +19,8 @@ class RankingMeter:
     * mrr: 1 / the place of the first hit among the k best, 0 without a hit
     * coverage: the fraction of all items that are among the k best of at least one user
 
+    Where no user had an item afterwards, none of them is defined: all are NaN.
+
     Args:
         items: number of items
         at: the values of k
@@ -60,13 +62,13 @@ class RankingMeter:
         """The scores over everything so far, on all processes."""
         rows = gather_all(torch.cat(self.rows))
         asked = ~rows[:, :1, 0].isnan().squeeze(1)
-        means = rows[asked].sum(dim=0) / asked.sum().clamp(min=1)
+        means = rows[asked].sum(dim=0) / asked.sum()
         shown = gather_all(self.shown.unsqueeze(0)).amax(dim=0)
         found: dict[str, float] = {}
         for row, k in enumerate(self.at):
             recall, ndcg, mrr = means[row].tolist()
             found |= {f"recall_at_{k}": recall, f"ndcg_at_{k}": ndcg, f"mrr_at_{k}": mrr}
-            found[f"coverage_at_{k}"] = float(shown[row].mean())
+            found[f"coverage_at_{k}"] = float(shown[row].mean()) if asked.any() else math.nan
         return found
 
     def units(self) -> np.ndarray:
@@ -78,7 +80,8 @@ class RankingMeter:
         rows = gather_all(torch.cat(self.rows)).numpy()
         asked = ~np.isnan(rows[:, 0, 0])
         counted = weights[:, asked]
-        means = np.tensordot(counted, rows[asked], axes=1) / np.maximum(counted.sum(axis=1), 1e-9)[:, None, None]
+        with np.errstate(invalid="ignore"):
+            means = np.tensordot(counted, rows[asked], axes=1) / counted.sum(axis=1)[:, None, None]
         names = ("recall", "ndcg", "mrr")
         return {f"{name}_at_{k}": means[:, row, at] for row, k in enumerate(self.at) for at, name in enumerate(names)}
 

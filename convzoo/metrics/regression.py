@@ -15,7 +15,7 @@ class RegressionMeter:
     inside it (`coverage`) and how wide it is on average (`mean_width`).
 
     Outputs and targets are standardised. Errors and widths are given in the unit of the labels. R² is
-    $1 - \\sum (y - \\hat y)^2 / \\sum (y - \\bar y)^2$; 0 if all true numbers are equal.
+    $1 - \\sum (y - \\hat y)^2 / \\sum (y - \\bar y)^2$; not defined, NaN, if all true numbers are equal.
 
     Args:
         deviation: what a standardised error is multiplied by
@@ -58,7 +58,7 @@ class RegressionMeter:
         found = {
             "rmse": float(squared.mean().sqrt()) * self.deviation,
             "mae": float(absolute.mean()) * self.deviation,
-            "r2": 1 - float(squared.sum()) / spread if spread > 1e-12 * max(squares, 1.0) else 0.0,
+            "r2": 1 - float(squared.sum()) / spread if spread > 1e-12 * max(squares, 1.0) else math.nan,
         }
         if count and bool(loss.isfinite().all()):
             found[self.name] = float(loss.mean())
@@ -84,7 +84,7 @@ class RegressionMeter:
         found = {
             "rmse": np.sqrt(weights @ squared / count) * self.deviation,
             "mae": weights @ absolute / count * self.deviation,
-            "r2": 1 - weights @ squared / np.where(spread > 1e-12, spread, np.inf),
+            "r2": np.where(spread > 1e-12, 1 - weights @ squared / np.where(spread > 1e-12, spread, np.inf), np.nan),
         }
         return found | ({self.name: weights @ loss / count} if np.isfinite(loss).all() else {})
 

@@ -1,5 +1,6 @@
 """One reader of "a table with a row a file", for every kind of file; a kind adds what its columns and files are called."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -131,8 +132,7 @@ class Manifest(Reader):
         """
         self.skip_damaged = True
         table = self._table()
-        column = table.find("file", self.file, (*PATH_NAMES, *self.file_names))
-        assert column is not None, "a needed column is found"
+        column = file_column(table, self.file, self.file_names, self.what)
 
         def example(row: int) -> Any:
             path = file_in(table, row, table.id(row, column))
@@ -184,10 +184,9 @@ class Manifest(Reader):
     def _rows(self, table: Table) -> tuple[list[Any], Roles]:
         """The examples in the order of the rows, None where one is damaged, and the column of each role, None where there is
         none."""
-        file = table.find("file", self.file, (*PATH_NAMES, *self.file_names))
+        file = file_column(table, self.file, self.file_names, self.what)
         group = None if self.group == "none" else table.find("group", self.group, self.group_names, needed=False)
         label = self._label(table, (file, group))
-        assert file is not None, "a needed column is found"
         groups, label_of = table.optional_ids(group), table.label_reader(label, self.label_type)
 
         def example(row: int) -> Any:
@@ -299,3 +298,30 @@ def split_rows(
                 parts[home].append(example)
         splits = as_given(str(where), parts, reader.val, reader.seed, files, content, reader.copies, notes, reader.fold)
     return replace(splits, skipped=reader.damaged.skipped)
+
+
+def file_column(table: Table, given: str | None, usual: Sequence[str], what: str) -> str:
+    """The column with the paths of the files: as given, else one that is usually called so.
+
+    Args:
+        table: with a row for each file
+        given: the setting `data.file`
+        usual: what such a column is called for this kind of file, besides path, file and filename
+        what: one such file, in words
+
+    Raises:
+        DataError: there is none. Where no cell looks like a path, it is another kind of table, which the error says.
+    """
+    try:
+        found = table.find("file", given, (*PATH_NAMES, *usual))
+    except DataError:
+        looked = [str(value) for values in table.columns.values() for value in list(values)[:100]]
+        if given is not None or any(re.search(r"[^\s.]\.[A-Za-z]\w{0,5}$", value) for value in looked):
+            raise
+        raise DataError(
+            f"{table.path}: names no {what} files: this recipe takes a table with a row for each {what} file, its path in a column "
+            f"'path' and its class in a column 'label', and this one has {listed(list(table.columns))}; if a column does hold the "
+            "paths, say data.file=COLUMN"
+        ) from None
+    assert found is not None, "a needed column is found"
+    return found

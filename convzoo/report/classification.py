@@ -246,7 +246,7 @@ def budgets(task: Classification, material: Material) -> list[Section]:
     for budget in task.budgets:
         for name, scores in material.scores.items():
             found, blocked = (scores.get(f"test/{score}_at_{budget:g}") for score in ("recall", "false_alarms"))
-            if found is not None and blocked is not None:
+            if found is not None and blocked is not None and found == found and blocked == blocked:
                 lines.append(
                     [f"{100 * budget:g} %", name, kit.as_percent(found), kit.Track(found), f"{100 * blocked:.2f} %"]
                 )

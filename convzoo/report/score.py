@@ -1,5 +1,6 @@
 """The head of the page: the verdict, every competitor with its interval, three facts."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -94,7 +95,7 @@ def competitors(
     """The ceiling and published figures first, then the network and its opponents, the best first."""
     found: list[kit.Competitor] = []
     for row in summary.rows(recipe, results):
-        if main not in row.scores:
+        if not math.isfinite(row.scores.get(main, math.nan)):
             continue
         value = row.scores[main]
         if row.kind == "this network":

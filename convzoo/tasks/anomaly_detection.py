@@ -148,8 +148,8 @@ class AnomalyDetection(Task):
         if not flags or any(each.any() for each in flags):
             return []
         return [
-            f"none of the {sum(map(len, flags)):,} labelled rows of the test split is an anomaly: f1, precision and recall are "
-            "0, and vus_pr cannot be computed, whatever is learnt"
+            f"none of the {sum(map(len, flags)):,} labelled rows of the test split is an anomaly: recall and vus_pr are "
+            "undefined, and f1 is 0 or undefined, whatever is learnt"
         ]
 
     def _judged(self, anomalies: np.ndarray | None, length: int) -> np.ndarray:

@@ -217,13 +217,15 @@ class Classification(Task):
         """Check that the score that chooses the checkpoint can be computed.
 
         Raises:
-            DataError: it is the area under the ROC curve, and the validation split has one class only.
+            DataError: it is the area under the ROC curve or Matthews' correlation, and the validation split has one class only.
         """
         only = _only_class(splits.val)
-        if self.best_by == "val/auroc" and only is not None:
+        needs = {"val/auroc": "the area under the ROC curve", "val/matthews": "Matthews' correlation"}.get(self.best_by)
+        if needs and only is not None:
+            classes = "both classes" if len(self.labels) == 2 else "several classes"
             raise DataError(
-                f"task.best_by=val/auroc: all {len(splits.val):,} examples of the val split are of class {only!r}, and the area "
-                "under the ROC curve needs both classes; set data.val higher, or task.best_by=val/accuracy"
+                f"task.best_by={self.best_by}: all {len(splits.val):,} examples of the val split are of class {only!r}, and "
+                f"{needs} needs {classes}; set data.val higher, or task.best_by=val/accuracy"
             )
 
     def cautions(self, splits: Splits) -> list[str]:
@@ -236,10 +238,9 @@ class Classification(Task):
         for name, examples in (("val", splits.val), ("test", splits.test)):
             only = _only_class(examples)
             if only is not None:
-                scores = "auroc is 0.5 and matthews 0" if len(self.labels) == 2 else "matthews is 0"
+                scores = "auroc and matthews are" if len(self.labels) == 2 else "matthews is"
                 found.append(
-                    f"all {len(examples):,} examples of the {name} split are of class {only!r}: {scores} there, whatever is "
-                    "learnt"
+                    f"all {len(examples):,} examples of the {name} split are of class {only!r}: {scores} undefined there"
                 )
         return found
 

@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from convzoo.core.errors import DataError
 from convzoo.core.tables import read_table, write_table
-from convzoo.core.text import duration_in_words, first_line
+from convzoo.core.text import duration_in_words, first_line, score_in_words
 from convzoo.training.events import Ended, Event, Progressed, Scored, Started
 
 EXPLODED = 1e4
@@ -131,7 +131,7 @@ class LiveListener:
                 text = "  ".join(part for part in (loss, self.score, self.rate.text()) if part)
                 self.bar.update(self.task, completed=event.step, text=text)
         elif isinstance(event, Scored):
-            self.score = f"{self.best_by} {event.values[self.best_by]:.4f}"
+            self.score = f"{self.best_by} {score_in_words(event.values[self.best_by])}"
             self.console.print(describe_score(event, self.best_by), highlight=False)
         elif isinstance(event, Ended):
             self.close()
@@ -206,4 +206,4 @@ def describe_score(event: Scored, best_by: str) -> str:
     loss = sum(value for name, value in event.values.items() if name.startswith("train/"))
     mark = " (best)" if event.is_best else ""
     shown = f"{loss:.4f}" if abs(loss) < 1e6 else f"{loss:.3g}"  # one that has exploded has thirty digits
-    return f"epoch {event.epoch:<5.4g} loss {shown}  {best_by} {event.values[best_by]:.4f}{mark}"
+    return f"epoch {event.epoch:<5.4g} loss {shown}  {best_by} {score_in_words(event.values[best_by])}{mark}"

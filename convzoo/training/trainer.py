@@ -265,6 +265,7 @@ class Trainer:
             scores = {f"val/{name}": value for name, value in self.score(self.val).items()}
         name = self.task.best_by.removeprefix("-")
         score = -scores[name] if self.task.best_by.startswith("-") else scores[name]
+        score = -math.inf if math.isnan(score) else score  # where it is undefined, any other score is better
         self._check_finite({"sum of the weights": float(sum(p.detach().sum() for p in self.model.parameters()))})
         self.schedule.observe(score)
         # Of equal scores the last counts: a small split has many of them, and the later weights have learnt more. Patience waits

@@ -53,10 +53,32 @@ def test_examples_without_a_number_are_left_out_and_single_values_have_no_covera
     assert "coverage" not in found
 
 
-def test_a_split_of_equal_numbers_has_no_r2_to_speak_of() -> None:
+def test_labels_that_are_neither_there_nor_predicted_are_left_out() -> None:
+    meter = MultiLabelMeter(3, torch.zeros(3))
+    meter.update(torch.tensor([[1.0, -1.0, -1.0], [1.0, 1.0, -1.0]]), torch.tensor([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]))
+    found = meter.compute()
+    assert found["macro_f1"] == pytest.approx((1.0 + 0.0) / 2)  # the second label is predicted in vain
+    assert found["micro_f1"] == pytest.approx(2 * 2 / (3 + 2))
+    assert found["mean_average_precision"] == 1.0
+    drawn = meter.resampled(np.ones((1, 2)))
+    for name in ("macro_f1", "micro_f1", "mean_average_precision"):
+        assert drawn[name][0] == pytest.approx(found[name])
+    empty = MultiLabelMeter(2, torch.zeros(2))
+    empty.update(-torch.ones(2, 2), torch.zeros(2, 2))
+    found = empty.compute()
+    assert {name for name, value in found.items() if math.isnan(value)} == {
+        "macro_f1",
+        "micro_f1",
+        "mean_average_precision",
+    }
+    assert found["subset_accuracy"] == 1.0
+
+
+def test_a_split_of_equal_numbers_has_no_r2() -> None:
     meter = RegressionMeter(1.0, "squared_error", squared)
     meter.update(torch.tensor([[1.0], [2.0]]), torch.tensor([3.0, 3.0]))
-    assert meter.compute()["r2"] == 0.0
+    assert math.isnan(meter.compute()["r2"])
+    assert np.isnan(meter.resampled(np.ones((2, 2)))["r2"]).all()
 
 
 @pytest.mark.parametrize("coverage", [0.5, 0.8, 0.9, 0.95])

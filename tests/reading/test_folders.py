@@ -385,3 +385,13 @@ def test_a_class_of_two_can_be_split_where_the_test_part_is_given(tmp_path: Path
     home = folder_of("image", tmp_path / "data", ("train", "test"), count=2)
     splits = read_folder("image", home, val=0.3)
     assert len(splits.test) == 4 and len(splits.val) >= 1 and len(splits.train) >= 2
+
+
+@pytest.mark.parametrize("name", ["emotion_cnn2d", "keywords_cnn1d", "actions_cnn3d", "mri_cnn3d"])
+def test_a_table_without_files_is_called_so(name: str, cli, tmp_path: Path) -> None:
+    (tmp_path / "messages.csv").write_text("text,label\nhello there. see you,ham\nwin 1.5 million,spam\n")
+    found = cli("check", name, "--data", tmp_path / "messages.csv")
+    assert found.code == 3
+    assert "names no " in found.err
+    assert "a row for each" in found.err
+    assert "text, label" in found.err or "text and label" in found.err

@@ -185,7 +185,7 @@ def thresholds(
     if (scores > 1).any():
         lines.append(kit.Line([(now["recall"], now["precision"])], "l1", "threshold in use"))
     whole = kit.Scale(0.0, 1.0, percent=True)
-    label = f"Precision and recall; at the threshold in use {now['precision']:.2f} and {now['recall']:.2f}"
+    label = f"Precision and recall; at the threshold in use {kit.as_number(now['precision'])} and {kit.as_number(now['recall'])}"
     area = average_precision(torch.from_numpy(scores.astype(np.float64)), torch.from_numpy(wrong))
     drawn = kit.plot(lines, whole, whole, label, "part of the wrong rows that is flagged (recall)")
     left = (

@@ -599,12 +599,12 @@ def test_pointwise_scores_are_scikit_learns(pairs):
 
     flags, truth = np.array([p[0] > 1 for p in pairs]), np.array([p[1] for p in pairs])
     found = pointwise(flags, truth)
-    assert found["f1"] == pytest.approx(f1_score(truth, flags, zero_division=0))
-    assert found["precision"] == pytest.approx(precision_score(truth, flags, zero_division=0))
-    assert found["recall"] == pytest.approx(recall_score(truth, flags, zero_division=0))
+    assert found["f1"] == pytest.approx(f1_score(truth, flags, zero_division=np.nan), nan_ok=True)
+    assert found["precision"] == pytest.approx(precision_score(truth, flags, zero_division=np.nan), nan_ok=True)
+    assert found["recall"] == pytest.approx(recall_score(truth, flags, zero_division=np.nan), nan_ok=True)
     (tn, fp), (fn, tp) = confusion_matrix(truth, flags, labels=[False, True])
-    assert found["false_alarm_rate"] == pytest.approx(fp / (fp + tn) if fp + tn else 0)
-    assert found["missed_alarm_rate"] == pytest.approx(fn / (fn + tp) if fn + tp else 0)
+    assert found["false_alarm_rate"] == pytest.approx(fp / (fp + tn) if fp + tn else np.nan, nan_ok=True)
+    assert found["missed_alarm_rate"] == pytest.approx(fn / (fn + tp) if fn + tp else np.nan, nan_ok=True)
 
 
 def skab_definition(predicted: np.ndarray, true: np.ndarray) -> tuple[float, float, float]:

@@ -12,9 +12,9 @@ from convzoo.core.errors import DataError
 from convzoo.core.files import sha256_of
 from convzoo.modalities.volume.example import Volume
 from convzoo.modalities.volume.formats import VOLUME_SUFFIXES, is_series, is_volume, volume_files, volume_suffix
-from convzoo.reading.columns import LABEL_NAMES, PATH_NAMES
+from convzoo.reading.columns import LABEL_NAMES
 from convzoo.reading.folder import ClassFolders
-from convzoo.reading.manifest import Manifest, Roles, file_in
+from convzoo.reading.manifest import Manifest, Roles, file_column, file_in
 from convzoo.reading.tables import Table
 
 MASK_NAMES = ("mask", "segmentation", "seg", "mask_path", "label_path")
@@ -139,7 +139,7 @@ class VolumeTable(Manifest):
         return content_of(example)
 
     def _rows(self, table: Table) -> tuple[list[Any], Roles]:
-        file = table.find("file", self.file, (*PATH_NAMES, *self.file_names))
+        file = file_column(table, self.file, self.file_names, self.what)
         mask = table.find("mask", self.mask, MASK_NAMES, needed=False)
         label = table.find("label", self._one_label(), (*LABEL_NAMES, *self.label_names), needed=False)
         if mask is None and self.label is None and label is not None and _are_paths(table, label):

@@ -319,9 +319,9 @@ def file_column(table: Table, given: str | None, usual: Sequence[str], what: str
         if given is not None or any(re.search(r"[^\s.]\.[A-Za-z]\w{0,5}$", value) for value in looked):
             raise
         raise DataError(
-            f"{table.path}: names no {what} files: this recipe takes a table with a row for each {what} file, its path in a column "
-            f"'path' and its class in a column 'label', and this one has {listed(list(table.columns))}; if a column does hold the "
-            "paths, say data.file=COLUMN"
+            f"{table.path}: names no {what} files: this recipe takes a table with a row for each {what} file, its path in a "
+            f"column 'path' and its class in a column 'label', and this one has {listed(list(table.columns))}; if a column does "
+            "hold the paths, say data.file=COLUMN"
         ) from None
     assert found is not None, "a needed column is found"
     return found

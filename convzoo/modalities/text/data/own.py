@@ -199,7 +199,7 @@ class TextTable(Reader):
         return replace(splits.with_described(columns=said), skipped=self.damaged.skipped)
 
     def _hints(self, table: Table, roles: Roles) -> list[str]:
-        return label_hints(table, roles.get("label"), self.label_type)
+        return [*label_hints(table, roles.get("label"), self.label_type), *_oddities(table, roles)]
 
     def _files(self) -> list[Path]:
         files = [file for file in visible(self.path) if _part(file) is not None]
@@ -245,3 +245,35 @@ def content_of(example: Text) -> str:
 def _part(file: Path) -> str | None:
     """The split that a table's name says: train, val or test."""
     return SPLIT_NAMES.get(plain_name(file).stem.lower()) if is_table(file) else None
+
+
+def _oddities(table: Table, roles: Roles) -> list[str]:
+    """Notes on texts that a machine may have damaged: NUL characters, and rows that a stray quotation mark put into a text."""
+    text, label = roles.get("text"), roles.get("label")
+    if not isinstance(text, str):
+        return []
+    texts = table.columns[text]
+    found = []
+    zeros = [row for row, value in enumerate(texts) if isinstance(value, str) and "\0" in value]
+    if zeros:
+        found.append(
+            f"{len(zeros):,} texts hold NUL characters (the first is {table.place(zeros[0])}), which are read as spaces: "
+            "the file may be damaged, or in UTF-16 (data.encoding=utf-16-le)"
+        )
+    if table.separator and isinstance(label, str):
+        labels, width, at = set(table.columns[label]), len(table.columns), list(table.columns).index(label)
+
+        def like_a_row(line: str) -> bool:
+            fields = line.rstrip("\r").split(table.separator)
+            return len(fields) == width and fields[at].strip().strip('"') in labels
+
+        for row, value in enumerate(texts):
+            if isinstance(value, str) and "\n" in value:
+                inside = sum(map(like_a_row, value.split("\n")))
+                if inside:
+                    found.append(
+                        f"{table.place(row)}: the text holds {inside} lines that look like rows of their own; if a "
+                        "quotation mark there is stray, remove it or say data.quotes=false"
+                    )
+                    break
+    return found

@@ -1,7 +1,7 @@
 """Named entities: parts of a text and their types."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -9,11 +9,13 @@ from torch import Tensor, nn
 
 from convzoo.core.arguments import FromData, LabelType, NonNegative
 from convzoo.core.batch import Batch
-from convzoo.core.outputs.spans import Spans, as_dict, spans_of
+from convzoo.core.outputs.spans import OUTSIDE, Spans, as_dict, spans_of
 from convzoo.core.splits import Splits
 from convzoo.core.task import Meter, Task
 from convzoo.layers.crf import ChainScores
 from convzoo.ops.crf import Chances, best_paths, log_partition, path_score
+
+PENALTIES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 
 
 class Entities(Task):
@@ -24,8 +26,13 @@ class Entities(Task):
     of its tags, whatever the tags of the other tokens are. Scores count an entity as found only if its first token, its last one
     and its type are right.
 
+    Most tokens are in no entity, so a network that is not sure is silent: few entities are wrong, and many are missed.
+    `calibrate` therefore chooses a penalty for tokens outside entities, which is taken from the score of O, by F1 on the
+    validation split.
+
     Args:
         token_loss: weight of a cross-entropy of each token for itself, beside the sequence's
+        outside: the penalty; auto: chosen on the validation split from 0 to 3
     """
 
     label_type: ClassVar[LabelType] = "entities"
@@ -38,11 +45,14 @@ class Entities(Task):
         labels: FromData[tuple],
         known: FromData[Any] = (),
         token_loss: NonNegative = 0.0,
+        outside: NonNegative | Literal["auto"] = "auto",
     ) -> None:
         self.tags = tuple(tags)
         self.labels = tuple(labels)
         self.known = known
         self.token_loss = token_loss
+        self.chooses = outside == "auto"
+        self.outside = 0.0 if outside == "auto" else float(outside)
 
     def losses(self, outputs: ChainScores, target: Mapping[str, Any]) -> dict[str, Tensor]:
         """The negative log-likelihood of the sequences."""
@@ -56,24 +66,47 @@ class Entities(Task):
 
     def predict(self, model: nn.Module, batch: Batch) -> Spans:
         """The entities of each text, with their probabilities."""
-        emissions, transitions = _precise(model(**batch.inputs))
-        lengths = batch.target["lengths"]
+        return self._found(_precise(model(**batch.inputs)), batch.target, self.outside)
+
+    def _found(
+        self, outputs: ChainScores, target: Mapping[str, Any], outside: float, probabilities: bool = True
+    ) -> Spans:
+        """The entities in the outputs, with a penalty for tokens outside them; with their probabilities, if these are wanted."""
+        emissions, transitions = outputs
+        if outside:
+            emissions = emissions.clone()
+            emissions[:, :, self.tags.index(OUTSIDE)] -= outside
+        lengths = target["lengths"]
         with torch.no_grad():
             paths = best_paths(emissions, transitions, lengths)
-            chances = Chances(emissions, transitions, lengths)
+            chances = Chances(emissions, transitions, lengths) if probabilities else None
         found, scores, row = [], [], 0
-        for pieces in batch.target["pieces"]:
+        for pieces in target["pieces"]:
             spans, sure, start = [], [], 0
             for _ in pieces:
                 path = paths[row]
                 for span in spans_of([self.tags[tag] for tag in path]):
-                    sure.append(chances.of_part(row, span.start, path[span.start : span.end]))
+                    if chances is not None:
+                        sure.append(chances.of_part(row, span.start, path[span.start : span.end]))
                     spans.append(span._replace(start=span.start + start, end=span.end + start))
                 start += len(path)
                 row += 1
             found.append(spans)
             scores.append(sure)
-        return Spans(found, scores, batch.target["texts"])
+        return Spans(found, scores if probabilities else None, target["texts"])
+
+    def calibrate(self, model: nn.Module, batches: Iterable[Batch]) -> None:
+        """Choose the penalty for tokens outside entities; of equally good ones the smallest."""
+        if not self.chooses:
+            return
+        meters = [self.meter() for _ in PENALTIES]
+        with torch.no_grad():
+            for batch in batches:
+                outputs = _precise(model(**batch.inputs))
+                for penalty, meter in zip(PENALTIES, meters, strict=True):
+                    meter.update(self._found(outputs, batch.target, penalty, probabilities=False), batch.target)
+        scores = [meter.compute()["f1"] for meter in meters]
+        self.outside = PENALTIES[scores.index(max(scores))]
 
     def decode(self, outputs: Spans) -> list[dict[str, Any]]:
         """The entities of each text, each with its first character, the one behind its last, its type, words and probability."""
@@ -118,6 +151,14 @@ class Entities(Task):
             for name, examples in splits
             if examples and not any(example.spans for example in examples)
         ]
+
+    def state(self) -> dict[str, Any]:
+        """The penalty for tokens outside entities."""
+        return {"outside": self.outside}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state` gave."""
+        self.outside = state.get("outside", self.outside)
 
     def meter(self) -> Meter:
         """Precision, recall and F1 of entities, of types, of surfaces, and by whether training has the name."""

@@ -145,3 +145,30 @@ def test_the_stored_names_are_those_of_training(tmp_path: Path):
     encoder = fitted()
     assert encoder.known == {f"Anna Wex{at}" for at in range(8)} | {"Tarn"}
     assert np.ndim(encoder.encode(texts()).inputs["features"]) == 4
+
+
+def test_the_penalty_for_tokens_outside_is_the_best_on_validation():
+    """A network that gives a name a little less than no name: a penalty of .5 finds them, and no larger one is taken."""
+    from convzoo.tasks.entities import Entities
+
+    encoder = fitted()
+    task = Entities(encoder.dims["tags"], encoder.dims["labels"])
+    examples = [TaggedText.of_tokens(["Anna", "left"], ["B-PER", "O"], source=f"v{at}") for at in range(4)]
+    name, outside, left = encoder.tags.index("S-PER"), encoder.tags.index("O"), 1
+
+    class Shy(torch.nn.Module):
+        def forward(self, features: torch.Tensor, characters: torch.Tensor):
+            emissions = torch.full((*features.shape[:2], len(encoder.tags)), -9.0)
+            emissions[:, :, outside] = 0.0
+            emissions[:, 0, name] = -0.4
+            emissions[:, left, name] = -0.8
+            return emissions, torch.zeros(len(encoder.tags) + 1, len(encoder.tags) + 1)
+
+    batch = encoder.encode(examples)
+    assert task.predict(Shy(), batch).found == [[]] * 4
+    task.calibrate(Shy(), [batch])
+    assert task.outside == 0.5
+    assert task.predict(Shy(), batch).found == [text.spans for text in examples]
+    again = Entities(encoder.dims["tags"], encoder.dims["labels"])
+    again.load_state(task.state())
+    assert again.predict(Shy(), batch).found == [text.spans for text in examples]

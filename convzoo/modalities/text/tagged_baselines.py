@@ -90,7 +90,6 @@ class ConditionalRandomField(Baseline):
         self.c2 = c2
         self.iterations = iterations
         self.window = window
-        self._features: dict[int, list[list[str]]] = {}
         try:
             import pycrfsuite  # noqa: F401 (if it is missing, the run fails before training, not after)
         except ImportError as error:

@@ -6,7 +6,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, ValuesView
 from contextlib import contextmanager
 from copy import copy
 from functools import cached_property, partial
@@ -187,7 +187,8 @@ class Run:
         """Predictions for raw inputs, one dictionary each: texts, image files, arrays, or examples.
 
         Args:
-            inputs: one or several; the rows of a table are an input each
+            inputs: one or several, as a list, a tuple, an iterator, or a column of pandas or Polars; the rows of a table are an
+                input each
             batch_size: how many are computed together; by default the encoder's `at_once`
             damaged: what to do with inputs that cannot be read: refuse them all, or skip them: the dictionary of such an input is
                 `{"damaged": reason}`
@@ -505,7 +506,9 @@ def _predicted_or_reason(
 def _several(inputs: Any) -> list[Any]:
     if isinstance(inputs, np.ndarray) and inputs.dtype.kind in "UO":  # a column of texts or of paths
         return inputs.tolist()
-    many = isinstance(inputs, Sequence | Iterator) and not isinstance(inputs, str | bytes)
+    if callable(column := getattr(inputs, "to_list", None)):  # of pandas or Polars; neither needs to be there
+        return list(column())
+    many = isinstance(inputs, Sequence | Iterator | ValuesView) and not isinstance(inputs, str | bytes | bytearray)
     return list(inputs) if many else [inputs]
 
 

@@ -150,7 +150,7 @@ def test_columns_and_iterators_are_inputs_and_other_things_are_said(small_run):
     wanted = run.predict(["a dull plot", "a fine film"])
     assert run.predict(np.array(["a dull plot", "a fine film"])) == wanted
     assert run.predict(text for text in ("a dull plot", "a fine film")) == wanted
-    with pytest.raises(DataError, match="inputs of type int cannot be read"):
+    with pytest.raises(DataError, match="an input should be a text or the path of a file, not int"):
         run.predict([3])
 
 

@@ -52,6 +52,9 @@ def files_named(value: Any, suffixes: Collection[str], noun: str) -> list[Path]:
     Raises:
         DataError: there is no such file, or the folder holds none of the kind.
     """
+    if not isinstance(value, str | Path):
+        article = "an" if noun[0] in "aeiou" else "a"
+        raise DataError(f"an input should be {article} {noun} or a folder of them, not {kind_of(value)}")
     path = Path(value)
     if is_file(path):
         return [path]
@@ -70,6 +73,13 @@ _PATH_ENDINGS = (
 """How the names of files with texts end."""
 
 
+def kind_of(value: Any) -> str:
+    """What a value is, for an error about an input that is of the wrong type."""
+    if value is None or (isinstance(value, float) and value != value):
+        return f"{'None' if value is None else 'NaN'}, an empty cell"
+    return type(value).__name__
+
+
 def text_path(value: Any) -> Path | None:
     """The file or folder that an input of `predict` names, where the input may be a text as well; None: it is a text.
 
@@ -79,8 +89,11 @@ def text_path(value: Any) -> Path | None:
         value: a path or a text
 
     Raises:
-        DataError: it looks like a path, and there is no such file or folder.
+        DataError: it looks like a path, and there is no such file or folder; or it is neither a text nor a path: an empty cell of
+            a column (None, NaN), bytes.
     """
+    if not isinstance(value, str | Path):
+        raise DataError(f"an input should be a text or the path of a file, not {kind_of(value)}")
     path = Path(value)
     if not isinstance(value, Path) and not value.strip():
         return None  # `Path("")` is the current folder

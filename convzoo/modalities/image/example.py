@@ -13,7 +13,7 @@ import numpy as np
 from convzoo.core.errors import DataError
 from convzoo.core.labels import Label
 from convzoo.core.text import first_line
-from convzoo.reading.files import files_named
+from convzoo.reading.files import files_named, kind_of
 
 JPEG_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 IMAGE_SUFFIXES = JPEG_SUFFIXES | {
@@ -62,9 +62,7 @@ class Image:
             elif _is_picture(value):
                 found.append(_from_picture(value))
             elif not isinstance(value, str | Path):
-                raise DataError(
-                    f"an image is a file, a folder, an array of uint8 or a PIL image, not {type(value).__name__}"
-                )
+                raise DataError(f"an image is a file, a folder, an array of uint8 or a PIL image, not {kind_of(value)}")
             else:
                 files = files_named(value, IMAGE_SUFFIXES, "image file")
                 found.extend(cls(path=path, source=str(path)) for path in files)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 from convzoo.core.labels import Label
@@ -48,7 +47,7 @@ class Text:
             if isinstance(value, cls):
                 found.append(value)
                 continue
-            path = text_path(value) if isinstance(value, str | Path) else None
+            path = text_path(value)
             if path is None:
                 found.append(cls(str(value)))
             elif path.is_dir() or path.suffix.lower() == ".eml":

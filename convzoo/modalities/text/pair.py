@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 from convzoo.reading.files import files_named, text_path
@@ -46,7 +45,7 @@ class Pair:
             if isinstance(value, cls):
                 found.append(value)
                 continue
-            path = text_path(value) if isinstance(value, str | Path) else None
+            path = text_path(value)
             if path is None:
                 found.append(cls(str(value)))
                 continue

@@ -90,6 +90,7 @@ class ConditionalRandomField(Baseline):
         self.c2 = c2
         self.iterations = iterations
         self.window = window
+        self._features: dict[int, list[list[str]]] = {}
         try:
             import pycrfsuite  # noqa: F401 (if it is missing, the run fails before training, not after)
         except ImportError as error:

@@ -1,13 +1,10 @@
 """The tokens of a text as hashes of what they look like, and their tags as numbers."""
 
 import hashlib
-import re
 import unicodedata
 import zlib
-from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -55,7 +52,6 @@ UNKNOWN = 1
 """The number of a character that training lacks; 0 is padding."""
 FEATURES, HASHES, CONTEXT = 6, 4, 21
 _ENDS = frozenset(".!?…。！？।؟\n")
-_NO_COLUMN = re.compile(r"[\t\r\n]")
 
 
 class TaggedTextEncoder(Encoder):
@@ -180,7 +176,6 @@ class TaggedTextEncoder(Encoder):
             DataError: an entity is of a type that training lacks.
         """
         words = example.tokens or [""]  # a text without any token is one empty token
-        cuts = self._cuts(words)
         tags = None
         if example.label is not None and example.places:
             for span in example.spans:
@@ -189,12 +184,11 @@ class TaggedTextEncoder(Encoder):
                         f"{example.source}: entity {example.written(span)!r} has the type {span.label!r}, which is not in the "
                         f"training split; it has: {', '.join(self.labels)}"
                     )
-            parts = _divided(example.spans, [end for _, end in cuts])
-            tags = np.array([self._numbers[tag] for tag in tags_of(parts, len(words), self.scheme)])
+            tags = np.array([self._numbers[tag] for tag in tags_of(example.spans, len(words), self.scheme)])
         looks = [self._look(word) for word in words]
         context = context_of(words) if self.context else None
         pieces = []
-        for start, end in cuts:
+        for start, end in self._cuts(words):
             features = np.stack([hashes for hashes, _ in looks[start:end]])
             letters = np.zeros((end - start, max(len(row) for _, row in looks[start:end])), dtype=np.uint16)
             for place, (_, row) in enumerate(looks[start:end]):
@@ -289,8 +283,6 @@ class TaggedTextEncoder(Encoder):
             if isinstance(value, TaggedText):
                 found.append(value)
                 continue
-            if not isinstance(value, str | Path):
-                raise DataError(f"an input should be a text or the path of a file, not {type(value).__name__}")
             path = text_path(value)
             found += [TaggedText.of(str(value))] if path is None else read_unlabelled(path)
         return found
@@ -310,7 +302,7 @@ class TaggedTextEncoder(Encoder):
                     for found in prediction.get("entities", ())
                 ]
                 for token, tag in zip(example.tokens, tags_of(spans, len(example.places)), strict=True):
-                    file.write(f"{_NO_COLUMN.sub(' ', token)}\t{tag}\n")
+                    file.write(f"{token}\t{tag}\n")
                 file.write("\n")
         return [path]
 
@@ -362,16 +354,6 @@ class TaggedTextEncoder(Encoder):
         self.known = set(state["known"])
         if state["vectors"] is not None:
             self._set_vectors(state["words"], torch.as_tensor(state["vectors"]))
-
-
-def _divided(spans: Sequence[Span], borders: Sequence[int]) -> list[Span]:
-    """Entities cut where pieces end, so that each piece has whole ones: the chain of tags forbids half an entity, and its loss
-    would be thousands."""
-    parts = []
-    for span in spans:
-        inside = borders[bisect_right(borders, span.start) : bisect_left(borders, span.end)]
-        parts += [Span(start, end, span.label) for start, end in pairwise([span.start, *inside, span.end])]
-    return parts
 
 
 def shape_of(word: str) -> str:

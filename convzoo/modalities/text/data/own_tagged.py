@@ -38,13 +38,12 @@ class TaggedTexts(Reader):
     """Texts with named entities, in the formats that annotators and data sets have.
 
     * columns of tokens and tags (CoNLL), in any order, with tabs or spaces between; an empty line ends a sentence, `-DOCSTART-`
-      and `# newdoc` begin a document. Tags may be in IO, IOB1, IOB2, BIOES or BILOU, or types alone; CoNLL-U has them as `NER=`;
+      and `# newdoc` begin a document. Tags may be in IO, IOB1, IOB2, BIOES or BILOU;
     * JSON lines or a JSON list: a text with spans of characters, as `[start, end, "TYPE"]` or `{"start", "end", "label"}`, also
-      spaCy's `["text", {"entities": […]}]`, Prodigy's and Label Studio's; or a list of tokens with a list of tags;
-    * a table with a token a row and a column that says which sentence it is of, with a sentence a row and lists of tokens and
-      tags, or with a text a row and spans as JSON;
+      spaCy's `["text", {"entities": […]}]`; or a list of tokens with a list of tags;
+    * a table with a token a row and a column that says which sentence it is of, or with a text a row and spans as JSON;
     * brat: a folder of `.txt` files with an `.ann` file beside each;
-    * a folder of these with `train`, `test` and perhaps `val` (also `dev`, `valid`; `testa`, `testb`) in their names.
+    * a folder of these, named `train.*`, `test.*`, and perhaps `val.*` (also `dev`, `valid`).
 
     An I without a B before it is read as a beginning, and counted. Spans that begin or end inside a token are widened to its
     borders. Without a split of its own one is made, by document where documents are known; equal texts stay together.
@@ -113,7 +112,7 @@ class TaggedTexts(Reader):
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
-        """A file whose lines end with tags, JSON, a `.csv` or `.parquet`, or a folder with `.ann` files or a training file."""
+        """A file whose lines end with tags, a `.jsonl`, `.json` or `.csv`, or a folder with `.ann` files or a training file."""
         return bool(_files_of_splits(path)) or is_tagged(path)
 
     def inputs(self) -> list[Given]:

@@ -99,7 +99,7 @@ def is_tagged(path: Path) -> bool:
         return any(file.suffix == ".ann" for file in files)
     if plain_suffix(path) in (*JSON, ".conll", ".iob", ".iob2", ".bio", ".bioes", ".conllu"):
         return True
-    if plain_suffix(path) in TABLES:
+    if plain_suffix(path) == ".csv":
         return True
     try:
         lines = [line for line in read_lines(path)[:2000] if line.strip()]
@@ -129,7 +129,7 @@ def read_file(path: Path, settings: Settings, damaged: Damaged, found: Found) ->
 
 
 def _read_columns(path: Path, settings: Settings, damaged: Damaged, found: Found) -> list[TaggedText]:
-    lines = read_lines(path, settings.encoding, setting=settings.labelled)
+    lines = read_lines(path, settings.encoding, setting=True)
     tabs = sum("\t" in line for line in lines if line.strip()) * 2 > sum(bool(line.strip()) for line in lines)
     separator = settings.separator or ("\t" if tabs else None)
     rows: list[tuple[int, list[str]]] = []  # (line, fields); no fields: a border
@@ -475,8 +475,9 @@ def _rows_of_lists(table: Table, settings: Settings) -> tuple[list[tuple[str, An
 def _holds_lists(cells: Sequence[Any], tags: bool) -> bool:
     """Whether the cells of a column are lists. Words with spaces between are one only if all are tags: `B-FULL NAME` is a single
     tag, and `New York` may be a single token."""
-    cells = [cell for cell in cells if cell is not None]
-    if all(isinstance(cell, list | tuple) or str(cell).lstrip().startswith("[") for cell in cells):
+    if any(
+        isinstance(cell, list | tuple) or (isinstance(cell, str) and cell.lstrip().startswith("[")) for cell in cells
+    ):
         return any(isinstance(_as_list(cell), list) and len(_as_list(cell)) > 1 for cell in cells)
     words = [cell.split() for cell in cells if isinstance(cell, str)]
     return (
@@ -512,7 +513,7 @@ def _read_json(path: Path, settings: Settings, damaged: Damaged, found: Found) -
     records: list[tuple[str, Any]] = []
     if plain_suffix(path) == ".json":
         try:
-            content = json.loads(read_text(path, settings.encoding, setting=settings.labelled))
+            content = json.loads(read_text(path, settings.encoding))
         except (ValueError, RecursionError) as error:
             raise DataError(f"{path}: is not JSON ({error})") from None
         if isinstance(content, Mapping):
@@ -534,7 +535,7 @@ def _read_json(path: Path, settings: Settings, damaged: Damaged, found: Found) -
             for part, record in enumerate(_sentences_of_spacy(whole) if several else [whole], 1)
         ]
     else:
-        for number, line in enumerate(read_lines(path, settings.encoding, setting=settings.labelled), 1):
+        for number, line in enumerate(read_lines(path, settings.encoding, setting=True), 1):
             if line.strip():
                 records.append((f"{path}:{number}", _Line(line)))
     return _records(records, settings, damaged, found)

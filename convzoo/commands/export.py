@@ -1,5 +1,6 @@
 """`convzoo export`: writes a model as ONNX or torch.export, and compares it with the original model on real inputs."""
 
+import inspect
 import io
 import logging
 import warnings
@@ -38,8 +39,9 @@ def export(
 ) -> Iterator[str]:
     """Write a run's model as `model.onnx` or `model.pt2`, and compare its outputs on validation examples.
 
-    Batch size and length stay free. A second file, `<file>.json`, says what the inputs are, which of their axes are free, what
-    the encoder learnt to make them (vocabulary, means), and what the task needs to read the outputs (labels, thresholds).
+    Batch size and length stay free. Inputs are named as the arguments of the network, outputs as the task says, and free axes
+    after what they count. A second file, `<file>.json`, says the same, what the encoder learnt to make the inputs
+    (vocabulary, means), and what the task needs to read the outputs (labels, thresholds).
 
     Raises:
         RecipeError: the export extra is not installed.
@@ -59,12 +61,18 @@ def export(
     whole = [run.encoder.gather(splits.val, [index]).inputs for index in range(min(2, len(splits.val)))]
     # If the task slides windows over whole examples, these inputs are lists, and the network sees pieces only.
     whole = [inputs for inputs in whole if all(isinstance(value, Tensor) for value in inputs.values())]
-    shapes = _free_shapes(run, several, examples, whole)
+    axes = _axes_of(model, several)
+    free = _free_axes(run, several, examples, whole)
+    with torch.no_grad():
+        given = _tensors(model(**several))
+    outputs = _outputs_of(run.task.outputs, given)
     if kind == "onnx":
+        named = {name: {axis: axes[name][axis] for axis in free[name]} for name in several}
         with atomic_path(path) as temporary:
-            _write_onnx(model, several, shapes, temporary)
+            _write_onnx(model, several, named, list(outputs), temporary)
         compute = _onnx_session(path)
     else:
+        shapes = {name: dict.fromkeys(free[name], torch.export.Dim.DYNAMIC) for name in several}
         program = torch.export.export(model, (), several, dynamic_shapes=shapes)
         content = io.BytesIO()  # torch ends the process where it cannot write a file
         torch.export.save(program, content)
@@ -97,7 +105,9 @@ def export(
         raise CheckError(f"{path}: the exported model differs by {worst:.2g} (at most {TOLERANCE:.0e}); it was deleted")
     facts = {
         "inputs": {name: [list(value.shape), str(value.dtype)] for name, value in several.items()},
-        "free_axes": {name: sorted(axes) for name, axes in shapes.items()},
+        "outputs": {name: [list(value.shape), str(value.dtype)] for name, value in zip(outputs, given, strict=True)},
+        "axes": {name: list(names) for name, names in (axes | outputs).items()},
+        "free_axes": {name: sorted(which) for name, which in free.items()},
         "labels": list(run.encoder.dims.get("labels", ())),
         "encoder": {
             "name": str(run.recipe.encoder.name),
@@ -156,34 +166,67 @@ def _exported(model: nn.Module, inputs: dict[str, Any]) -> tuple[nn.Module, dict
     return model.exported(inputs) if isinstance(model, HasExportedForm) else (model, inputs)
 
 
-def _free_shapes(
+def _axes_of(model: nn.Module, inputs: Mapping[str, Tensor]) -> dict[str, tuple[str, ...]]:
+    """What the axes of each input count, from the shapes in the signature of `forward`: `batch`, `length`. Where it says nothing
+    of them, the first is `batch` and the others have a number."""
+    found = {}
+    said = inspect.signature(model.forward).parameters
+    for name, value in inputs.items():
+        given = str(getattr(said[name].annotation, "dim_str", "")) if name in said else ""
+        names: list[str] = []
+        for word in given.split():
+            rest = value.ndim - len(given.split()) + 1
+            names += [f"{word[1:]}_{at}" for at in range(rest)] if word.startswith("*") else [word]
+        plain = ["batch", *(f"{name}_axis_{axis}" for axis in range(1, value.ndim))]
+        found[name] = tuple(names if len(names) == value.ndim and all(map(str.isidentifier, names)) else plain)
+    return found
+
+
+def _outputs_of(known: Mapping[str, tuple[str, ...]], outputs: Sequence[Tensor]) -> dict[str, tuple[str, ...]]:
+    """The name of each output, and what its axes count, as the task says. A network of one's own may give others: they are
+    `output_0` and so on."""
+    if [len(axes) for axes in known.values()] == [value.ndim for value in outputs]:
+        return dict(known)
+    named = list(known) if len(known) == len(outputs) else [f"output_{at}" for at in range(len(outputs))]
+    return {
+        name: ("batch", *(f"{name}_axis_{axis}" for axis in range(1, value.ndim)))
+        for name, value in zip(named, outputs, strict=True)
+    }
+
+
+def _free_axes(
     run: Run, inputs: dict[str, Any], examples: Sequence[Any], whole: Sequence[dict[str, Any]]
-) -> dict[str, dict[int, Any]]:
+) -> dict[str, set[int]]:
     """The axes of each input whose size differs between batches: the first, and those that depend on an example's length. Numbers
     of tokens (batch, length) have a free length even if all examples here have the same."""
     others = [{name: tuple(value.shape) for name, value in inputs.items()}]
     for given in [*whole, *(_inputs(run, examples, [index]) for index in range(min(32, len(examples))))]:
         others.append({name: tuple(value.shape) for name, value in _exported(run.model, given)[1].items()})
-    free: dict[str, dict[int, Any]] = {}
+    free: dict[str, set[int]] = {}
     for name, value in inputs.items():
         varying = {axis for axis in range(1, value.ndim) if len({other[name][axis] for other in others}) > 1}
         varying |= {1} if value.ndim == 2 and not value.is_floating_point() else set()
-        free[name] = dict.fromkeys({0} | varying, torch.export.Dim.DYNAMIC)
+        free[name] = {0} | varying
     return free
 
 
-def _write_onnx(model: nn.Module, inputs: dict[str, Tensor], shapes: dict[str, dict[int, Any]], path: Path) -> None:
+def _write_onnx(
+    model: nn.Module, inputs: dict[str, Tensor], shapes: dict[str, dict[int, str]], outputs: list[str], path: Path
+) -> None:
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise needs("exporting to ONNX", None, error) from None
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    for library in ("torch.onnx", "onnxscript", "onnx_ir"):
+        logging.getLogger(library).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         # The exporter warns about its own deprecations; comparing the outputs is the check that matters.
         warnings.simplefilter("ignore")
-        program = torch.onnx.export(model, (), kwargs=inputs, dynamic_shapes=shapes, dynamo=True, verbose=False)
+        program = torch.onnx.export(
+            model, (), kwargs=inputs, dynamic_shapes=shapes, output_names=outputs, dynamo=True, verbose=False
+        )
         assert program is not None
         program.save(str(path))
 

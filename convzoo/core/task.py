@@ -59,6 +59,8 @@ class Task(ABC):
             (`hd95_mm` for `hd95_mm_liver`).
         output_axes: where the outputs of the network are one tensor, what its axes count: `batch`, or a name of `model_dims`. A
             network of one's own is held to it before training; empty: it is not
+        outputs: the tensors that the network gives, in their order: the name of each, and what its axes count. Exported models
+            have these names
         sides: how a part of the input is introduced that makes an answer stronger, and one that makes it weaker
     """
 
@@ -68,6 +70,7 @@ class Task(ABC):
     follows: ClassVar[bool] = False
     errors: ClassVar[frozenset[str]] = frozenset()
     output_axes: ClassVar[tuple[str, ...]] = ()
+    outputs: Mapping[str, tuple[str, ...]] = {}
     sides: ClassVar[tuple[str, str]] = ("speaks for it", "speaks against it")
 
     @classmethod

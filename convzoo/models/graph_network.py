@@ -229,7 +229,14 @@ class _OverEdgeList(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, features: Tensor, rows: Tensor, columns: Tensor, weights: Tensor, nodes: Tensor) -> Tensor:
-        """Logits (batch, classes) of the nodes whose numbers are given."""
+    def forward(
+        self,
+        features: Float[Tensor, "graph_nodes features"],
+        rows: Int[Tensor, " edges"],
+        columns: Int[Tensor, " edges"],
+        weights: Float[Tensor, " edges"],
+        nodes: Int[Tensor, " batch"],
+    ) -> Float[Tensor, "batch classes"]:
+        """Logits of the nodes whose numbers are given."""
         edges = EdgeList(rows, columns, weights, features.shape[0])
         return self.network(GraphTensors(features, edges), nodes)

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from convzoo.core.arguments import Count, FromData, Positive, PositiveFloat
@@ -169,8 +169,8 @@ class _FinalVectors(nn.Module):
         self.register_buffer("user_vectors", users)
         self.register_buffer("item_vectors", items)
 
-    def forward(self, users: Tensor) -> Tensor:
-        """(batch,) users to scores (batch, items)."""
+    def forward(self, users: Int[Tensor, " batch"]) -> Float[Tensor, "batch items"]:
+        """Users to the scores of all items."""
         return self.user_vectors[users] @ self.item_vectors.T  # type: ignore[index,operator]
 
 

@@ -67,6 +67,7 @@ class AnomalyDetection(Task):
     follows: ClassVar[bool] = True
     judged_by = ("f1",)  # errors of detectors are in units of their own
     best_by = "-val/error"
+    outputs = {"predicted_values": ("batch", "channels", "time")}
     errors: ClassVar[frozenset[str]] = frozenset(
         {"error", "alarm_rate", "false_alarm_rate", "missed_alarm_rate", "detection_delay"}
     )

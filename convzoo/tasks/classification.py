@@ -64,6 +64,7 @@ class Classification(Task):
     answer_count = 1  # how many classes a prediction names
     errors: ClassVar[frozenset[str]] = frozenset({"cross_entropy", "calibration_error", "false_alarms"})
     output_axes: ClassVar[tuple[str, ...]] = ("batch", "classes")
+    outputs = {"logits": ("batch", "classes")}
 
     def __init__(
         self,

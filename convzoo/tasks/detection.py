@@ -42,6 +42,8 @@ class Detection(Task):
         best_by: the validation score that chooses the best checkpoint
     """
 
+    outputs = {"object_map": ("batch", "channels", "rows", "columns")}
+
     def __init__(
         self,
         labels: FromData[Any],

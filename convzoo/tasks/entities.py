@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from convzoo.core.arguments import FromData, LabelType, NonNegative
 from convzoo.core.batch import Batch
-from convzoo.core.outputs.spans import OUTSIDE, Span, Spans, as_dict, spans_of
+from convzoo.core.outputs.spans import OUTSIDE, Spans, as_dict, spans_of
 from convzoo.core.splits import Splits
 from convzoo.core.task import Meter, Task
 from convzoo.layers.crf import ChainScores
@@ -38,6 +38,7 @@ class Entities(Task):
     label_type: ClassVar[LabelType] = "entities"
     judged_by = ("f1",)
     best_by = "val/f1"
+    outputs = {"emissions": ("batch", "length", "tags"), "transitions": ("tag_before", "tag")}
 
     def __init__(
         self,
@@ -82,19 +83,13 @@ class Entities(Task):
             chances = Chances(emissions, transitions, lengths) if probabilities else None
         found, scores, row = [], [], 0
         for pieces in target["pieces"]:
-            spans: list[Span] = []
-            sure: list[float] = []
-            start = 0
+            spans, sure, start = [], [], 0
             for _ in pieces:
                 path = paths[row]
                 for span in spans_of([self.tags[tag] for tag in path]):
-                    chance = 0.0 if chances is None else chances.of_part(row, span.start, path[span.start : span.end])
-                    span = span._replace(start=span.start + start, end=span.end + start)
-                    # An entity over the border of two pieces was found in both.
-                    if spans and span.start == start == spans[-1].end and span.label == spans[-1].label:
-                        span, chance = span._replace(start=spans.pop().start), chance * sure.pop()
-                    sure.append(chance)
-                    spans.append(span)
+                    if chances is not None:
+                        sure.append(chances.of_part(row, span.start, path[span.start : span.end]))
+                    spans.append(span._replace(start=span.start + start, end=span.end + start))
                 start += len(path)
                 row += 1
             found.append(spans)

@@ -35,6 +35,7 @@ class MultiLabel(Task):
     judged_by = ("mean_average_precision",)  # it needs no thresholds
     errors: ClassVar[frozenset[str]] = frozenset({"cross_entropy"})
     output_axes: ClassVar[tuple[str, ...]] = ("batch", "classes")
+    outputs = {"logits": ("batch", "labels")}
 
     answer_count = 0  # how many labels a prediction names, whatever their thresholds
 

@@ -29,6 +29,8 @@ class RankItems(Task):
         shown: number of items in a prediction
     """
 
+    outputs = {"scores": ("batch", "items")}
+
     def __init__(
         self,
         item_ids: FromData[Any],

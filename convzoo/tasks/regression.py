@@ -45,6 +45,7 @@ class Regression(Task):
     label_type: ClassVar[LabelType] = "number"
     errors: ClassVar[frozenset[str]] = frozenset({"rmse", "mae", "mean_width", *NAMES.values()})
     output_axes: ClassVar[tuple[str, ...]] = ("batch", "classes")
+    outputs = {"standardised_value": ("batch", "value")}
     sides: ClassVar[tuple[str, str]] = ("raises it", "lowers it")
 
     def __init__(
@@ -60,6 +61,8 @@ class Regression(Task):
         self.mean = float(mean)
         self.deviation = float(deviation)
         self.loss = loss
+        if loss == "pinball":
+            self.outputs = {"standardised_quantiles": ("batch", "quantiles")}
         self.coverage = coverage
         self.best_by = best_by
         self.margin: float | None = None  # in standardised units; None before calibration

@@ -45,6 +45,7 @@ class Segmentation(Task):
         best_by: the validation score that chooses the best checkpoint
     """
 
+    outputs = {"mask_logits": ("batch", "classes", "x", "y", "z")}
     errors: ClassVar[frozenset[str]] = frozenset({"hd95_mm", "assd_mm"})
 
     def __init__(

@@ -35,6 +35,7 @@ class Translation(Task):
         best_by: the validation score that chooses the best checkpoint
     """
 
+    outputs = {"logits": ("batch", "target", "vocabulary")}
     errors: ClassVar[frozenset[str]] = frozenset({"cross_entropy", "perplexity"})
 
     def __init__(

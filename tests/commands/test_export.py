@@ -4,7 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import refused
+from conftest import ROOT, refused
+
+from convzoo.recipe.assembly import load_class
+from convzoo.recipe.registry import PARTS
 
 RECIPE = """\
 modality: text
@@ -68,3 +71,66 @@ def test_texts_of_any_length_can_be_given_though_all_of_the_run_had_one(exported
     facts = json.loads(Path("model.pt2.json").read_text())
     assert facts["free_axes"] == {"tokens": [0, 1]}
     assert facts["largest_difference"] < 1e-5 and facts["checked_on"] >= 8
+
+
+def test_every_task_says_what_the_network_gives_and_the_page_says_the_same() -> None:
+    page = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
+    for name in PARTS["task"]:
+        outputs = load_class("task", name).outputs
+        assert outputs, name
+        for number, (output, axes) in enumerate(outputs.items()):
+            (row,) = [line for line in page.splitlines() if f"`{output}` | {', '.join(axes)} |" in line]
+            assert number or f"`{name}`" in row, row
+
+
+@pytest.mark.parametrize(
+    ("recipe", "named"),
+    [
+        (
+            "sentiment_cnn1d",
+            {"inputs": {"tokens": ["batch", "length"]}, "outputs": {"logits": ["batch", 2]}},
+        ),
+        (
+            "ner_idcnn",
+            {
+                "inputs": {"features": ["batch", "length"]},
+                "outputs": {"emissions": ["batch", "length"], "transitions": []},
+            },
+        ),
+        ("recommender_lightgcn", {"inputs": {"users": ["batch"]}, "outputs": {"scores": ["batch"]}}),
+        ("gauges_cnn2d", {"inputs": {"image": ["batch", 1, 40, 40]}, "outputs": {"standardised_value": ["batch", 1]}}),
+        (
+            "anomaly_cnn1d",
+            {"inputs": {"values": ["batch", 6, "time"]}, "outputs": {"predicted_values": ["batch", 6, "time"]}},
+        ),
+    ],
+)
+def test_inputs_outputs_and_axes_have_names(recipe: str, named, small_run, cli, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    result = cli("export", small_run(recipe), "--out", tmp_path / "model.onnx")
+    assert result.code == 0 and not result.err, result.err
+    facts = json.loads((tmp_path / "model.onnx.json").read_text())
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    for kind, tensors in (("inputs", graph.input), ("outputs", graph.output)):
+        assert [tensor.name for tensor in tensors] == list(facts[kind])
+        for tensor in tensors:
+            shape = [dim.dim_param or dim.dim_value for dim in tensor.type.tensor_type.shape.dim]
+            wanted = named[kind].get(tensor.name, [])
+            assert shape[: len(wanted)] == wanted, tensor.name
+            said = facts["axes"][tensor.name]
+            assert len(said) == len(shape) == len(facts[kind][tensor.name][0])
+            assert all(dim == axis for dim, axis in zip(shape, said, strict=True) if isinstance(dim, str))
+    assert set(named["inputs"]) <= set(facts["inputs"]) and set(named["outputs"]) == set(facts["outputs"])
+
+
+def test_another_network_than_the_task_expects_has_numbered_outputs() -> None:
+    import torch
+
+    from convzoo.commands.export import _axes_of, _outputs_of
+
+    known = {"logits": ("batch", "classes")}
+    one, two = torch.zeros(2, 3), torch.zeros(2, 3, 4)
+    assert _outputs_of(known, [one]) == known
+    assert _outputs_of(known, [two]) == {"logits": ("batch", "logits_axis_1", "logits_axis_2")}
+    assert list(_outputs_of(known, [one, two])) == ["output_0", "output_1"]
+    assert _axes_of(torch.nn.Linear(3, 2), {"input": one}) == {"input": ("batch", "input_axis_1")}

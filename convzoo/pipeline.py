@@ -276,6 +276,12 @@ def _train_and_score(
     judgement = judged(meter, compared, groups, main, experiment.task.is_error, scored)
     if not devices.is_main:
         return {}
+    said_before = len(watch.notes)
+    naive = next((str(part.name) for part in recipe.baselines), "")  # recipes name the one that only guesses first
+    watch.compare(judgement.get("comparisons", {}).get(naive, {}))
+    if len(watch.notes) > said_before:
+        about = read_stored(known, Environment)
+        write_json(known, about | {"notes": [*about.get("notes", []), *watch.notes]})
     if answers := opponents.answers.get(best_opponent(judgement)):
         for row in rows:
             row["best_opponent"] = answers[int(row["index"])]

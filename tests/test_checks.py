@@ -339,6 +339,32 @@ def test_a_loss_that_falls_or_grows_a_little_is_not_said_and_one_of_zero_is() ->
     assert "exactly 0 at the first step" in zero
 
 
+@pytest.mark.parametrize(
+    ("last", "comparison", "said"),
+    [
+        (9.0, {"difference": 0.1, "low": -0.1, "high": 0.3}, True),
+        (9.0, {"difference": -0.1}, True),
+        (9.0, {"difference": 0.2, "low": 0.1, "high": 0.3}, False),
+        (0.6, {"difference": -0.1}, False),
+        (9.0, {}, False),
+    ],
+)
+def test_a_training_that_ended_above_its_start_and_no_better_than_guessing_diverged(last, comparison, said) -> None:
+    watch = LossWatch()
+    watch(Progressed(1, {"cross_entropy": 0.7}))
+    watch(Scored(1, 1.0, {"train/cross_entropy": last, "val/accuracy": 0.5, "lr": 1e9}, False, 0.0))
+    watch.compare(comparison)
+    line = "training diverged: the loss rose from 0.7 to 9, and the network is no better than guessing: lower train.lr"
+    assert watch.notes == ([line] if said else [])
+
+
+def test_a_loss_that_is_not_finite_ends_the_training_with_code_4(cli, tiny) -> None:
+    result = cli(
+        "run", "gauges_cnn2d", *tiny("gauges_cnn2d"), "train.lr=1e9", "baselines=[]", "--out", "run", "--quiet"
+    )
+    refused(result, 4, "the loss term 'squared_error' is", "lower train.lr")
+
+
 def test_the_score_that_chose_the_model_stands_in_the_table(cli, tiny, tmp_path: Path) -> None:
     few = [*tiny("sentiment_cnn1d"), "baselines=[]"]
     usual = cli("run", "sentiment_cnn1d", *few, "--out", tmp_path / "a").out

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -13,6 +13,9 @@ from convzoo.training.events import Ended, Event, Progressed, Scored, Started
 
 EXPLODED = 1e4
 """A loss so many times its first value is no longer learning."""
+
+DIVERGED = 2.0
+"""A loss that ends above so many times its first value, in a network that is no better than guessing, has diverged."""
 
 NO_LOSS = "the loss is exactly 0 at the first step, so there is nothing to learn from: look at the labels"
 
@@ -142,8 +145,8 @@ class LiveListener:
 
 
 class LossWatch:
-    """Says in a line that the loss is 0 at the first step, or that it has exploded but is still finite: then the scores are
-    those of a network that learnt nothing, and nothing else says so.
+    """Says in a line that the loss is 0 at the first step, that it has exploded but is still finite, or that it ended far above
+    its first value: then the scores are those of a network that learnt nothing, and nothing else says so.
 
     Args:
         say: is given each line
@@ -156,6 +159,7 @@ class LossWatch:
         self.say = say
         self.notes: list[str] = []
         self.first: float | None = None
+        self.last: float | None = None
 
     def __call__(self, event: Event) -> None:
         """Look at the loss."""
@@ -165,8 +169,24 @@ class LossWatch:
                 self._note(NO_LOSS)
         elif isinstance(event, Scored) and self.first:
             loss = sum(value for name, value in event.values.items() if name.startswith("train/"))
+            self.last = loss
             if abs(loss) > EXPLODED * abs(self.first) and not self.notes:
                 self._note(f"the loss rose from {self.first:.3g} to {loss:.3g}: lower train.lr")
+
+    def compare(self, comparison: Mapping[str, Any]) -> None:
+        """Say that training diverged: its last loss is far above the first, and the network is no better than guessing.
+
+        Args:
+            comparison: with the naive opponent, as `judging.judged` gives it; empty if there is none
+        """
+        if not comparison or not self.first or self.last is None or self.notes:
+            return
+        better = comparison.get("low", comparison["difference"]) > 0
+        if not better and self.last > DIVERGED * abs(self.first):
+            self._note(
+                f"training diverged: the loss rose from {self.first:.3g} to {self.last:.3g}, and the network is no better than "
+                "guessing: lower train.lr"
+            )
 
     def _note(self, line: str) -> None:
         self.notes.append(line)

@@ -71,6 +71,9 @@ class TranslationMeter:
     def resampled(self, weights: np.ndarray) -> Mapping[str, np.ndarray]:
         """BLEU, from the counts of each sentence (Koehn 2004, aclanthology.org/W04-3250)."""
         bleu, _ = scorers(self.lower)
+        bleu.effective_order = (
+            True  # of the counts, which are all that is used, it changes nothing; without it sacreBLEU warns
+        )
         rows = []
         for written, reference in (pair for share in gather_objects(self.texts) for pair in share):
             each = bleu.sentence_score(written, [reference])

@@ -13,6 +13,9 @@ from convzoo.recipe.registry import OWN_DATA, PARTS, entries
 from convzoo.recipe.trust import approve
 from convzoo.recipe.types import Part, Recipe
 
+OF_ITS_OWN_DATA: Mapping[str, Any] = {"about": "", "expect": {}, "reference": []}
+"""What is said, promised and published of a recipe's own data does not hold for other data."""
+
 
 def open_recipe(
     source: str | Path | Recipe | Mapping[str, Any],
@@ -30,16 +33,15 @@ def open_recipe(
     """
     if data is None:
         recipe = recipes.load(source, overrides)
+        if recipe.data.name != recipes.load(source).data.name:  # by `data=…` or `data.name=…`
+            recipe = recipes.load(source, overrides, OF_ITS_OWN_DATA)
         approve(recipe, trust)
         return recipe
     approve(recipes.load(source, with_data=True), trust)
     chosen = next((text for key, _, text in (word.partition("=") for word in overrides) if key == "data.name"), None)
-    # What is said, promised and published of the recipe's own data does not hold for other data.
     replaced = {
-        "about": "",
+        **OF_ITS_OWN_DATA,
         "data": reader_for(recipes.load(source, with_data=True).encoder, Path(data), chosen),
-        "expect": {},
-        "reference": [],
         "repeat": {},
     }
     recipe = recipes.load(source, overrides, replaced, with_data=True)

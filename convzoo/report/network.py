@@ -30,9 +30,6 @@ TITLES = {
     "VectorTable": "Look up each user and item",
     "Propagation": "Spread along the edges",
     "InnerProducts": "Compare users with items",
-    "HashEmbedding": "Look up what each word looks like",
-    "WordCharacters": "Look at the letters of each word",
-    "LinearChainCRF": "Weigh whole sequences of tags",
 }
 """What the usual layers are called; others have the name of their class. Norms are explained in the table of all layers."""
 NORMS = ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "LayerNorm", "GroupNorm", "ChannelLayerNorm", "InstanceNorm1d",

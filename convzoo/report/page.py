@@ -95,7 +95,9 @@ def write_report(
     head = (
         score.verdict(recipe, results)
         + score.scores(recipe, results, breakdown, plural, cases_of(task, material, pages))
-        + score.facts(results, environment, breakdown, plural, size, count)
+        + score.facts(
+            results, environment, breakdown, plural, size, count, Path(recipe.data.args.get("path") or "").name
+        )
     )
     page = skeleton(title, folder.name, head, chapters, summary.untested(results))
     write_text(folder / "report.html", without_places(page, recipe, folder))

@@ -84,7 +84,7 @@ def scores(
     if ceiling is not None:
         about += " The dashed line is the ceiling, the best that is possible on these data."
     if not recipe.reference:
-        about += " No figure is published for these data."
+        about += " The recipe names no published figure for these data."
     drawn = kit.dots(rows, kit.Scale.of(values, percent), ceiling, about)
     return drawn + _others(recipe, results, main)
 
@@ -149,8 +149,9 @@ def facts(
     plural: str,
     size: int,
     count: int,
+    origin: str = "",
 ) -> str:
-    """Examples (`count` in all), time and size (bytes of the weights)."""
+    """Examples (`count` in all, of the person's file or folder `origin`), time and size (bytes of the weights)."""
     parts = results["examples"]
     total = kit.count_of(count, plural)
     device = environment["device"].replace("cpu", "a CPU", 1)
@@ -163,7 +164,8 @@ def facts(
             (
                 "examples",
                 total,
-                f"{first}{parts['train']:,} to learn from, {parts['val']:,} to choose by, {parts['test']:,} to judge by",
+                f"{first}{parts['train']:,} to learn from, {parts['val']:,} to choose by, {parts['test']:,} to judge by"
+                + (f"; from {origin}" if origin else ""),
             ),
             (
                 "time",

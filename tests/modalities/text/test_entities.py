@@ -8,11 +8,8 @@ import pytest
 import torch
 
 from convzoo.core.randomness import Draws
-from convzoo.core.splits import Splits
 from convzoo.modalities.text.tagged import TaggedText
 from convzoo.modalities.text.tagged_encoder import TaggedTextEncoder, shape_of
-from convzoo.models.idcnn import IDCNN
-from convzoo.tasks.entities import Entities
 
 
 def texts() -> list[TaggedText]:
@@ -175,52 +172,3 @@ def test_the_penalty_for_tokens_outside_is_the_best_on_validation():
     again = Entities(encoder.dims["tags"], encoder.dims["labels"])
     again.load_state(task.state())
     assert again.predict(Shy(), batch).found == [text.spans for text in examples]
-
-
-@pytest.mark.parametrize("scheme", ["bioes", "iob2"])
-def test_an_entity_over_the_border_of_two_pieces_is_learned_and_found_whole(scheme):
-    tokens = ["in", "the", "New", "York", "Stock", "Exchange", "today", "again"]
-    tags = ["O", "O", "B-ORG", "I-ORG", "I-ORG", "I-ORG", "O", "O"]
-    text = TaggedText.of_tokens(tokens, tags)
-    encoder = TaggedTextEncoder(scheme=scheme, max_length=4)
-    encoder.fit([text])
-    batch = encoder.collate([encoder.prepare(text)])
-    assert batch.target["pieces"] == [[4, 4]]
-    dims = encoder.dims
-    model = IDCNN(dims["tags"], dims["features"], dims["alphabet"], context=dims["context"], channels=8, rows=50)
-    task = Entities(dims["tags"], dims["labels"])
-    loss = task.losses(model(**batch.inputs), batch.target)["sequence"]
-    assert 0 < loss.item() < 10, "no sequence of tags is forbidden"
-
-    class Right(torch.nn.Module):
-        def forward(self, **inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            emissions, transitions = model(**inputs)
-            return torch.nn.functional.one_hot(batch.target["tags"], emissions.shape[2]) * 9.0, transitions
-
-    found = task.predict(Right(), batch)
-    assert found.found == [text.spans]
-    assert 0.9 < found.scores[0][0] < 1
-    scores = task.meter()
-    scores.update(found, batch.target)
-    assert scores.compute()["f1"] == 1
-
-
-def test_tokens_with_tabs_and_line_breaks_stay_in_their_row(tmp_path):
-    text = TaggedText.of_tokens(["New\tYork", "a\nb"])
-    found = [{"entities": [{"start": 0, "end": 8, "label": "LOC"}]}]
-    (path,) = TaggedTextEncoder().write_files(tmp_path / "a.conll", [text], found)
-    assert path.read_text() == "New York\tB-LOC\na b\tO\n\n"
-
-
-def test_an_empty_text_is_a_text_and_not_the_current_folder(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    assert [text.text for text in TaggedTextEncoder().from_inputs(["", " ", "Ada"])] == ["", " ", "Ada"]
-
-
-def test_a_split_without_entities_is_said():
-    none, some = TaggedText.of_tokens(["left"], ["O"]), TaggedText.of_tokens(["Ada"], ["B-PER"])
-    task = Entities(("O", "B-PER", "I-PER"), ("PER",))
-    assert task.cautions(Splits([some], [some], [some])) == []
-    assert task.cautions(Splits([some], [none], [some])) == [
-        "the val split has no entity: its scores are 0, whatever is found"
-    ]

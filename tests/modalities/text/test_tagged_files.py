@@ -447,17 +447,3 @@ def test_invisible_characters_are_no_tokens_and_joiners_stay_inside_words():
     assert cut("\ufeffAda\u200b left\x07") == ["Ada", "left"]
     assert cut("می\u200cخواهم") == ["می\u200cخواهم"]
     assert cut("I ❤\ufe0f Rome") == ["I", "❤", "Rome"]
-
-
-def test_parquet_with_lists_in_its_cells(tmp_path):
-    import pyarrow
-    import pyarrow.parquet
-
-    table = pyarrow.table({"id": [1, 2, 3], "tokens": [["Ada", "left"]] * 3, "ner_tags": [["B-PER", "O"]] * 3})
-    pyarrow.parquet.write_table(table, tmp_path / "train.parquet")
-    assert TaggedTexts.recognises(tmp_path / "train.parquet")
-    check_named(tmp_path / "train.parquet", [[("Ada", "PER")]] * 3)
-    numbers = table.set_column(2, "ner_tags", [[[1, 0]] * 3])
-    pyarrow.parquet.write_table(numbers, tmp_path / "train.parquet")
-    with pytest.raises(DataError, match="'tags' holds numbers; write the tags by their names"):
-        read(tmp_path / "train.parquet")

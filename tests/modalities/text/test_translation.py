@@ -722,3 +722,12 @@ def test_the_persons_table_is_translated_row_by_row(cli, small_run, tmp_path: Pa
     assert [(row["id"], row["source"]) for row in rows] == [("1", text), ("2", ""), ("3", text)]
     alone = convzoo.Run.load(run).predict(text)[0]["translation"]
     assert [row.get("translation") for row in rows] == [alone, None, alone]
+
+
+def test_a_table_of_classes_is_no_translation(cli, tmp_path):
+    """Its column of labels would be learnt as the target language."""
+    rows = [f"this is text {at},{('spam', 'ham')[at % 2]}" for at in range(40)]
+    path = tmp_path / "messages.csv"
+    path.write_text("\n".join(["text,label", *rows]) + "\n", encoding="utf-8")
+    found = cli("check", "translation_convs2s", "--data", path)
+    assert found.code == 3 and "column 'label' holds classes" in found.err and "data.target=COLUMN" in found.err

@@ -18,7 +18,7 @@ from convzoo.core.text import did_you_mean
 from convzoo.modalities.text.data.own import TEXT_NAMES
 from convzoo.modalities.text.pair import Pair
 from convzoo.modalities.text.words import fingerprint
-from convzoo.reading.columns import SPLIT_NAMES, find_column
+from convzoo.reading.columns import LABEL_NAMES, SPLIT_NAMES, find_column
 from convzoo.reading.damaged import Damaged
 from convzoo.reading.files import refuse_twice, visible
 from convzoo.reading.lines import plain_name, plain_suffix, read_lines
@@ -284,6 +284,12 @@ class ParallelText(Reader):
                     "data.target=COLUMN"
                 )
             first, second = (names[at] for at in _sentences(rows[:_LOOKED_AT]))
+            for name in (first, second):
+                if name.strip().lower() in LABEL_NAMES:
+                    raise DataError(
+                        f"{path}: column {name!r} holds classes by its name, not sentences, and no other column is a translation; "
+                        "say data.source=COLUMN data.target=COLUMN, or take a recipe for classes: sentiment_cnn1d, topic_cnn1d"
+                    )
         self.taken = f"source: {first}; target: {second}"
 
         def read(row: int) -> tuple[str, str]:

@@ -260,6 +260,12 @@ class ParallelText(Reader):
         """Whether the first line names the columns: as the settings do, as is usual, or by two languages."""
         names = [name.strip().lower() for name in fields]
         given = self.source is not None or self.target is not None
+        classes = {*LABEL_NAMES} & {*names}
+        if not given and classes and {*TEXT_NAMES} & {*names}:
+            raise DataError(
+                f"{self.path}: column {classes.pop()!r} holds classes by its name, and no column a translation; say "
+                "data.source=COLUMN data.target=COLUMN, or take a recipe for classes, such as sentiment_cnn1d"
+            )
         return given or bool({*SOURCES} & {*names}) or len(_languages(fields)) >= 2
 
     def _sheet_rows(self, path: Path) -> Iterator[tuple[str, Callable[[], tuple[str, str]]]]:
@@ -284,12 +290,6 @@ class ParallelText(Reader):
                     "data.target=COLUMN"
                 )
             first, second = (names[at] for at in _sentences(rows[:_LOOKED_AT]))
-            for name in (first, second):
-                if name.strip().lower() in LABEL_NAMES:
-                    raise DataError(
-                        f"{path}: column {name!r} holds classes by its name, not sentences, and no other column is a translation; "
-                        "say data.source=COLUMN data.target=COLUMN, or take a recipe for classes: sentiment_cnn1d, topic_cnn1d"
-                    )
         self.taken = f"source: {first}; target: {second}"
 
         def read(row: int) -> tuple[str, str]:

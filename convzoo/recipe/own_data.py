@@ -1,5 +1,6 @@
 """Who reads a person's own data in place of a recipe's."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,8 @@ def open_recipe(
     """
     if data is None:
         recipe = recipes.load(source, overrides)
-        if recipe.data.name != recipes.load(source).data.name:  # by `data=…` or `data.name=…`
+        names_data = any(word.partition("=")[0] in ("data", "data.name") for word in overrides)
+        if names_data and recipe.data.name != recipes.load(source, _others(overrides)).data.name:
             recipe = recipes.load(source, overrides, OF_ITS_OWN_DATA)
         approve(recipe, trust)
         return recipe
@@ -75,6 +77,11 @@ def reader_for(encoder: Part, path: Path, name: str | None = None) -> dict[str, 
             return {"name": found[0], "path": str(path.resolve())}
         formats += [reader.formats for reader in readers.values() if reader.formats]
     raise DataError(f"{path}: is none of the formats that this recipe reads: {'; '.join(formats)}")
+
+
+def _others(overrides: Sequence[str]) -> list[str]:
+    """The overrides that do not concern the data: a recipe may be whole only with them."""
+    return [word for word in overrides if not re.match(r"data[.=]", word)]
 
 
 SPLIT_SETTINGS = ("val", "test", "seed", "split", "fold", "folds")

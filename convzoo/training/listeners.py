@@ -81,7 +81,8 @@ class TensorBoardListener:
 
                 self.writer = SummaryWriter(str(self.folder), purge_step=self.start or None)
             for name, value in event.values.items():
-                self.writer.add_scalar(name, value, event.step)
+                if value == value:  # an undefined score is no point of a curve
+                    self.writer.add_scalar(name, value, event.step)
             self.writer.flush()
         elif isinstance(event, Ended) and self.writer is not None:
             self.writer.close()

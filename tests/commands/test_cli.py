@@ -139,6 +139,7 @@ def test_check_says_all_short_of_training(cli, tiny, name, tmp_path):
     assert result.code == 0, result.err
     heads = [line.split()[0] for line in result.out.splitlines()]
     described = {"sentiment_cnn1d": "words", "emotion_cnn2d": "images"}[name]
+    heads = [head for head in heads if head != "unknown"]  # how many tokens of a text the vocabulary lacks
     assert heads == ["recipe", "data", "classes", "groups", described, "batch", "step", "memory", "time", "ok"]
     assert not list(tmp_path.iterdir())
 
@@ -311,6 +312,7 @@ def test_the_readmes_commands_work(cli, tiny, tmp_path):
     rows = [f"a {['fine', 'poor'][i % 2]} film number {i},{['good', 'bad'][i % 2]}\n" for i in range(60)]
     (tmp_path / "reviews.csv").write_text("text,label\n" + "".join(rows))
     readings = [f"photos/{label}/{index}.png,{index}.5\n" for label in ("angry", "happy") for index in range(12)]
+    (tmp_path / "items.csv").write_text("text,label\n" + "".join(rows))
     (tmp_path / "readings.csv").write_text("path,label\n" + "".join(readings))
     sensors = [f"{at},{np.sin(at / 9):.3f},{random.normal():.3f}" for at in range(200)]
     (tmp_path / "sensors.csv").write_text("time,a,b\n" + "\n".join(sensors) + "\n")

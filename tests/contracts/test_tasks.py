@@ -109,7 +109,9 @@ def test_the_meter_gives_finite_numbers_and_what_chooses_the_best(case: Case) ->
     experiment = case.experiment()
     found = scores(experiment.task, guessed(case, "val", 4))
     for name, value in flat(found).items():
-        assert isinstance(value, float | int) and math.isfinite(value), name
+        assert isinstance(value, float | int) and not math.isinf(value), (
+            name
+        )  # NaN: these few examples do not define it
     split, _, name = experiment.task.best_by.removeprefix("-").partition("/")
     assert split == "val"
     assert name in found
@@ -134,7 +136,7 @@ def test_scores_do_not_depend_on_how_a_split_is_divided(case: Case) -> None:
     for other in found[1:]:
         assert other.keys() == found[0].keys()
         for name, value in found[0].items():
-            assert other[name] == pytest.approx(value, rel=1e-4, abs=1e-5), name
+            assert other[name] == pytest.approx(value, rel=1e-4, abs=1e-5, nan_ok=True), name
 
 
 @over("task", KNOWN_METER)
@@ -142,7 +144,7 @@ def test_the_order_of_examples_does_not_matter(case: Case) -> None:
     experiment = case.experiment()
     pairs = guessed(case, "val", 4)
     one, other = scores(experiment.task, pairs), scores(experiment.task, pairs[::-1])
-    assert flat(other) == pytest.approx(flat(one), rel=1e-6, abs=1e-9)
+    assert flat(other) == pytest.approx(flat(one), rel=1e-6, abs=1e-9, nan_ok=True)
 
 
 @over("task", KNOWN_STATE)

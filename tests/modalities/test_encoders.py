@@ -290,9 +290,9 @@ def test_the_rotation_that_a_camera_noted_is_applied(tmp_path):
     assert array[7, 3] == 255
 
 
-def test_transparent_pixels_are_read_as_their_colour(tmp_path):
+def test_transparent_pixels_are_white(tmp_path):
     PIL.Image.new("RGBA", (2, 2), (200, 100, 50, 0)).save(tmp_path / "clear.png")
-    assert Image(path=tmp_path / "clear.png").array()[0, 0].tolist() == [200, 100, 50]
+    assert Image(path=tmp_path / "clear.png").array()[0, 0].tolist() == [255, 255, 255]
 
 
 AUGMENTED = {

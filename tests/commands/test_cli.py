@@ -314,6 +314,15 @@ def test_the_readmes_commands_work(cli, tiny, tmp_path):
     readings = [f"photos/{label}/{index}.png,{index}.5\n" for label in ("angry", "happy") for index in range(12)]
     (tmp_path / "items.csv").write_text("text,label\n" + "".join(rows))
     (tmp_path / "readings.csv").write_text("path,label\n" + "".join(readings))
+    names = [
+        {"text": f"Anna {index} left Rome", "entities": [[0, 4, "PER"], [12, 16, "LOC"]]} for index in range(10, 40)
+    ]
+    (tmp_path / "names.jsonl").write_text("".join(json.dumps(name) + "\n" for name in names))
+    for label in ("spam", "ham"):
+        (tmp_path / "mails" / label).mkdir(parents=True)
+        for index in range(12):
+            mail = f"From: {label}{index}@example.org\nSubject: {label} {index}\n\nwords of {label}, number {index}\n"
+            (tmp_path / "mails" / label / f"{index}.eml").write_text(mail)
     sensors = [f"{at},{np.sin(at / 9):.3f},{random.normal():.3f}" for at in range(200)]
     (tmp_path / "sensors.csv").write_text("time,a,b\n" + "\n".join(sensors) + "\n")
     for label, pitch in (("low", 0.1), ("high", 0.4)):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from convzoo.core.outputs.spans import Span, Spans
+from convzoo.core.outputs.spans import Spans
 from convzoo.core.processes import gather_objects
 
 
@@ -49,15 +49,12 @@ class EntityMeter:
             ours, true = set(found), set(text.spans)
             for column, spans in enumerate((ours & true, ours, true)):
                 for span in spans:
-                    counts[self._number(span), column] += 1
+                    counts[self.labels.index(span.label), column] += 1
             for span in true:
                 new = int(name_of(text.written(span)) not in self.known)
                 names[new] += (span in ours, 1)
             for kept, spans in zip(self.surfaces, (ours, true), strict=True):
                 kept.update((name_of(text.written(span)), span.label) for span in spans)
-
-    def _number(self, span: Span) -> int:
-        return self.labels.index(span.label)
 
     def compute(self) -> dict[str, float]:
         """The scores over everything so far, on all processes."""
@@ -87,11 +84,12 @@ class EntityMeter:
             recalls = names[..., 0] / names[..., 1]
             there = ~np.isnan(each)
             macro = np.where(there, each, 0).sum(axis=1) / there.sum(axis=1)
-            overall = {"f1": 2 * hits / (ours + true), "precision": hits / ours, "recall": hits / true}
-        scores = {
-            **overall,
-            "macro_f1": macro,
-        }
+            scores = {
+                "f1": 2 * hits / (ours + true),
+                "precision": hits / ours,
+                "recall": hits / true,
+                "macro_f1": macro,
+            }
         scores |= {f"f1_{label}": each[:, number] for number, label in enumerate(self.labels)}
         return scores | {"recall_seen": recalls[:, 0], "recall_unseen": recalls[:, 1]}
 

@@ -8,6 +8,7 @@ from convzoo.core.arguments import Activation, FromData, NonNegative, Normalisat
 from convzoo.layers.convolution import ConvolutionBlock
 from convzoo.layers.dropout import Dropout
 from convzoo.layers.embedding import PADDING, TokenEmbedding
+from convzoo.layers.evidence import with_evidence
 from convzoo.layers.masked import max_pooled
 from convzoo.layers.pooling import Pooling
 
@@ -110,8 +111,4 @@ class CharCNN1d(nn.Module):
             if number in self.pooled_layers:
                 pooled.append(self.poolings[number - self.pooled_layers.start](x, counts))
         logits = self.classifier(self.dropout(torch.cat(pooled, dim=1)))
-        if evidence is not None and self.learnt_weight is not None:
-            logits = logits + self.learnt_weight * evidence
-        elif evidence is not None and self.evidence_weight is not None and not self.training:
-            logits = logits + self.evidence_weight * evidence
-        return logits
+        return with_evidence(logits, evidence, self.learnt_weight, self.evidence_weight, self.training)

@@ -11,6 +11,7 @@ from convzoo.layers.activation import NEVER_FALLING, activation_layer
 from convzoo.layers.convolution import ConvolutionBlock
 from convzoo.layers.dropout import Dropout
 from convzoo.layers.embedding import PADDING, TokenEmbedding
+from convzoo.layers.evidence import with_evidence
 from convzoo.layers.pooling import Pooling
 
 
@@ -103,8 +104,4 @@ class CNN1d(nn.Module):
             with torch.no_grad():
                 self.classifier.weight.copy_(torch.renorm(self.classifier.weight, 2, 0, self.max_norm))
         logits = self.classifier(self.dropout(x))
-        if evidence is not None and self.evidence_weight is not None:
-            logits = logits + self.evidence_weight * evidence
-        elif evidence is not None and self.fixed_weight is not None and not self.training:
-            logits = logits + self.fixed_weight * evidence
-        return logits
+        return with_evidence(logits, evidence, self.evidence_weight, self.fixed_weight, self.training)

@@ -10,6 +10,7 @@ from convzoo.core.arguments import Activation, FromData, Normalisation, PoolingK
 from convzoo.layers.convolution import ConvolutionBlock
 from convzoo.layers.dropout import Dropout
 from convzoo.layers.embedding import PADDING, TokenEmbedding
+from convzoo.layers.evidence import with_evidence
 from convzoo.layers.pooling import Pooling
 
 
@@ -79,9 +80,7 @@ class DilatedCNN1d(nn.Module):
         for block in self.blocks:
             x = block(x, mask)
         logits = self.classifier(self.dropout(self.pooling(x, counts)))
-        if evidence is not None and self.evidence_weight is not None:
-            logits = logits + self.evidence_weight * evidence
-        return logits
+        return with_evidence(logits, evidence, self.evidence_weight)
 
 
 class _ResidualBlock(nn.Module):

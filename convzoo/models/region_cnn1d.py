@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from convzoo.core.arguments import FromData, NonNegative, Positive, PositiveFloat, Probability
 from convzoo.layers.dropout import Dropout
 from convzoo.layers.embedding import PADDING, TokenEmbedding
+from convzoo.layers.evidence import with_evidence
 
 
 class RegionCNN1d(nn.Module):
@@ -76,8 +77,4 @@ class RegionCNN1d(nn.Module):
         words = counts.sum(dim=1, keepdim=True).clamp(min=1)
         features = torch.cat(pooled, dim=1) / (2 * words.to(looked_up.dtype).sqrt())
         logits = self.classifier(self.dropout(features))
-        if evidence is not None and self.learnt_weight is not None:
-            logits = logits + self.learnt_weight * evidence
-        elif evidence is not None and not self.training:
-            logits = logits + self.evidence_weight * evidence
-        return logits
+        return with_evidence(logits, evidence, self.learnt_weight, self.evidence_weight, self.training)

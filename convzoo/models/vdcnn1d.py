@@ -11,6 +11,7 @@ from convzoo.layers.activation import activation_layer
 from convzoo.layers.convolution import ConvolutionBlock
 from convzoo.layers.dropout import Dropout
 from convzoo.layers.embedding import PADDING, TokenEmbedding
+from convzoo.layers.evidence import with_evidence
 from convzoo.layers.masked import max_pooled
 from convzoo.layers.pooling import Pooling
 
@@ -95,9 +96,7 @@ class VDCNN1d(nn.Module):
             for block in blocks:  # type: ignore[attr-defined]
                 x = block(x, counts)
         logits = self.classifier(self.dropout(self.pooling(x, counts)))
-        if evidence is not None and self.evidence_weight is not None:
-            logits = logits + self.evidence_weight * evidence
-        return logits
+        return with_evidence(logits, evidence, self.evidence_weight)
 
 
 class _Block(nn.Module):

@@ -148,7 +148,7 @@ class Entities(Task):
     def cautions(self, splits: Splits) -> list[str]:
         """A split without entities: nothing can be found there."""
         return [
-            f"the {name} split has no entity: its scores are 0, whatever is found"
+            f"the {name} split has no entity: its scores say nothing of what would be found"
             for name, examples in splits
             if examples and not any(example.spans for example in examples)
         ]

@@ -33,6 +33,17 @@ def _class(marks: bool) -> str:
     return "".join(kept)
 
 
+def _marks() -> str:
+    """The inside of a character class of all combining marks: vowels of Indian scripts, points of Hebrew and Arabic, accents."""
+    found = [number for number in range(0x300, 0x1E950) if unicodedata.category(chr(number))[0] == "M"]
+    firsts = [number for at, number in enumerate(found) if not at or found[at - 1] != number - 1]
+    lasts = [number for at, number in enumerate(found) if at + 1 == len(found) or found[at + 1] != number + 1]
+    return "".join(f"{chr(first)}-{chr(last)}" for first, last in zip(firsts, lasts, strict=True))
+
+
+MARKS = _marks()
+"""The inside of a character class of all combining marks of Unicode."""
+
 # Some signs join the consonant after them to the one before: Khmer's coeng and Burmese's virama.
 LETTERS, _MARK, _JOINER = _class(marks=False), _class(marks=True), "\u17d2\u1039"
 """The inside of a character class of the letters of these scripts."""

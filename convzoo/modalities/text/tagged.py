@@ -1,15 +1,14 @@
 """A text with the named entities in it, and how a text is cut into the tokens that are tagged."""
 
 import re
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from convzoo.core.labels import Tags
 from convzoo.core.outputs.spans import Span, spans_of
-from convzoo.modalities.text.scripts import CHARACTER, LETTERS
+from convzoo.modalities.text.scripts import CHARACTER, LETTERS, MARKS
 
 Place = tuple[int, int]
 
@@ -59,6 +58,12 @@ class TaggedText:
         """The true entities; none if unlabelled."""
         return spans_of(self.label) if self.label is not None else []
 
+    def spans_at(self, entities: Iterable[Mapping[str, Any]]) -> list[Span]:
+        """Entities with `start` and `end` in characters, as they are predicted, in tokens."""
+        starts = {start: at for at, (start, _) in enumerate(self.places)}
+        ends = {end: at for at, (_, end) in enumerate(self.places, 1)}
+        return [Span(starts[each["start"]], ends[each["end"]], each["label"]) for each in entities]
+
     def written(self, span: Span) -> str:
         """An entity as it stands in the text."""
         return self.text[self.places[span.start][0] : self.places[span.end - 1][1]]
@@ -75,12 +80,7 @@ _HIDDEN = (
 )
 """The inside of a character class of what nobody sees: control characters, spaces without a width, variants of a sign."""
 
-_MARK = "".join(
-    chr(code)
-    for code in range(0x300, 0x1F000)
-    if unicodedata.category(chr(code)) in ("Mn", "Mc", "Me") and not 0xFE00 <= code <= 0xFE0F
-)
-_LETTER = rf"(?:[^\W{LETTERS}]|[{_MARK}])"
+_LETTER = rf"(?:[^\W{LETTERS}]|(?![\ufe00-\ufe0f])[{MARKS}])"
 _WORD = rf"{_LETTER}+(?:[\u200c\u200d\xad]+{_LETTER}+)*"  # Persian and Indic words have joiners and non-joiners inside
 _TOKEN = re.compile(rf"{CHARACTER}|\d+(?:[.,:]\d+)*(?!{_LETTER})|[@#]{_WORD}|{_WORD}|[^\w\s{_HIDDEN}]")
 

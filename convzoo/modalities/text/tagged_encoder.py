@@ -17,13 +17,14 @@ from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError
 from convzoo.core.files import atomic_write
-from convzoo.core.outputs.spans import Span, all_tags, tags_of
+from convzoo.core.outputs.spans import all_tags, tags_of
 from convzoo.core.randomness import Draws
 from convzoo.core.survey import Survey, lengths_in_words, some_of
 from convzoo.metrics.entities import name_of
 from convzoo.modalities.text.data.own_tagged import read_unlabelled
 from convzoo.modalities.text.tagged import TaggedText
 from convzoo.modalities.text.vectors import read_vectors
+from convzoo.modalities.text.words import normal
 from convzoo.reading.files import text_path
 
 
@@ -130,7 +131,7 @@ class TaggedTextEncoder(Encoder):
             self._read_vectors(self.vectors_file, Counter(token for example in examples for token in example.tokens))
 
     def _read_vectors(self, file: str, counts: Mapping[str, int]) -> None:
-        words = ["<pad>", "<unk>", *(unicodedata.normalize("NFC", word) for word in counts)]
+        words = ["<pad>", "<unk>", *map(normal, counts)]
         found = read_vectors(file, words, more=self.most_words)
         self.told = found.in_words(file, "words", counts, words).replace(", in place of model.embedding_size,", "")
         table = np.concatenate(
@@ -142,20 +143,18 @@ class TaggedTextEncoder(Encoder):
     def _set_vectors(self, words: Sequence[str], vectors: Tensor) -> None:
         self.words, self.vectors = list(words), vectors
         self._rows = {word: row for row, word in enumerate(words)}
+        self._table = torch.cat(
+            [vectors, torch.zeros(1, vectors.shape[1])]
+        )  # the last row is of words without a vector
 
     def _vectors_of(self, pieces: Sequence[Sequence[str]], size: tuple[int, int]) -> Tensor:
         """(pieces, longest, size): the vectors of the words, zeros where there is none."""
-        assert self.vectors is not None
-        rows = np.full(size, len(self.words))
+        none = len(self.words)
+        rows = np.full(size, none)
         for number, piece in enumerate(pieces):
-            for place, word in enumerate(piece):
-                word = unicodedata.normalize("NFC", word)
-                row = self._rows.get(word)
-                rows[number, place] = (
-                    len(self.words) if row is None and (row := self._rows.get(word.lower())) is None else row
-                )
-        table = torch.cat([self.vectors, torch.zeros(1, self.vectors.shape[1])])
-        return table[torch.from_numpy(rows)]
+            for place, word in enumerate(map(normal, piece)):
+                rows[number, place] = self._rows.get(word, self._rows.get(word.lower(), none))
+        return self._table[torch.from_numpy(rows)]
 
     def advice(self) -> str:
         """How much of the texts has a vector."""
@@ -295,12 +294,7 @@ class TaggedTextEncoder(Encoder):
             return None
         with atomic_write(path, "w") as file:
             for example, prediction in zip(examples, predictions, strict=True):
-                starts = {start: number for number, (start, _) in enumerate(example.places)}
-                ends = {end: number + 1 for number, (_, end) in enumerate(example.places)}
-                spans = [
-                    Span(starts[found["start"]], ends[found["end"]], found["label"])
-                    for found in prediction.get("entities", ())
-                ]
+                spans = example.spans_at(prediction.get("entities", ()))
                 for token, tag in zip(example.tokens, tags_of(spans, len(example.places)), strict=True):
                     file.write(f"{token}\t{tag}\n")
                 file.write("\n")

@@ -188,12 +188,9 @@ def _labelled(material: Material) -> list[Row]:
 def _spans(material: Material, row: Row, column: str) -> dict[Span, float]:
     """The entities of a row in tokens, with their probabilities (0 without)."""
     example: TaggedText = material.examples[int(row["index"])]
-    starts = {start: at for at, (start, _) in enumerate(example.places)}
-    ends = {end: at + 1 for at, (_, end) in enumerate(example.places)}
-    return {
-        Span(starts[int(e["start"])], ends[int(e["end"])], str(e["label"])): float(e.get("probability", 0))
-        for e in row[column] or ()
-    }
+    entities = row[column] or ()
+    chances = [float(each.get("probability", 0)) for each in entities]
+    return dict(zip(example.spans_at(entities), chances, strict=True))
 
 
 def _outcome(material: Material, row: Row) -> Outcome:

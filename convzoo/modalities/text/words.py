@@ -6,7 +6,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from convzoo.modalities.text.scripts import CHARACTER, LETTERS, is_unspaced
+from convzoo.modalities.text.scripts import CHARACTER, LETTERS, MARKS, is_unspaced
 
 _PLAIN = re.compile(r"\w+(?:'\w+)*|[^\w\s]")
 """The same as `_WORD` for ASCII, in half the time."""
@@ -15,18 +15,9 @@ _BEFORE = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 """How runs were made that do not say how: combining marks are no part of words."""
 
 
-def _marks() -> str:
-    """The inside of a character class of all combining marks: vowels of Indian scripts, points of Hebrew and Arabic, accents."""
-    found = [number for number in range(0x300, 0x1E950) if unicodedata.category(chr(number))[0] == "M"]
-    firsts = [number for at, number in enumerate(found) if not at or found[at - 1] != number - 1]
-    lasts = [number for at, number in enumerate(found) if at + 1 == len(found) or found[at + 1] != number + 1]
-    return "".join(f"{chr(first)}-{chr(last)}" for first, last in zip(firsts, lasts, strict=True))
-
-
-_MARKS = _marks()
 # Joiners that are not seen stand inside words of Persian and of Indian scripts.
-_LETTER = rf"[^\W{LETTERS}](?:[{_MARKS}]|[\u200c\u200d](?=\w))*"
-_WORD = re.compile(rf"{CHARACTER}|(?:{_LETTER})+(?:['’׳״·](?:{_LETTER})+)*|[^\w\s][{_MARKS}]*")
+_LETTER = rf"[^\W{LETTERS}](?:[{MARKS}]|[\u200c\u200d](?=\w))*"
+_WORD = re.compile(rf"{CHARACTER}|(?:{_LETTER})+(?:['’׳״·](?:{_LETTER})+)*|[^\w\s][{MARKS}]*")
 
 
 def normal(text: str) -> str:

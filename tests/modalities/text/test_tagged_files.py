@@ -447,3 +447,15 @@ def test_invisible_characters_are_no_tokens_and_joiners_stay_inside_words():
     assert cut("\ufeffAda\u200b left\x07") == ["Ada", "left"]
     assert cut("می\u200cخواهم") == ["می\u200cخواهم"]
     assert cut("I ❤\ufe0f Rome") == ["I", "❤", "Rome"]
+
+
+def test_the_unit_of_offsets_is_said_of_every_format(tmp_path):
+    """Of brat's folders too, as of JSON."""
+    for at in range(12):
+        text = f"😀 Anna met Bob {at} in Rome."
+        start = len(text[: text.index("Rome")].encode("utf-16-le")) // 2
+        (tmp_path / f"d{at}.txt").write_text(text, encoding="utf-8")
+        (tmp_path / f"d{at}.ann").write_text(f"T1\tLOC {start} {start + 4}\tRome\n", encoding="utf-8")
+    splits = TaggedTexts(str(tmp_path)).read()
+    assert named(splits.train[0]) == [("Rome", "LOC")]
+    assert any("UTF-16" in note for note in splits.notes)

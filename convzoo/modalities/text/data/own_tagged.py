@@ -147,9 +147,11 @@ class TaggedTexts(Reader):
         found = Found()
         parts: dict[str, list[TaggedText]] = {"train": [], "val": [], "test": []}
         files: dict[str, Any] = {}
-        given = self._files() != [self.path]
-        for file in self._files():
-            parts[_part(file) or "train" if given else "train"] += read_file(file, self.settings, self.damaged, found)
+        read = self._files()
+        given = read != [self.path]
+        for file in read:
+            home = _part(file) if given else None
+            parts[home or "train"] += read_file(file, self.settings, self.damaged, found)
             for each in [file] if file.is_file() else visible(file):
                 files[str(each)] = {"sha256": sha256_of(each)} if each.is_file() else {}
         self.damaged.settle()

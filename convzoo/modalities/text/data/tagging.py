@@ -586,8 +586,16 @@ def _records(
         read = damaged.sound(partial(_record, place, record, settings, found), place)
         damaged.count -= read is None and len(damaged.reasons) == count  # left out on purpose
         made.append(read)
-    spanned = [each for each in made if isinstance(each, _Record)]
-    units = _units_of(spanned) if settings.offsets == "auto" else settings.offsets
+    return _finished(made, settings, damaged, found)
+
+
+def _finished(
+    made: Sequence["TaggedText | _Record | _Lists | None"], settings: Settings, damaged: Damaged, found: Found
+) -> list[TaggedText]:
+    """The texts, once all are read: what offsets count, and whether tags have prefixes, all of them say together."""
+    units = settings.offsets
+    if units == "auto":
+        units = _units_of([each for each in made if isinstance(each, _Record)])
     if units != "characters":
         what = "bytes of UTF-8" if units == "bytes" else "UTF-16 units (as JavaScript and Java do)"
         how = (
@@ -860,19 +868,8 @@ def _read_brat(path: Path, settings: Settings, damaged: Damaged, found: Found) -
     if lone:
         raise DataError(f"{path}: {lone[0]} has no .txt file beside it")
     found.taken["texts: .txt; entities: .ann"] = ""
-    made: list[_Record | TaggedText | None] = [
-        damaged.sound(partial(_brat_record, file, settings, found), str(file)) for file in texts
-    ]
-    records = [each for each in made if isinstance(each, _Record)]
-    units = _units_of(records) if settings.offsets == "auto" else settings.offsets
-    read: list[TaggedText] = []
-    for each in made:
-        if isinstance(each, _Record):
-            each = damaged.sound(partial(_from_spans, each, units, settings.overlapping, found), each.place)
-            damaged.count -= 1
-        if each is not None:
-            read.append(each)
-    return read
+    made = [damaged.sound(partial(_brat_record, file, settings, found), str(file)) for file in texts]
+    return _finished(made, settings, damaged, found)
 
 
 def _brat_record(file: Path, settings: Settings, found: Found) -> "_Record | TaggedText":

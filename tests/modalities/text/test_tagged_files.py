@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convzoo.core.errors import DataError
+from convzoo.modalities.text.data.conll2002 import Conll2002
 from convzoo.modalities.text.data.own_tagged import TaggedTexts
 from convzoo.modalities.text.tagged import TaggedText, token_places
 
@@ -459,3 +460,12 @@ def test_the_unit_of_offsets_is_said_of_every_format(tmp_path):
     splits = TaggedTexts(str(tmp_path)).read()
     assert named(splits.train[0]) == [("Rome", "LOC")]
     assert any("UTF-16" in note for note in splits.notes)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8"])
+def test_conll2002_keeps_its_accents_in_both_encodings(tmp_path, encoding):
+    for at, name in enumerate(("train", "testa", "testb")):
+        rows = [f"Cáceres{at} NC B-LOC", "subrayó VMI O", ""]
+        lines(tmp_path / f"esp.{name}", rows, encoding)
+    splits = Conll2002(str(tmp_path)).read()
+    assert [text.tokens for _, part in splits for text in part] == [[f"Cáceres{at}", "subrayó"] for at in range(3)]

@@ -9,13 +9,14 @@ from convzoo.modalities.text.data.tagging import Found, Settings, read_file
 from convzoo.modalities.text.tagged import TaggedText
 from convzoo.reading.benchmark import benchmark_folder
 from convzoo.reading.damaged import Damaged
+from convzoo.reading.lines import read_bytes
 
 
 class Conll2002(Reader):
     """Spanish news with people, organisations, places and others (Tjong Kim Sang 2002, aclanthology.org/W02-2024).
 
-    8,323 sentences to train, 1,915 to validate (testa), 1,517 to test (testb); latin-1, a token, its part of speech and its tag a
-    line. The part of speech is not used.
+    8,323 sentences to train, 1,915 to validate (testa), 1,517 to test (testb); a token, its part of speech and its tag a line.
+    The part of speech is not used. The files of the shared task are in latin-1; copies in UTF-8 are in use, and are read as such.
 
     Args:
         path: a folder with esp.train, esp.testa and esp.testb; by default the data set is fetched
@@ -33,9 +34,20 @@ class Conll2002(Reader):
             DataError: a file is absent, or a line has other columns.
         """
         folder, facts = benchmark_folder("conll2002", self.path)
-        settings = Settings(token="1", tag="-1", encoding="latin-1")
-        train, val, test = (read_whole(folder / f"esp.{name}", settings) for name in ("train", "testa", "testb"))
+        train, val, test = (
+            read_whole(file, Settings(token="1", tag="-1", encoding=_encoding_of(file)))
+            for file in (folder / f"esp.{name}" for name in ("train", "testa", "testb"))
+        )
         return Splits(train, val, test, origin="official: esp.train, esp.testa, esp.testb", files=facts)
+
+
+def _encoding_of(path: Path) -> str:
+    """UTF-8 where the file is valid in it, which Spanish in latin-1 is not."""
+    try:
+        read_bytes(path).decode("utf-8")
+    except UnicodeDecodeError:
+        return "latin-1"
+    return "utf-8"
 
 
 def read_whole(path: Path, settings: Settings) -> list[TaggedText]:

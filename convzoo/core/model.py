@@ -35,6 +35,21 @@ class StreamFollower(Protocol):
 
 
 @runtime_checkable
+class HistoryFollower(Protocol):
+    """Follows the histories of units row by row. `ByRow.follow` (`predict RUN -`) uses it, and refuses other models.
+
+    Advancing through a history, one row or many at a time, gives the same as `forward` on the whole of it.
+    """
+
+    def begin(self, batch: int = 1) -> Any:
+        """The state of `batch` histories before their first row; the model decides what this state is."""
+
+    def advance(self, inputs: Mapping[str, Tensor], state: Any) -> tuple[Float[Tensor, "batch time outputs"], Any]:
+        """Takes the arguments of `forward` for the next rows of each history, but for their lengths. Gives the answers at these
+        rows, and the state after them."""
+
+
+@runtime_checkable
 class TokenWriter(Protocol):
     """Writes a sequence token by token. `Translation.predict` uses it, and refuses other models.
 

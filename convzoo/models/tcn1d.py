@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from convzoo.core.arguments import Activation, FromData, Positive, Probability
 from convzoo.layers.activation import activation_layer
-from convzoo.layers.convolution import ConvolutionBlock
-from convzoo.layers.dropout import Dropout
+from convzoo.layers.causal import CausalBlock
 
 State = list[Tensor]
 """What a causal network must keep of a stream: for each layer, the last inputs that its kernel still needs."""
@@ -61,7 +60,7 @@ class TCN1d(nn.Module):
             narrow = nn.Conv1d(channels, code, 1)
             self.lift = nn.Sequential(self.lift, activation_layer(activation), narrow, nn.Conv1d(code, channels, 1))
         self.blocks = nn.ModuleList(
-            _CausalBlock(channels, kernel_size, dilation, separable, activation, dropout) for dilation in dilations
+            CausalBlock(channels, kernel_size, dilation, separable, activation, dropout) for dilation in dilations
         )
         self.readout = nn.Sequential(activation_layer(activation), nn.Conv1d(channels, in_channels, 1))
         self.channels = channels
@@ -96,32 +95,3 @@ class TCN1d(nn.Module):
             x, kept = block.step(x, memory)  # type: ignore[operator]
             after.append(kept)
         return self.readout(x), after
-
-
-class _CausalBlock(nn.Module):
-    def __init__(
-        self, channels: int, kernel_size: int, dilation: int, separable: bool, activation: Activation, dropout: float
-    ) -> None:
-        super().__init__()
-        self.memory = dilation * (kernel_size - 1)
-        self.convolution = ConvolutionBlock(
-            1,
-            channels,
-            channels,
-            kernel_size,
-            dilation=dilation,
-            padding="causal",
-            separable=separable,
-            activation=activation,
-        )
-        self.dropout = Dropout(dropout) if dropout else nn.Identity()
-        self.mix = nn.Conv1d(channels, channels, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.mix(self.dropout(self.convolution(x)))
-
-    def step(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        joined = torch.cat([memory, x], dim=2)
-        # The block pads its input with zeros, as at the beginning of a series; the outputs for this part are cut off.
-        y = self.convolution(joined)[..., memory.shape[2] :]
-        return x + self.mix(self.dropout(y)), joined[..., joined.shape[2] - memory.shape[2] :]

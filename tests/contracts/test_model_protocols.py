@@ -59,6 +59,12 @@ SMALL: dict[str, Callable[[], tuple[dict[str, Any], dict[str, Any]]]] = {
         {"in_channels": 3, "channels": 4, "dilations": [1, 2], "dropout": 0.3},
         {"values": torch.randn(2, 3, 40)},
     ),
+    "history_cnn1d": lambda: (
+        {"in_channels": 3, "category_sizes": [4, 9], "outputs": 2, "channels": 4, "dilations": [1, 2], "dropout": 0.2},
+        {
+            "numbers": torch.randn(2, 3, 20), "categories": torch.randint(0, 4, (2, 2, 20)), "lengths": torch.tensor([20, 12]),
+        },
+    ),
     "autoencoder_cnn1d": lambda: (
         {"in_channels": 3, "channels": [4, 2], "kernel_size": 3},
         {"values": torch.randn(2, 3, 96)},
@@ -333,7 +339,8 @@ def test_attention_is_shared_out_over_the_source(name: str) -> None:
 @pytest.mark.parametrize("name", satisfying(protocols.HasReach))
 def test_nothing_beyond_its_reach_changes_an_output(name: str) -> None:
     model, inputs = small(name)
-    values: Tensor = inputs["values"].double()
+    (name_of_values,) = {"values", "numbers"} & inputs.keys()
+    values: Tensor = inputs[name_of_values].double()
     model.double()
     assert isinstance(model, protocols.HasReach)
     before, after = model.reach
@@ -342,11 +349,30 @@ def test_nothing_beyond_its_reach_changes_an_output(name: str) -> None:
     changed = values.clone()
     changed[:, :, middle] += 1
     with torch.no_grad():
-        moved = (model(changed) - model(values)).abs().amax(dim=(0, 1)).nonzero().flatten()
+        first, second = (model(**inputs | {name_of_values: each}) for each in (changed, values))
+        time = 1 if isinstance(model, protocols.HistoryFollower) else 2
+        moved = (first - second).abs().movedim(time, 0).flatten(1).amax(dim=1).nonzero().flatten()
         assert len(moved)
         assert middle - after <= int(moved.min()) and int(moved.max()) <= middle + before
-        piece = 3 * stride
-        torch.testing.assert_close(in_pieces(model, values, model.reach, piece), model(values))
+        if set(inputs) == {"values"}:
+            torch.testing.assert_close(in_pieces(model, values, model.reach, 3 * stride), model(values))
+
+
+@pytest.mark.parametrize("name", satisfying(protocols.HistoryFollower))
+@pytest.mark.parametrize("rows", [1, 3])
+def test_advancing_through_a_history_gives_what_the_whole_gives(name: str, rows: int) -> None:
+    model, inputs = small(name)
+    assert isinstance(model, protocols.HistoryFollower)
+    by_time = {key: value for key, value in inputs.items() if value.ndim == 3}
+    batch, _, time = inputs["numbers"].shape
+    state, found = model.begin(batch), []
+    with torch.no_grad():
+        for start in range(0, time, rows):
+            answers, state = model.advance(
+                {key: value[..., start : start + rows] for key, value in by_time.items()}, state
+            )
+            found.append(answers)
+        torch.testing.assert_close(torch.cat(found, dim=1), model(**inputs))
 
 
 @pytest.mark.parametrize("name", satisfying(protocols.HasTotalStride))

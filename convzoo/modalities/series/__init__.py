@@ -11,6 +11,7 @@ PARTS = {
     },
     "encoder": {
         "series": "encoder:SeriesEncoder",
+        "history": "history_encoder:HistoryEncoder",
     },
     "baseline": {
         "always": "baselines:Always",

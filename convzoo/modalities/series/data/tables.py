@@ -208,6 +208,12 @@ class Source:
         reader = records(read_text(self.path, self.encoding), self.dialect, strict=False)
         return [reader.line_num for cells in reader if cells][1:]
 
+    def lines_of(self, rows: int) -> np.ndarray:
+        """(rows,) the line of each row of the file; for JSON lines and Parquet its number."""
+        if self._lines is None or len(self._lines) < rows:
+            return np.arange(1, rows + 1)
+        return np.asarray(self._lines[:rows])
+
     def refuse(self, row: int, problem: str) -> None:
         """Note that a row cannot be read."""
         place = self.place(row)

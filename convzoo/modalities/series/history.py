@@ -45,7 +45,7 @@ class UnitRows:
         category_names: their columns
         category_values: for each such column, its values
         times: (rows,) of datetime64 or numbers; None: the rows of a unit are one step apart
-        targets: (rows,) the answer at each row, NaN where it is unknown; None: nothing is known
+        targets: (rows,) of any floating type, the answer at each row, NaN where it is unknown; None: nothing is known
         units: the names of the units
         starts: (units + 1,) unit u has the rows from starts[u] to before starts[u + 1]
         lines: (rows,) the place of each row in its file; None: unknown
@@ -54,7 +54,7 @@ class UnitRows:
         form: how the table was read; None: it was not a table
         skipped: the rows that were left out because they are damaged
         files: the files of the table; empty: it was made otherwise
-        file_numbers: (rows,) the position of each row's file among them
+        file_numbers: (rows,) the position of each row's file among them; None: there is one at most
     """
 
     name: str
@@ -92,10 +92,15 @@ class UnitRows:
     def place(self, row: int) -> str:
         """`file:line` of a row; `file unit n row k` where its line is not known."""
         if self.lines is not None:
-            file = self.files[self.file_numbers[row]] if self.file_numbers is not None else self.name
-            return f"{file}:{int(self.lines[row])}"
+            return f"{self.file_of(row) or self.name}:{int(self.lines[row])}"
         unit = int(np.searchsorted(self.starts, row, side="right")) - 1
         return f"{self.name} unit {self.units[unit]} row {row - int(self.starts[unit]) + 1}"
+
+    def file_of(self, row: int) -> Path | None:
+        """The file that a row stands in; None where it stands in none."""
+        if not self.files:
+            return None
+        return self.files[0 if self.file_numbers is None else int(self.file_numbers[row])]
 
     def time_of(self, row: int) -> str:
         """When a row was recorded; its number in its unit, from 1, where the table has no times."""

@@ -654,10 +654,11 @@ class HistoryEncoder(Encoder):
     def _cells(self, example: History, row: int, tables: dict[Path, Any]) -> tuple[tuple[str, int], dict[str, Any]]:
         """Where a row stands, and its cells as they are in its file; unit, time and numbers where it is of no file."""
         table = example.table
-        if not table.files or table.lines is None or table.file_numbers is None:
+        file = table.file_of(row)
+        if file is None or table.lines is None:
             cells = {"unit": example.name, "time": table.time_of(row)}
             return ("", row), cells | dict(zip(table.number_names, map(_plain, table.numbers[row]), strict=True))
-        file, line = table.files[table.file_numbers[row]], int(table.lines[row])
+        line = int(table.lines[row])
         if file not in tables:
             form = self.form or UnitForm()
             read = read_table(file, separator=form.separator, encoding=form.encoding)

@@ -211,8 +211,8 @@ class Source:
     def lines_of(self, rows: int) -> np.ndarray:
         """(rows,) the line of each row of the file; for JSON lines and Parquet its number."""
         if self._lines is None or len(self._lines) < rows:
-            return np.arange(1, rows + 1)
-        return np.asarray(self._lines[:rows])
+            return np.arange(1, rows + 1, dtype=np.int32)
+        return np.asarray(self._lines[:rows], dtype=np.int32)
 
     def refuse(self, row: int, problem: str) -> None:
         """Note that a row cannot be read."""

@@ -1,7 +1,7 @@
 """Tables of units: a row for each time step of each unit, with columns of numbers and of categories."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -10,13 +10,13 @@ import numpy as np
 
 from convzoo.core.errors import DataError
 from convzoo.core.survey import listed
-from convzoo.core.text import did_you_mean
+from convzoo.core.text import did_you_mean, first_line
 from convzoo.modalities.series.data.tables import NONE, Source, open_table, read_time
 from convzoo.modalities.series.example import TableFormat
 from convzoo.modalities.series.history import UnitForm, UnitRows
 from convzoo.reading.columns import optional_column
 from convzoo.reading.damaged import Damaged
-from convzoo.reading.lines import plain_name
+from convzoo.reading.lines import plain_name, plain_suffix
 from convzoo.reading.tables import as_number
 
 CODE_NAMES = re.compile(
@@ -26,6 +26,8 @@ CODE_NAMES = re.compile(
 
 MAX_CODES = 1000
 """A column of whole numbers with more different values than this holds no categories."""
+
+BLOCK = 1 << 20
 
 COUNTED = 20
 """A column of so many whole numbers, each one more than that above, counts the rows."""
@@ -90,11 +92,11 @@ class _File:
     """What was read of one file: arrays by column."""
 
     path: Path
-    unit: np.ndarray
+    unit: tuple[np.ndarray, list[str]]  # the position of each row's unit among the names
     time: np.ndarray | None
     target: np.ndarray | None
     numbers: dict[str, np.ndarray]
-    texts: dict[str, np.ndarray]
+    texts: dict[str, tuple[np.ndarray, list[str]]]  # as for the units; -1: empty
     extra: dict[str, np.ndarray]
     lines: np.ndarray
     roles: dict[str, str | None]
@@ -117,6 +119,8 @@ def read_units(
         DataError: no such file or column; columns that differ between files; rows that cannot be read, where they are not left
             out; several rows of one unit and time, where they are refused.
     """
+    import pyarrow
+
     notes: list[str] = []
     read = [_read(file, roles, damaged, like, notes) for file in files]
     damaged.settle()
@@ -131,14 +135,16 @@ def read_units(
                     f"this file and {first.path}; name the columns with data.channels=[…] and data.categories=[…], or leave it "
                     f"out with data.ignore=[{odd[0]}]"
                 )
-    unit_texts = np.concatenate([each.unit for each in read])
-    units, codes = _units_in_order(unit_texts)
+    units, codes = _units_in_order(*_joined_codes([each.unit for each in read]))
     times = _joined_times(read)
-    lines = np.concatenate([each.lines for each in read])
-    file_numbers = np.repeat(np.arange(len(read), dtype=np.int32), [len(each.unit) for each in read])
-    order = np.lexsort((times, codes)) if times is not None else np.argsort(codes, kind="stable")
-    in_order = bool((np.diff(order) == 1).all())
-    if times is not None and not in_order:
+    lines = _joined([each.lines for each in read])
+    file_numbers = None
+    if len(read) > 1:
+        file_numbers = np.repeat(np.arange(len(read), dtype=np.int16), [len(each.lines) for each in read])
+    keep: Any = slice(None)  # of large tables, rows that are in order are not copied
+    if not _are_in_order(codes, times):
+        keep = np.lexsort((times, codes)) if times is not None else np.argsort(codes, kind="stable")
+    if times is not None and not isinstance(keep, slice):
         by_unit = np.argsort(codes, kind="stable")
         fell = np.flatnonzero((np.diff(codes[by_unit]) == 0) & (times[by_unit][1:] < times[by_unit][:-1]))
         if len(fell):
@@ -146,36 +152,52 @@ def read_units(
             notes.append(
                 f"{where}: {len(fell):,} rows stand before an earlier row of their unit; the rows were sorted by time"
             )
-    order, dropped = _without_duplicates(order, codes, times, lines, file_numbers, read, roles, units)
-    if dropped:
-        notes.append(f"{name}: {dropped:,} rows with the unit and time of another row were left out (data.duplicates)")
-    keep: Any = slice(None) if in_order and not dropped else order
-    numbers = (
-        np.stack([_sorted(read, "numbers", column, keep) for column in first.numbers], axis=1)
-        if first.numbers
-        else None
-    )
-    texts = {column: _sorted(read, "texts", column, keep) for column in first.texts}
-    coded = {column: _coded(values) for column, values in texts.items()}
-    rows = len(order)
+    same = np.empty(0, bool) if times is None or roles.duplicates == "keep" else _repeated(codes[keep], times[keep])
+    if same.any():
+        rows = np.arange(len(codes))[keep]
+        row = int(rows[int(np.flatnonzero(same)[0]) + 1])
+        path = read[0 if file_numbers is None else int(file_numbers[row])].path
+        if roles.duplicates == "refuse":
+            time = str(times[row]).replace("T", " ")  # type: ignore[index]
+            raise DataError(
+                f"{path}:{int(lines[row])}: unit {units[int(codes[row])]} has another row of the time {time} "
+                f"({int(same.sum()):,} such rows in all); delete one, set "
+                "data.duplicates=first (or last, or keep), or name the column of units with "
+                "data.unit"
+            )
+        keep = np.delete(rows, np.flatnonzero(same) + (1 if roles.duplicates == "first" else 0))
+        notes.append(
+            f"{name}: {int(same.sum()):,} rows with the unit and time of another row were left out (data.duplicates)"
+        )
+    number_names = tuple(first.numbers)
+    kinds = [each.numbers[column].dtype for each in read for column in number_names]
+    codes = codes[keep]
+    # Column by column in memory, so that filling one touches no page of the others.
+    numbers = np.empty((len(codes), len(number_names)), dtype=np.result_type(np.float32, *kinds), order="F")
+    for at, column in enumerate(number_names):
+        parts = [each.numbers.pop(column) for each in read]  # so that only one column is in memory twice
+        numbers[:, at] = _joined(parts)[keep]
+        del parts
+        pyarrow.default_memory_pool().release_unused()
+    coded = {column: _joined_codes([each.texts[column] for each in read]) for column in first.texts}
     targets = _sorted_optional([each.target for each in read], keep)
     extra = {
-        key: np.concatenate([each.extra[key] for each in read])[keep]
+        key: _joined([each.extra[key] for each in read])[keep]
         for key in first.extra
         if all(key in e.extra for e in read)
     }
-    starts = np.searchsorted(codes[keep], np.arange(len(units) + 1))
+    starts = np.searchsorted(codes, np.arange(len(units) + 1, dtype=codes.dtype))
     used = first.roles
     columns = "; ".join(f"{role}: {column or 'none'}" for role, column in used.items())
-    columns += f"; numbers: {listed(first.numbers) or 'none'}; categories: {listed(first.texts) or 'none'}"
+    columns += f"; numbers: {listed(number_names) or 'none'}; categories: {listed(first.texts) or 'none'}"
     columns += f"; not used: {listed(first.unused)}" if first.unused else ""
     return UnitRows(
         name,
-        np.empty((rows, 0), np.float32) if numbers is None else numbers,
-        tuple(first.numbers),
-        np.stack([codes for codes, _ in coded.values()], axis=1) if coded else np.empty((rows, 0), np.int32),
+        numbers,
+        number_names,
+        np.stack([each[keep] for each, _ in coded.values()], axis=1) if coded else np.empty((len(codes), 0), np.int32),
         tuple(coded),
-        tuple(values for _, values in coded.values()),
+        tuple(tuple(values) for _, values in coded.values()),
         None if times is None else times[keep],
         targets,
         units,
@@ -186,16 +208,56 @@ def read_units(
         UnitForm(used["unit"], used["time"], used["target"], roles.separator, roles.encoding, roles.day_first),
         damaged.skipped,
         tuple(files),
-        file_numbers[keep],
+        None if file_numbers is None else file_numbers[keep],
     ), notes
 
 
+def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+@dataclass
+class _Columns:
+    """The columns of a table, each read when it is asked for: a large Parquet file is never in memory as a whole."""
+
+    names: list[str]
+    rows: int
+    read: Callable[[str], Any]
+
+    @classmethod
+    def of(cls, path: Path, roles: Roles, damaged: Damaged) -> "tuple[_Columns, Source]":
+        """The columns of a file.
+
+        Raises:
+            DataError: there is no such file, it is no table, or holds no rows.
+        """
+        if plain_suffix(path) == ".parquet" and path.is_file():
+            import pyarrow
+            import pyarrow.parquet
+
+            try:
+                file = pyarrow.parquet.ParquetFile(path)
+            except (OSError, pyarrow.ArrowException) as error:
+                raise DataError(f"{path}: cannot be read as a table ({first_line(error)})") from None
+
+            def read(name: str) -> Any:
+                column = file.read([name], use_threads=False).column(0)
+                pyarrow.default_memory_pool().release_unused()  # what unpacking needed
+                return column
+
+            found, source = cls(file.schema_arrow.names, file.metadata.num_rows, read), Source(path, damaged=damaged)
+        else:
+            table, source = open_table(path, TableFormat(separator=roles.separator, encoding=roles.encoding), damaged)
+            found = cls(list(table.column_names), table.num_rows, table.column)
+        if not found.rows:
+            raise DataError(f"{path}: holds no rows")
+        return found, source
+
+
 def _read(path: Path, roles: Roles, damaged: Damaged, like: UnitRows | None, notes: list[str]) -> _File:
-    table, source = open_table(path, TableFormat(separator=roles.separator, encoding=roles.encoding), damaged)
-    if not table.num_rows:
-        raise DataError(f"{path}: holds no rows")
-    damaged.count += table.num_rows
-    names = list(table.column_names)
+    table, source = _Columns.of(path, roles, damaged)
+    damaged.count += table.rows
+    names = table.names
     for setting, given in (("ignore", roles.ignore), ("channels", roles.channels), ("categories", roles.categories)):
         for column in given or ():
             if column not in names:
@@ -204,46 +266,48 @@ def _read(path: Path, roles: Roles, damaged: Damaged, like: UnitRows | None, not
     unit = _found(path, roles.unit, free, roles.unit_names)
     time = _found(path, roles.time, [each for each in free if each != unit], roles.time_names)
     target = _found(path, roles.target, [each for each in free if each not in (unit, time)], roles.target_names)
-    extra = {key: column for key, column in roles.extra.items() if column in names}
+    found_extra = {key: _extra(table.read(name)) for key, name in roles.extra.items() if name in names}
     taken = {unit, time, target}
-    unit_texts = _texts(table.column(unit)) if unit else np.full(table.num_rows, plain_name(path).stem, dtype=object)
-    for row in np.flatnonzero(unit_texts == "").tolist():
+    unit_codes, unit_names = (
+        _codes(table.read(unit)) if unit else (np.zeros(table.rows, np.int32), [plain_name(path).stem])
+    )
+    for row in np.flatnonzero(unit_codes < 0).tolist():
         source.refuse(row, f"column {unit!r} names no unit; fill it or delete the row")
-    times = _times(source, time, table.column(time), roles.day_first) if time else None
-    targets = _targets(source, target, table.column(target), roles.flags) if target else None
+    times = _times(source, time, table.read(time), roles.day_first) if time else None
+    targets = _targets(source, target, table.read(target), roles.flags) if target else None
     numbers: dict[str, np.ndarray] = {}
-    texts: dict[str, np.ndarray] = {}
+    texts: dict[str, tuple[np.ndarray, list[str]]] = {}
     unused: list[str] = [each for each in names if each in roles.ignore]
     for column in free:
         if column in taken:
             continue
-        kind = _kind(table.column(column), column, roles, like, source)
+        values = table.read(column)
+        kind = _kind(values, column, roles, like, source)
         if kind == "number":
-            numbers[column] = _numbers(source, column, table.column(column))
+            numbers[column] = _numbers(source, column, values)
         elif kind == "category":
-            texts[column] = _texts(table.column(column))
+            texts[column] = _codes(values)
         else:
             unused.append(column)
             if kind:
                 notes.append(
                     f"{path.name}: column {column!r} {kind}, and is not used; data.channels or data.categories takes it"
                 )
-    found_extra = {key: _extra(table.column(column)) for key, column in extra.items()}
     kept: Any = slice(None)
     if source.bad:
-        kept = np.setdiff1d(np.arange(table.num_rows), sorted(source.bad))
+        kept = np.setdiff1d(np.arange(table.rows), sorted(source.bad))
     for row, column in _infinite(numbers):
         if row not in source.bad:
             source.refuse(row, f"column {column!r} is infinite; correct it or delete the row")
-            kept = np.setdiff1d(np.arange(table.num_rows), sorted(source.bad))
-    lines = source.lines_of(table.num_rows)
+            kept = np.setdiff1d(np.arange(table.rows), sorted(source.bad))
+    lines = source.lines_of(table.rows)
     return _File(
         path,
-        unit_texts[kept],
+        (unit_codes[kept], unit_names),
         None if times is None else times[kept],
         None if targets is None else targets[kept],
         {column: values[kept] for column, values in numbers.items()},
-        {column: values[kept] for column, values in texts.items()},
+        {column: (codes[kept], values) for column, (codes, values) in texts.items()},
         {key: values[kept] for key, values in found_extra.items()},
         lines[kept],
         {"unit": unit, "time": time, "target": target},
@@ -304,6 +368,23 @@ def _kind(column: Any, name: str, roles: Roles, like: UnitRows | None, source: S
     return "category" if roles.categories is None else ""
 
 
+def _codes(column: Any) -> tuple[np.ndarray, list[str]]:
+    """(rows,) the position of each cell among the different texts of a column, -1 where it is empty; and these texts, sorted."""
+    import pyarrow
+
+    found = (
+        column.combine_chunks().dictionary_encode()
+        if not pyarrow.types.is_dictionary(column.type)
+        else column.combine_chunks()
+    )
+    written = found.dictionary.cast(pyarrow.string()).to_pylist()
+    texts = ["" if text is None else text.strip() for text in written]
+    names = sorted(set(texts) - {""})
+    place = {name: at for at, name in enumerate(names)}
+    codes = np.array([*(place.get(text, -1) for text in texts), -1], dtype=np.int32)
+    return codes[found.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)], names
+
+
 def _texts(column: Any) -> np.ndarray:
     """A column as text without the spaces around it; empty where there is no value."""
     import pyarrow
@@ -355,7 +436,7 @@ def _targets(source: Source, name: str, column: Any, flags: bool) -> np.ndarray:
 
     kind = column.type
     if not flags:
-        return np.asarray(_numbers(source, name, column), dtype=np.float64)
+        return _numbers(source, name, column)
     if pyarrow.types.is_boolean(kind):
         return np.array([np.nan if value is None else float(value) for value in column.to_pylist()])
     found = np.full(len(column), np.nan)
@@ -380,7 +461,7 @@ def _times(source: Source, name: str, column: Any, day_first: bool) -> np.ndarra
     kind = column.type
     absent = f"column {name!r} has no time; give it one or delete the row"
     if pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind):
-        times = np.asarray(column.to_numpy(), dtype=np.float64)
+        times = column.to_numpy()
         wrong = ~np.isfinite(times)
     elif pyarrow.types.is_timestamp(kind) or pyarrow.types.is_date(kind):
         times = column.cast(pyarrow.timestamp("ms"), safe=False).to_numpy()
@@ -426,15 +507,40 @@ def _infinite(numbers: dict[str, np.ndarray]) -> list[tuple[int, str]]:
     return [(row, column) for column, values in numbers.items() for row in np.flatnonzero(np.isinf(values)).tolist()]
 
 
-def _units_in_order(texts: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
-    """The units, numbers in numeric order, and for each row the number of its unit."""
-    different, codes = np.unique(texts.astype(str), return_inverse=True)
-    if all(re.fullmatch(r"\d{1,15}", text) for text in different):
-        order = np.argsort([int(text) for text in different], kind="stable")
-        place = np.empty(len(order), dtype=np.int64)
-        place[order] = np.arange(len(order))
-        different, codes = different[order], place[codes]
-    return tuple(different.tolist()), codes
+def _joined_codes(parts: Sequence[tuple[np.ndarray, list[str]]]) -> tuple[np.ndarray, list[str]]:
+    """The codes of several files, as positions among the texts of all of them."""
+    if len(parts) == 1:
+        return parts[0]
+    names = sorted({name for _, each in parts for name in each})
+    place = {name: at for at, name in enumerate(names)}
+    maps = [np.array([*(place[name] for name in each), -1], dtype=np.int32) for _, each in parts]
+    return np.concatenate([own[codes] for own, (codes, _) in zip(maps, parts, strict=True)]), names
+
+
+def _units_in_order(codes: np.ndarray, names: list[str]) -> tuple[tuple[str, ...], np.ndarray]:
+    """The units that have rows, numbers in numeric order, and for each row the number of its unit."""
+    parts = [codes[start : start + BLOCK] for start in range(0, len(codes), BLOCK)]
+    counts = np.sum([np.bincount(part, minlength=len(names)) for part in parts], axis=0)
+    used = np.flatnonzero(counts)
+    names_used = [names[at] for at in used.tolist()]
+    if all(re.fullmatch(r"\d{1,15}", text) for text in names_used):
+        order = np.argsort([int(text) for text in names_used], kind="stable")
+        used, names_used = used[order], [names_used[at] for at in order.tolist()]
+    place = np.zeros(len(names), dtype=np.int32)
+    place[used] = np.arange(len(used))
+    if not np.array_equal(place, np.arange(len(names))):
+        codes = np.concatenate([place[part] for part in parts])
+    return tuple(names_used), codes
+
+
+def _are_in_order(codes: np.ndarray, times: np.ndarray | None) -> bool:
+    """Whether rows are sorted by unit, and in a unit by time. Looked at in parts, so that little memory is needed."""
+    for start in range(0, len(codes) - 1, BLOCK):
+        part = slice(start, start + BLOCK + 1)
+        units = np.diff(codes[part])
+        if (units < 0).any() or (times is not None and ((units == 0) & (times[part][1:] < times[part][:-1])).any()):
+            return False
+    return True
 
 
 def _joined_times(read: Sequence[_File]) -> np.ndarray | None:
@@ -449,40 +555,16 @@ def _joined_times(read: Sequence[_File]) -> np.ndarray | None:
         raise DataError(
             f"{read[-1].path}: its times are numbers in one file and dates in another; write all in the same way"
         )
-    return np.concatenate([each for each in found if each is not None])
+    return _joined([each for each in found if each is not None])
 
 
-def _without_duplicates(
-    order: np.ndarray,
-    codes: np.ndarray,
-    times: np.ndarray | None,
-    lines: np.ndarray,
-    file_numbers: np.ndarray,
-    read: Sequence[_File],
-    roles: Roles,
-    units: Sequence[str],
-) -> tuple[np.ndarray, int]:
-    if times is None or roles.duplicates == "keep":
-        return order, 0
-    same = (np.diff(codes[order]) == 0) & (times[order][1:] == times[order][:-1])
-    if not same.any():
-        return order, 0
-    if roles.duplicates == "refuse":
-        row = int(order[int(np.flatnonzero(same)[0]) + 1])
-        path = read[int(file_numbers[row])].path
-        time = str(times[row]).replace("T", " ")
-        raise DataError(
-            f"{path}:{int(lines[row])}: unit {units[int(codes[row])]} has another row of the time {time} ({int(same.sum()):,} "
-            "such rows in all); delete one, set data.duplicates=first (or last, or keep), or name the column of units with "
-            "data.unit"
-        )
-    gone = np.flatnonzero(same) + (1 if roles.duplicates == "first" else 0)
-    return np.delete(order, gone), int(same.sum())
-
-
-def _sorted(read: Sequence[_File], kind: str, column: str, keep: Any) -> np.ndarray:
-    parts = [getattr(each, kind)[column] for each in read]
-    return (parts[0] if len(parts) == 1 else np.concatenate(parts))[keep]
+def _repeated(codes: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """(rows - 1,) whether the next row has the same unit and time."""
+    found = np.empty(max(len(codes) - 1, 0), dtype=bool)
+    for start in range(0, len(found), BLOCK):
+        part = slice(start, start + BLOCK + 1)
+        found[start : start + BLOCK] = (np.diff(codes[part]) == 0) & (times[part][1:] == times[part][:-1])
+    return found
 
 
 def _sorted_optional(parts: Sequence[np.ndarray | None], keep: Any) -> np.ndarray | None:
@@ -491,13 +573,4 @@ def _sorted_optional(parts: Sequence[np.ndarray | None], keep: Any) -> np.ndarra
     sizes = [len(part) for part in parts if part is not None]
     if len(sizes) < len(parts):
         raise DataError("some of the tables have the column of answers and some have not; give it to all or to none")
-    return np.concatenate([part for part in parts if part is not None])[keep]
-
-
-def _coded(texts: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """(rows,) the position of each text among the different ones, -1 where it is empty."""
-    different, codes = np.unique(texts.astype(str), return_inverse=True)
-    codes = codes.astype(np.int32)
-    if len(different) and different[0] == "":
-        return codes - 1, tuple(different[1:].tolist())
-    return codes, tuple(different.tolist())
+    return _joined([part for part in parts if part is not None])[keep]

@@ -5,19 +5,29 @@ message for each edge and scatters it; here one sparse product does both. The re
 messages, and a CPU takes a fraction of the time. The encoder gives the matrix already normalised.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from convzoo.core.arguments import Count, Positive, Probability
+from convzoo.core.arguments import Activation, Count, Positive, Probability
 from convzoo.core.libraries import import_torch_geometric
+from convzoo.layers.activation import activation_layer
 from convzoo.layers.dropout import Dropout
 from convzoo.ops.sparse import EdgeList, SparseMatrix, product
 
 geometric: Any = import_torch_geometric()
 Matrix = SparseMatrix | EdgeList
+
+BlockKind = Literal["gcn", "sage", "gat", "cheb", "gin", "gine"]
+"""The convolutions that a `GraphBlock` is made of."""
+
+NodeNormalisation = Literal["none", "batch", "layer"]
+"""Of the values of nodes: over all nodes of a batch, or over the channels of each node."""
+
+GraphPoolingKind = Literal["sum", "mean", "max", "attention"]
 
 
 class FeatureLinear(nn.Module):
@@ -282,3 +292,212 @@ class GraphAttention(geometric.GATConv):
             f"Averages the neighbours of each node with {self.heads} heads; each head has its own weights for the neighbours, "
             f"and gives {self.out_channels} values: one step further along the edges."
         )
+
+
+class GraphIsomorphism(nn.Module):
+    r"""$h_i = \mathrm{MLP}((1 + \epsilon) x_i + \sum_j a_{ij} x_j)$ with a learnt $\epsilon$ (GIN, Xu et al. 2019,
+    arXiv:1810.00826, eq. 4.1). With edge features $e_{ij}$ the message is $\mathrm{ReLU}(x_j + W e_{ij})$ (GINE, Hu et al. 2020,
+    arXiv:1905.12265, §A.2). The MLP has one hidden layer.
+
+    The sum tells apart neighbourhoods that a mean or a maximum confuses: how many neighbours of each kind there are.
+
+    Args:
+        in_channels: of each node
+        out_channels: of each node
+        edge_channels: number of edge features; None: messages are the neighbours' values as they are
+        activation: of the hidden layer
+
+    Shape:
+        x: (nodes, in_channels); adjacency: (nodes, nodes); edge_features: (entries, edge_channels).
+        output: (nodes, out_channels).
+    """
+
+    def __init__(
+        self,
+        in_channels: Positive,
+        out_channels: Positive,
+        edge_channels: Count | None = None,
+        activation: Activation = "relu",
+    ) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.epsilon = nn.Parameter(torch.zeros(()))
+        self.edges = nn.Linear(edge_channels, in_channels) if edge_channels else None
+        self.changes_messages = edge_channels is not None
+        self.first = nn.Linear(in_channels, out_channels)
+        self.activation = activation_layer(activation)
+        self.second = nn.Linear(out_channels, out_channels)
+
+    def forward(
+        self, x: Float[Tensor, "nodes in_channels"], adjacency: Matrix, edge_features: Tensor | None = None
+    ) -> Float[Tensor, "nodes out_channels"]:
+        """Sum what the neighbours say, and map it."""
+        found = (1 + self.epsilon) * x + self._sum(x, adjacency, edge_features)
+        return self.second(self.activation(self.first(found)))
+
+    def _sum(self, x: Tensor, adjacency: Matrix, edge_features: Tensor | None) -> Tensor:
+        if not self.changes_messages:
+            return product(adjacency, x)
+        entries = adjacency.entries() if isinstance(adjacency, SparseMatrix) else adjacency
+        messages = x.index_select(0, entries.columns)
+        if self.edges is not None:
+            assert edge_features is not None, "a layer with edge channels needs edge features"
+            messages = messages + self.edges(edge_features)
+        messages = F.relu(messages) * entries.values.unsqueeze(1)
+        return x.new_zeros(entries.height, x.shape[1]).index_add(0, entries.rows, messages.to(x.dtype))
+
+    def in_words(self) -> str:
+        """For `describe`."""
+        of_edges = " and of the edges to them" if self.edges is not None else ""
+        return (
+            f"Adds to each node's {self.in_channels} values those of its neighbours{of_edges}, and maps the sum with two linear "
+            f"layers to {self.out_channels}: one step further along the edges."
+        )
+
+
+def node_normalisation(name: NodeNormalisation, channels: Positive) -> nn.Module:
+    """The normalisation with this name, for values (nodes, channels)."""
+    return {"none": nn.Identity, "batch": nn.BatchNorm1d, "layer": nn.LayerNorm}[name](
+        *([channels] if name != "none" else [])
+    )
+
+
+class GraphBlock(nn.Module):
+    r"""A convolution in a residual block: $x + D(W \sigma(D(\mathrm{conv}(N(x), A))))$, so that networks may be deep.
+
+    This is the block of Platonov et al. 2023 (arXiv:2302.11640, §4): normalisation N, convolution, activation $\sigma$, dropout
+    D, and a linear layer. `gin` and `gine` have their linear layers inside: $x + D(\mathrm{conv}(N(x), A))$. Without the residual
+    connection the block is $D(\sigma(N(\mathrm{conv}(x, A))))$, the layer of Xu et al. 2019 (arXiv:1810.00826).
+
+    Args:
+        kind: the kind of convolution
+        channels: of each node, before and after
+        normalisation: N
+        residual: whether there is the residual connection
+        dropout: probability
+        activation: $\sigma$
+        edge_channels: number of edge features, for `gine`
+        heads: for `gat`; `channels` is a multiple of it
+        order: for `cheb`, number of terms of the polynomials
+
+    Shape:
+        x: (nodes, channels); output: the same.
+
+    Raises:
+        ValueError: channels is no multiple of heads.
+    """
+
+    def __init__(
+        self,
+        kind: BlockKind,
+        channels: Positive,
+        normalisation: NodeNormalisation = "layer",
+        residual: bool = True,
+        dropout: Probability = 0.0,
+        activation: Activation = "relu",
+        edge_channels: Count = 0,
+        heads: Positive = 8,
+        order: Positive = 3,
+    ) -> None:
+        super().__init__()
+        self.residual = residual
+        self.normalisation = node_normalisation(normalisation, channels)
+        self.convolution: nn.Module
+        if kind == "gat":
+            if channels % heads:
+                raise ValueError(f"channels: {channels} cannot be divided among {heads} heads; take a multiple")
+            self.convolution = GraphAttention(channels, channels // heads, heads, True, 0.0)
+        elif kind in ("gin", "gine"):
+            edges = edge_channels if kind == "gine" else None
+            self.convolution = GraphIsomorphism(channels, channels, edges, activation)
+        elif kind == "cheb":
+            self.convolution = Chebyshev(channels, channels, order)
+        else:
+            self.convolution = (GraphConvolution if kind == "gcn" else SampleAndAggregate)(channels, channels)
+        self.takes_edges = kind == "gine"
+        self.activation = activation_layer(activation)
+        self.dropout = Dropout(dropout)
+        # A linear layer after the convolution, as wide; gin and gine have it inside.
+        self.linear = nn.Linear(channels, channels) if residual and kind not in ("gin", "gine") else None
+
+    def forward(
+        self, x: Float[Tensor, "nodes channels"], adjacency: Matrix, edge_features: Tensor | None = None
+    ) -> Float[Tensor, "nodes channels"]:
+        """One step further along the edges."""
+        more = (edge_features,) if self.takes_edges else ()
+        if not self.residual:
+            return self.dropout(self.activation(self.normalisation(self.convolution(x, adjacency, *more))))
+        found = self.convolution(self.normalisation(x), adjacency, *more)
+        if self.linear is not None:
+            found = self.linear(self.dropout(self.activation(found)))
+        return x + self.dropout(found)
+
+
+class GraphPooling(nn.Module):
+    r"""One vector for each graph from those of its nodes.
+
+    $x_1 \ldots x_n$ are the values of one channel at the nodes of a graph:
+
+    * `sum`: $\sum_i x_i / s$ with a constant s: the vector tells how many nodes of each kind there are (Xu et al. 2019,
+      arXiv:1810.00826)
+    * `mean`: $\frac{1}{n} \sum_i x_i$: in which proportion
+    * `max`: $\max_i x_i$: whether there is one
+    * `attention`: $\sum_i a_i x_i$ with $a = \mathrm{softmax}(w \cdot x)$ over the graph's nodes (Li et al. 2016,
+      arXiv:1511.05493, eq. 7)
+
+    Args:
+        kind: the kind of summary
+        channels: of a node
+        size: s, the number of nodes of a usual graph
+
+    Shape:
+        x: (nodes, channels); member: (nodes,), the number of each node's graph; counts: (graphs,), the nodes of each graph.
+        output: (graphs, channels).
+    """
+
+    def __init__(self, kind: GraphPoolingKind, channels: Positive, size: float = 1.0) -> None:
+        super().__init__()
+        self.kind = kind
+        self.channels = channels
+        self.size = size
+        self.score = nn.Linear(channels, 1, bias=False) if kind == "attention" else None
+
+    def forward(
+        self,
+        x: Float[Tensor, "nodes channels"],
+        member: Int[Tensor, " nodes"],
+        counts: Int[Tensor, " graphs"],
+    ) -> Float[Tensor, "graphs channels"]:
+        """Pool the nodes of each graph."""
+        empty = x.new_zeros(counts.shape[0], x.shape[1])
+        if self.kind == "max":
+            return empty.scatter_reduce(0, member.unsqueeze(1).expand_as(x), x, "amax", include_self=False)
+        if self.score is not None:
+            x = x * self.weights(x, member, counts).unsqueeze(1)
+        found = empty.index_add(0, member, x)
+        if self.kind == "mean":
+            return found / counts.unsqueeze(1).to(x.dtype)
+        return found / self.size if self.kind == "sum" else found
+
+    def weights(
+        self,
+        x: Float[Tensor, "nodes channels"],
+        member: Int[Tensor, " nodes"],
+        counts: Int[Tensor, " graphs"],
+    ) -> Float[Tensor, " nodes"]:
+        """For `attention`: how much each node counts. They sum to 1 in each graph."""
+        assert self.score is not None
+        scores = self.score(x).squeeze(1)
+        top = scores.new_zeros(counts.shape[0]).scatter_reduce(0, member, scores, "amax", include_self=False)
+        raised = (scores - top.detach().index_select(0, member)).exp()
+        total = raised.new_zeros(counts.shape[0]).index_add(0, member, raised)
+        return raised / total.index_select(0, member)
+
+    def in_words(self) -> str:
+        """For `describe`."""
+        what = {
+            "sum": "Adds up", "mean": "Averages", "max": "Takes the largest of",
+            "attention": "Averages, with weights that are learnt from the values,",
+        }[self.kind]  # fmt: skip
+        return f"{what} the {self.channels} values of all nodes of a graph: one vector for each graph."

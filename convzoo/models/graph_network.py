@@ -17,11 +17,15 @@ from convzoo.layers.graph import (
     FeatureLinear,
     GeneralisedPageRank,
     GraphAttention,
+    GraphBlock,
     GraphConvolution,
+    GraphIsomorphism,
     InitialResidual,
     MixedHops,
+    NodeNormalisation,
     PersonalisedPageRank,
     SampleAndAggregate,
+    node_normalisation,
 )
 from convzoo.ops.sparse import EdgeList, GraphTensors, SparseMatrix, nodes_within
 
@@ -31,23 +35,27 @@ _BLOCK = 65_536
 FEW = 32
 """Up to this many features, `gprgnn` drops none of them."""
 
-ConvolutionKind = Literal["gcn", "sage", "gat", "gcn2", "appnp", "gprgnn", "cheb", "mixhop"]
+ConvolutionKind = Literal["gcn", "sage", "gat", "gcn2", "appnp", "gprgnn", "cheb", "mixhop", "gin"]
+
+IN_BLOCKS = ("gcn", "sage", "gat", "cheb", "gin")
+"""The convolutions that may stand in residual blocks."""
 
 
 class GraphNetwork(nn.Module):
     """Classes of a graph's nodes.
 
-    `gcn`, `sage`, `gat` and `cheb` are stacks of dropout, convolution and activation, the last one without activation. `gcn2`
-    has a linear layer before and after its convolutions; `appnp` and `gprgnn` have linear layers, and then spread their outputs
-    over the graph; `gprgnn` learns how much each number of steps counts, so it also serves graphs whose neighbours differ.
-    `mixhop` has one linear layer and the activation, puts a node's values beside the sums over its neighbours at 1, 2, …
-    `layers` steps, and has a linear layer over all of them: it serves graphs of both kinds, with a matrix without self-loops.
+    `gcn`, `sage`, `gat`, `cheb` and `gin` are stacks of dropout, convolution and activation, the last one without activation.
+    With `residual` they are a linear layer, residual blocks with normalisation (`GraphBlock`) and a linear layer, as in Platonov
+    et al. 2023 (arXiv:2302.11640), and may be deep. `gcn2` has a linear layer before and after its convolutions; `appnp` and
+    `gprgnn` have linear layers, and then spread their outputs over the graph; `gprgnn` learns how much each number of steps
+    counts, so it also serves graphs whose neighbours differ. `mixhop` has one linear layer and the activation, puts a node's
+    values beside the sums over its neighbours at 1, 2, … `layers` steps, and has a linear layer over all of them: it serves
+    graphs of both kinds, with a matrix without self-loops.
 
     Sources: `gcn` Kipf & Welling 2017 (arXiv:1609.02907), `sage` Hamilton et al. 2017 (arXiv:1706.02216), `gat` Veličković et al.
-    2018 (arXiv:1710.10903), `gcn2` Chen et al. 2020 (arXiv:2007.02133), `appnp` Gasteiger et al. 2019 (arXiv:1810.05997),
-    `gprgnn` Chien et al. 2021 (arXiv:2006.07988), `cheb`
-    Defferrard et al. 2016 (arXiv:1606.09375), `mixhop` Abu-El-Haija et al. 2019 (arXiv:1905.00067) and Zhu et al. 2020
-    (arXiv:2006.11468).
+    2018 (arXiv:1710.10903), `gin` Xu et al. 2019 (arXiv:1810.00826), `gcn2` Chen et al. 2020 (arXiv:2007.02133), `appnp`
+    Gasteiger et al. 2019 (arXiv:1810.05997), `gprgnn` Chien et al. 2021 (arXiv:2006.07988), `cheb` Defferrard et al. 2016
+    (arXiv:1606.09375), `mixhop` Abu-El-Haija et al. 2019 (arXiv:1905.00067) and Zhu et al. 2020 (arXiv:2006.11468).
 
     Outside training, all nodes are computed layer by layer, once for each state of the weights. So the memory is that of the
     widest layer, and scoring a graph in many batches costs no more than in one.
@@ -63,6 +71,8 @@ class GraphNetwork(nn.Module):
         channels: width of the hidden layers (for `gat`, of a head)
         dropout: probability, before each layer
         activation: between layers
+        residual: residual blocks, for `gcn`, `sage`, `gat`, `cheb` and `gin`; `channels` is then the width of all heads together
+        normalisation: in residual blocks
         heads: for `gat`, number of heads in all layers except the last
         last_heads: for `gat`, number of heads in the last layer, which are averaged
         attention_dropout: for `gat`, on the attention weights
@@ -89,6 +99,8 @@ class GraphNetwork(nn.Module):
         channels: Positive = 16,
         dropout: Probability = 0.5,
         activation: Activation = "relu",
+        residual: bool = False,
+        normalisation: NodeNormalisation = "layer",
         heads: Positive = 8,
         last_heads: Positive = 1,
         attention_dropout: Probability = 0.0,
@@ -103,6 +115,10 @@ class GraphNetwork(nn.Module):
         if (conv == "cheb") != (matrix == "laplacian"):
             fitting = "laplacian" if conv == "cheb" else "symmetric, random_walk or adjacency"
             raise ValueError(f"conv: {conv} needs encoder.matrix: {fitting}; it is {matrix}")
+        if residual and conv not in IN_BLOCKS:
+            raise ValueError(
+                f"residual: conv: {conv} has no residual blocks; take {', '.join(IN_BLOCKS)}, or residual: false"
+            )
         steps_away = layers * (order - 1) if conv == "cheb" else steps if conv in ("appnp", "gprgnn") else layers
         if hops and hops != steps_away:
             raise ValueError(
@@ -110,17 +126,23 @@ class GraphNetwork(nn.Module):
             )
         self.conv = conv
         self.hops = steps_away
-        self.dense_only = conv in ("sage", "gat", "cheb")
+        self.residual = residual
+        self.dense_only = conv in ("sage", "gat", "cheb", "gin") and not residual
         widths = [in_channels, *[channels] * (layers - 1), classes]
         ends: list[nn.Module] = []
         self.first: nn.Module | None = None
         self.last: nn.Module | None = None
-        if conv == "gcn2":
+        if residual:
+            self.first = FeatureLinear(in_channels, channels, True)
+            kinds: list[nn.Module] = [
+                GraphBlock(conv, channels, normalisation, True, dropout, activation, 0, heads, order)  # type: ignore[arg-type]
+                for _ in range(layers)
+            ]
+            self.last = nn.Sequential(node_normalisation(normalisation, channels), nn.Linear(channels, classes))
+        elif conv == "gcn2":
             self.first, self.last = FeatureLinear(in_channels, channels, True), nn.Linear(channels, classes)
             ends = [self.first, self.last]
-            kinds: list[nn.Module] = [
-                InitialResidual(channels, alpha, theta, number) for number in range(1, layers + 1)
-            ]
+            kinds = [InitialResidual(channels, alpha, theta, number) for number in range(1, layers + 1)]
         elif conv in ("appnp", "gprgnn"):
             kinds = [FeatureLinear(*pair, True) for pair in pairwise(widths)]
             self.last = PersonalisedPageRank(steps, alpha) if conv == "appnp" else GeneralisedPageRank(steps, alpha)
@@ -137,21 +159,22 @@ class GraphNetwork(nn.Module):
                 for number in range(layers)
             ]  # fmt: skip
         else:
-            make: Any = {"gcn": GraphConvolution, "sage": SampleAndAggregate, "cheb": Chebyshev}[conv]
+            make: Any = {
+                "gcn": GraphConvolution, "sage": SampleAndAggregate, "cheb": Chebyshev, "gin": GraphIsomorphism,
+            }[conv]  # fmt: skip
             more = {"order": order} if conv == "cheb" else {}
             kinds = [make(*pair, **more) for pair in pairwise(widths)]
         self.layers = nn.ModuleList(kinds)
         # Of a few features each may be the only one of its kind; of many words some may go.
         first = 0.0 if conv == "gprgnn" and in_channels <= FEW else dropout
-        ends_count = {"gcn2": 2, "mixhop": 1}.get(conv, 0)  # linear layers besides the convolutions
-        self.dropouts = nn.ModuleList(
-            [FeatureDropout(first), *(Dropout(dropout) for _ in range(len(kinds) + ends_count - 1))]
-        )
+        # How many layers are preceded by dropout; residual blocks have their own.
+        dropped = 1 if residual else len(kinds) + {"gcn2": 2, "mixhop": 1}.get(conv, 0)
+        self.dropouts = nn.ModuleList([FeatureDropout(first), *(Dropout(dropout) for _ in range(dropped - 1))])
         self.activation = activation_layer(activation)
         for module in ends:
             cast(HasOwnDecay, module).decay = end_decay
         if plain_end:
-            for module in self.layers[-1].modules():
+            for module in (self.last if residual and self.last is not None else self.layers[-1]).modules():
                 cast(HasOwnDecay, module).decay = 0.0
         self._computed: tuple[tuple, GraphTensors, Tensor] | None = None
 
@@ -179,6 +202,11 @@ class GraphNetwork(nn.Module):
         if self.dense_only and isinstance(x, SparseMatrix):
             x = x.dense()
         dropouts = iter(self.dropouts)
+        if self.residual:
+            x = next(dropouts)(self.activation(self.first(x)))  # type: ignore[misc]
+            for layer in self.layers:
+                x = layer(x, adjacency)
+            return self.last(x)  # type: ignore[misc]
         if self.conv == "gcn2":
             begin = x = self.activation(self.first(next(dropouts)(x)))  # type: ignore[misc]
             for layer in self.layers:
@@ -210,6 +238,8 @@ class GraphNetwork(nn.Module):
         if self.conv == "mixhop":
             return {"layers.0": (1,), "first": (sees[-1],), "last": (sees[-1],)}
         each = self.hops // len(self.layers)
+        if self.residual:
+            return {f"layers.{number}.convolution": (sees[each * (number + 1)],) for number in range(len(self.layers))}
         found: dict[str, tuple[int, ...]] = {
             f"layers.{number}": (sees[each * (number + 1)],) for number in range(len(self.layers))
         }

@@ -88,6 +88,10 @@ class SparseMatrix:
         """(entries,): the row of each entry."""
         return torch.repeat_interleave(torch.arange(self.shape[0], device=self.device), self.pointers.diff().long())
 
+    def entries(self) -> "EdgeList":
+        """The same matrix as a list of its entries, for layers that change the message of each edge."""
+        return EdgeList(self.rows(), self.columns.long(), self.values, self.shape[0])
+
     def dense(self) -> Tensor:
         """The whole matrix."""
         found = torch.zeros(self.shape, dtype=self.values.dtype, device=self.device)
@@ -181,16 +185,23 @@ class _Product(torch.autograd.Function):
 
 
 class GraphTensors:
-    """A graph in the form that models take.
+    """A graph in the form that models take, or several graphs side by side, without edges between them.
 
     Attributes:
         features: (nodes, features), dense or sparse
         adjacency: (nodes, nodes), the matrix that messages are weighted by
+        edge_features: (entries of the matrix, edge features); None where edges have none
     """
 
-    def __init__(self, features: Tensor | SparseMatrix, adjacency: SparseMatrix | EdgeList) -> None:
+    def __init__(
+        self,
+        features: Tensor | SparseMatrix,
+        adjacency: SparseMatrix | EdgeList,
+        edge_features: Tensor | None = None,
+    ) -> None:
         self.features = features
         self.adjacency = adjacency
+        self.edge_features = edge_features
         self._moved: GraphTensors | None = None
 
     def to(self, device: torch.device, dtype: torch.dtype | None = None) -> "GraphTensors":
@@ -200,5 +211,8 @@ class GraphTensors:
         if features is self.features and adjacency is self.adjacency:
             return self
         if self._moved is None or self._moved.adjacency is not adjacency:
-            self._moved = GraphTensors(features, adjacency)  # type: ignore[arg-type]
+            edge_features = self.edge_features
+            if edge_features is not None:
+                edge_features = edge_features.to(device, dtype or edge_features.dtype)
+            self._moved = GraphTensors(features, adjacency, edge_features)  # type: ignore[arg-type]
         return self._moved

@@ -6,9 +6,14 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from convzoo.core.arguments import Decimal
 from convzoo.core.errors import DataError
 from convzoo.core.references import References
 from convzoo.core.splits import Skipped
+from convzoo.reading.times import in_zone
+
+UNKNOWN = -1
+"""In place of 0 or 1, where a time step has no label."""
 
 
 @dataclass(frozen=True)
@@ -16,8 +21,9 @@ class TableFormat:
     """How the tables of a data set are read.
 
     Attributes:
-        time: the column with the times; by default one named time, timestamp, datetime, date or ts; `none`: rows are numbered
-        label: the column that marks anomalies (0 or 1, false or true); by default one named anomaly, is_anomaly, label …;
+        time: the column with the times, or those of the date and of the time of the day; by default one named time, timestamp,
+            datetime, date or ts, or the only one that holds times; `none`: rows are numbered
+        label: the column that marks anomalies (0 or 1, words); by default one named anomaly, is_anomaly, label …;
             `none`: there are no labels
         channels: the columns with the readings; by default all others that hold numbers
         ignore: columns that are left out
@@ -28,9 +34,20 @@ class TableFormat:
         separator: the separator of the cells in a CSV file; None: detected
         encoding: encoding of a text file; None: detected
         skip_damaged: leave rows that cannot be read out; else they are refused
+        series: the column that names the series of each row; by default one named machine, device_id … where times rise only
+            within its series; `none`: a table is one series
+        tag: in long format, with a row for each value: the column that names the sensor
+        value: in long format: the column with the value
+        dayfirst: whether 01/05/2024 is the first of May; None: found
+        time_format: how times are written, as `strptime` takes it; None: found
+        zone: the time zone of times that name none, such as Europe/Berlin; None: they are taken as they are
+        normal: words of the label column that say that nothing is wrong; by default the usual ones
+        no_value: numbers that stand for no value, such as -9999
+        decimal: what stands before decimals, `point` or `comma`; None: found
+        comment: lines that begin so are no rows; empty: there are none
     """
 
-    time: str | None = None
+    time: str | Sequence[str] | None = None
     label: str | None = None
     channels: Sequence[str] | None = None
     ignore: Sequence[str] = ()
@@ -41,6 +58,16 @@ class TableFormat:
     separator: str | None = None
     encoding: str | None = None
     skip_damaged: bool = False
+    series: str | None = None
+    tag: str | None = None
+    value: str | None = None
+    dayfirst: bool | None = None
+    time_format: str | None = None
+    zone: str | None = None
+    normal: Sequence[str] = ()
+    no_value: Sequence[float] = ()
+    decimal: Decimal | None = None
+    comment: str = "#"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +83,9 @@ class Series:
         form: how its table was read, so that others are read in the same way; None: it was not a table
         columns: which column of its table was taken for what, in words; empty: it was not a table
         skipped: the rows of its table that were left out because they are damaged
+        known: (time,) True where `anomalies` says something; None: everywhere
+        zone: of the times, which are then in UTC: `UTC`, or the zone in whose clock they are shown; empty: they are as written
+        notes: what a person should know of how the table was read, a sentence each
     """
 
     name: str
@@ -66,6 +96,9 @@ class Series:
     form: TableFormat | None = None
     columns: str = ""
     skipped: Skipped = field(default_factory=Skipped)
+    known: np.ndarray | None = None
+    zone: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.shape[1] != len(self.channels):
@@ -81,7 +114,9 @@ class Series:
         if self.times is None:
             return str(row)
         time = self.times[row]
-        return str(time).replace("T", " ") if isinstance(time, np.datetime64) else repr(time.item())
+        if not isinstance(time, np.datetime64):
+            return repr(time.item())
+        return in_zone(time, self.zone) if self.zone else str(time).replace("T", " ")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -111,6 +146,16 @@ class Stretch:
     def anomalies(self) -> np.ndarray | None:
         """(time,), a view, or None."""
         return None if self.series.anomalies is None else self.series.anomalies[self.start : self.stop]
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """(time,) of int8: 1 where something is wrong, 0 where nothing is, -1 where nobody knows; None if unlabelled."""
+        if self.series.anomalies is None:
+            return None
+        found = self.series.anomalies[self.start : self.stop].astype(np.int8)
+        if self.series.known is not None:
+            found[~self.series.known[self.start : self.stop]] = UNKNOWN
+        return found
 
     @property
     def skipped(self) -> Skipped:

@@ -7,7 +7,8 @@ from convzoo.core.arguments import Fraction
 from convzoo.core.errors import DataError
 from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
-from convzoo.modalities.series.data.tables import flag_windows, read_series, read_windows
+from convzoo.modalities.series.data.tables import read_series
+from convzoo.modalities.series.data.windows import flag_windows, read_windows
 from convzoo.modalities.series.example import Stretch, TableFormat
 from convzoo.reading.benchmark import benchmark_folder
 
@@ -45,7 +46,7 @@ class Nab(Reader):
         parts: dict[str, Any] = {"train": [], "val": [], "test": []}
         for name in sorted(windows):
             series = read_series(folder / "data" / name, form, name)
-            flags = flag_windows(series, windows[name], folder / WINDOWS)
+            flags = flag_windows(series, windows[name])
             probation = probation_of(len(series))
             cut = round((1 - self.val) * probation)
             if not 0 < cut < probation:

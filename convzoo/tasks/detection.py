@@ -170,7 +170,7 @@ class Detection(Task):
         """The objects of each frame, in metres and radians, in the LiDAR's coordinates; the highest score first."""
         return [
             {"boxes": [
-                {"class": self.labels[int(label)], "score": round(float(score), 4)} | _numbers(box)
+                {"class": self.labels[int(label)], "score": round(float(score), 6)} | _numbers(box)
                 for box, label, score in zip(found.boxes, found.labels, found.scores, strict=True)
             ]}
             for found in outputs

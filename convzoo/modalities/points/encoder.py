@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,12 @@ from convzoo.modalities.points.augment import flipped, paste, scaled, turned
 from convzoo.modalities.points.data.kitti_files import write_labels
 from convzoo.modalities.points.example import PointCloud
 from convzoo.ops.boxes import points_in_boxes
+
+APART = 30.0
+"""Intensities that differ by this factor are on another scale: 0 to 1, 0 to 255, 0 to 65,535."""
+
+LONG = 60.0
+"""Metres; half of the objects of a scan are hardly longer."""
 
 _FIT_ON = 200  # clouds that the scale of the intensity is taken from
 
@@ -87,6 +94,8 @@ class PointCloudEncoder(Encoder):
         self.paste = paste
         self.labels: tuple[str, ...] = ()
         self.intensity = 1.0
+        self.strongest: float | None = None  # of the intensities of training, but for one in a hundred; None: unknown
+        self.columns: int | None = None
         self.usual: list[list[float]] = []
         self.bank_points = torch.zeros(0, 4)
         self.bank_counts = torch.zeros(0, dtype=torch.int64)
@@ -110,6 +119,7 @@ class PointCloudEncoder(Encoder):
         self.labels = tuple(self.detect or sorted(set(names)))
         if self.chosen:
             self._choose_space(examples)
+        self.columns = examples[0].columns
         strengths, seen = [], 0
         low, high = np.full(3, np.inf), np.full(3, -np.inf)
         for index in range(0, len(examples), max(1, len(examples) // _FIT_ON)):
@@ -121,7 +131,8 @@ class PointCloudEncoder(Encoder):
             spans = ", ".join(f"{axis} {a:.4g} to {b:.4g}" for axis, a, b in zip("xyz", low, high, strict=True))
             raise DataError(f"no training point lies inside of encoder.x, y and z; the points span {spans}")
         # Some files hold 0 to 1, some 0 to 255: intensities up to 1 stay as they are.
-        self.intensity = max(1.0, float(np.max(strengths)))
+        self.strongest = float(np.max(strengths))
+        self.intensity = max(1.0, self.strongest)
         boxes = np.concatenate([self._boxes(example) for example in examples])
         if not len(boxes):
             raise DataError("no training object of these classes lies inside of encoder.x, y and z")
@@ -169,7 +180,9 @@ class PointCloudEncoder(Encoder):
             DataError: the scan is damaged, or an object's class is not in the training split.
         """
         self._require_known(example)
-        points = self._inside(torch.from_numpy(np.ascontiguousarray(example.read())))
+        values = np.ascontiguousarray(example.read())
+        self._require_scale(example, values[:, 3])
+        points = self._inside(torch.from_numpy(values))
         if self.intensity != 1.0:
             points = torch.cat([points[:, :3], points[:, 3:] / self.intensity], dim=1)
         boxes = torch.from_numpy(self._boxes(example)).float()
@@ -177,6 +190,18 @@ class PointCloudEncoder(Encoder):
             held = torch.stack([points_in_boxes(points[:, :3], box[None, :7]).sum() for box in boxes])
             boxes = boxes[held >= self.min_points]
         return points, boxes, example
+
+    def _require_scale(self, example: PointCloud, intensities: np.ndarray) -> None:
+        """Refuse intensities on another scale than training's: a network that learnt from 0 to 1 finds giants in 0 to 255."""
+        strongest = float(np.quantile(intensities, 0.99))
+        if self.strongest is None or min(strongest, self.strongest) <= 0:
+            return
+        # Downwards there is more room: on an empty field nothing reflects strongly.
+        if not 1 / (4 * APART) < strongest / self.strongest < APART:
+            raise DataError(
+                f"{example.source or 'the array'}: its intensities reach {strongest:.4g}, those of training "
+                f"{self.strongest:.4g}; multiply them by {self.strongest / strongest:.3g}, or train with scans of this kind"
+            )
 
     def _require_known(self, example: PointCloud) -> None:
         if example.objects is not None and self.detect is None:
@@ -211,7 +236,24 @@ class PointCloudEncoder(Encoder):
             bare = [example.source for example, item in zip(examples, items, strict=True) if not len(item[0])]
             if bare:
                 notes.append(f"{some_of(bare, len(items), 'clouds')} have no point inside of encoder.x, y and z")
+            kept = sum(len(boxes) for _, boxes, _ in items)
+            if kept < inside:
+                notes.append(
+                    f"{inside - kept:,} of {inside:,} objects inside hold fewer than encoder.min_points={self.min_points} "
+                    "points and are left out of training; if these are many, boxes and points may not belong together (axes, "
+                    "units, frames)"
+                )
+        notes += self._odd_sizes(examples)
         return Survey(facts, notes)
+
+    def _odd_sizes(self, examples: Sequence[PointCloud]) -> list[str]:
+        """A note where boxes are as long as buildings: their unit may not be the metre."""
+        boxes = [example.objects.boxes for example in examples if example.objects is not None and len(example.objects)]
+        longest = np.concatenate(boxes)[:, 3:6].max(axis=1) if boxes else np.zeros(1)
+        middle = float(np.median(longest))
+        if 0.05 <= middle <= LONG or not boxes:
+            return []
+        return [f"half of the boxes are longer than {middle:.4g} m; lengths, widths and heights are in metres"]
 
     def collate(self, items: Sequence[tuple[Tensor, Tensor, PointCloud]], draws: Draws | None = None) -> Batch:
         """Points one after another, each with the number of its frame; boxes padded to one number. Augmented with `draws`."""
@@ -266,6 +308,30 @@ class PointCloudEncoder(Encoder):
                 points, boxes = paste(points, boxes, self.bank_points[begin:end], self.bank_boxes[number])
         return points, boxes
 
+    def from_inputs(self, values: Sequence[Any]) -> list[PointCloud]:
+        """Clouds, relative to their middle where their coordinates are those of a map; .bin files with training's columns.
+
+        Raises:
+            DataError: an input is no cloud.
+        """
+        found = []
+        for cloud in PointCloud.from_inputs(values):
+            if cloud.columns is None:
+                cloud = replace(cloud, columns=self.columns)
+            try:
+                found.append(cloud.placed())
+            except DataError:  # said when it is encoded, so that one damaged file does not end the others
+                found.append(cloud)
+        return found
+
+    def annotate(self, example: PointCloud, prediction: dict[str, Any]) -> dict[str, Any]:
+        """Boxes in the coordinates of the file."""
+        if not any(example.origin):
+            return prediction
+        shift = dict(zip("xyz", example.origin, strict=True))
+        boxes = prediction.get("boxes") or ()
+        return prediction | {"boxes": [box | {axis: box[axis] + by for axis, by in shift.items()} for box in boxes]}
+
     def write_files(
         self, path: Path, examples: Sequence[PointCloud], predictions: Sequence[Mapping[str, Any]]
     ) -> list[Path] | None:
@@ -306,7 +372,7 @@ class PointCloudEncoder(Encoder):
             return example.calibration
         if example.path is None:
             raise DataError("label files are in a camera's coordinates: a cloud in memory has no calibration")
-        from convzoo.modalities.points.data.kitti_files import read_calibration
+        from convzoo.modalities.points.data.kitti_files import image_size, read_calibration
 
         path = Path(example.path)
         beside = path.parent.parent / "calib" / f"{path.stem}.txt"
@@ -315,7 +381,7 @@ class PointCloudEncoder(Encoder):
                 f"{path}: label files are in a camera's coordinates, and there is no {beside}; write a .csv, which is in "
                 "the LiDAR's"
             )
-        return read_calibration(beside)
+        return read_calibration(beside, image_size(path.parent.parent / "image_2", path.stem))
 
     @property
     def dims(self) -> Mapping[str, Any]:
@@ -372,6 +438,8 @@ class PointCloudEncoder(Encoder):
             "space": [list(self.x), list(self.y), list(self.z)],
             "labels": list(self.labels),
             "intensity": self.intensity,
+            "strongest": self.strongest,
+            "columns": self.columns,
             "usual": self.usual,
             "bank_points": self.bank_points,
             "bank_counts": self.bank_counts,
@@ -384,6 +452,7 @@ class PointCloudEncoder(Encoder):
             self.x, self.y, self.z = (list(limits) for limits in state["space"])
         self.labels = tuple(state["labels"])
         self.intensity = float(state["intensity"])
+        self.strongest, self.columns = state.get("strongest"), state.get("columns")
         self.usual = [list(row) for row in state["usual"]]
         self.bank_points, self.bank_counts = state["bank_points"], state["bank_counts"]
         self.bank_boxes = state["bank_boxes"]

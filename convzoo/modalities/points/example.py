@@ -12,10 +12,13 @@ from convzoo.core.outputs.boxes import Calibration, Objects
 from convzoo.modalities.points.formats import CLOUD_SUFFIXES, read_cloud
 from convzoo.reading.files import files_named
 
+FAR = 10_000.0
+"""Coordinates beyond this, in metres, are those of a map and not of a sensor."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PointCloud:
-    """One scan, as an array or as a file (KITTI's .bin; ply, pcd, xyz, pts by Open3D).
+    """One scan, as an array or as a file (.bin of KITTI, nuScenes and others; ply, pcd, xyz, pts).
 
     Attributes:
         path: path of the file
@@ -24,6 +27,8 @@ class PointCloud:
         calibration: calibration of the camera beside the LiDAR, if there is one
         group: scans of one group stay in one split; usually the drive
         source: where it comes from
+        columns: numbers a point in a .bin file; None: found
+        origin: the place on the map that x, y, z and the objects are relative to, in metres
     """
 
     path: Path | None = None
@@ -32,6 +37,8 @@ class PointCloud:
     calibration: Calibration | None = None
     group: str | None = None
     source: str = ""
+    columns: int | None = None
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
     label: ClassVar[None] = None
     sample_input: ClassVar[str] = "frame.bin -o labels/"
 
@@ -65,7 +72,7 @@ class PointCloud:
         return found
 
     def read(self) -> np.ndarray:
-        """The points as float32 (points, 4): x, y, z, intensity (0 where there is none).
+        """The points as float32 (points, 4): x, y, z from the origin, intensity (0 where there is none).
 
         Points that are not finite are beams that did not come back: they are left out.
 
@@ -73,12 +80,14 @@ class PointCloud:
             DataError: the file is absent, damaged or cut off, or holds no finite point.
         """
         if self.points is not None:
-            values = np.asarray(self.points, np.float32)
+            values = np.asarray(self.points)
+            if values.dtype != np.float32:
+                values = values.astype(np.float64)
             if values.shape[1] == 3:
-                values = np.c_[values, np.zeros(len(values), np.float32)]
+                values = np.c_[values, np.zeros(len(values), values.dtype)]
         else:
             assert self.path is not None, "a PointCloud has points or a path"
-            values = read_cloud(self.path)
+            values = read_cloud(self.path, self.columns)
         where = self.source or str(self.path or "the array")
         if not len(values):
             raise DataError(f"{where}: holds no points")
@@ -88,7 +97,28 @@ class PointCloud:
         values = values if finite.all() else values[finite]
         if not np.isfinite(values[:, 3]).all():
             values = np.c_[values[:, :3], np.nan_to_num(values[:, 3:], posinf=0.0, neginf=0.0)]
-        return values
+        if any(self.origin):
+            values = np.c_[values[:, :3] - np.array(self.origin), values[:, 3:]]
+        return values.astype(np.float32, copy=False)
+
+    def placed(self) -> "PointCloud":
+        """The same cloud, and its objects, relative to its middle where its coordinates are those of a map: in single precision,
+        a northing of 5,400,000 m has steps of half a metre.
+
+        Raises:
+            DataError: as `read`.
+        """
+        points = replace(self, origin=(0.0, 0.0, 0.0)).read()[:, :3]
+        if np.abs(points).max() < FAR:
+            return self
+        middle = np.round(np.median(points, axis=0)).astype(np.float64)
+        middle[2] = middle[2] if abs(middle[2]) >= FAR else 0.0
+        objects = self.objects
+        if objects is not None:
+            moved = objects.boxes.copy()
+            moved[:, :3] -= middle
+            objects = replace(objects, boxes=moved)
+        return replace(self, origin=tuple(middle.tolist()), objects=objects)
 
     def check(self) -> None:
         """Read the points once.

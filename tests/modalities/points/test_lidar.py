@@ -1146,7 +1146,7 @@ def test_predict_writes_kitti_label_files(small_run: Callable, kitti: Path, cli,
 
 def test_predict_takes_arrays_and_single_points(small_run: Callable) -> None:
     run = convzoo.Run.load(small_run("lidar_pillars"))
-    for array in (np.array([[10.0, 0, -1]]), np.zeros((5, 4), np.float32), np.full((3, 4), 500.0)):
+    for array in (np.array([[10.0, 0, -1]]), np.zeros((5, 4), np.float32), np.full((3, 3), 500.0)):
         (found,) = run.predict([array])
         assert isinstance(found["boxes"], list)
     for wrong in (np.zeros((3, 7)), np.zeros(4), np.array([["a", "b", "c"]])):

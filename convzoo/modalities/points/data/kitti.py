@@ -35,6 +35,7 @@ class Kitti(Reader):
         held_out: fraction of the list `train` used for validation, if `val` is for testing
         seed: random seed of a split by drive
         skip_damaged: leave frames whose files cannot be read out, and say which; by default they are refused
+        columns: numbers a point in the .bin files; by default found
     """
 
     example = PointCloud
@@ -51,6 +52,7 @@ class Kitti(Reader):
         held_out: Fraction = 0.1,
         seed: Count = 0,
         skip_damaged: bool = False,
+        columns: Positive | None = None,
     ) -> None:
         self.path = path
         self.lists = lists
@@ -61,6 +63,7 @@ class Kitti(Reader):
         self.held_out = held_out
         self.seed = seed
         self.skip_damaged = skip_damaged
+        self.columns = columns
         self.damaged = Damaged(skip_damaged, "frames")
 
     @classmethod
@@ -72,7 +75,7 @@ class Kitti(Reader):
         """All frames that have labels, of all splits."""
         home, _ = self._home()
         self.damaged = Damaged(self.skip_damaged, "frames")
-        frames = read_frames(home, frames_of(home), self.damaged)
+        frames = read_frames(home, frames_of(home), self.damaged, self.columns)
         self.damaged.settle()
         return frames
 
@@ -96,7 +99,7 @@ class Kitti(Reader):
             refuse_folds(str(folder / "ImageSets"), self.fold)
             parts, origin = self._given(home, folder, listed)
         self.damaged = Damaged(self.skip_damaged, "frames")
-        train, val, test = (read_frames(home, parts[name], self.damaged) for name in SPLITS)
+        train, val, test = (read_frames(home, parts[name], self.damaged, self.columns) for name in SPLITS)
         self.damaged.settle()
         return Splits(train, val, test, origin=origin, files=facts, skipped=self.damaged.skipped)
 

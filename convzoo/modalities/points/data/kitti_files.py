@@ -106,12 +106,17 @@ def read_labels(path: Path, calibration: Calibration) -> Objects:
         rows.append(values)
     table = np.array(rows, np.float64).reshape(-1, FIELDS - 1)
     height, width, length = table[:, 7], table[:, 8], table[:, 9]
+    # Tools that know no camera write no boxes of the image. Their height says how difficult an object is, so they are made here.
+    image = table[:, 3:7].copy()
     # KITTI places a box by the middle of its bottom, in camera coordinates, y down; ry turns about y from x (right) to -z.
     centre = calibration.lidar_of(table[:, 10:13])
     centre[:, 2] += height / 2
     boxes = np.c_[centre, length, width, height, wrapped(-table[:, 13] - np.pi / 2)]
+    bare = (image == image[:, :1]).all(axis=1)  # 0 0 0 0, or -1 -1 -1 -1
+    if bare.any():
+        image[bare] = calibration.image_boxes(boxes[bare])[0]
     return Objects(
-        tuple(names), boxes, table[:, 3:7], table[:, 0], table[:, 1].astype(np.int64),
+        tuple(names), boxes, image, table[:, 0], table[:, 1].astype(np.int64),
         np.array(regions, np.float64).reshape(-1, 4),
     )  # fmt: skip
 
@@ -151,8 +156,10 @@ def label_lines(
         cut = -1.0 if truncated is None else truncated[row]
         hidden = -1 if occluded is None else int(occluded[row])
         numbers = [alpha[row], *image[row], boxes[row, 5], boxes[row, 4], boxes[row, 3], *place[row], turn[row]]
-        words = [name, f"{cut:.2f}", str(hidden), *(f"{value:.2f}" for value in numbers)]
-        lines.append(" ".join(words if scores is None else [*words, f"{scores[row]:.4f}"]))
+        # Labels have two decimals, as KITTI's. Predictions keep more: a centimetre costs small objects average precision.
+        digits = 2 if scores is None else 5
+        words = [name, f"{cut:.2f}", str(hidden), *(f"{value:.{digits}f}" for value in numbers)]
+        lines.append(" ".join(words if scores is None else [*words, f"{scores[row]:.6f}"]))
     return lines
 
 
@@ -205,7 +212,9 @@ def frames_of(home: Path) -> list[str]:
     return names
 
 
-def read_frames(home: Path, names: Sequence[str], damaged: Damaged | None = None) -> list[PointCloud]:
+def read_frames(
+    home: Path, names: Sequence[str], damaged: Damaged | None = None, columns: int | None = None
+) -> list[PointCloud]:
     """Frames with their labels and calibrations.
 
     Args:
@@ -213,6 +222,7 @@ def read_frames(home: Path, names: Sequence[str], damaged: Damaged | None = None
         names: of the frames
         damaged: takes note of frames that cannot be read, which are then left out; None: the first one is refused, and scans are
             not opened
+        columns: numbers a point; None: found
 
     Raises:
         DataError: a frame's scan, label or calibration is absent or damaged.
@@ -226,20 +236,20 @@ def read_frames(home: Path, names: Sequence[str], damaged: Damaged | None = None
                 more = f"; {absent:,} of {len(names):,} frames of this split have no scan" if absent else ""
                 raise DataError(f"{path}: no such file{more}")
         if damaged is None:
-            found.append(_frame(home, name, scan, label))
-        elif frame := damaged.sound(partial(_checked_frame, home, name, scan, label)):
+            found.append(_frame(home, name, scan, label, columns))
+        elif frame := damaged.sound(partial(_checked_frame, home, name, scan, label, columns)):
             found.append(frame)
     return found
 
 
-def _checked_frame(home: Path, name: str, scan: Path, label: Path) -> PointCloud:
-    made = _frame(home, name, scan, label)
+def _checked_frame(home: Path, name: str, scan: Path, label: Path, columns: int | None) -> PointCloud:
+    made = _frame(home, name, scan, label, columns)
     made.check()
     return made
 
 
-def _frame(home: Path, name: str, scan: Path, label: Path) -> PointCloud:
-    calibration = read_calibration(home / "calib" / f"{name}.txt", image_size(home / "image_2" / f"{name}.png"))
+def _frame(home: Path, name: str, scan: Path, label: Path, columns: int | None) -> PointCloud:
+    calibration = read_calibration(home / "calib" / f"{name}.txt", image_size(home / "image_2", name))
     drive, line, _ = name.rpartition("_")
     return PointCloud(
         scan,
@@ -247,16 +257,18 @@ def _frame(home: Path, name: str, scan: Path, label: Path) -> PointCloud:
         calibration=calibration,
         group=drive if line else None,
         source=scan.name,
+        columns=columns,
     )
 
 
-def image_size(path: Path) -> tuple[int, int]:
-    """Width and height of an image from its header; KITTI's usual size if there is no file.
+def image_size(folder: Path, name: str) -> tuple[int, int]:
+    """Width and height of a frame's image (`.png`, `.jpg`) from its header; KITTI's usual size if there is no file.
 
     Raises:
         DataError: it is not an image.
     """
-    if not path.is_file():
+    path = next((each for end in (".png", ".jpg", ".jpeg") if (each := folder / f"{name}{end}").is_file()), None)
+    if path is None:
         return IMAGE_SIZE
     import PIL.Image
 

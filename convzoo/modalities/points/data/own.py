@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from convzoo.core.arguments import Copies, Count, Fraction, Positive
 from convzoo.core.errors import DataError
 from convzoo.core.files import sha256_of
 from convzoo.core.outputs.boxes import BOX, Objects
@@ -37,6 +38,23 @@ class CloudTable(Manifest):
     cloud by cloud in the order of the table, since neighbours are alike.
 
     The group is the drive. Paths, columns and splits are as in all manifests; `path` may also be a folder with a `boxes.csv`.
+
+    Args:
+        path: a .csv, .tsv, .jsonl or .parquet file with a heading, or a folder with one named boxes
+        file: the column with the path of the cloud; by default one that is usually called so
+        label: the column with the class of the box; by default one that is usually called so
+        group: the column with the drive; by default one that is usually called so; `none`: there is none
+        split: the column that says train, val or test; by default one named split, set or subset; `none`: there is none
+        separator: between the fields of a CSV file; by default found
+        encoding: of the file; by default found
+        val: part for validation, where it is made here
+        test: part for testing, where the split is made here and no fold is given; 0: nothing is tested
+        fold: test on this fold of a cross-validation, from 0
+        folds: how many folds there are
+        copies: of a cloud in two parts of a given split: refuse them; drop them from training; or keep them
+        seed: of a split that is made here
+        skip_damaged: leave clouds that cannot be read out, and say which; by default they are refused
+        columns: numbers a point in .bin files (KITTI 4, nuScenes 5); by default found
     """
 
     example = PointCloud
@@ -45,6 +63,30 @@ class CloudTable(Manifest):
         f"a table of boxes ({HEADING}) beside ply, pcd or bin files, or a folder with it as boxes.csv"
     )
     what = "point cloud"
+
+    def __init__(
+        self,
+        path: str,
+        file: str | None = None,
+        label: str | None = None,
+        group: str | None = None,
+        split: str | None = None,
+        separator: str | None = None,
+        encoding: str | None = None,
+        val: Fraction = 0.15,
+        test: Fraction = 0.15,
+        fold: Count | None = None,
+        folds: Positive = 5,
+        copies: Copies = "refuse",
+        seed: Count = 0,
+        skip_damaged: bool = False,
+        columns: Positive | None = None,
+    ) -> None:
+        super().__init__(
+            path, file, label, group, split, separator, encoding, val, test, fold, folds, copies, seed,
+            skip_damaged=skip_damaged,
+        )  # fmt: skip
+        self.columns = columns
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
@@ -140,6 +182,10 @@ class CloudTable(Manifest):
                     f"{table.place(row)}: a {labels[row]} of length {length:g}, width {width:g}, height {height:g}: a box needs "
                     "sizes above 0"
                 )
+            if abs(found[6]) > 2 * np.pi + 1e-3:
+                raise DataError(
+                    f"{table.place(row)}: yaw is {found[6]:g}: it is in radians, from -2π to 2π; for degrees, multiply by π/180"
+                )
             return found
 
         def frame(name: str, rows: list[int]) -> PointCloud:
@@ -151,9 +197,8 @@ class CloudTable(Manifest):
             kept = [row for row in rows if labels[row]]
             boxes = np.array([box(row) for row in kept], np.float64).reshape(-1, 7)
             objects = Objects.of([labels[row] for row in kept], boxes)
-            made = PointCloud(scan, objects=objects, group=drives[rows[0]], source=name)
-            made.check()
-            return made
+            made = PointCloud(scan, objects=objects, group=drives[rows[0]], source=name, columns=self.columns)
+            return made.placed()
 
         for name, rows in rows_of.items():
             for role, values in (("drive", drives), ("split", split[0] if split else drives)):

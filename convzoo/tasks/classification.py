@@ -103,8 +103,14 @@ class Classification(Task):
         self.budgets = dict.fromkeys(budgets or (), 0.0)
         self.coarse = coarse_classes(self.labels, hierarchy) if hierarchy is not None else ()
 
-    def losses(self, outputs: Float[Tensor, "batch classes"], target: Int[Tensor, " batch"]) -> dict[str, Tensor]:
-        """The cross-entropy; with weights a mean over the examples, each with the weight of its class."""
+    def losses(
+        self, outputs: Float[Tensor, "batch *members classes"], target: Int[Tensor, " batch"]
+    ) -> dict[str, Tensor]:
+        """The cross-entropy; with weights a mean over the examples, each with the weight of its class. Of an ensemble that trains,
+        the mean over its members, which each learn alone."""
+        if outputs.ndim == 3:
+            target = target[:, None].expand(outputs.shape[:2]).flatten()
+            outputs = outputs.flatten(0, 1)
         if self.weights is None:
             return {"cross_entropy": F.cross_entropy(outputs, target, label_smoothing=self.label_smoothing)}
         weights = self.weights.to(outputs.device, outputs.dtype)

@@ -1,4 +1,4 @@
-"""Time series: readings of sensors over time."""
+"""Time series: readings of sensors over time, and whole series with a class each."""
 
 MODALITY = "series"
 
@@ -8,10 +8,15 @@ PARTS = {
         "series_table": "data.own:SeriesTable",
         "skab": "data.skab:Skab",
         "nab": "data.nab:Nab",
+        "waveforms": "data.waveforms:Waveforms",
+        "ucr": "data.ucr:Ucr",
+        "labelled_series_table": "data.own_labelled:LabelledSeriesTable",
+        "labelled_series_folder": "data.own_labelled:LabelledSeriesFolder",
     },
     "encoder": {
         "series": "encoder:SeriesEncoder",
         "history": "history_encoder:HistoryEncoder",
+        "labelled_series": "labelled_encoder:LabelledSeriesEncoder",
     },
     "baseline": {
         "always": "baselines:Always",
@@ -19,15 +24,21 @@ PARTS = {
         "t2_q": "baselines:T2Q",
         "lag_regression": "baselines:LagRegression",
         "windowed_gaussian": "baselines:WindowedGaussian",
+        "interval_forest": "labelled_baselines:IntervalForest",
+        "dtw_neighbour": "labelled_baselines:DtwNeighbour",
+        "multi_rocket": "labelled_baselines:MultiRocket",
+        "hydra": "labelled_baselines:Hydra",
     },
 }
 
 OWN_DATA = {
     "series": (("series_table",),),
+    "labelled_series": (("ucr",), ("labelled_series_table",), ("labelled_series_folder",)),
 }
 
 PAGES = {
     ("example:Stretch", None): "pages:SeriesPages",
+    ("labelled:LabelledSeries", None): "labelled_pages:LabelledSeriesPages",
 }
 
 RENAMED = {

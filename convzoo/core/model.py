@@ -80,6 +80,24 @@ class ShowsAttention(Protocol):
 
 
 @runtime_checkable
+class MapsClasses(Protocol):
+    """Says how much each step of a series speaks for each class. The report of classified series draws it; other models get no
+    such picture.
+
+    Attributes:
+        maps_classes: whether it does; not with every kind of pooling
+    """
+
+    maps_classes: bool
+
+    def class_map(
+        self, series: Float[Tensor, "batch channels time"], mask: Any = None
+    ) -> Float[Tensor, "batch classes time"]:
+        """Takes the arguments of `forward`. Of one network, the mean over the steps that count differs from its logits by a
+        constant for each class."""
+
+
+@runtime_checkable
 class HasReach(Protocol):
     """Knows how far its outputs look. `AnomalyDetection` uses it to score a long series in pieces; other models get the whole
     series at once."""

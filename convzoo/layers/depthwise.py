@@ -11,9 +11,9 @@ from convzoo.core.arguments import Positive
 class DepthwiseConv1d(nn.Conv1d):
     """One kernel for each channel; the length stays the same.
 
-    PyTorch's gradient of such a convolution is slow on a CPU in one dimension. As an image it is fast: while training, time is laid
-    out in rows of `dilation` steps, so that a dilated kernel becomes one without dilation along the columns, with channels last in
-    memory. Forward and backward of 130 channels and 20 taps then take a quarter of the time, with the same numbers.
+    PyTorch's gradient of such a convolution is slow on a CPU in one dimension. As an image it is fast: while training, time is
+    laid out in rows of `dilation` steps, so that a dilated kernel becomes one without dilation along the columns, with channels
+    last in memory. Forward and backward of 130 channels and 20 taps then take a quarter of the time, with the same numbers.
 
     Args:
         channels: of input and output
@@ -35,5 +35,7 @@ class DepthwiseConv1d(nn.Conv1d):
         if not self.training or x.device.type != "cpu":
             return F.conv1d(padded, self.weight, dilation=self.dilation, groups=self.groups)
         rows = F.pad(padded, (0, -padded.shape[2] % step)).unflatten(2, (-1, step))  # (batch, channels, rows, step)
-        found = F.conv2d(rows.contiguous(memory_format=torch.channels_last), self.weight.unsqueeze(3), groups=self.groups)
+        found = F.conv2d(
+            rows.contiguous(memory_format=torch.channels_last), self.weight.unsqueeze(3), groups=self.groups
+        )
         return found.flatten(2)[:, :, : x.shape[2]]

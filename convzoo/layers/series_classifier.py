@@ -21,7 +21,9 @@ class MaskedBatchNorm1d(nn.BatchNorm1d):
     """Batch normalisation (Ioffe & Szegedy 2015, arXiv:1502.03167) of sequences of different lengths: positions that only pad
     do not count in the statistics."""
 
-    def forward(self, x: Float[Tensor, "batch channels time"], mask: Mask = None) -> Float[Tensor, "batch channels time"]:
+    def forward(
+        self, x: Float[Tensor, "batch channels time"], mask: Mask = None
+    ) -> Float[Tensor, "batch channels time"]:
         """Normalise; what is given at padded positions is not defined."""
         if mask is None or not self.training:
             return super().forward(x)
@@ -51,7 +53,9 @@ class SeriesNormalisation(nn.Module):
         )
         self.activation = activation_layer(activation)
 
-    def forward(self, x: Float[Tensor, "batch channels time"], mask: Mask = None) -> Float[Tensor, "batch channels time"]:
+    def forward(
+        self, x: Float[Tensor, "batch channels time"], mask: Mask = None
+    ) -> Float[Tensor, "batch channels time"]:
         """Normalise and activate."""
         x = self.normalisation(x, mask) if isinstance(self.normalisation, MaskedBatchNorm1d) else self.normalisation(x)
         x = self.activation(x)
@@ -116,7 +120,9 @@ class Member(nn.Module):
         self.dropout = Dropout(dropout) if dropout else nn.Identity()
         self.classifier = nn.Linear(channels * self.pooling.outputs_per_channel, classes)
 
-    def forward(self, series: Float[Tensor, "batch channels time"], mask: Mask = None) -> Float[Tensor, "batch classes"]:
+    def forward(
+        self, series: Float[Tensor, "batch channels time"], mask: Mask = None
+    ) -> Float[Tensor, "batch classes"]:
         """Series to logits."""
         return self.classifier(self.dropout(self.pooling(self.features(series, mask), mask)))
 
@@ -173,4 +179,5 @@ class SeriesClassifier(nn.Module):
     ) -> Float[Tensor, "batch classes time"]:
         """How much each step speaks for each class: with average pooling a logit is the mean of this over the steps that count,
         plus a constant (class activation maps, Zhou et al. 2016, arXiv:1512.04150). The mean over the members."""
-        return torch.stack([member.class_map(series, mask) for member in self.members]).mean(dim=0)
+        maps = [member.class_map(series, mask) for member in self.members if isinstance(member, Member)]
+        return torch.stack(maps).mean(dim=0)

@@ -59,7 +59,9 @@ class Blocks(nn.Module):
             for before, after, size in zip(channels, channels[1:], kernel_sizes, strict=False)
         )
 
-    def forward(self, series: Float[Tensor, "batch channels time"], mask: Mask = None) -> Float[Tensor, "batch out time"]:
+    def forward(
+        self, series: Float[Tensor, "batch channels time"], mask: Mask = None
+    ) -> Float[Tensor, "batch out time"]:
         """Series to feature maps."""
         for block in self.blocks:
             series = block(series, mask)

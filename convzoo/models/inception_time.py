@@ -76,7 +76,9 @@ class InceptionModules(nn.Module):
         )
         self.activation = activation_layer(activation)
 
-    def forward(self, series: Float[Tensor, "batch channels time"], mask: Mask = None) -> Float[Tensor, "batch out time"]:
+    def forward(
+        self, series: Float[Tensor, "batch channels time"], mask: Mask = None
+    ) -> Float[Tensor, "batch out time"]:
         """Series to feature maps."""
         x = before = series
         for at, module in enumerate(self.modules_):

@@ -76,7 +76,9 @@ class LiteFeatures(nn.Module):
             for before, size, dilation in ((width, sizes[1], 2), (channels, sizes[2], 4))
         )
 
-    def forward(self, series: Float[Tensor, "batch channels time"], mask: Mask = None) -> Float[Tensor, "batch out time"]:
+    def forward(
+        self, series: Float[Tensor, "batch channels time"], mask: Mask = None
+    ) -> Float[Tensor, "batch out time"]:
         """Series to feature maps."""
         found = [layer(series) for layer in self.convolutions]
         if self.custom is not None:
@@ -101,6 +103,8 @@ class CustomFilters(nn.Module):
         self.out_channels = len(kernels) * in_channels
         # Kernels of similar widths are computed together, padded with zeros; a longest one is 144 steps wide.
         self.in_channels = in_channels
+        self.weight0: Tensor
+        self.weight1: Tensor
         self.places = [[at for at, k in enumerate(kernels) if (len(k) <= 36) == short] for short in (True, False)]
         for number, places in enumerate(self.places):
             width = max(len(kernels[at]) for at in places)

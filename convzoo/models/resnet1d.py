@@ -1,5 +1,7 @@
 """A residual network for series."""
 
+from itertools import pairwise
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -53,10 +55,12 @@ class ResidualBlocks(nn.Module):
         super().__init__()
         self.blocks = nn.ModuleList(
             ResidualBlock(before, after, kernel_sizes, normalisation, activation)
-            for before, after in zip(channels, channels[1:], strict=False)
+            for before, after in pairwise(channels)
         )
 
-    def forward(self, series: Float[Tensor, "batch channels time"], mask: Mask = None) -> Float[Tensor, "batch out time"]:
+    def forward(
+        self, series: Float[Tensor, "batch channels time"], mask: Mask = None
+    ) -> Float[Tensor, "batch out time"]:
         """Series to feature maps."""
         for block in self.blocks:
             series = block(series, mask)

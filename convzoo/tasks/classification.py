@@ -106,8 +106,8 @@ class Classification(Task):
     def losses(
         self, outputs: Float[Tensor, "batch *members classes"], target: Int[Tensor, " batch"]
     ) -> dict[str, Tensor]:
-        """The cross-entropy; with weights a mean over the examples, each with the weight of its class. Of an ensemble that trains,
-        the mean over its members, which each learn alone."""
+        """The cross-entropy; with weights a mean over the examples, each with the weight of its class. Of an ensemble that
+        trains, the mean over its members, which each learn alone."""
         if outputs.ndim == 3:
             target = target[:, None].expand(outputs.shape[:2]).flatten()
             outputs = outputs.flatten(0, 1)

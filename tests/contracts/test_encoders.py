@@ -40,6 +40,7 @@ KNOWN_DRAWS: dict[str, str] = {}
 
 NEVER_AUGMENTS = {
     "series": "windows are taken as they were recorded: a turned sensor is another sensor",
+    "labelled_series": "no change of a series keeps every kind of class: level, spread, order and time may each be the class",
     "parallel_text": "both sentences are needed as they are",
 }
 

@@ -122,6 +122,22 @@ SMALL: dict[str, Callable[[], tuple[dict[str, Any], dict[str, Any]]]] = {
         {"in_channels": 1, "classes": 3, "channels": [4, 4], "dropout": 0.2},
         {"waveform": torch.randn(2, 1, 800)},
     ),
+    "lite": lambda: (
+        {"in_channels": 2, "classes": 3, "channels": 4, "kernel_size": 12, "dropout": 0.2},
+        {"series": torch.randn(3, 2, 40), "mask": torch.arange(40) < torch.tensor([[40], [31], [9]])},
+    ),
+    "fcn1d": lambda: (
+        {"in_channels": 1, "classes": 3, "channels": [4, 4], "kernel_sizes": [8, 3], "members": 2},
+        {"series": torch.randn(2, 1, 40)},
+    ),
+    "resnet1d": lambda: (
+        {"in_channels": 2, "classes": 3, "channels": [4, 4]},
+        {"series": torch.randn(2, 2, 40), "mask": torch.arange(40) < torch.tensor([[40], [31]])},
+    ),
+    "inception_time": lambda: (
+        {"in_channels": 2, "classes": 3, "channels": 2, "depth": 3, "kernel_size": 8, "bottleneck": 2},
+        {"series": torch.randn(2, 2, 40)},
+    ),
     "separable_cnn1d": lambda: (
         {"mels": 8, "classes": 3, "channels": 4, "outer_channels": 4, "kernel_sizes": [3], "last_kernel_size": 5},
         {"spectrogram": torch.randn(2, 8, 40)},
@@ -323,6 +339,19 @@ def test_writing_token_by_token_gives_what_the_whole_gives(name: str) -> None:
             torch.testing.assert_close(logits, whole[:, position], rtol=1e-4, atol=1e-5)
             assert looked.shape == source.shape
             torch.testing.assert_close(looked.sum(dim=1), torch.ones(len(source)))
+
+
+@pytest.mark.parametrize("name", satisfying(protocols.MapsClasses))
+def test_the_mean_of_a_class_map_is_the_logit_but_for_a_constant(name: str) -> None:
+    _, inputs = small(name)
+    arguments = {**SMALL[name]()[0], "members": 1, "dropout": 0.0}
+    model = load_class("model", name)(**arguments).eval()
+    mask = inputs.get("mask")
+    with torch.no_grad():
+        found, logits = model.class_map(**inputs), model(**inputs)
+    counts = torch.ones_like(found[:, 0], dtype=torch.bool) if mask is None else mask
+    means = (found * counts[:, None]).sum(dim=2) / counts.sum(dim=1)[:, None]
+    torch.testing.assert_close((logits - means).std(dim=0), torch.zeros(logits.shape[1]), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", satisfying(protocols.ShowsAttention))

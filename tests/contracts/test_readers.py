@@ -37,6 +37,9 @@ KNOWN_EXAMPLES: dict[str, str] = {}
 """Faults that are known, by the reader's name, each with its reason. A fault that is gone must be taken out."""
 
 ALSO_RECOGNISED_BY = {
+    "labelled_series_table": {
+        "labelled_series_folder": "`predict` asks it of the files of a folder a class, which are tables"
+    },
     "fer2013": {"image_table": "it is a table by its ending; its heading says that it is this benchmark"},
     "fsdd": {"audio_folder": "the folder `recordings` looks like a word"},
     "decathlon": {"volume_folder": "`imagesTr` and `labelsTr` look like two classes"},

@@ -52,7 +52,9 @@ class LabelledSeries:
             try:
                 values = np.array(words, dtype=np.float32)
             except ValueError:
-                raise DataError(f"line {number}: should be the values of a series, numbers with commas between them") from None
+                raise DataError(
+                    f"line {number}: should be the values of a series, numbers with commas between them"
+                ) from None
             found.append(_checked(cls(values=values[None], source=f"line {number}")))
         return found
 
@@ -72,7 +74,9 @@ class LabelledSeries:
             elif isinstance(value, np.ndarray | list | tuple):
                 found.append(_from_array(value))
             else:
-                raise DataError(f"an input should be an array (channels, time) or the path of a table, not {kind_of(value)}")
+                raise DataError(
+                    f"an input should be an array (channels, time) or the path of a table, not {kind_of(value)}"
+                )
         return found
 
     def read(self) -> np.ndarray:
@@ -104,22 +108,22 @@ class LabelledSeries:
 
 
 def read_single(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
-    """One series from a table with a row a step: (channels, time) and the names of the channels. A column of times is left out, and
-    a file with a single column may have no heading.
+    """One series from a table with a row a step: (channels, time) and the names of the channels. A column of times is left out,
+    and a file of numbers only has no heading.
 
     Raises:
         DataError: the file cannot be read, has no column of numbers, or holds no value.
     """
     table = read_table(path)
-    if len(table.columns) == 1 and len(names := list(table.columns)) == 1 and _is_number(names[0]):
-        table = read_table(path, heading=["value"])
-    if all(_is_number(name) for name in table.columns) and len(table.columns) > 1:
+    if all(_is_number(name) for name in table.columns):  # no heading
         table = read_table(path, heading=[f"channel {at}" for at in range(1, len(table.columns) + 1)])
     names = [name for name in table.columns if name.strip().lower() not in NOT_CHANNELS and table.is_numeric(name)]
     if not len(table):
         raise DataError(f"{path}: holds no rows")
     if not names:
-        raise DataError(f"{path}: has no column of numbers; a series is a table with a row a step and a column a channel")
+        raise DataError(
+            f"{path}: has no column of numbers; a series is a table with a row a step and a column a channel"
+        )
     found = LabelledSeries(values=column_values(table, names), source=str(path), channels=tuple(names))
     _checked(found)
     assert found.values is not None
@@ -172,7 +176,9 @@ def _checked(example: LabelledSeries) -> LabelledSeries:
     values = example.values
     assert values is not None
     if np.isinf(values).any():
-        raise DataError(f"{example.source}: holds an infinite value; numbers should be finite, or empty where they are missing")
+        raise DataError(
+            f"{example.source}: holds an infinite value; numbers should be finite, or empty where they are missing"
+        )
     if not np.isfinite(values).any():
         raise DataError(f"{example.source}: holds no value: all are missing")
     return example

@@ -44,8 +44,8 @@ def _without_label(example: LabelledSeries) -> LabelledSeries:
 
 class IntervalForest(SeriesClassifierBaseline):
     """A forest of random trees on statistics of intervals (as in Deng et al. 2013, arXiv:1302.2277): mean, deviation and slope of
-    1, 2, 4, 8 and 16 equal parts of each channel and of its differences; the quantiles, the autocorrelation and the spectrum of the
-    whole channel, and the correlations between channels.
+    1, 2, 4, 8 and 16 equal parts of each channel and of its differences; the quantiles, the autocorrelation and the spectrum of
+    the whole channel, and the correlations between channels, shifted by up to 8 steps.
 
     Args:
         trees: number of trees
@@ -69,6 +69,10 @@ class IntervalForest(SeriesClassifierBaseline):
         return np.stack([_statistics(values) for values in self.values(examples)])
 
 
+_CORRELATED = 12
+"""Channels whose correlations are features; of more there are too many pairs."""
+
+
 def _statistics(values: np.ndarray) -> np.ndarray:
     """The statistics of one series, whatever its length."""
     found = [np.array([values.shape[1]], np.float64)]
@@ -78,13 +82,19 @@ def _statistics(values: np.ndarray) -> np.ndarray:
                 found.append(_of_parts(line, parts))
         centred = row - row.mean()
         power = max(float(centred @ centred), 1e-12)
-        lags = [float(centred[lag:] @ centred[: len(centred) - lag]) / power if lag < len(row) else 0.0 for lag in range(1, 17)]
+        lags = [
+            float(centred[lag:] @ centred[: len(centred) - lag]) / power if lag < len(row) else 0.0
+            for lag in range(1, 17)
+        ]
         spectrum = np.abs(np.fft.rfft(centred, 128)) ** 2 / power
         found += [np.quantile(row, np.linspace(0, 1, 9)), np.array(lags), spectrum[1:33]]
-    if 1 < len(values) <= 20:
+    if 1 < len(values) <= _CORRELATED:
         moved = values - values.mean(axis=1, keepdims=True)
         scale = np.maximum(np.linalg.norm(moved, axis=1), 1e-6)
-        found.append((moved @ moved.T / np.outer(scale, scale))[np.triu_indices(len(values), 1)])
+        places = ~np.eye(len(values), dtype=bool)
+        for lag in range(9):
+            shifted = moved[:, lag:] @ moved[:, : max(values.shape[1] - lag, 0)].T / np.outer(scale, scale)
+            found.append(shifted[places])
     return np.concatenate(found)
 
 
@@ -100,9 +110,9 @@ def _of_parts(line: np.ndarray, parts: int) -> np.ndarray:
 
 
 class DtwNeighbour(SeriesClassifierBaseline):
-    """The class of the nearest training series by dynamic time warping (Sakoe & Chiba 1978, doi:10.1109/TASSP.1978.1163055), the usual
-    opponent of the field. Channels are warped together. Its time grows with the product of both splits and of the length squared,
-    so of large splits a part is used, and series are averaged to at most `max_length` steps.
+    """The class of the nearest training series by dynamic time warping (Sakoe & Chiba 1978, doi:10.1109/TASSP.1978.1163055),
+    the usual opponent of the field. Channels are warped together. Its time grows with the product of both splits and of the
+    length squared, so of large splits a part is used, and series are averaged to at most `max_length` steps.
 
     Args:
         window: how far two steps that are compared may lie apart, as a fraction of the length
@@ -158,7 +168,7 @@ class _Neighbour:
 
     def _distances(self, series: np.ndarray) -> np.ndarray:
         """The distance to each known series, all at once, a step after another."""
-        reach = max(int(round(self.window * self.steps)), 0)
+        reach = round(self.window * self.steps)
         count = len(self.known)
         before = np.full((self.steps + 1, count), np.inf, np.float32)
         before[0] = 0
@@ -228,8 +238,8 @@ def differences(series: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
 
 class MultiRocket(RandomConvolutions):
     """MultiROCKET (Tan et al. 2022, arXiv:2102.00457): the 84 kernels of MiniROCKET (Dempster et al. 2021, arXiv:2012.08791) at
-    several dilations, over the series and its differences. Of each convolution four numbers are kept for each bias: the part of positive
-    values, their mean, the mean of their places, and the longest run of them. A ridge classifier follows.
+    several dilations, over the series and its differences. Of each convolution four numbers are kept for each bias: the part of
+    positive values, their mean, the mean of their places, and the longest run of them. A ridge classifier follows.
 
     Biases are quantiles of the convolutions of training series. Of several channels each kernel sums a random choice.
 
@@ -271,7 +281,9 @@ class MultiRocket(RandomConvolutions):
             picked = torch.from_numpy(seen)
             found = _kernels(values, dilation, picked)
             at = torch.from_numpy(random.integers(len(values), size=84))
-            golden = (np.arange(1, 84 * share + 1) * (np.sqrt(5) + 1) / 2) % 1  # low-discrepancy quantiles, as in the paper
+            golden = (
+                np.arange(1, 84 * share + 1) * (np.sqrt(5) + 1) / 2
+            ) % 1  # low-discrepancy quantiles, as in the paper
             biases = torch.stack([
                 torch.quantile(found[int(at[k]), k, : int(lengths[at[k]])], torch.from_numpy(golden[k::84].astype(np.float32)))
                 for k in range(84)
@@ -330,8 +342,9 @@ def _pooled(convolved: Tensor, bias: Tensor, lengths: Tensor) -> list[Tensor]:
 
 
 class Hydra(RandomConvolutions):
-    """Hydra (Dempster et al. 2023, arXiv:2203.13652): random kernels in groups. At each step the kernel of a group with the largest
-    answer wins, and so does the one with the smallest; wins are counted, as a dictionary of patterns. A ridge classifier follows.
+    """Hydra (Dempster et al. 2023, arXiv:2203.13652): random kernels in groups. At each step the kernel of a group with the
+    largest answer wins, and so does the one with the smallest; wins are counted, as a dictionary of patterns. A ridge
+    classifier follows.
 
     Args:
         groups: number of groups, half of them over the differences of a series
@@ -340,7 +353,9 @@ class Hydra(RandomConvolutions):
         seed: of the kernels
     """
 
-    def __init__(self, groups: Positive = 64, kernels: Positive = 8, max_examples: Positive = 4000, seed: int = 0) -> None:
+    def __init__(
+        self, groups: Positive = 64, kernels: Positive = 8, max_examples: Positive = 4000, seed: int = 0
+    ) -> None:
         self.groups = groups
         self.kernels = kernels
         self.max_examples = max_examples

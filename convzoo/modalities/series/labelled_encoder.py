@@ -20,7 +20,8 @@ from convzoo.modalities.series.labelled import LabelledSeries
 Item = tuple[Tensor, Target]
 
 TELLS = 0.2
-"""The least part of the variance of levels or spreads that lies between the classes, for these to count as telling the classes."""
+"""The least part of the variance of levels or spreads that lies between the classes, for these to count as telling the
+classes."""
 
 SURE = 1e-3
 """How probable such a part may be by chance, over all channels."""
@@ -30,9 +31,9 @@ class LabelledSeriesEncoder(Encoder):
     r"""Series as `series` (batch, channels, time), of different lengths with a `mask` (batch, time).
 
     Missing values inside a series are interpolated linearly between their neighbours, at its ends the nearest value is taken; a
-    channel without any value is 0. A series that is longer than `max_length` is averaged over stretches of equal length, the same for
-    all series, so that time has one scale. Shorter series of a batch are padded with zeros at their end, which the networks and
-    their pooling ignore. Each channel is then standardised, $(x - m) / s$:
+    channel without any value is 0. A series that is longer than `max_length` is averaged over stretches of equal length, the
+    same for all series, so that time has one scale. Shorter series of a batch are padded with zeros at their end, which the
+    networks and their pooling ignore. Each channel is then standardised, $(x - m) / s$:
 
     * `series`: m and s are those of the series itself, as usual in the UCR archive: level and spread are lost;
     * `dataset`: those of the training split, so that a series keeps its level and spread;
@@ -171,7 +172,8 @@ class LabelledSeriesEncoder(Encoder):
             count = sum(int(np.isnan(values).sum()) for values in read)
             facts["missing"] = f"{count:,} values, interpolated"
             notes.append(
-                f"{some_of([each.source for each in gaps], len(read), 'series')} have missing values ({count:,} in all), which are "
+                f"{some_of([each.source for each in gaps], len(read), 'series')} have missing values ({count:,} in "
+                f"all), which are "
                 "interpolated"
             )
         still = [
@@ -236,13 +238,14 @@ class LabelledSeriesEncoder(Encoder):
 
 
 def interpolated(values: np.ndarray) -> np.ndarray:
-    """(channels, time) with values in the place of missing ones: on a line between their neighbours, the nearest at the ends, 0 in
-    a channel without any."""
+    """(channels, time) with values in the place of missing ones: on a line between their neighbours, the nearest at the ends, 0
+    in a channel without any."""
     if np.isfinite(values).all():
         return values
     steps = np.arange(values.shape[1])
     rows = [
-        np.interp(steps, steps[known], row[known]) if (known := np.isfinite(row)).any() else np.zeros(len(row)) for row in values
+        np.interp(steps, steps[known], row[known]) if (known := np.isfinite(row)).any() else np.zeros(len(row))
+        for row in values
     ]
     return np.array(rows, dtype=np.float32)
 

@@ -95,7 +95,9 @@ def _read_ts(path: Path, text: str) -> SeriesFile:
                 raise DataError(f"class {label!r} is none of @classLabel ({listed(sorted(classes))})")
             if labelled and not label:
                 raise DataError("has no class at its end")
-            _keep(found, number, [_numbers(part.split(","), f"channel {at}") for at, part in enumerate(parts, 1)], label)
+            _keep(
+                found, number, [_numbers(part.split(","), f"channel {at}") for at, part in enumerate(parts, 1)], label
+            )
             if length is not None and found.values[-1].shape[1] != length:
                 size = found.values.pop().shape[1]
                 found.labels.pop(), found.lines.pop()
@@ -132,7 +134,9 @@ def _read_arff(path: Path, text: str) -> SeriesFile:
         raise DataError(f"{path}: has no line @data: the file is cut off, or no .arff file")
     last = names[-1] if names else ""
     if not last.rstrip().endswith("}"):
-        raise DataError(f"{path}: its last attribute should be the class, @attribute NAME {{a,b}}, and is {last[:60]!r}")
+        raise DataError(
+            f"{path}: its last attribute should be the class, @attribute NAME {{a,b}}, and is {last[:60]!r}"
+        )
     steps = len(names) - 1
     found = SeriesFile()
     for number, line in enumerate(lines[start:], start + 1):
@@ -148,7 +152,9 @@ def _read_arff(path: Path, text: str) -> SeriesFile:
             else:
                 body, comma, label = said.rpartition(",")
                 if not comma or body.count(",") + 1 != steps:
-                    raise DataError(f"has {said.count(',')} values and a class instead of {steps}: is the line cut off?")
+                    raise DataError(
+                        f"has {said.count(',')} values and a class instead of {steps}: is the line cut off?"
+                    )
                 rows = [body]
             channels = [_numbers(row.split(","), f"channel {at}") for at, row in enumerate(rows, 1)]
             _keep(found, number, channels, label.strip().strip("'\""))
@@ -209,7 +215,9 @@ def _number(word: str, at: int, what: str) -> float:
     try:
         return float(word)
     except ValueError:
-        raise DataError(f"value {at} of {what} is {word[:MOST]!r}; it should be a number, or ? where it is missing") from None
+        raise DataError(
+            f"value {at} of {what} is {word[:MOST]!r}; it should be a number, or ? where it is missing"
+        ) from None
 
 
 def _without_end(values: np.ndarray) -> np.ndarray:

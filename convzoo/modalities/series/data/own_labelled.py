@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,7 +10,6 @@ import numpy as np
 
 from convzoo.core.arguments import Copies, Count, Decimal, Fraction, FromData, LabelType, Positive
 from convzoo.core.errors import DataError
-from convzoo.core.files import sha256_of
 from convzoo.core.inputs import Given, InputTable
 from convzoo.core.labels import Label
 from convzoo.core.reader import Reader
@@ -208,18 +206,23 @@ class LabelledSeriesTable(Reader):
                 if roles[name] is not None:
                     self._require_constant(table, str(roles[name]), rows)
             found = [
-                self.damaged.sound(partial(self._long, table, unit, at, roles, read_label), f"{self.path}: series {unit}")
+                self.damaged.sound(
+                    partial(self._long, table, unit, at, roles, read_label), f"{self.path}: series {unit}"
+                )
                 for unit, at in units.items()
             ]
         if self._uneven:
             self._notes.append(
-                f"{len(self._uneven):,} series have uneven times (first: {self._uneven[0]}); their values are interpolated to even steps"
+                f"{len(self._uneven):,} series have uneven times (first: {self._uneven[0]}); their values are "
+                f"interpolated to even steps"
             )
         return found, roles, rows
 
     def _roles(self, table: Table, needs_label: bool) -> tuple[dict[str, Any], dict[str, list[int]]]:
         """The column of each role, and of a table with a row a step the rows of each series."""
-        label = table.find("label", self.label if needs_label or self.label in table.columns else None, LABEL_NAMES, needs_label)
+        label = table.find(
+            "label", self.label if needs_label or self.label in table.columns else None, LABEL_NAMES, needs_label
+        )
         group = self._found(table, "group", self.group, GROUP_NAMES)
         unit = self._found(table, "unit", self.unit, UNIT_NAMES)
         units: dict[str, list[int]] = {}
@@ -257,7 +260,8 @@ class LabelledSeriesTable(Reader):
             other = next((row for row in rows if str(values[row]) != str(values[first])), None)
             if other is not None:
                 raise DataError(
-                    f"{table.place(other)}: column {name!r} says {str(values[other])[:40]!r}, and {str(values[first])[:40]!r} in the "
+                    f"{table.place(other)}: column {name!r} says {str(values[other])[:40]!r}, and "
+                    f"{str(values[first])[:40]!r} in the "
                     "first row of the same series; it should say one thing of a whole series"
                 )
 
@@ -315,7 +319,8 @@ class LabelledSeriesTable(Reader):
         count = round((times[-1] - times[0]) / usual) + 1
         if count > LONGEST_GAP * len(rows):
             raise DataError(
-                f"{table.place(rows[0])}: series {unit} has {len(rows):,} rows, and its times span {count:,} usual steps; cut it where "
+                f"{table.place(rows[0])}: series {unit} has {len(rows):,} rows, and its times span {count:,} usual "
+                f"steps; cut it where "
                 "it stops, or say data.time=none to take its rows one after another"
             )
         self._uneven.append(unit)
@@ -344,8 +349,8 @@ class LabelledSeriesTable(Reader):
 
 
 class LabelledSeriesFolder(ClassFolders):
-    """Series as `<class>/<file>`, or `train/<class>/<file>` with `test/` and, optionally, `val/` beside it. A file is a table with a
-    row a step and a column a channel; a column of times is left out.
+    """Series as `<class>/<file>`, or `train/<class>/<file>` with `test/` and, optionally, `val/` beside it. A file is a table
+    with a row a step and a column a channel; a column of times is left out.
     """
 
     example = LabelledSeries
@@ -365,8 +370,8 @@ class LabelledSeriesFolder(ClassFolders):
 
 
 def channels_of(names: Sequence[str]) -> dict[str, list[str]]:
-    """The columns of each channel in a table with a row a series: `x_0, x_1, y_0, y_1` are two channels with two steps. Columns whose
-    names do not say so are the steps of one channel, in the order of the table."""
+    """The columns of each channel in a table with a row a series: `x_0, x_1, y_0, y_1` are two channels with two steps. Columns
+    whose names do not say so are the steps of one channel, in the order of the table."""
     found: dict[str, dict[int, str]] = {}
     for name in names:
         match = _NUMBERED.fullmatch(name.strip())
@@ -394,10 +399,13 @@ def times_of(table: Table, rows: Sequence[int], name: str) -> np.ndarray:
         except (TypeError, ValueError):
             pass
         try:
-            found.append(float(np.datetime64(str(value).strip().rstrip("Z")).astype("datetime64[us]").astype(np.int64)) / 1e6)
+            found.append(
+                float(np.datetime64(str(value).strip().rstrip("Z")).astype("datetime64[us]").astype(np.int64)) / 1e6
+            )
         except ValueError:
             raise DataError(
-                f"{table.place(row)}: column {name!r} says {str(value)[:40]!r}; it should be a number or a date such as 2024-01-31 12:00:00; "
+                f"{table.place(row)}: column {name!r} says {str(value)[:40]!r}; it should be a number or a date such "
+                f"as 2024-01-31 12:00:00; "
                 "data.time=none takes the rows one after another"
             ) from None
     return np.array(found, dtype=np.float64)
@@ -416,5 +424,3 @@ def _as_values(table: Table, row: int, name: str) -> np.ndarray:
         return np.array(table.columns[name][row], dtype=np.float32)
     except (TypeError, ValueError):
         raise DataError(f"{table.place(row)}: column {name!r} should hold a list of numbers") from None
-
-

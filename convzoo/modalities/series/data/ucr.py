@@ -15,7 +15,6 @@ from convzoo.core.splits import Splits
 from convzoo.core.text import did_you_mean
 from convzoo.modalities.series.labelled import LabelledSeries
 from convzoo.modalities.series.labelled_formats import SERIES_SUFFIXES, read_series_file
-from convzoo.reading.benchmark import benchmark_folder
 from convzoo.reading.damaged import Damaged
 from convzoo.reading.files import visible
 from convzoo.reading.splitting import as_given, made_here
@@ -33,21 +32,24 @@ class Ucr(Reader):
 
     Args:
         set: of the archive; by default the one in the folder
-        path: a folder with NAME_TRAIN and NAME_TEST, one of these files, or another .ts or .arff file; by default the set is taken
-            from the data set `ucr`
+        path: a folder with NAME_TRAIN and NAME_TEST, one of these files, or another .ts or .arff file; by default the set is
+            taken from the data set `ucr`
         validate: `held_out` takes a part of training; `train` validates on the training series themselves
         val: part for validation, where it is made here
         test: part for testing, where the split is made here and no fold is given; 0: nothing is tested
         fold: test on this fold of a cross-validation, from 0, of a file without an official split
         folds: how many folds there are
-        copies: of a series in two parts of the official split: keep them, as the archives do; drop them from training; refuse them
+        copies: of a series in two parts of the official split: keep them, as the archives do; drop them from training; refuse
+            them
         seed: of a split that is made here
         skip_damaged: leave series that cannot be read out, and say which; by default they are refused
     """
 
     example = LabelledSeries
     reads_inputs = True
-    formats: ClassVar[str] = "NAME_TRAIN and NAME_TEST of the UCR and UEA archives (.ts, .arff, .tsv, .txt), or a .ts or .arff file"
+    formats: ClassVar[str] = (
+        "NAME_TRAIN and NAME_TEST of the UCR and UEA archives (.ts, .arff, .tsv, .txt), or a .ts or .arff file"
+    )
 
     def __init__(
         self,
@@ -122,8 +124,12 @@ class Ucr(Reader):
         self._check_classes(where, parts["train"])
         if self.validate == "train":
             # `as_given` would take a part of training; a validation part of its own keeps it from that.
-            whole = as_given(where, {**parts, "val": parts["train"][:1]}, 0.1, self.seed, facts, _content, "keep", (), self.fold)
-            splits = replace(whole, val=whole.train, origin="as given; validated on the training series, as in the papers")
+            whole = as_given(
+                where, {**parts, "val": parts["train"][:1]}, 0.1, self.seed, facts, _content, "keep", (), self.fold
+            )
+            splits = replace(
+                whole, val=whole.train, origin="as given; validated on the training series, as in the papers"
+            )
         else:
             splits = as_given(where, parts, self.val, self.seed, facts, _content, self.copies, (), self.fold)
         return replace(splits.with_described(files=f"{train.name}, {test.name}"), skipped=self.damaged.skipped)
@@ -150,10 +156,7 @@ class Ucr(Reader):
 
     def _files(self) -> tuple[Path, Path, dict[str, Any]]:
         """The training and the test file, and their hashes."""
-        if self.path is None:
-            folder, _ = benchmark_folder("ucr", None)
-        else:
-            folder = Path(self.path)
+        folder = self._fetched() if self.path is None else Path(self.path)
         if folder.is_file():
             pair = self._pair_of(folder)
             assert pair is not None, "a single file is split here"
@@ -161,6 +164,24 @@ class Ucr(Reader):
         else:
             train, test = self._in_folder(folder)
         return train, test, {str(path): {"sha256": sha256_of(path)} for path in (train, test)}
+
+    def _fetched(self) -> Path:
+        """The folder of the data set `ucr` with the files of the wanted set."""
+        from convzoo.datasets.cards import load_card
+        from convzoo.datasets.download import fetch
+
+        sets = sorted({entry.name.partition("/")[0] for entry in load_card("ucr").files})
+        if self.set is None:
+            raise DataError(
+                f"data.set: say which set of the archive: {', '.join(sets)}; or give your own files with data.path=PATH"
+            )
+        if self.set not in sets:
+            raise DataError(
+                f"data.set={self.set}: is not among the sets that convzoo can fetch ({', '.join(sets)}); "
+                f"{did_you_mean(self.set, sets)}; "
+                "for another one give its folder: data.path=PATH"
+            )
+        return fetch("ucr", [f"{self.set}/{self.set}{part}.ts" for part in (TRAIN, TEST)]).folder
 
     def _in_folder(self, folder: Path) -> tuple[Path, Path]:
         if not folder.is_dir():
@@ -198,7 +219,9 @@ class Ucr(Reader):
                 name = stem[: -len(part)]
                 found = path.with_name(f"{name}{other if stem.endswith(part) else other.lower()}{suffix}")
                 if not found.is_file():
-                    raise DataError(f"{path.parent}: holds {path.name} and no {found.name}; both make the official split")
+                    raise DataError(
+                        f"{path.parent}: holds {path.name} and no {found.name}; both make the official split"
+                    )
                 return (path, found) if part == TRAIN else (found, path)
         return None
 
@@ -207,7 +230,9 @@ class Ucr(Reader):
         if None in names:
             raise DataError(f"{where}: its series have no class (@classLabel false); there is nothing to learn")
         if len(names) < 2:
-            raise DataError(f"{where}: all {len(examples):,} training series are of class {next(iter(names))!r}; 2 are needed")
+            raise DataError(
+                f"{where}: all {len(examples):,} training series are of class {next(iter(names))!r}; 2 are needed"
+            )
 
 
 def _made(path: Path, found: Any, lines: dict[int, int], line: int) -> LabelledSeries:

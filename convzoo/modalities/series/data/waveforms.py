@@ -21,13 +21,14 @@ CLASSES = tuple(f"{shape} {order} {phase}" for shape, order, phase in product(SH
 class Waveforms(Reader):
     """Two sensors record a pulse and an oscillation, one after the other, somewhere in a stretch with noise, drift and spikes.
 
-    Three things make a class, of eight: the shape of the pulse (it rises slowly and falls at once, or the other way round), the order
-    (the pulse comes first or last), and the phase (the oscillation reaches the left sensor a quarter of a period before the right
-    one, or after it). Everything else is drawn at random for each series: where the events lie, how long and how strong they are,
-    their period, the noise, the drift. So means, variances, spectra and the histogram of the values say nothing of the class.
+    Three things make a class, of eight: the shape of the pulse (it rises slowly and falls at once, or the other way round), the
+    order (the pulse comes first or last), and the phase (the oscillation reaches the left sensor a quarter of a period before
+    the right one, or after it). Everything else is drawn at random for each series: where the events lie, how long and how
+    strong they are, their period, the noise, the drift. So means, variances, spectra and the histogram of the values say
+    nothing of the class.
 
-    A part of the series carries another class than their own, drawn at random, as careless annotators would have it; no method can know
-    that. The part of the test series whose class is right is the `ceiling`.
+    A part of the series carries another class than their own, drawn at random, as careless annotators would have it; no method
+    can know that. The part of the test series whose class is right is the `ceiling`.
 
     Args:
         train: number of training series
@@ -46,8 +47,8 @@ class Waveforms(Reader):
         train: Positive = 1600,
         val: Positive = 400,
         test: Positive = 1000,
-        length: Positive = 160,
-        noise: NonNegative = 0.45,
+        length: Positive = 128,
+        noise: NonNegative = 0.22,
         label_noise: Fraction = 0.03,
         seed: Count = 0,
     ) -> None:
@@ -66,7 +67,9 @@ class Waveforms(Reader):
         for number, (name, count) in enumerate(self.sizes.items()):
             random = np.random.default_rng([self.seed, number])
             true = random.permutation(np.arange(count) % len(CLASSES))
-            said = np.where(random.uniform(size=count) < self.label_noise, random.integers(len(CLASSES), size=count), true)
+            said = np.where(
+                random.uniform(size=count) < self.label_noise, random.integers(len(CLASSES), size=count), true
+            )
             parts[name] = [
                 LabelledSeries(
                     values=waveform(int(kind), self.length, self.noise, random), label=CLASSES[label],
@@ -81,9 +84,13 @@ class Waveforms(Reader):
 def waveform(kind: int, length: int, noise: float, random: np.random.Generator) -> np.ndarray:
     """One series of a class, (2, length) float32."""
     shape, order, phase = (kind >> 2) & 1, (kind >> 1) & 1, kind & 1
-    pulse_steps, wave_steps, gap = int(random.integers(18, 31)), int(random.integers(26, 39)), int(random.integers(2, 16))
+    pulse_steps, wave_steps, gap = (
+        int(random.integers(18, 31)),
+        int(random.integers(26, 39)),
+        int(random.integers(2, 16)),
+    )
     start = int(random.integers(4, length - pulse_steps - wave_steps - gap - 3))
-    first, second = (pulse_steps, wave_steps) if order == 0 else (wave_steps, pulse_steps)
+    first = pulse_steps if order == 0 else wave_steps
     places = (start, start + first + gap)
     pulse_at, wave_at = places if order == 0 else places[::-1]
     values = np.zeros((2, length))

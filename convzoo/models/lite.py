@@ -130,7 +130,7 @@ def custom_kernels() -> list[np.ndarray]:
         kernels += [signs, -signs]
     for size in (6, 12, 24, 48, 96):
         rise = np.linspace(0, 1, size // 4 + 1)[1:] ** 2
-        bump = np.concatenate([rise, rise[::-1]])
+        bump = np.concatenate([rise, np.resize(rise[::-1], size // 2 - len(rise))])
         kernels.append(np.concatenate([-bump, 2 * bump, -bump]))
     return kernels
 

@@ -114,8 +114,9 @@ class LabelledSeriesPages(Pages):
             share = min(wide / steps, 1.0)
             said = "the whole series" if wide >= steps else f"{wide:,} of {steps:,} steps"
             lines += f"<li>{name}: {said}</li>"
-            left, wide_on_page = WIDE * (1 - share) / 2, WIDE * share
-            boxes += f'<rect class="zone" x="{left:.0f}" width="{wide_on_page:.0f}" y="{8 * number}" height="{100 - 16 * number}"/>'
+            left, top = WIDE * (1 - share) / 2, 8 * number
+            size = f'width="{WIDE * share:.0f}" height="{100 - 2 * top}"'
+            boxes += f'<rect class="zone" x="{left:.0f}" y="{top}" {size}/>'
         averaged = f" {encoder.stretch} steps were averaged to one." if encoder.stretch > 1 else ""
         strongest = int(values.std(axis=1).argmax())
         apart = (

@@ -115,7 +115,7 @@ def test_the_official_split_is_kept_and_a_missing_half_is_said(tmp_path: Path) -
     assert len(splits.test) == 6 and len(splits.train) + len(splits.val) == 20 and 2 <= len(splits.val) <= 4
     papers = Ucr(path=str(tmp_path / "X_TRAIN.ts"), validate="train").read()
     assert papers.val is papers.train and len(papers.train) == 20
-    with pytest.raises(DataError, match="has no set 'Y'; did you mean"):
+    with pytest.raises(DataError, match="has no set 'Y'; allowed: X"):
         Ucr(set="Y", path=str(tmp_path)).read()
 
 
@@ -163,16 +163,16 @@ def test_a_row_a_step_is_ordered_by_time_and_interpolated(tmp_path: Path) -> Non
     rows = ["case,time,x,label"]
     for case in range(10):
         times = [3, 0, 1, 2] if case else [0, 1, 2, 5]
-        rows += [f"{case},{time},{time * 10},{'ab'[case % 2]}" for time in times]
+        rows += [f"{case},{time},{time * 10 + case},{'ab'[case % 2]}" for time in times]
     path = written(tmp_path / "a.csv", rows)
     reader = LabelledSeriesTable(str(path))
     found = reader.examples()
-    assert found[1].read().tolist() == [[0, 10, 20, 30]]
+    assert found[1].read().tolist() == [[1, 11, 21, 31]]
     assert found[0].read().tolist() == [[0, 10, 20, 30, 40, 50]]
     splits = LabelledSeriesTable(str(path), val=0.2, test=0.2).read()
     assert any("1 series have uneven times (first: 0)" in note for note in splits.notes)
     kept = LabelledSeriesTable(str(path), time="none", values=["x"]).examples()
-    assert kept[1].read().tolist() == [[30, 0, 10, 20]]
+    assert kept[1].read().tolist() == [[31, 1, 11, 21]]
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ OPPONENTS: Mapping[str, Mapping[str, Any]] = {
     "multi_rocket": {"count": 50_000},
     "hydra": {},
 }
+AEON = ("aeon_multi_rocket", "aeon_hydra")  # independent code, not part of the default: pip install aeon
 PUBLISHED = {
     "ArrowHead": {"fcn1d": 0.840, "resnet1d": 0.838, "inception_time": 0.846, "lite": 0.822, "multi_rocket": 0.869},
     "Chinatown": {"fcn1d": 0.980, "resnet1d": 0.978, "inception_time": 0.980, "lite": 0.980, "multi_rocket": 0.980},
@@ -107,6 +108,23 @@ def opponent_cell(name: str, method: str, seed: int) -> dict[str, Any]:
     said = opponent.outputs(splits.test).argmax(dim=1).numpy()
     truth = [targets.labels.number(example.label, "") for example in splits.test]
     return {"accuracy": float((said == truth).mean())}
+
+
+def aeon_cell(name: str, method: str, seed: int) -> dict[str, Any]:
+    """The same with aeon's implementation; series of different lengths are padded with zeros at their end."""
+    from aeon.classification.convolution_based import HydraClassifier, MultiRocketClassifier
+
+    splits = Ucr(set=name, validate="train").read()
+    longest = max(example.read().shape[1] for example in [*splits.train, *splits.test])
+
+    def arrays(examples: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+        rows = [np.pad(example.read(), ((0, 0), (0, longest - example.read().shape[1]))) for example in examples]
+        return np.stack(rows).astype(np.float64), np.array([example.label for example in examples])
+
+    made = HydraClassifier(random_state=seed) if method == "aeon_hydra" else MultiRocketClassifier(random_state=seed)
+    made.fit(*arrays(splits.train))
+    series, truth = arrays(splits.test)
+    return {"accuracy": float((made.predict(series) == truth).mean())}
 
 
 def finished(path: Path) -> dict[tuple[str, str, int], dict[str, Any]]:
@@ -180,11 +198,10 @@ def main() -> int:
     done = finished(options.results)
     for name, method, seed in wanted(options.sets, options.methods, options.seeds, done, options.cells):
         began = time.perf_counter()
-        cell = (
-            network_cell(name, method, seed, options.runs, options.overrides)
-            if method in NETWORKS
-            else opponent_cell(name, method, seed)
-        )
+        if method in NETWORKS:
+            cell = network_cell(name, method, seed, options.runs, options.overrides)
+        else:
+            cell = (aeon_cell if method in AEON else opponent_cell)(name, method, seed)
         row = {"set": name, "method": method, "seed": seed, "seconds": round(time.perf_counter() - began, 1), **cell}
         with options.results.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")

@@ -11,7 +11,7 @@ import dataclasses
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -66,9 +66,14 @@ class InTurns:
 
 
 def careful_rates(
-    experiment: Experiment, batches: Iterator[tuple[Tensor, Tensor]], rounds: int, steps: int
+    experiment: Experiment,
+    batches: Iterator[tuple[Tensor, Tensor]],
+    rounds: int,
+    steps: int,
+    others: Mapping[str, Step] | None = None,
 ) -> dict[str, list[float]]:
-    """Examples per second of the trainer and of the careful loop over batches of the same kind, one value for each round."""
+    """Examples per second of the trainer, of the careful loop over batches of the same kind, and of other opponents, one value
+    for each round."""
     devices = Devices.open("cpu", "32")
     config = dataclasses.replace(
         experiment.recipe.train, steps=steps * (rounds + 1), epochs=None, evaluate_every=NEVER, checkpoint_every=None
@@ -77,6 +82,7 @@ def careful_rates(
     hand_model = copy.deepcopy(experiment.model)
     Seeds(hand_model, 1).at(0, 0)
     opponents = {"careful": careful_step(hand_model, batches, False, config.optimizer == "adam", config.lr)}
+    opponents |= others or {}
     turns = InTurns(steps, opponents, sizes(len(train.examples), config.batch_size))
     few = Loader(experiment.splits.val[:2], experiment.encoder, 2)
     with tempfile.TemporaryDirectory() as folder:

@@ -75,6 +75,7 @@ RUNS = {
         ],
         4,
     ),
+    "classes_speed": (["--steps", "1", *TINY, "data.length=100"], 4),
     "sound_speed": (["--steps", "1", "--memory-rounds", "1", *TINY], 5),
     "volume_speed": (["--steps", "1", "--memory-rounds", "1", *TINY, "data.spacing=8.0"], 2),
     "video_speed": (

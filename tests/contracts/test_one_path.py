@@ -16,6 +16,7 @@ import convzoo
 from convzoo.modalities.graph.example import Node
 from convzoo.modalities.recommendation.example import User
 from convzoo.modalities.series.example import Stretch
+from convzoo.modalities.series.labelled import LabelledSeries
 from convzoo.modalities.text.example import Text
 from convzoo.modalities.text.pair import Pair
 from convzoo.modalities.text.tagged import TaggedText
@@ -59,6 +60,11 @@ def _(example: User) -> User:
 @raw.register
 def _(example: Stretch) -> np.ndarray:
     return np.array(example.values)
+
+
+@raw.register
+def _(example: LabelledSeries) -> np.ndarray:
+    return example.read()
 
 
 def assert_alike(one: Any, other: Any, place: str) -> None:

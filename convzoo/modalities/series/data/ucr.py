@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from convzoo.core.arguments import Copies, Count, Fraction, Positive
+from convzoo.core.arguments import Copies, Count, Fraction
 from convzoo.core.errors import DataError
 from convzoo.core.files import no_such, sha256_of
 from convzoo.core.inputs import Given, InputTable
@@ -36,9 +36,7 @@ class Ucr(Reader):
             taken from the data set `ucr`
         validate: `held_out` takes a part of training; `train` validates on the training series themselves
         val: part for validation, where it is made here
-        test: part for testing, where the split is made here and no fold is given; 0: nothing is tested
-        fold: test on this fold of a cross-validation, from 0, of a file without an official split
-        folds: how many folds there are
+        test: part for testing, where the split is made here; 0: nothing is tested
         copies: of a series in two parts of the official split: keep them, as the archives do; drop them from training; refuse
             them
         seed: of a split that is made here
@@ -47,6 +45,9 @@ class Ucr(Reader):
 
     example = LabelledSeries
     reads_inputs = True
+    why_no_folds: ClassVar[str] = (
+        "has the official split of an archive, so no folds are made; a table of series has them"
+    )
     formats: ClassVar[str] = (
         "NAME_TRAIN and NAME_TEST of the UCR and UEA archives (.ts, .arff, .tsv, .txt), or a .ts or .arff file"
     )
@@ -58,8 +59,6 @@ class Ucr(Reader):
         validate: Literal["held_out", "train"] = "held_out",
         val: Fraction = 0.15,
         test: Fraction = 0.15,
-        fold: Count | None = None,
-        folds: Positive = 5,
         copies: Copies = "keep",
         seed: Count = 0,
         skip_damaged: bool = False,
@@ -69,8 +68,6 @@ class Ucr(Reader):
         self.validate = validate
         self.val = val
         self.test = test
-        self.fold = fold
-        self.folds = folds
         self.copies: Copies = copies
         self.seed = seed
         self.skip_damaged = skip_damaged
@@ -124,14 +121,12 @@ class Ucr(Reader):
         self._check_classes(where, parts["train"])
         if self.validate == "train":
             # `as_given` would take a part of training; a validation part of its own keeps it from that.
-            whole = as_given(
-                where, {**parts, "val": parts["train"][:1]}, 0.1, self.seed, facts, _content, "keep", (), self.fold
-            )
+            whole = as_given(where, {**parts, "val": parts["train"][:1]}, 0.1, self.seed, facts, _content, "keep", ())
             splits = replace(
                 whole, val=whole.train, origin="as given; validated on the training series, as in the papers"
             )
         else:
-            splits = as_given(where, parts, self.val, self.seed, facts, _content, self.copies, (), self.fold)
+            splits = as_given(where, parts, self.val, self.seed, facts, _content, self.copies, ())
         return replace(splits.with_described(files=f"{train.name}, {test.name}"), skipped=self.damaged.skipped)
 
     def _made_here(self, path: Path) -> Splits:
@@ -139,7 +134,7 @@ class Ucr(Reader):
         self.damaged.settle()
         self._check_classes(str(path), found)
         splits = made_here(
-            found, self.val, self.test, self.seed, {str(path): {"sha256": sha256_of(path)}}, _content, self.fold, self.folds,
+            found, self.val, self.test, self.seed, {str(path): {"sha256": sha256_of(path)}}, _content, None, 5,
             (), str(path),
         )  # fmt: skip
         return replace(splits, skipped=self.damaged.skipped)

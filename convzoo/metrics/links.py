@@ -16,10 +16,8 @@ class LinkMeter:
 
     * auroc: the probability that a linked pair has a higher score than one that is not linked
     * average_precision: $\sum_n (R_n - R_{n-1}) P_n$ over all thresholds
-    * mrr and hits_at_10: where each edge has negatives of its own: the mean of 1 / rank of the edge among them, and the part of
-      the edges with a rank up to 10. Of equal scores, half are counted as better
-    * hits_at_50, where all edges have the same negatives: the part of the edges with a higher score than the 50th best negative
-      (Hu et al. 2020, arXiv:2005.00687, §4.1); left out where there are no 50
+    * mrr and hits_at_10: the mean of 1 / rank of an edge, and the part of the edges with a rank up to 10: the rank among its own
+      negatives where it has some, else among all of the split. Of equal scores, half are counted as better
     """
 
     def __init__(self) -> None:
@@ -49,8 +47,8 @@ class LinkMeter:
         """Area under the curve and average precision of each draw; of edges with negatives of their own MRR and hits."""
         scores, linked, queries = self._known()
         if queries is None:
-            average = np.asarray(average_precision(scores, linked, weights))
+            average = average_precision(scores, linked, weights)
             return {"auroc": weighted_area_under_roc(scores, linked, weights), "average_precision": average}
         ranks = ranks_of_edges(scores, linked, queries)
         total = np.maximum(weights.sum(axis=1), 1e-300)
-        return {"mrr": weights @ (1 / ranks) / total, f"hits_at_{HITS[0]}": weights @ (ranks <= HITS[0]) / total}
+        return {"mrr": weights @ (1 / ranks) / total, f"hits_at_{HITS}": weights @ (ranks <= HITS) / total}

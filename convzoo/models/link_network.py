@@ -16,14 +16,14 @@ Head = Literal["common_neighbours", "inner_product"]
 
 
 class LinkNetwork(nn.Module):
-    r"""Logits of links between pairs of nodes: $\alpha \cos(h_i, h_j) + d(i, j) + \mathrm{MLP}(u_i \odot u_j, \sum_{k \in N(i) \cap N(j)} u_k, c)$.
+    r"""Logits of links: $\alpha \cos(h_i, h_j) + d(i, j) + \mathrm{MLP}(u_i \odot u_j, \sum_{k \in N(i) \cap N(j)} u_k, c)$.
 
     The vectors h are those of linear graph convolutions, $\tilde A (\ldots \tilde A X W_1) W_2$ (Kipf & Welling 2016,
     arXiv:1611.07308; without the activation, as Salha et al. 2019, arXiv:1910.00942), and u is h with length 1. $W_1$ begins as a
     random projection and the others as the identity, so the network begins as what untrained propagation of the features gives
-    (arXiv:2406.16687) and can only gain. The MLP also sees the sum of the vectors of the common neighbours (NCN, Wang et al. 2023,
-    arXiv:2302.00890, eq. 5) and c, their number, Adamic-Adar and resource allocation, as logarithms; d is linear in the degrees.
-    Its last layer begins with zeros.
+    (arXiv:2406.16687) and learns from there. The MLP also sees the sum of the vectors of the common neighbours (NCN, Wang et al.
+    2023, arXiv:2302.00890, eq. 5) and c: their number, Adamic-Adar and resource allocation, as logarithms. d is
+    linear in the logarithms of the degrees. The last layer of the MLP begins with zeros.
 
     Args:
         in_channels: number of features of a node
@@ -34,8 +34,8 @@ class LinkNetwork(nn.Module):
         head: `common_neighbours` as above; `inner_product` is the first term and d alone
 
     Shape:
-        graph: features (nodes, in_channels) and matrix (nodes, nodes); degrees: (nodes,); pairs: (pairs, 2) row numbers; common:
-        (pairs, nodes), 1 where a node is a neighbour of both.
+        graph: features (nodes, in_channels) and matrix (nodes, nodes) with a loop at each node; pairs: (pairs, 2) row numbers;
+        common: (pairs, nodes), 1 where a node is a neighbour of both.
         output: logits (pairs,).
     """
 
@@ -70,7 +70,7 @@ class LinkNetwork(nn.Module):
             )
         self._computed: tuple[tuple, GraphTensors, Tensor] | None = None
 
-    def vectors(self, graph: GraphTensors) -> Tensor:
+    def node_vectors(self, graph: GraphTensors) -> Tensor:
         """(nodes, channels): the vectors of all nodes, with length 1. Outside training they are kept until a weight changes."""
         if torch.is_grad_enabled() or isinstance(graph.adjacency, EdgeList):
             return self._all(graph)
@@ -96,13 +96,13 @@ class LinkNetwork(nn.Module):
     def forward(
         self,
         graph: GraphTensors,
-        degrees: Float[Tensor, " nodes"],
         pairs: Int[Tensor, "pairs 2"],
         common: SparseMatrix | EdgeList,
     ) -> Float[Tensor, " pairs"]:
         """Logits of some pairs."""
-        vectors = self.vectors(graph)
+        vectors = self.node_vectors(graph)
         both = vectors[pairs[:, 0]] * vectors[pairs[:, 1]]  # (pairs, channels)
+        degrees = degrees_of(graph.adjacency).to(vectors.dtype)
         logarithms = degrees.log1p()
         one, other = logarithms[pairs[:, 0]], logarithms[pairs[:, 1]]
         of_degrees = torch.stack([one + other, one * other, (one - other).abs()], dim=1) @ self.of_degrees
@@ -110,7 +110,7 @@ class LinkNetwork(nn.Module):
         if self.mlp is None:
             return found
         # A node that is common to two has at least two neighbours.
-        known = degrees.clamp(min=2).to(vectors.dtype)
+        known = degrees.clamp(min=2)
         weights = torch.stack([torch.ones_like(known), 1 / known.log(), 1 / known], dim=1)
         shared = product(common, torch.cat([vectors, weights], dim=1))  # (pairs, channels + 3)
         width = vectors.shape[1]
@@ -120,17 +120,31 @@ class LinkNetwork(nn.Module):
     def receptive_fields(self, inputs: dict[str, Any]) -> dict[str, tuple[int, ...]]:
         """For each convolution, how many nodes the first node's vector depends on."""
         sees = nodes_within(inputs["graph"].adjacency, int(inputs["pairs"][0, 0]), self.hops)
-        return {"first": (sees[1],)} | {f"layers.{at}": (sees[at + 2],) for at in range(self.hops - 1)}
+        found: dict[str, tuple[int, ...]] = {f"layers.{at}": (sees[at + 2],) for at in range(self.hops - 1)}
+        return {"first": (sees[1],), **found}
 
     def exported(self, inputs: dict[str, Any]) -> tuple[nn.Module, dict[str, Tensor]]:
         """The network in the form that exporters take: the matrices as lists of entries, the features dense."""
         graph, common = inputs["graph"], inputs["common"]
         features = graph.features.dense() if isinstance(graph.features, SparseMatrix) else graph.features
-        entries = {"rows": graph.adjacency.rows(), "columns": graph.adjacency.columns.long(), "weights": graph.adjacency.values}
+        entries = {
+            "rows": graph.adjacency.rows(),
+            "columns": graph.adjacency.columns.long(),
+            "weights": graph.adjacency.values,
+        }
         shared = {"common_rows": common.rows(), "common_columns": common.columns.long()}
         return _OverEdgeLists(self), {
-            "features": features, **entries, "degrees": inputs["degrees"], "pairs": inputs["pairs"], **shared,
+            "features": features, **entries, "pairs": inputs["pairs"], **shared,
         }  # fmt: skip
+
+
+def degrees_of(matrix: SparseMatrix | EdgeList) -> Tensor:
+    """(rows,): the number of entries of each row, without its loop."""
+    if isinstance(matrix, SparseMatrix):
+        return matrix.pointers.diff() - 1
+    ones = torch.ones_like(matrix.values)
+    found = product(EdgeList(matrix.rows, matrix.columns, ones, matrix.height), ones.new_ones(matrix.height, 1))
+    return found.squeeze(1) - 1
 
 
 class _OverEdgeLists(nn.Module):
@@ -144,7 +158,6 @@ class _OverEdgeLists(nn.Module):
         rows: Int[Tensor, " edges"],
         columns: Int[Tensor, " edges"],
         weights: Float[Tensor, " edges"],
-        degrees: Float[Tensor, " nodes"],
         pairs: Int[Tensor, "pairs 2"],
         common_rows: Int[Tensor, " common"],
         common_columns: Int[Tensor, " common"],
@@ -152,4 +165,4 @@ class _OverEdgeLists(nn.Module):
         """Logits of the pairs."""
         graph = GraphTensors(features, EdgeList(rows, columns, weights, features.shape[0]))
         ones = torch.ones_like(common_rows, dtype=features.dtype)
-        return self.network(graph, degrees, pairs, EdgeList(common_rows, common_columns, ones, pairs.shape[0]))
+        return self.network(graph, pairs, EdgeList(common_rows, common_columns, ones, pairs.shape[0]))

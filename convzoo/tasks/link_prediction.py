@@ -1,6 +1,6 @@
 """Link prediction: which pairs of nodes an edge connects."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar, Literal
@@ -12,9 +12,8 @@ from torch import Tensor, nn
 
 from convzoo.core.arguments import FromData, Positive
 from convzoo.core.batch import Batch
-from convzoo.core.errors import DataError, RecipeError
+from convzoo.core.errors import RecipeError
 from convzoo.core.processes import gather_all
-from convzoo.core.splits import Splits
 from convzoo.core.task import Meter, Task
 
 
@@ -36,7 +35,7 @@ class AskedLinks:
 
 
 class LinkPrediction(Task):
-    r"""Binary cross-entropy over edges and unconnected pairs: $-\log \sigma(s)$ for an edge, $-\log(1 - \sigma(s))$ for another pair.
+    r"""Binary cross-entropy over edges and unconnected pairs: $-\log \sigma(s)$ for an edge, $-\log(1 - \sigma(s))$ for others.
 
     A probability is that of a link where as many pairs are linked as not, as on the validation split, on which it is calibrated
     after training (a slope and a shift of the logits; Platt 1999). In a whole graph few of all pairs are linked: there it orders
@@ -44,12 +43,12 @@ class LinkPrediction(Task):
 
     Args:
         node_ids: the nodes' ids, by number
-        best_by: the validation score that chooses the best checkpoint; `val/mrr` where edges have negatives of their own
+        best_by: the validation score that chooses the best checkpoint; `val/mrr` suits edges with negatives of their own
         shown: number of nodes that are listed where the links of a node are asked for
     """
 
     label_type = "class"
-    judged_by = ("mrr", "auroc")
+    judged_by = ("auroc",)
     output_axes: ClassVar[tuple[str, ...]] = ("batch",)
     outputs = {"logits": ("batch",)}
 
@@ -83,7 +82,9 @@ class LinkPrediction(Task):
         if isinstance(outputs, AskedLinks):
             return [
                 self._best(outputs, first, last) if listed else self._said(outputs.logits[first:last])[0]
-                for (first, last), listed in zip(pairwise(outputs.pointers.tolist()), outputs.listed.tolist(), strict=True)
+                for (first, last), listed in zip(
+                    pairwise(outputs.pointers.tolist()), outputs.listed.tolist(), strict=True
+                )
             ]
         return self._said(outputs)
 
@@ -99,7 +100,9 @@ class LinkPrediction(Task):
     def _best(self, outputs: AskedLinks, first: int, last: int) -> dict[str, Any]:
         found = self._probabilities(outputs.logits[first:last])
         best = found.topk(min(self.shown, len(found)))
-        names = [self.node_ids[node] for node in outputs.pairs[first:last, 1][best.indices.to(outputs.pairs.device)].tolist()]
+        names = [
+            self.node_ids[node] for node in outputs.pairs[first:last, 1][best.indices.to(outputs.pairs.device)].tolist()
+        ]
         return {"links": names, "probabilities": [round(value, 4) for value in best.values.tolist()]}
 
     def read_target(self, target: Mapping[str, Tensor]) -> list[dict[str, Any]]:
@@ -124,17 +127,6 @@ class LinkPrediction(Task):
             return f"{prediction['label']}  {prediction['probability']:.3f}{known}  {shown}"
         lines = zip(prediction["links"], prediction["probabilities"], strict=True)
         return "\n".join([shown, *(f"{at:>4}  {value:.3f}  {name}" for at, (name, value) in enumerate(lines, 1))])
-
-    def require(self, splits: Splits) -> None:
-        """
-        Raises:
-            DataError: `best_by: val/mrr`, and edges have no negatives of their own.
-        """
-        if self.best_by == "val/mrr" and getattr(splits.val, "queries", None) is None:
-            raise DataError(
-                "task.best_by=val/mrr: ranks each edge among its own negatives, which these data do not have; say "
-                "data.negatives=hard or task.best_by=val/auroc"
-            )
 
     def calibrate(self, model: nn.Module, batches: Iterable[Batch]) -> None:
         """Choose the slope and the shift of the logits on the validation split."""

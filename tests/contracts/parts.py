@@ -25,6 +25,7 @@ from convzoo.core.splits import Splits
 from convzoo.core.task import Task
 from convzoo.experiment import Experiment, assemble
 from convzoo.modalities.graph.example import Node
+from convzoo.modalities.graph.links import NodePair
 from convzoo.modalities.points.example import PointCloud
 from convzoo.modalities.recommendation.example import User
 from convzoo.modalities.series.example import Stretch
@@ -300,6 +301,11 @@ def _(example: Stretch) -> list[Any]:
 
 
 @atoms.register
+def _(example: NodePair) -> list[Any]:
+    return [tuple(sorted((example.first, example.second)))]
+
+
+@atoms.register
 def _(example: User) -> list[Any]:
     return [(example.index, int(item)) for item in example.wanted]
 
@@ -320,6 +326,7 @@ def contents(example: Any) -> list[Any]:
 
 # Rows of a graph or a table may be alike by chance: what they are is which they are.
 contents.register(Node, atoms.dispatch(Node))
+contents.register(NodePair, atoms.dispatch(NodePair))
 contents.register(User, atoms.dispatch(User))
 contents.register(Stretch, atoms.dispatch(Stretch))
 
@@ -347,6 +354,11 @@ def _(example: Volume) -> Volume:
 
 @unlabelled.register
 def _(example: Node) -> Node:
+    return dataclasses.replace(example, label=None)
+
+
+@unlabelled.register
+def _(example: NodePair) -> NodePair:
     return dataclasses.replace(example, label=None)
 
 

@@ -146,6 +146,13 @@ SMALL: dict[str, Callable[[], tuple[dict[str, Any], dict[str, Any]]]] = {
         {"in_channels": 5, "classes": 3, "channels": 4, "conv": "gcn2", "layers": 3, "end_decay": 0.5},
         {"graph": GraphTensors(torch.randn(12, 5), adjacency(12)), "nodes": torch.tensor([1, 4])},
     ),
+    "link_network": lambda: (
+        {"in_channels": 40, "channels": 4, "layers": 3, "dropout": 0.3},
+        {
+            "graph": GraphTensors(torch.randn(12, 40), adjacency(12)),
+            "pairs": torch.tensor([[1, 4]]), "common": adjacency(12).part(3, 4),
+        },
+    ),
     "lightgcn": lambda: (
         {"users": 5, "items": 7, "adjacency": adjacency(12), "embedding_size": 4},
         {"users": torch.tensor([0, 3])},

@@ -14,6 +14,7 @@ from conftest import FORMS
 
 import convzoo
 from convzoo.modalities.graph.example import Node
+from convzoo.modalities.graph.links import NodePair
 from convzoo.modalities.recommendation.example import User
 from convzoo.modalities.series.example import Stretch
 from convzoo.modalities.series.labelled import LabelledSeries
@@ -49,6 +50,11 @@ def _(example: TaggedText) -> str:
 
 @raw.register
 def _(example: Node) -> str:
+    return example.source
+
+
+@raw.register
+def _(example: NodePair) -> str:
     return example.source
 
 

@@ -17,6 +17,7 @@ from convzoo.modalities.graph.example import Graph
 from convzoo.modalities.graph.link_encoder import common
 from convzoo.modalities.graph.links import NodePair, pair_keys, pairs_of
 from convzoo.modalities.graph.matrices import graph_matrix
+from convzoo.ops.sparse import SparseMatrix, product
 
 MOST_NODES = 50_000
 """Katz' paths are counted from each node of a test pair to all nodes: in a larger graph that takes too long."""
@@ -37,7 +38,7 @@ class PreferentialAttachment(Baseline):
 
 
 class CommonNeighbours(Baseline):
-    r"""$\sum_{k \in N(i) \cap N(j)} w(k)$ over the common neighbours of a pair; w is 1, 1 / log of k's degree (Adamic & Adar 2003,
+    r"""$\sum_{k \in N(i) \cap N(j)} w(k)$: the neighbours that a pair shares; w is 1, 1 / log of the degree (Adamic & Adar 2003,
     doi:10.1016/S0378-8733(03)00009-1) or 1 / degree (resource allocation, Zhou et al. 2009, arXiv:0901.0553).
 
     Args:
@@ -61,7 +62,7 @@ class CommonNeighbours(Baseline):
         pairs = pairs_of(examples, range(len(examples)))
         found = []
         for first in range(0, len(pairs), _PAIRS):
-            shared = common(self.edges, pairs[first:first + _PAIRS])
+            shared = common(self.edges, pairs[first : first + _PAIRS])
             matrix = scipy.sparse.csr_matrix(
                 (shared.values.numpy(), shared.columns.numpy(), shared.pointers.numpy()), shared.shape
             )
@@ -106,7 +107,7 @@ class Katz(Baseline):
         starts, place = np.unique(pairs[:, 0], return_inverse=True)
         found = np.zeros(len(pairs))
         for first in range(0, len(starts), _BLOCK):
-            block = starts[first:first + _BLOCK]
+            block = starts[first : first + _BLOCK]
             mine = np.flatnonzero((place >= first) & (place < first + len(block)))
             walks = np.zeros((self.edges.shape[0], len(block)))
             walks[block, np.arange(len(block))] = 1
@@ -127,9 +128,7 @@ class PropagatedFeatures(Baseline):
 
     choices: ClassVar[Mapping[str, Sequence[Any]]] = {"similarity": ("product", "cosine"), "steps": (2, 1, 3)}
 
-    def __init__(
-        self, steps: Positive | None = None, similarity: Literal["product", "cosine"] | None = None
-    ) -> None:
+    def __init__(self, steps: Positive | None = None, similarity: Literal["product", "cosine"] | None = None) -> None:
         self.steps = steps
         self.similarity = similarity
 
@@ -137,7 +136,9 @@ class PropagatedFeatures(Baseline):
         """Spread the features along the known edges."""
         table: Any = spread(examples[0].graph, self.setting("steps"))
         if self.setting("similarity") == "cosine":
-            squares = table.multiply(table).sum(axis=1) if scipy.sparse.issparse(table) else np.square(table).sum(axis=1)
+            squares = (
+                table.multiply(table).sum(axis=1) if scipy.sparse.issparse(table) else np.square(table).sum(axis=1)
+            )
             table = scipy.sparse.diags(1 / np.sqrt(np.maximum(np.asarray(squares).ravel(), 1e-300))) @ table
         self.table = table.tocsr() if scipy.sparse.issparse(table) else table
 
@@ -146,7 +147,7 @@ class PropagatedFeatures(Baseline):
         pairs = pairs_of(examples, range(len(examples)))
         found = []
         for first in range(0, len(pairs), 10_000):
-            one, other = (self.table[pairs[first:first + 10_000, side]] for side in (0, 1))
+            one, other = (self.table[pairs[first : first + 10_000, side]] for side in (0, 1))
             both = one.multiply(other).sum(axis=1) if scipy.sparse.issparse(one) else (one * other).sum(axis=1)
             found.append(np.asarray(both, np.float64).ravel())
         return torch.from_numpy(np.concatenate(found))
@@ -170,7 +171,12 @@ class LinearEncoder(Baseline):
         """Learn W."""
         graph = examples[0].graph
         table = spread(graph, 1)
-        features = torch.from_numpy(np.asarray(table.todense() if scipy.sparse.issparse(table) else table, np.float32))
+        if scipy.sparse.issparse(table):
+            table = table.tocsr().astype(np.float32)
+            table.sort_indices()
+            features: Any = SparseMatrix.of(table)
+        else:
+            features = torch.from_numpy(np.asarray(table, np.float32))
         links = torch.from_numpy(pairs_of(examples, range(len(examples))))
         random = np.random.default_rng(0)
         weight = torch.from_numpy(random.standard_normal((features.shape[1], self.channels)).astype(np.float32))
@@ -181,19 +187,25 @@ class LinearEncoder(Baseline):
             for _ in range(self.epochs):
                 others = torch.from_numpy(random.integers(0, len(graph), links.shape))
                 near = pair_keys(others.numpy(), len(graph))
-                free = keys[torch.searchsorted(keys, torch.from_numpy(near)).clamp(max=len(keys) - 1)] != torch.from_numpy(near)
-                vectors = features @ weight
+                free = keys[
+                    torch.searchsorted(keys, torch.from_numpy(near)).clamp(max=len(keys) - 1)
+                ] != torch.from_numpy(near)
+                vectors = _times(features, weight)
                 scores = [(vectors[part[:, 0]] * vectors[part[:, 1]]).sum(dim=1) for part in (links, others[free])]
                 loss = F.softplus(-scores[0]).mean() + F.softplus(scores[1]).mean()
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
-        self.vectors = (features @ weight).detach()
+        self.vectors = _times(features, weight).detach()
 
     def outputs(self, examples: Sequence[NodePair]) -> Tensor:
         """(pairs,)."""
         pairs = torch.from_numpy(pairs_of(examples, range(len(examples))))
         return (self.vectors[pairs[:, 0]] * self.vectors[pairs[:, 1]]).sum(dim=1).double()
+
+
+def _times(features: Any, weight: Tensor) -> Tensor:
+    return product(features, weight) if isinstance(features, SparseMatrix) else features @ weight
 
 
 def spread(graph: Graph, steps: int) -> Any:

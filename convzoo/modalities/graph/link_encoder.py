@@ -29,7 +29,6 @@ _ROUNDS = 20
 """How often a negative is drawn again if its nodes are connected."""
 _HIDE, _NODES = 1, 2
 """Streams of the random numbers."""
-_NO_FEATURES = 0
 
 
 class LinkEncoder(Encoder):
@@ -37,8 +36,8 @@ class LinkEncoder(Encoder):
 
     In each epoch a part of the training edges is hidden: it leaves the graph, in both directions, and is what the network learns
     to find; the others carry messages. Else the network would learn to read an edge off its own message, which no edge that is
-    asked for sends (Zhang & Chen 2018, arXiv:1802.09691, §3.2; Wang et al. 2023, arXiv:2302.00890, §4.3). Which edges are hidden is a function of seed, epoch
-    and edge, so a step is the same however its batch is divided. Each hidden edge comes with negatives, drawn uniformly from all
+    asked for sends (Wang et al. 2023, arXiv:2302.00890, §4.3). Which edges are hidden is a function of seed, epoch and edge, so a
+    step is the same however its batch is divided. Each hidden edge comes with negatives, drawn uniformly from all
     pairs that no training edge connects.
 
     Args:
@@ -68,8 +67,9 @@ class LinkEncoder(Encoder):
         self._graph: Graph | None = None
         self._features: Tensor | SparseMatrix | None = None
         self._keys: np.ndarray | None = None
+        self._whole: GraphTensors | None = None
         # The visible edges of the last epoch, and their tensors.
-        self._visible: tuple[Any, Any, GraphTensors, Tensor] | None = None
+        self._visible: tuple[Any, Any, GraphTensors] | None = None
 
     @property
     def graph(self) -> Graph:
@@ -83,7 +83,7 @@ class LinkEncoder(Encoder):
 
     def _take(self, graph: Graph) -> None:
         self._graph = graph
-        self._features = self._keys = self._visible = None
+        self._features = self._keys = self._visible = self._whole = None
 
     def prepare(self, example: NodePair) -> NodePair:
         """The pair itself: it is only a reference."""
@@ -98,7 +98,9 @@ class LinkEncoder(Encoder):
             return Survey({"pairs": f"{count:,}"})
         facts = {"pairs": f"{int((linked == 1).sum()):,} linked, {int((linked == 0).sum()):,} not"}
         width = graph.features.shape[1]
-        instead = "places in the graph" if self.without_features == "places" else "a vector that is learnt for each node"
+        instead = (
+            "places in the graph" if self.without_features == "places" else "a vector that is learnt for each node"
+        )
         facts["features"] = f"{width:,} a node" if width else f"none: {instead}"
         alone = np.diff(graph.edges.indptr) == 0
         both = np.flatnonzero(alone[pairs_of(examples, range(count))].any(axis=1))
@@ -136,14 +138,13 @@ class LinkEncoder(Encoder):
         if (pairs[:, 1] < 0).any():
             pairs, pointers = self._with_all(pairs)
             target |= {"pointers": torch.from_numpy(pointers), "pairs": torch.from_numpy(pairs)}
-        whole, degrees = self._tensors(self.graph.edges)
-        return Batch(self._inputs(whole, degrees, self.graph.edges, pairs), target, size)
+        return Batch(self._inputs(self._tensors(self.graph.edges), self.graph.edges, pairs), target, size)
 
     def _training(self, pairs: np.ndarray, draws: Draws) -> Batch:
         size, count = len(pairs), len(self.graph)
         hidden = self._hidden(pairs, draws)
         kept = np.flatnonzero(hidden) if self.hidden else np.arange(size)
-        edges, _, whole, degrees = self._seen_in(draws)
+        edges, _, whole = self._seen_in(draws)
         chosen = Draws(draws.seed, draws.epoch, np.asarray(draws.indices)[kept])
         others = self._draw(chosen, count)
         both = np.r_[pairs[kept], others.reshape(-1, 2)]
@@ -152,14 +153,14 @@ class LinkEncoder(Encoder):
         # The sum over what is learnt from, divided by what that is on average: a step is then the same however it is divided.
         share = size * (1 + self.negatives) * (self.hidden or 1.0)
         target = {"linked": linked, "weights": torch.full((len(both),), 1 / share)}
-        return Batch(self._inputs(whole, degrees, edges, both), target, size)
+        return Batch(self._inputs(whole, edges, both), target, size)
 
     def _hidden(self, pairs: np.ndarray, draws: Draws) -> np.ndarray:
         """(pairs,): whether each edge is hidden in this epoch."""
         keys = pair_keys(pairs, len(self.graph))
         return Draws(draws.seed, draws.epoch, keys).uniform(_HIDE, 1)[:, 0] < self.hidden
 
-    def _seen_in(self, draws: Draws) -> tuple[Any, Any, GraphTensors, Tensor]:
+    def _seen_in(self, draws: Draws) -> tuple[Any, Any, GraphTensors]:
         """The edges that carry messages in an epoch, as a matrix and as tensors; made once an epoch."""
         epoch = (draws.seed, draws.epoch) if self.hidden else None
         if self._visible is None or self._visible[1] != epoch:
@@ -169,7 +170,7 @@ class LinkEncoder(Encoder):
                 seen = ~self._hidden(np.stack([rows, edges.indices], axis=1).astype(np.int64), draws)
                 pointers = np.r_[0, np.cumsum(seen)][edges.indptr]
                 edges = scipy.sparse.csr_matrix((edges.data[seen], edges.indices[seen], pointers), edges.shape)
-            self._visible = (edges, epoch, *self._tensors(edges))
+            self._visible = (edges, epoch, self._tensors(edges))
         return self._visible
 
     def _draw(self, draws: Draws, count: int) -> np.ndarray:
@@ -201,7 +202,7 @@ class LinkEncoder(Encoder):
         return self._keys
 
     def _with_all(self, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Every node that is asked for with all others that it has no known edge to, and where the pairs of each example begin."""
+        """Each node that is asked for with all others that no known edge leads to, and where the pairs of each example begin."""
         parts = []
         for first, second in pairs.tolist():
             if second >= 0:
@@ -210,21 +211,25 @@ class LinkEncoder(Encoder):
             free = np.ones(len(self.graph), bool)
             free[first] = False
             edges = self.graph.edges
-            free[edges.indices[edges.indptr[first]:edges.indptr[first + 1]]] = False
+            free[edges.indices[edges.indptr[first] : edges.indptr[first + 1]]] = False
             others = np.flatnonzero(free)
             parts.append(np.stack([np.full(len(others), first), others], axis=1))
         return np.concatenate(parts), np.r_[0, np.cumsum([len(part) for part in parts])]
 
-    def _inputs(self, whole: GraphTensors, degrees: Tensor, edges: Any, pairs: np.ndarray) -> dict[str, Any]:
-        return {"graph": whole, "degrees": degrees, "pairs": torch.from_numpy(pairs), "common": common(edges, pairs)}
+    def _inputs(self, whole: GraphTensors, edges: Any, pairs: np.ndarray) -> dict[str, Any]:
+        return {"graph": whole, "pairs": torch.from_numpy(pairs), "common": common(edges, pairs)}
 
-    def _tensors(self, edges: Any) -> tuple[GraphTensors, Tensor]:
-        """The matrix that weights the messages, with the features; and (nodes,) the degrees."""
+    def _tensors(self, edges: Any) -> GraphTensors:
+        """The matrix that weights the messages, with the features; that of all known edges is made once."""
+        if edges is self.graph.edges and self._whole is not None:
+            return self._whole
         if self._features is None:
             self._features = self._made_features()
         matrix = graph_matrix(edges, "symmetric", self_loops=True)
-        degrees = torch.from_numpy(np.diff(edges.indptr).astype(np.float32))
-        return GraphTensors(self._features, SparseMatrix.of(matrix, symmetric=True)), degrees
+        found = GraphTensors(self._features, SparseMatrix.of(matrix, symmetric=True))
+        if edges is self.graph.edges:
+            self._whole = found
+        return found
 
     def _made_features(self) -> Tensor | SparseMatrix:
         graph = self.graph
@@ -233,16 +238,22 @@ class LinkEncoder(Encoder):
             table = scipy.sparse.identity(len(graph), np.float32, format="csr")
         elif not table.shape[1]:
             found = places(graph)
-            return torch.from_numpy(((found - found.mean(axis=0)) / np.maximum(found.std(axis=0), 1e-9)).astype(np.float32))
+            return torch.from_numpy(
+                ((found - found.mean(axis=0)) / np.maximum(found.std(axis=0), 1e-9)).astype(np.float32)
+            )
         filled = table.nnz if scipy.sparse.issparse(table) else np.count_nonzero(table)
         sparse = filled <= 0.5 * table.shape[0] * table.shape[1]
         kind = self.normalise if self.normalise != "auto" else "length" if sparse else "standard"
         if kind == "standard":
             dense = np.asarray(table.todense()) if scipy.sparse.issparse(table) else table
             deviation = dense.std(axis=0, dtype=np.float64)
-            table = ((dense - dense.mean(axis=0, dtype=np.float64)) / np.where(deviation > 1e-8, deviation, 1)).astype(np.float32)
+            table = ((dense - dense.mean(axis=0, dtype=np.float64)) / np.where(deviation > 1e-8, deviation, 1)).astype(
+                np.float32
+            )
         elif kind == "length":
-            squares = table.multiply(table).sum(axis=1) if scipy.sparse.issparse(table) else np.square(table).sum(axis=1)
+            squares = (
+                table.multiply(table).sum(axis=1) if scipy.sparse.issparse(table) else np.square(table).sum(axis=1)
+            )
             scale = 1 / np.sqrt(np.maximum(np.asarray(squares, np.float64).ravel(), 1e-12))
             table = scipy.sparse.diags(scale).dot(table).astype(np.float32)
         if scipy.sparse.issparse(table):
@@ -260,7 +271,9 @@ class LinkEncoder(Encoder):
         if list(graph.ids) != list(self.graph.ids):
             known = set(self.graph.ids)
             strange = next((name for name in graph.ids if name not in known), None)
-            found = f"{len(graph):,} of {len(self.graph):,} nodes" if strange is None else f"node {strange!r} was not there"
+            found = (
+                f"{len(graph):,} of {len(self.graph):,} nodes" if strange is None else f"node {strange!r} was not there"
+            )
             raise DataError(
                 f"the data have other nodes than training ({found}): links are predicted in the graph that was trained on; give "
                 "its nodes in their order, or train on these data"
@@ -303,9 +316,7 @@ class LinkEncoder(Encoder):
         for name in parts:
             if name not in graph.numbers:
                 near = nearest(name, list(graph.ids)[:20_000])
-                raise DataError(
-                    f"{where}: the graph has no node {name!r}{f'; did you mean {near!r}?' if near else ''}"
-                )
+                raise DataError(f"{where}: the graph has no node {name!r}{f'; did you mean {near!r}?' if near else ''}")
         if len(parts) == 2 and parts[0] == parts[1]:
             raise DataError(f"{where}: names node {parts[0]!r} twice; a link is between two different nodes")
         return NodePair(graph, graph.numbers[parts[0]], graph.numbers[parts[1]] if len(parts) == 2 else -1)
@@ -321,14 +332,21 @@ class LinkEncoder(Encoder):
     def names(self) -> Mapping[str, Sequence[str]]:
         """The features."""
         graph = self.graph
-        return {"in_channels": list(graph.feature_names)} if len(graph.feature_names) == graph.features.shape[1] > 0 else {}
+        return (
+            {"in_channels": list(graph.feature_names)}
+            if len(graph.feature_names) == graph.features.shape[1] > 0
+            else {}
+        )
 
     def annotate(self, example: NodePair, prediction: dict[str, Any]) -> dict[str, Any]:
         """How many neighbours both nodes have in common, and whether the graph connects them already."""
         if example.second < 0 or example.graph is not self.graph:
             return prediction
         edges = self.graph.edges
-        one, other = (set(edges.indices[edges.indptr[node]:edges.indptr[node + 1]].tolist()) for node in (example.first, example.second))
+        one, other = (
+            set(edges.indices[edges.indptr[node] : edges.indptr[node + 1]].tolist())
+            for node in (example.first, example.second)
+        )
         return prediction | {"common_neighbours": len(one & other), "known": example.second in one}
 
     def state(self) -> dict[str, Any]:
@@ -344,7 +362,9 @@ class LinkEncoder(Encoder):
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore what `state` returned."""
-        arrays = {key: value.numpy() if isinstance(value, Tensor) else value for key, value in state.items()}
+        arrays: dict[str, Any] = {
+            key: value.numpy() if isinstance(value, Tensor) else value for key, value in state.items()
+        }
         count = len(arrays["ids"])
         features = arrays.get("features")
         if features is None:

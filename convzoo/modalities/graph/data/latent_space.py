@@ -15,18 +15,19 @@ from convzoo.modalities.graph.example import Graph, make_edges
 from convzoo.modalities.graph.links import NodePair, NodePairs
 from convzoo.ops.link_scores import link_scores
 
-_SPREAD = 0.7
+_SPREAD = 0.5
 """Deviation of the logarithm of a node's propensity: a few nodes have many edges, most have few."""
 
 
 class LatentSpace(Reader):
     r"""Nodes in communities, with a place in a plane that nobody sees, connected at random.
 
-    An edge between i and j is drawn with the probability $p_{ij} = 1 - e^{-\theta_i \theta_j \omega_{c_i c_j} k_{ij} \lambda}$: the
-    propensities $\theta$ and the affinities $\omega$ of a degree-corrected block model (Karrer & Newman 2011, arXiv:1008.3926), times
-    $k_{ij} = e^{-|z_i - z_j|^2 / 2 s^2}$ of a latent space (Hoff, Raftery & Handcock 2002, doi:10.1198/016214502388618906). $\lambda$ gives
-    the mean degree. So friends of friends are often friends, as in real networks. A node's words tell a little of both: some
-    are those of its community, some belong to a place in the plane, the rest is drawn from all words.
+    An edge is drawn with the probability $p_{ij} = 1 - e^{-\lambda \theta_i \theta_j \omega_{c_i c_j} k_{ij}}$: the
+    propensities $\theta$ and the affinities $\omega$ of a degree-corrected block model (Karrer & Newman 2011,
+    arXiv:1008.3926), times $k_{ij} = e^{-|z_i - z_j|^2 / 2 s^2}$ of a latent space (Hoff, Raftery & Handcock 2002,
+    doi:10.1198/016214502388618906). $\lambda$ gives the mean degree. So friends of friends are often friends, as in real
+    networks. A node's words tell a little of both: some are those of its community, some belong to a place in the plane, the
+    rest is drawn from all words.
 
     The ceiling is the score of the true probabilities $p_{ij}$: no method can be expected to order the test pairs better.
 
@@ -91,7 +92,8 @@ class LatentSpace(Reader):
         rates *= self.degree * self.nodes / rates.sum()
         chances = -np.expm1(-rates)
         above = np.triu(random.random((self.nodes, self.nodes)) < chances, k=1)
-        edges, _ = make_edges(*np.nonzero(above), self.nodes)
+        rows, columns = np.nonzero(above)
+        edges, _ = make_edges(rows, columns, self.nodes)
         features = self._words(classes, places, random)
         graph = Graph(
             edges, features, [f"community {number}" for number in classes.tolist()],
@@ -113,12 +115,12 @@ class LatentSpace(Reader):
         chances = (1 - self.topical) / self.vocabulary + self.topical / 2 * (
             near / near.sum(axis=1, keepdims=True) + own / own.sum(axis=1, keepdims=True)
         )
-        return scipy.sparse.csr_matrix((random.random(chances.shape) < -np.expm1(-self.words * chances)).astype(np.float32))
+        return scipy.sparse.csr_matrix(
+            (random.random(chances.shape) < -np.expm1(-self.words * chances)).astype(np.float32)
+        )
 
 
-def _rates(
-    classes: np.ndarray, propensity: np.ndarray, places: np.ndarray, inside: float, reach: float
-) -> np.ndarray:
+def _rates(classes: np.ndarray, propensity: np.ndarray, places: np.ndarray, inside: float, reach: float) -> np.ndarray:
     """(nodes, nodes): how likely an edge is, up to a constant."""
     away = ((places[:, None] - places[None]) ** 2).sum(axis=2)
     rates = np.outer(propensity, propensity) * np.exp(-0.5 * away / reach**2)

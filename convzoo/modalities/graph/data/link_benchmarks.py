@@ -20,8 +20,8 @@ from convzoo.reading.benchmark import benchmark_folder
 
 
 class PlanetoidLinks(Reader):
-    """The citations of Cora, CiteSeer or PubMed, split as Kipf & Welling 2016 (arXiv:1611.07308): 85 of 100 edges to learn from, 5
-    to validate on, 10 to test on, with as many negatives. They published no split; `seed` draws one.
+    """The citations of Cora, CiteSeer or PubMed, split as Kipf & Welling 2016 (arXiv:1611.07308): 85 of 100 edges to learn from,
+    5 to validate on, 10 to test on, with as many negatives. They published no split; `seed` draws one.
 
     Args:
         dataset: cora, citeseer or pubmed
@@ -35,7 +35,9 @@ class PlanetoidLinks(Reader):
 
     example = NodePair
     formats: ClassVar[str] = "a folder of Planetoid files (ind.cora.x …)"
-    why_no_folds: ClassVar[str] = "has edges that belong to one graph: those of a fold would leave it, so no folds are made"
+    why_no_folds: ClassVar[str] = (
+        "has edges that belong to one graph: those of a fold would leave it, so no folds are made"
+    )
 
     def __init__(
         self,

@@ -48,7 +48,7 @@ class LinkTask:
         home = np.zeros(count, np.int8)
         tested, validated = round(self.test * count), max(1, round(self.val * count))
         home[order[:tested]] = 2
-        home[order[tested:tested + validated]] = 1
+        home[order[tested : tested + validated]] = 1
         return home
 
     def splits(
@@ -109,15 +109,17 @@ class LinkTask:
             else:
                 others = drawn_negatives(len(part), count, taken, random)
                 taken = np.sort(np.r_[taken, pair_keys(others, count)])
-                linked = np.r_[np.ones(len(part), bool), np.zeros(len(others), bool)]
-                found.append(NodePairs(known, np.r_[part, others], linked))
+                both = np.stack([part, others], axis=1).reshape(-1, 2)  # an edge, a negative, an edge, …
+                found.append(NodePairs(known, both, np.arange(len(both)) % 2 == 0))
         held = sum(len(part) for part in parts[1:])
         told = {
             "drawn": "as many unconnected pairs as held-out edges, drawn once",
             "hard": f"{2 * (self.per_link // 2)} for each held-out edge: one end replaced by the likeliest others",
         }[self.negatives]
         return Splits(
-            *found,
+            found[0],
+            found[1],
+            found[2],
             origin=f"{origin}; {whole.in_words()}; {held:,} edges are held out and carry no messages; negatives: {told}",
             files=files or {},
             notes=[*notes, *fewer],
@@ -133,14 +135,16 @@ class LinkTask:
             )
         half = max(1, self.per_link // 2)
         ends = np.unique(links)
-        likeliest = {}
+        likeliest: dict[int, np.ndarray] = {}
         for first in range(0, len(ends), _BLOCK):
-            block = ends[first:first + _BLOCK]
+            block = ends[first : first + _BLOCK]
             likeliest |= dict(zip(block.tolist(), _likeliest(known, block, taken, half), strict=True))
         pairs, linked, queries = [], [], []
         for number, (one, other) in enumerate(links.tolist()):
             mine = [(one, other)]
-            mine += [(one, node) for node in likeliest[one].tolist()] + [(node, other) for node in likeliest[other].tolist()]
+            mine += [(one, node) for node in likeliest[one].tolist()] + [
+                (node, other) for node in likeliest[other].tolist()
+            ]
             pairs += mine
             linked += [True] + [False] * (len(mine) - 1)
             queries += [number] * len(mine)
@@ -184,7 +188,8 @@ def drawn_negatives(wanted: int, count: int, taken: np.ndarray, random: np.rando
 def _likeliest(known: Graph, nodes: np.ndarray, taken: np.ndarray, half: int) -> list[np.ndarray]:
     """For each node the `half` most likely others without an edge to it, in the spirit of HeaRT (Li et al. 2023,
     arXiv:2306.10453): ranked by resource allocation (common neighbours by 1 / degree), by personalised PageRank and, if there are
-    features, by their cosine; the best of a node's three ranks counts. HeaRT leaves out training edges only; here no true edge is a negative.
+    features, by their cosine; the best of a node's three ranks counts. HeaRT leaves out training edges only; here no true edge
+    is a negative.
     """
     count = len(known)
     degree = np.maximum(np.diff(known.edges.indptr), 1)
@@ -193,9 +198,9 @@ def _likeliest(known: Graph, nodes: np.ndarray, taken: np.ndarray, half: int) ->
     )
     scores = [(pattern[nodes] @ scipy.sparse.diags((1 / degree).astype(np.float32)) @ pattern).toarray()]
     walk = graph_matrix(pattern, "random_walk", self_loops=False)
-    step = np.zeros((len(nodes), count), np.float32)
+    step: np.ndarray = np.zeros((len(nodes), count))
     step[np.arange(len(nodes)), nodes] = 1
-    rank = _STAY * step
+    rank: np.ndarray = _STAY * step
     for _ in range(_STEPS):
         step = (1 - _STAY) * np.asarray((walk.T @ step.T).T)
         rank = rank + _STAY * step

@@ -134,7 +134,7 @@ class LinkNetwork(nn.Module):
         }
         shared = {"common_rows": common.rows(), "common_columns": common.columns.long()}
         return _OverEdgeLists(self), {
-            "features": features, **entries, "pairs": inputs["pairs"], **shared,
+            "features": features, **entries, "one": inputs["pairs"][:, 0], "other": inputs["pairs"][:, 1], **shared,
         }  # fmt: skip
 
 
@@ -158,11 +158,13 @@ class _OverEdgeLists(nn.Module):
         rows: Int[Tensor, " edges"],
         columns: Int[Tensor, " edges"],
         weights: Float[Tensor, " edges"],
-        pairs: Int[Tensor, "pairs 2"],
+        one: Int[Tensor, " pairs"],
+        other: Int[Tensor, " pairs"],
         common_rows: Int[Tensor, " common"],
         common_columns: Int[Tensor, " common"],
     ) -> Float[Tensor, " pairs"]:
         """Logits of the pairs."""
         graph = GraphTensors(features, EdgeList(rows, columns, weights, features.shape[0]))
         ones = torch.ones_like(common_rows, dtype=features.dtype)
+        pairs = torch.stack([one, other], dim=1)
         return self.network(graph, pairs, EdgeList(common_rows, common_columns, ones, pairs.shape[0]))

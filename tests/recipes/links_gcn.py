@@ -3,7 +3,7 @@
 from pathlib import Path
 
 NETWORK = ["encoder.hidden=0", "train.epochs=3", "train.batch_size=64", "model.channels=8"]
-SMALL = ["data.nodes=120", "data.vocabulary=60", "data.test=0.2", "data.val=0.1", *NETWORK]
+SMALL = ["data.nodes=120", "data.vocabulary=60", "data.seed=2", "data.test=0.2", "data.val=0.1", *NETWORK]
 PLAIN = ["model.dropout=0.0", "model.feature_dropout=0.0", "train.batch_size=67"]
 
 

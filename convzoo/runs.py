@@ -367,12 +367,12 @@ class Run:
         return written
 
     def follow(
-        self, lines: Iterable[str], series: str = "", refused: Callable[[DataError], None] | None = None
+        self, lines: Iterable[Any], series: str = "", refused: Callable[[DataError], None] | None = None
     ) -> Iterator[dict[str, Any]]:
         """Predict each line of a stream as soon as it arrives.
 
         Args:
-            lines: the lines of the stream, as they arrive
+            lines: the lines of the stream, as they arrive; of sound its bytes (raw 16-bit samples)
             series: the series of the run's data that the stream continues, if each series has its own scale and threshold
             refused: is called with the error of a row that cannot be read, and the stream goes on; None: the error is raised
 

@@ -29,7 +29,9 @@ def main(options: Any) -> int:
         if options.top < 1:
             raise RecipeError(f"--top: should be at least 1, not {options.top}")
         run.task.answers(options.top)
-    follows = options.inputs == ["-"] and run.task.follows
+    held = run.encoder.holds(_head()) if "-" in options.inputs else "lines"
+    # A stream of sound is bytes; where lines name sounds, they are predicted one by one.
+    follows = options.inputs == ["-"] and run.task.follows and held == run.encoder.streams
     if options.series is not None and not follows:
         raise RecipeError(
             "--series: is for a stream on standard input, and names the series that it continues: "
@@ -50,7 +52,7 @@ def main(options: Any) -> int:
     if options.out is not None:
         refuse_overwriting([options.out], options.inputs)
         Written(run.path).refuse(Path(options.out), "--out")
-    found = _examples(run, [*options.inputs, *options.ids])
+    found = _examples(run, [*options.inputs, *options.ids], held == "file")
     if not found:
         empty = "standard input is empty" if "-" in options.inputs else f"{options.inputs[0]} holds nothing"
         raise RecipeError(f"nothing to predict: {empty}")
@@ -100,7 +102,8 @@ def _follow(run: Run, series: str, as_json: bool) -> int:
                 line = ""
             yield line
 
-    for prediction in run.follow(lines(), series, refused):
+    source = lines() if run.encoder.streams == "lines" else _chunks()
+    for prediction in run.follow(source, series, refused):
         if as_json:
             print(json_line(prediction, sys.stdout.encoding), flush=True)
         elif words := run.task.in_words(prediction, ""):
@@ -110,12 +113,24 @@ def _follow(run: Run, series: str, as_json: bool) -> int:
     return DataError.exit_code if count else 0
 
 
-def _examples(run: Run, words: Sequence[str]) -> list[Given]:
-    """The inputs, with the row of standard input or of a table; the error of one that cannot be read."""
+def _examples(run: Run, words: Sequence[str], content: bool = False) -> list[Given]:
+    """The inputs, with the row of standard input or of a table; the error of one that cannot be read.
+
+    Args:
+        run: that predicts
+        words: paths, texts, ids, or `-`
+        content: whether standard input is the content of one file
+    """
     found: list[Given] = []
     for word in words:
         if word != "-":
             found += run.given([word])
+            continue
+        if content:
+            try:
+                found += map(Given, run.encoder.from_content(sys.stdin.buffer.read()))
+            except DataError as error:
+                found.append(Given(error))
             continue
         lines = list(_standard_input())
         # Blank lines between others stay, so that row n is the prediction of line n.
@@ -259,6 +274,19 @@ def _say_written(paths: Sequence[Path], predictions: Sequence[Mapping[str, Any]]
     counts = ", ".join(f"{name} {count:,}" for name, count in classes.most_common(SHOWN))
     more = f", … ({len(classes)} classes in all)" if len(classes) > SHOWN else ""
     print(harmless(f"wrote {path}: {number}" + (f" ({counts}{more})" if counts else "")))
+
+
+def _head() -> bytes:
+    """The first bytes of standard input, which stay there."""
+    peek = getattr(getattr(sys.stdin, "buffer", None), "peek", None)
+    return peek(1) if peek is not None else b""
+
+
+def _chunks() -> Iterator[bytes]:
+    """The bytes of standard input, as they arrive."""
+    read = sys.stdin.buffer.read1  # type: ignore[union-attr]
+    while content := read(1 << 16):
+        yield content
 
 
 def _standard_input() -> Iterator[str | DataError]:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from convzoo.core.batch import Batch
 from convzoo.core.errors import DataError, RecipeError
@@ -25,12 +25,14 @@ class Encoder(ABC):
         takes_ids: whether inputs may be ids of parts of the data that the encoder holds (`predict --nodes`, `--user`).
         cached: whether prepared examples are kept in memory; False if preparing costs nothing, as with references.
         at_once: how many examples are predicted together; 1 if a single one may fill the memory.
+        streams: what `stream` takes: lines, or a raw stream of bytes.
     """
 
     example: ClassVar[type]
     takes_ids: ClassVar[bool] = False
     cached: ClassVar[bool] = True
     at_once: ClassVar[int] = 64
+    streams: ClassVar[Literal["lines", "stream"]] = "lines"
 
     @abstractmethod
     def fit(self, examples: Sequence[Any]) -> None:
@@ -95,13 +97,25 @@ class Encoder(ABC):
         """
         return self.example.from_lines(lines)  # type: ignore[attr-defined]
 
+    def holds(self, head: bytes) -> Literal["lines", "file", "stream"]:
+        """What standard input holds, by its first bytes: lines of text, the content of one file, or a raw stream (of sound)."""
+        return "lines"
+
+    def from_content(self, content: bytes) -> list[Any]:
+        """Turn the content of a file on standard input into examples, where `holds` says that it is one.
+
+        Raises:
+            DataError: it is damaged.
+        """
+        raise NotImplementedError(f"{type(self).__name__} takes lines")
+
     def stream(
-        self, lines: Iterable[str], series: str = "", refused: Callable[[DataError], None] | None = None
+        self, lines: Iterable[Any], series: str = "", refused: Callable[[DataError], None] | None = None
     ) -> Iterator[Any]:
         """Give each row of a stream as soon as its line arrives, for a task that follows streams.
 
         Args:
-            lines: the lines of the stream, as they arrive
+            lines: the lines of the stream, as they arrive; of a raw stream its bytes
             series: the series of the run's data that the stream continues; empty: none
             refused: is called with the error of a row that cannot be read, and the stream goes on; None: the error is raised
 

@@ -198,3 +198,15 @@ class DescribesItself(Protocol):
 
     def in_words(self) -> str:
         """One or two sentences, with a full stop."""
+
+
+@runtime_checkable
+class HasContext(Protocol):
+    """Reads a spectrogram of any length, and knows how far its outputs look. `Transcription` uses it to compute long recordings
+    in pieces, and streams as they arrive; other models get a whole recording at once.
+
+    Attributes:
+        context: an output depends on this many frames before its own first frame, and on this many after it
+    """
+
+    context: tuple[int, int]

@@ -152,7 +152,7 @@ class Manifest(Reader):
         homes = table.splits(self.split)
         roles["split"] = homes[1] if homes else None
         notes = unused_columns(table, list(roles.values()))
-        notes += label_hints(table, roles["label"], self.label_type)
+        notes += label_hints(table, roles.get("label"), self.label_type)
         splits = split_rows(self, self.path, found, homes, self.content, notes)
         return splits.with_described(columns=columns_in_words(table, roles))
 

@@ -97,6 +97,10 @@ def test_every_task_says_what_the_network_gives_and_the_page_says_the_same() -> 
                 "outputs": {"emissions": ["batch", "length"], "transitions": []},
             },
         ),
+        (
+            "speech_ctc_cnn1d",
+            {"inputs": {"spectrogram": ["batch", 40], "frames": ["batch"]}, "outputs": {"logits": ["batch"]}},
+        ),
         ("recommender_lightgcn", {"inputs": {"users": ["batch"]}, "outputs": {"scores": ["batch"]}}),
         ("gauges_cnn2d", {"inputs": {"image": ["batch", 1, 40, 40]}, "outputs": {"standardised_value": ["batch", 1]}}),
         (

@@ -24,6 +24,7 @@ from convzoo.core.encoder import Encoder
 from convzoo.core.splits import Splits
 from convzoo.core.task import Task
 from convzoo.experiment import Experiment, assemble
+from convzoo.modalities.audio.transcribed import Utterance
 from convzoo.modalities.graph.example import Node
 from convzoo.modalities.graph.links import NodePair
 from convzoo.modalities.points.example import PointCloud
@@ -340,6 +341,11 @@ def unlabelled(example: Any) -> Any:
 @unlabelled.register
 def _(example: Pair) -> Pair:
     return dataclasses.replace(example, translation=None)
+
+
+@unlabelled.register
+def _(example: Utterance) -> Utterance:
+    return dataclasses.replace(example, transcript=None)
 
 
 @unlabelled.register

@@ -142,6 +142,13 @@ SMALL: dict[str, Callable[[], tuple[dict[str, Any], dict[str, Any]]]] = {
         {"mels": 8, "classes": 3, "channels": 4, "outer_channels": 4, "kernel_sizes": [3], "last_kernel_size": 5},
         {"spectrogram": torch.randn(2, 8, 40)},
     ),
+    "quartznet1d": lambda: (
+        {
+            "mels": 8, "vocabulary_size": 5, "stride": 2, "channels": 4, "outer_channels": 4, "kernel_sizes": [3, 4],
+            "first_kernel_size": 5, "last_kernel_size": 3,
+        },
+        {"spectrogram": torch.randn(2, 8, 90), "frames": torch.tensor([90, 71])},
+    ),
     "graph_network": lambda: (
         {"in_channels": 5, "classes": 3, "channels": 4, "conv": "gcn2", "layers": 3, "end_decay": 0.5},
         {"graph": GraphTensors(torch.randn(12, 5), adjacency(12)), "nodes": torch.tensor([1, 4])},
@@ -417,6 +424,26 @@ def test_a_total_stride_is_a_number_of_time_steps(name: str) -> None:
     assert isinstance(model, protocols.HasTotalStride) and isinstance(model, protocols.HasReach)
     assert isinstance(model.total_stride, int) and model.total_stride >= 1
     assert model.reach[0] % model.total_stride == 0, "pieces begin at whole strides"
+
+
+@pytest.mark.parametrize("name", satisfying(protocols.HasContext))
+@pytest.mark.parametrize("padding", ["same", "causal"])
+def test_nothing_beyond_its_context_changes_an_output(name: str, padding: str) -> None:
+    arguments, inputs = SMALL[name]()
+    torch.manual_seed(0)
+    model = load_class("model", name)(**arguments, padding=padding).eval().double()
+    assert isinstance(model, protocols.HasContext)
+    before, after = model.context
+    stride, middle = arguments["stride"], 40
+    spectrogram = inputs["spectrogram"].double()
+    changed = spectrogram.clone()
+    changed[:, :, middle] += 1
+    with torch.no_grad():
+        moved = (model(changed, inputs["frames"]) - model(spectrogram, inputs["frames"])).abs().amax(dim=(0, 2))
+    places = moved.nonzero().flatten()
+    assert int(places.min()) * stride >= middle - after and int(places.max()) * stride <= middle + before
+    assert int(places.min()) * stride < middle - after + stride or after == 0, "it says no more than is true"
+    assert int(places.max()) * stride > middle + before - stride
 
 
 @pytest.mark.parametrize("name", satisfying(protocols.ComputesInParts))

@@ -55,6 +55,7 @@ VALIDATES_ON_TRAIN = {"skab": "the benchmark's protocol: the rows that are learn
 FEWER = {
     "streets": {"train": 1, "val": 1, "test": 1},
     "spoken": {"train": 10, "val": 10, "test": 10},
+    "digit_strings": {"train": 10, "val": 10, "test": 10},
     "motions": {"train": 8, "val": 8, "test": 8},
     "phantoms": {"train": 4, "val": 4, "test": 4},
 }
@@ -213,7 +214,7 @@ def test_examples_gives_everything_that_is_labelled(name: str) -> None:
         counts = Counter(atom for example in found for atom in atoms(example))
         assert max(counts.values()) == 1, counts.most_common(1)
     if not isinstance(found[0], Stretch):  # what is normal is learnt without labels
-        truths = ("label", "translation", "mask", "objects", "wanted")
+        truths = ("label", "translation", "transcript", "mask", "objects", "wanted")
         assert all(any(getattr(example, truth, None) is not None for truth in truths) for example in found)
 
 

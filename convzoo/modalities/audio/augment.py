@@ -2,12 +2,44 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
+
+from convzoo.core.libraries import import_torchaudio
+
+torchaudio = import_torchaudio()
+
+
+class Resampling:
+    """Waveforms of any rate at one rate; the filters are kept.
+
+    Args:
+        sample_rate: the rate that waveforms get, in samples a second
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        self.sample_rate = sample_rate
+        self._filters: dict[int, Any] = {}
+
+    def __call__(self, waveform: Float[Tensor, " samples"], rate: int) -> Float[Tensor, " resampled"]:
+        """A waveform of another rate at this one."""
+        if rate == self.sample_rate:
+            return waveform
+        common = math.gcd(rate, self.sample_rate)
+        if max(rate, self.sample_rate) // common > 2000:
+            # torchaudio keeps a filter for each phase: for rates with no common factor that is gigabytes.
+            import scipy.signal
+
+            length = max(1, round(len(waveform) * self.sample_rate / rate))
+            return torch.from_numpy(scipy.signal.resample(waveform.numpy(), length).astype(np.float32))
+        if rate not in self._filters:
+            self._filters[rate] = torchaudio.transforms.Resample(rate, self.sample_rate)
+        return self._filters[rate](waveform)
 
 
 def loudest_stretch(samples: Float[Tensor, " samples"], length: int) -> Float[Tensor, " length"]:

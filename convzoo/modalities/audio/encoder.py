@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from math import gcd
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +19,7 @@ from convzoo.core.survey import Survey, lengths_in_words, some_of
 from convzoo.core.targets import Target, Targets
 from convzoo.modalities.audio import augment as sound
 from convzoo.modalities.audio.example import Audio
-from convzoo.modalities.audio.formats import sound_files
+from convzoo.modalities.audio.formats import decoded, is_sound, sound_files
 from convzoo.ops.moments import Moments
 
 torchaudio = import_torchaudio()
@@ -118,7 +117,7 @@ class AudioEncoder(Encoder):
         self.targets = Targets()
         self.mean = torch.zeros(1)
         self.deviation = torch.ones(1)
-        self._resamplers: dict[int, Any] = {}
+        self._resample = sound.Resampling(sample_rate)
         self._noises: list[Tensor] = []
         frame = round(frame_length * sample_rate)
         size = _next_power_of_two(frame)
@@ -159,6 +158,15 @@ class AudioEncoder(Encoder):
         waveform = sound.loudest_stretch(waveform, length)
         label = self.targets.target(example.label, example.source or str(example.path))
         return (waveform * 32768).round_().clamp_(-32768, 32767).to(torch.int16), label
+
+    def holds(self, head: bytes) -> Literal["lines", "file", "stream"]:
+        """The content of an audio file, or lines that name such files."""
+        return "file" if is_sound(head) else "lines"
+
+    def from_content(self, content: bytes) -> list[Audio]:
+        """The recording that standard input holds."""
+        samples, rate = decoded(content, "standard input")
+        return [Audio(samples=samples, rate=rate, source="standard input")]
 
     def heard(self, example: Audio) -> tuple[float, float]:
         """When the stretch begins and ends that the model gets, in seconds of the recording; what is outside of it is silence."""
@@ -209,20 +217,6 @@ class AudioEncoder(Encoder):
         # torchaudio's own power takes a root and squares it again, which is a third of all the work.
         power = spectrum.real.square() + spectrum.imag.square()
         return self._bands(power).add_(1e-5).log_()
-
-    def _resample(self, waveform: Tensor, rate: int) -> Tensor:
-        if rate == self.sample_rate:
-            return waveform
-        common = gcd(rate, self.sample_rate)
-        if max(rate, self.sample_rate) // common > 2000:
-            # torchaudio keeps a filter for each phase: for rates with no common factor that is gigabytes.
-            import scipy.signal
-
-            length = max(1, round(len(waveform) * self.sample_rate / rate))
-            return torch.from_numpy(scipy.signal.resample(waveform.numpy(), length).astype(np.float32))
-        if rate not in self._resamplers:
-            self._resamplers[rate] = torchaudio.transforms.Resample(rate, self.sample_rate)
-        return self._resamplers[rate](waveform)
 
     def _augment(self, waveforms: Tensor, draws: Draws) -> Tensor:
         uniform = draws.uniform(0, 6)

@@ -1,5 +1,6 @@
 """Audio files to samples: wav, flac, ogg, opus, mp3, aiff, au."""
 
+import io
 import struct
 from pathlib import Path
 from typing import Any
@@ -21,16 +22,27 @@ LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000
 _UNKNOWN_LENGTH = 0x7FFFF000
 
 
-def read_sound(path: Path) -> tuple[np.ndarray, int]:
+def read_sound(path: Path, start: float = 0.0, end: float | None = None) -> tuple[np.ndarray, int]:
     """An audio file as float32 (samples,) or (samples, channels), and its rate.
 
+    Args:
+        path: of the file
+        start: where the part that is read begins, in seconds
+        end: where it ends, in seconds; None: at the end of the file
+
     Raises:
-        DataError: there is no such file, it is not audio, is empty or is cut off.
+        DataError: there is no such file, it is not audio, is empty or is cut off, or ends before `start`.
     """
     with _opened(path) as file:
         announced, rate = file.frames, file.samplerate
         try:
-            samples = file.read(dtype="float32")
+            if start or end is not None:
+                first = min(round(start * rate), announced)
+                announced = max(0, min(announced, announced if end is None else round(end * rate)) - first)
+                file.seek(first)
+                samples = file.read(announced, dtype="float32")
+            else:
+                samples = file.read(dtype="float32")
         except Exception as error:  # libsndfile's errors have no common base of their own
             raise DataError(f"{path}: is damaged or cut off ({_reason(error)})") from error
     if len(samples) < announced:
@@ -38,6 +50,55 @@ def read_sound(path: Path) -> tuple[np.ndarray, int]:
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise DataError(f"{path}: {rate:,} samples a second; from {LOWEST_RATE:,} to {HIGHEST_RATE:,} can be read")
     return samples, rate
+
+
+def is_sound(head: bytes) -> bool:
+    """Whether these are the first bytes of an audio file."""
+    begins = (b"RIFF", b"fLaC", b"OggS", b"ID3", b"FORM", b".snd", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")
+    return head.startswith(begins)
+
+
+def decoded(content: bytes, where: str) -> tuple[np.ndarray, int]:
+    """The content of an audio file as float32 (samples,) or (samples, channels), and its rate.
+
+    Raises:
+        DataError: it is no audio, or is damaged.
+    """
+    try:
+        return _soundfile().read(io.BytesIO(content), dtype="float32")
+    except DataError:
+        raise
+    except Exception as error:  # libsndfile's errors have no common base of their own
+        raise DataError(f"{where}: cannot be read as audio ({_reason(error)})") from error
+
+
+def wave_header(content: bytes, rate: int) -> int | None:
+    """How many bytes stand before the samples of a stream: 0 of raw samples, else the header of a wav file; None: the header
+    goes on.
+
+    Args:
+        content: the first bytes
+        rate: samples a second that the stream should have
+
+    Raises:
+        DataError: a wav file has another rate, several channels, or samples that are not of 16 bits.
+    """
+    if not content.startswith(b"RIFF"[: len(content)]):
+        return 0
+    place = 12
+    while len(content) >= place + 8:
+        name, length = struct.unpack("<4sI", content[place : place + 8])
+        if name == b"data":
+            return place + 8
+        if name == b"fmt " and len(content) >= place + 24:
+            kind, channels, found, _, _, bits = struct.unpack("<HHIIHH", content[place + 8 : place + 24])
+            if (kind, channels, found, bits) not in ((1, 1, rate, 16), (0xFFFE, 1, rate, 16)):
+                raise DataError(
+                    f"standard input: is a wav stream of {found:,} Hz, {channels} channels and {bits} bits; this run follows "
+                    f"{rate:,} Hz, one channel, 16 bits"
+                )
+        place += 8 + length + length % 2
+    return None
 
 
 def sound_files(folder: Path) -> list[Path]:

@@ -12,7 +12,7 @@ import json
 import math
 import os
 import wave
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -134,7 +134,7 @@ def _write_all(folder: Path, reader: Spoken) -> None:
         swapped = random.random() < reader.label_noise
         said = str(random.choice([other for other in WORDS if other != word])) if swapped else word
         voice = make_voice(np.random.default_rng([reader.seed, int(speaker, 16)]))
-        content = _as_wave(recording(said, voice, random, reader.difficulty))
+        content = as_wave(recording(said, voice, random, reader.difficulty))
         name = f"{word}/{speaker}_nohash_{number}.wav"
         (folder / name).write_bytes(content)
         return name, part, word, said, hashlib.sha256(content).hexdigest(), len(content)
@@ -175,12 +175,12 @@ def _is_whole(folder: Path) -> bool:
     return lists and len(sizes) == about["recordings"] and sum(sizes) == about["bytes"]
 
 
-def _as_wave(samples: np.ndarray) -> bytes:
+def as_wave(samples: np.ndarray, rate: int = RATE) -> bytes:
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(RATE)
+        file.setframerate(rate)
         file.writeframes(samples.astype("<i2").tobytes())
     return buffer.getvalue()
 
@@ -337,7 +337,13 @@ def say(word: str, voice: Voice, random: np.random.Generator, variety: float = 1
     """One utterance, float32 in [-1, 1], 16 kHz, without room and noise."""
     ways = pronunciations(word)
     way = voice.habits[word] if random.random() < 0.75 else int(random.integers(len(ways)))
-    phones = ways[way]
+    return speak(ways[way], voice, random, variety)[0]
+
+
+def speak(
+    phones: Sequence[Phone], voice: Voice, random: np.random.Generator, variety: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Phones in one breath: float32 in [-1, 1] at 16 kHz without room and noise, and when each phone ends, in seconds."""
     speed = voice.speed * np.exp(0.12 * variety * random.standard_normal())
     lengths = (
         np.array([phone.seconds for phone in phones])
@@ -376,11 +382,16 @@ def say(word: str, voice: Voice, random: np.random.Generator, variety: float = 1
         block = pieces[:, shift : shift + HOP]
         whole[shift : shift + frames * HOP].reshape(frames, HOP)[:, : block.shape[1]] += block
     found = whole[WINDOW // 2 : WINDOW // 2 + samples]
-    return (found / max(1e-9, float(np.abs(found).max()))).astype(np.float32)
+    return (found / max(1e-9, float(np.abs(found).max()))).astype(np.float32), ends
 
 
 def _tracks(
-    phones: list[Phone], ends: np.ndarray, times: np.ndarray, voice: Voice, random: np.random.Generator, variety: float
+    phones: Sequence[Phone],
+    ends: np.ndarray,
+    times: np.ndarray,
+    voice: Voice,
+    random: np.random.Generator,
+    variety: float,
 ) -> dict[str, np.ndarray]:
     """All values at each frame: the targets of each phone, with a smooth transition from the phone before."""
     scale = np.array([voice.kind[0] + 1.17 * voice.kind[1] + 1.3 * voice.kind[2]])
@@ -445,7 +456,7 @@ def _glottis(voice: Voice, fine: np.ndarray, end: float, random: np.random.Gener
     pulse = np.where(inside < 1, 2 * inside - 3 * inside**2, 0.0)
     pulse = pulse * (1 + 0.04 * np.interp(fine, np.linspace(0, fine[-1] + 1e-3, 60), random.standard_normal(60)))
     # A pulse that closes softly has weaker high harmonics: a first-order low-pass.
-    fast = _fast_length(len(pulse))
+    fast = fast_length(len(pulse))
     spectrum = np.fft.rfft(pulse, fast) / (1 + 1j * np.fft.rfftfreq(fast, 1 / RATE) / voice.tilt)
     return np.fft.irfft(spectrum, fast)[: len(pulse)].astype(np.float32)
 
@@ -504,7 +515,7 @@ def in_a_room(sound: np.ndarray, size: float, random: np.random.Generator) -> np
         reply[min(length - 1, int(delay * RATE))] += random.uniform(-0.3, 0.3) * size
     reply[0] += 1
     total = len(sound) + length
-    fast = _fast_length(total)
+    fast = fast_length(total)
     wet = np.fft.irfft(np.fft.rfft(sound, fast) * np.fft.rfft(reply, fast), fast)
     return wet[:total]
 
@@ -512,7 +523,7 @@ def in_a_room(sound: np.ndarray, size: float, random: np.random.Generator) -> np
 def with_noise(sound: np.ndarray, decibels: float, random: np.random.Generator) -> np.ndarray:
     """Add noise of a random colour, so that the sound's loudest tenth of a second is `decibels` above it."""
     slope = random.uniform(-0.5, 2)
-    fast = _fast_length(len(sound))
+    fast = fast_length(len(sound))
     spectrum = np.fft.rfft(random.standard_normal(fast))
     frequencies = np.maximum(np.fft.rfftfreq(fast, 1 / RATE), 40)
     noise = np.fft.irfft(spectrum * frequencies ** (-slope / 2), fast)[: len(sound)]
@@ -540,7 +551,7 @@ def recording(word: str, voice: Voice, random: np.random.Generator, difficulty: 
     return np.int16(np.clip(32767 * loudness * sound / np.abs(sound).max(), -32768, 32767))
 
 
-def _fast_length(length: int) -> int:
+def fast_length(length: int) -> int:
     """The next length that a Fourier transform is fast at: a power of two, or three quarters of one."""
     power = 1 << (length - 1).bit_length()
     return power * 3 // 4 if power * 3 // 4 >= length else power

@@ -118,11 +118,18 @@ def split_by_group(
     for index, group in enumerate(groups):
         members[group].append(index)
     home = _dealt(layers, list(members.values()), shares, seed)
+    _fill_empty(home, layers, list(members.values()), shares, names)
     for name in parts:
         if not np.isin(home, [index for index, other in enumerate(names) if other == name]).any():
-            raise DataError(
-                f"{where}the {name} split would be empty: there are {len(members)} groups in all (copies count as one), give more"
-            )
+            of_class: dict[Hashable, set[Hashable]] = defaultdict(set)
+            for layer, group in zip(layers, groups, strict=True):
+                of_class[layer].add(group)
+            least = min(of_class, key=lambda layer: len(of_class[layer]))
+            why = f"there are {len(members)} groups in all (copies count as one), give more"
+            if classes and len(members) >= len(parts) > len(of_class[least]):
+                number = len(of_class[least])
+                why = f"class {least!r} stands in {number} group{'s' if number > 1 else ''} only, and groups are not split"
+            raise DataError(f"{where}the {name} split would be empty: {why}")
     return home
 
 
@@ -161,6 +168,24 @@ def _dealt(layers: Sequence[Hashable], groups: Sequence[list[int]], shares: np.n
         missed_of[layer][chosen] -= 1
         home[index] = chosen
     return home
+
+
+def _fill_empty(
+    home: np.ndarray, layers: Sequence[Hashable], groups: Sequence[list[int]], shares: np.ndarray, names: Sequence[str]
+) -> None:
+    """Give a part that got no group, because there are few and large ones, the smallest group that training can spare: one whose
+    strata other groups of training have, too."""
+    for part in (1, 2):
+        alike = [at for at, name in enumerate(names) if name == names[part]]
+        if shares[part] <= 0 or np.isin(home, alike).any():
+            continue
+        inside = [group for group in groups if home[group[0]] == 0]
+        counts = Counter(layers[index] for group in inside for index in group)
+        for group in sorted(inside, key=len):
+            own = Counter(layers[index] for index in group)
+            if all(counts[layer] > count for layer, count in own.items()):
+                home[group] = part
+                break
 
 
 def joined(*keys: Sequence[Hashable | None]) -> list[Hashable]:

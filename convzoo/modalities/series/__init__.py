@@ -12,6 +12,7 @@ PARTS = {
         "ucr": "data.ucr:Ucr",
         "labelled_series_table": "data.own_labelled:LabelledSeriesTable",
         "labelled_series_folder": "data.own_labelled:LabelledSeriesFolder",
+        "labelled_series_arrays": "data.own_arrays:LabelledSeriesArrays",
     },
     "encoder": {
         "series": "encoder:SeriesEncoder",
@@ -33,7 +34,7 @@ PARTS = {
 
 OWN_DATA = {
     "series": (("series_table",),),
-    "labelled_series": (("ucr",), ("labelled_series_table",), ("labelled_series_folder",)),
+    "labelled_series": (("ucr",), ("labelled_series_arrays",), ("labelled_series_table",), ("labelled_series_folder",)),
 }
 
 PAGES = {

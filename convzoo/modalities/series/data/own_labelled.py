@@ -22,7 +22,8 @@ from convzoo.reading.damaged import Damaged
 from convzoo.reading.files import visible
 from convzoo.reading.folder import ClassFolders
 from convzoo.reading.manifest import columns_in_words, split_rows, unused_columns
-from convzoo.reading.tables import SUFFIXES, Table, is_table, read_table
+from convzoo.reading.roles import counts_rows
+from convzoo.reading.tables import SUFFIXES, Table, as_number, is_table, read_table
 
 UNIT_NAMES = (
     "unit", "series", "series_id", "case", "case_id", "instance", "instance_id", "trial", "trial_id", "recording", "recording_id",
@@ -32,6 +33,9 @@ UNIT_NAMES = (
 
 TIME_NAMES = ("time", "t", "timestamp", "date", "datetime", "step", "index")
 GROUP_NAMES = ("group", "subject", "person", "patient", "machine", "user", "participant")
+CLASS_NAMES = ("activity", "gesture", "event", "state", "condition", "diagnosis", "y")
+"""What the column with the class is called in this field, besides the usual names."""
+
 UNEVEN = 0.1
 """Times are uneven where a distance differs from the usual one by more than this part of it."""
 
@@ -185,6 +189,13 @@ class LabelledSeriesTable(Reader):
         self._uneven: list[str] = []
         table = read_table(self.path, separator=self.separator, encoding=self.encoding, damaged=self.damaged)
         table.decimal = self.decimal
+        if len(table.columns) > 2 and all(as_number(name) is not None for name in table.columns):
+            self.damaged.settle()
+            if not all(re.fullmatch(r"\d+", name) for name in list(table.columns)[1:]):
+                raise DataError(
+                    f"{self.path}:1: holds numbers, so the table has no heading; add one (label,t0,t1,…), or name the file "
+                    "as the UCR archive does, NAME_TRAIN.txt, where the class stands first"
+                )
         if not len(table):
             self.damaged.settle()
             raise DataError(f"{self.path}: holds no rows")
@@ -221,7 +232,10 @@ class LabelledSeriesTable(Reader):
     def _roles(self, table: Table, needs_label: bool) -> tuple[dict[str, Any], dict[str, list[int]]]:
         """The column of each role, and of a table with a row a step the rows of each series."""
         label = table.find(
-            "label", self.label if needs_label or self.label in table.columns else None, LABEL_NAMES, needs_label
+            "label",
+            self.label if needs_label or self.label in table.columns else None,
+            (*LABEL_NAMES, *CLASS_NAMES),
+            needs_label,
         )
         group = self._found(table, "group", self.group, GROUP_NAMES)
         unit = self._found(table, "unit", self.unit, UNIT_NAMES)
@@ -242,6 +256,12 @@ class LabelledSeriesTable(Reader):
             names = [str(table.find("values", name, ())) for name in self.values]
         else:
             names = [name for name in table.columns if name not in taken and _holds_values(table, name)]
+            counters = [name for name in names if unit is None and _counts(table, name)]
+            names = [name for name in names if name not in counters]
+            if counters:
+                self._notes.append(
+                    f"{self.path.name}: {listed(counters)} counts the rows, and is no step of the series"
+                )
         if not names:
             raise DataError(
                 f"{self.path}: has no column of values; it has {listed(list(table.columns))}; name them with data.values=[…]"
@@ -417,6 +437,16 @@ def _holds_values(table: Table, name: str) -> bool:
     if isinstance(first, list | np.ndarray):
         return len(first) > 0 and isinstance(first[0], int | float | np.number)
     return table.is_numeric(name)
+
+
+def _counts(table: Table, name: str) -> bool:
+    """Whether a column numbers the rows, from 0 or 1 or further on."""
+    if isinstance(table.columns[name][0], list | np.ndarray):
+        return False
+    try:
+        return counts_rows(table.numbers(name))
+    except DataError:  # a cell is empty, so it counts nothing
+        return False
 
 
 def _as_values(table: Table, row: int, name: str) -> np.ndarray:

@@ -65,7 +65,7 @@ def test_the_scores_are_those_of_the_loss() -> None:
         torch.from_numpy(log_probs)[:, None], torch.tensor([best.tokens]), torch.tensor([30]),
         torch.tensor([len(best.tokens)]), reduction="sum",
     )  # fmt: skip
-    assert -loss.item() == pytest.approx(best.score, abs=0.05), "but for the paths that fell out of the beam"
+    assert -loss.item() == pytest.approx(best.score, abs=0.15), "but for the paths that fell out of the beam"
     assert -loss.item() >= best.score - 1e-6
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from convzoo.core.errors import DataError
 from convzoo.core.labels import Label
-from convzoo.reading.files import kind_of
-from convzoo.reading.tables import Table, read_table
+from convzoo.reading.files import files_named, kind_of
+from convzoo.reading.tables import SUFFIXES, Table, read_table
 
 NOT_CHANNELS = frozenset({"", "time", "t", "timestamp", "date", "datetime", "step", "index", "unnamed: 0"})
 """What columns of a file of one series are called that hold no channel."""
@@ -63,14 +63,14 @@ class LabelledSeries:
         """Series for prediction: each value is an array, (time,) or (channels, time), or the path of a table with a row a step.
 
         Raises:
-            DataError: there is no such file, or an array has another shape or holds no value.
+            DataError: there is no such file, a folder holds no table, or an array has another shape or holds no value.
         """
         found = []
         for value in values:
             if isinstance(value, cls):
                 found.append(value)
             elif isinstance(value, str | Path):
-                found.append(cls(path=Path(value), source=str(value)))
+                found.extend(cls(path=path, source=str(path)) for path in files_named(value, SUFFIXES, "table"))
             elif isinstance(value, np.ndarray | list | tuple):
                 found.append(_from_array(value))
             else:

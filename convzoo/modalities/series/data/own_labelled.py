@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -383,6 +384,27 @@ class LabelledSeriesFolder(ClassFolders):
     def recognises(cls, path: Path) -> bool:
         """A folder with folders; for `predict` a table."""
         return (path.is_file() and is_table(path)) or (path.is_dir() and any(child.is_dir() for child in visible(path)))
+
+    def check(self, example: LabelledSeries) -> None:
+        """Read the file, and keep what it holds: text is slow to read again.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        assert example.path is not None, "it lies in a folder"
+        self._read[example.path] = example.loaded()
+
+    def _sound(self, folder: Path, parts: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        self._read: dict[Path, tuple[np.ndarray, tuple[str, ...]]] = {}
+        kept = super()._sound(folder, parts)
+        found = {
+            name: [
+                replace(each, values=self._read[each.path][0], channels=self._read[each.path][1]) for each in examples
+            ]
+            for name, examples in kept.items()
+        }
+        self._read = {}
+        return found
 
     def inputs(self) -> list[Given]:
         """The one series of a file."""

@@ -112,6 +112,12 @@ class CustomFilters(nn.Module):
             weight = torch.from_numpy(rows).unsqueeze(1).repeat(in_channels, 1, 1)
             self.register_buffer(f"weight{number}", weight, persistent=False)
 
+    def in_words(self) -> str:
+        """What `describe` says."""
+        each = "" if self.in_channels == 1 else " of each channel"
+        count = sum(map(len, self.places))
+        return f"Applies {count} filters{each} that are not learnt: they answer to rising, falling and peaks."
+
     def forward(self, series: Float[Tensor, "batch channels time"]) -> Float[Tensor, "batch out time"]:
         """Apply the filters."""
         found = []

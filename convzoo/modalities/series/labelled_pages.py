@@ -36,7 +36,7 @@ class LabelledSeriesPages(Pages):
     def picture(self, example: LabelledSeries) -> str:
         """A line for each channel."""
         values, names = example.loaded()
-        return f'<div class="pic">{_drawn(values, names)}{_clock(values.shape[1])}</div>'
+        return f'{_drawn(values, names)}<div class="pic">{_clock(values.shape[1])}</div>'
 
     def explained(self, task: Task, material: Material, row: Mapping[str, Any]) -> str:
         """The lines, and the class activation map of the answer."""
@@ -46,7 +46,7 @@ class LabelledSeriesPages(Pages):
             return self.picture(example)
         values, names = example.loaded()
         under = f'<div class="under"><p>{kit.text(_in_words(found, values.shape[1], str(row["label"])))}</p></div>'
-        return f'<div class="pic">{_drawn(values, names)}{_bars(found)}{_clock(values.shape[1])}</div>{under}'
+        return f'{_drawn(values, names)}<div class="pic">{_bars(found)}{_clock(values.shape[1])}</div>{under}'
 
     def legend(self, task: Task, material: Material) -> str:
         """What the pictures show."""
@@ -208,22 +208,21 @@ def _mistake(row: Mapping[str, Any]) -> float:
 
 
 def _drawn(values: np.ndarray, names: Sequence[str]) -> str:
-    """A line for each channel, with its name where it has one."""
+    """A line for each channel as wide as the card, so that the bars below stand under their steps; its name above it."""
     values = interpolated(values)
     shown = values[:MOST_CHANNELS]
+    style = "grid-template-columns:minmax(0,1fr);padding:.5rem 0 0"
     if len(values) == 1:
-        return ribbon(own_scale(values[0], "v"))
+        return f'<div class="multi" style="{style}">{ribbon(own_scale(values[0], "v"), tall=True)}</div>'
     rows = "".join(
-        f'<span class="name">{name_of(names[at] if names else f"channel {at + 1}")}</span>{ribbon(own_scale(row, "v"))}'
+        f'<span class="name" style="padding-left:.8rem">{name_of(names[at] if names else f"channel {at + 1}")}</span>'
+        f"{ribbon(own_scale(row, 'v'))}"
         for at, row in enumerate(shown)
     )
     more = len(values) - len(shown)
-    left = (
-        f'<span class="name"><small>{kit.count_of(more, "other channels")} not drawn</small></span><span></span>'
-        if more
-        else ""
-    )
-    return f'<div class="multi">{rows}{left}</div>'
+    words = f"<small>{kit.count_of(more, 'other channels')} not drawn</small>"
+    left = f'<span class="name" style="padding-left:.8rem">{words}</span>' if more else ""
+    return f'<div class="multi" style="{style}">{rows}{left}</div>'
 
 
 def _bars(found: np.ndarray) -> str:

@@ -48,7 +48,7 @@ class Waveforms(Reader):
         val: Positive = 400,
         test: Positive = 1000,
         length: Positive = 128,
-        noise: NonNegative = 0.22,
+        noise: NonNegative = 0.3,
         label_noise: Fraction = 0.03,
         seed: Count = 0,
     ) -> None:

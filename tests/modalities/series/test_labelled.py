@@ -140,12 +140,12 @@ def test_the_archives_themselves(mirror: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_row_a_series_with_one_and_two_channels(tmp_path: Path) -> None:
-    rows = ["class,t0,t1,t2", *(f"{'ab'[at % 2]},{at},{at + 1}," for at in range(20))]
+    rows = ["class,t0,t1,t2", *(f"{'ab'[at % 2]},{at * at},{7 - at}," for at in range(20))]
     found = LabelledSeriesTable(str(written(tmp_path / "a.csv", rows))).examples()
-    assert found[3].read().tolist() == [[3, 4]] and found[3].label == "b"  # the empty end makes it shorter
-    rows = ["label,x_0,x_1,y_0,y_1", *(f"{'ab'[at % 2]},{at},1,2,3" for at in range(20))]
+    assert found[3].read().tolist() == [[9, 4]] and found[3].label == "b"  # the empty end makes it shorter
+    rows = ["label,x_0,x_1,y_0,y_1", *(f"{'ab'[at % 2]},{at * at},1,2,3" for at in range(20))]
     found = LabelledSeriesTable(str(written(tmp_path / "b.csv", rows))).examples()
-    assert found[5].read().tolist() == [[5, 1], [2, 3]] and found[5].channels == ("x", "y")
+    assert found[5].read().tolist() == [[25, 1], [2, 3]] and found[5].channels == ("x", "y")
     path = tmp_path / "c.jsonl"
     path.write_text(
         "".join(json.dumps({"label": "ab"[at % 2], "v": [at, 1, 2]}) + "\n" for at in range(20)), encoding="utf-8"

@@ -52,6 +52,7 @@ SHARED: dict[str, dict[str, str]] = {
     "task": {
         "classification": "convzoo.tasks.classification:Classification",
         "anomaly_detection": "convzoo.tasks.anomaly_detection:AnomalyDetection",
+        "rare_events": "convzoo.tasks.rare_events:RareEvents",
         "nab_detection": "convzoo.tasks.nab_detection:NabDetection",
         "translation": "convzoo.tasks.translation:Translation",
         "entities": "convzoo.tasks.entities:Entities",

@@ -13,11 +13,14 @@ PARTS = {
         "labelled_series_table": "data.own_labelled:LabelledSeriesTable",
         "labelled_series_folder": "data.own_labelled:LabelledSeriesFolder",
         "labelled_series_arrays": "data.own_arrays:LabelledSeriesArrays",
+        "accounts": "data.accounts:Accounts",
+        "transactions": "data.own_events:Transactions",
     },
     "encoder": {
         "series": "encoder:SeriesEncoder",
         "history": "history_encoder:HistoryEncoder",
         "labelled_series": "labelled_encoder:LabelledSeriesEncoder",
+        "events": "event_encoder:EventEncoder",
     },
     "baseline": {
         "always": "baselines:Always",
@@ -29,17 +32,23 @@ PARTS = {
         "dtw_neighbour": "labelled_baselines:DtwNeighbour",
         "multi_rocket": "labelled_baselines:MultiRocket",
         "hydra": "labelled_baselines:Hydra",
+        "largest_amount": "event_baselines:LargestAmount",
+        "aggregate_forest": "event_baselines:AggregateForest",
+        "aggregate_trees": "event_baselines:AggregateTrees",
     },
 }
 
 OWN_DATA = {
     "series": (("series_table",),),
     "labelled_series": (("ucr",), ("labelled_series_arrays",), ("labelled_series_table",), ("labelled_series_folder",)),
+    "labelled_series": (("ucr",), ("labelled_series_table",), ("labelled_series_folder",)),
+    "events": (("transactions",),),
 }
 
 PAGES = {
     ("example:Stretch", None): "pages:SeriesPages",
     ("labelled:LabelledSeries", None): "labelled_pages:LabelledSeriesPages",
+    ("history:TimedHistory", None): "event_pages:EventPages",
 }
 
 RENAMED = {

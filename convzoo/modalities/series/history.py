@@ -237,3 +237,14 @@ class Pieces(References[History]):
         part = index - int(self.ends[number] - self.counts[number])
         first, stop = (int(self.firsts[number] + round(self.sizes[number] * edge)) for edge in (part, part + 1))
         return History(history.table, history.unit, max(history.start, first - self.context), stop, first)
+
+
+class TimedHistory(History):
+    """A history of a unit that is split in time: its rows may stand in several splits, each at other times."""
+
+    __slots__ = ()
+
+    @property
+    def group(self) -> None:  # type: ignore[override]
+        """None: the split is in time."""
+        return None

@@ -43,6 +43,7 @@ class _Before:
     last: np.ndarray
     time: Any = None
     rows: int = 0
+    past: Any = None  # what an encoder with channels of its own keeps
 
 
 @dataclass(frozen=True)
@@ -376,7 +377,7 @@ class HistoryEncoder(Encoder):
         for row, item in enumerate(items):
             gap, age = self._gap_and_age(item)
             values, condition = self._channels(item.numbers, self._before(item), gap, age, item.times)
-            numbers[row, :, : len(item)] = values
+            numbers[row, :, : len(item)] = np.concatenate([values, self.beside(item)])
             categories[row, :, : len(item)] = self._codes(item, condition)
             judged[row, : len(item)] = item.judged
             if item.targets is not None:
@@ -388,6 +389,25 @@ class HistoryEncoder(Encoder):
         }
         target = {"answers": torch.from_numpy(answers), "judged": torch.from_numpy(judged)}
         return Batch(inputs, target, max(1, int(np.isfinite(answers).sum())))
+
+    def beside(self, history: History) -> np.ndarray:
+        """(channels, time) float32: channels that a subclass adds; here none."""
+        return np.empty((0, len(history)), dtype=np.float32)
+
+    def beside_next(self, before: Any, numbers: np.ndarray, values: Sequence[str]) -> np.ndarray:
+        """(channels,) the same for the next row of a stream.
+
+        Args:
+            before: what is known of the unit; what is kept for later rows goes into `before.past`
+            numbers: (numbers,) of the row, NaN where a cell is empty
+            values: of its categories, as text
+        """
+        return np.empty(0, dtype=np.float32)
+
+    @property
+    def beside_names(self) -> list[str]:
+        """The names of the channels of `beside`."""
+        return []
 
     def length(self, item: History) -> int:
         """Rows."""
@@ -463,7 +483,7 @@ class HistoryEncoder(Encoder):
     def channel_names(self) -> tuple[str, ...]:
         """What each channel of `numbers` is."""
         empty = [f"{name} is empty" for name, often in zip(self.number_names, self.often_empty, strict=True) if often]
-        return (*self.number_names, *empty, *self.time_names)
+        return (*self.number_names, *empty, *self.time_names, *self.beside_names)
 
     @property
     def category_sizes(self) -> list[int]:
@@ -604,11 +624,13 @@ class HistoryEncoder(Encoder):
             words.index(row[name]) + 1 if row[name] in words else 0
             for name, words in zip(self.category_names, self.vocabularies, strict=True)
         ] + ([int(condition[0]) + 1] if self.conditions > 1 else [])
+        texts = [row[name] for name in self.category_names]
+        beside = self.beside_next(before, numbers[0], texts)
         before.last = np.where(np.isnan(numbers[0]), before.last, numbers[0])
         before.time, before.rows = time, before.rows + 1
         shown = row[form.time] if form.time else str(before.rows)
         inputs = {
-            "numbers": torch.from_numpy(values)[None],
+            "numbers": torch.from_numpy(np.concatenate([values, beside[:, None]]))[None],
             "categories": torch.tensor(codes, dtype=torch.int64).view(1, -1, 1),
         }
         return StreamRow(unit, shown, inputs)

@@ -76,6 +76,10 @@ RUNS = {
         4,
     ),
     "classes_speed": (["--steps", "1", *TINY, "data.length=100"], 4),
+    "transactions_speed": (
+        ["--steps", "1", "--set", "data.accounts=20", "data.days=40", "data.fraud=40", "train.batch_size=8"],
+        1,
+    ),
     "sound_speed": (["--steps", "1", "--memory-rounds", "1", *TINY], 5),
     "volume_speed": (["--steps", "1", "--memory-rounds", "1", *TINY, "data.spacing=8.0"], 2),
     "video_speed": (

@@ -121,8 +121,8 @@ class RareEventMeter:
             whole = float(np.nansum(amounts[wrong]))
             found["saved_part"] = found["saved"] / whole if whole else math.nan
         fresh = known & (rows.new == 1)
-        if fresh.any() and not fresh[known].all():
-            wrong = rows.truth[fresh] == 1
+        wrong = rows.truth[fresh] == 1
+        if wrong.any() and not fresh[known].all():
             found["average_precision_new"] = average_precision(rows.scores[fresh], wrong)
             found["recall_new"] = _part(alarms[fresh][wrong])
         return found

@@ -20,7 +20,7 @@ from convzoo.metrics.rare_events import RareEventMeter, Rows, budget_threshold, 
 from convzoo.tasks.by_row import ByRow
 
 AUTO_PART = 0.01
-"""With `alarms_a_day: auto`, this part of a day's rows may be alarms."""
+"""With `alarms_a_day: auto`, this part of a day's rows may be alarms; or the part that is known to be wrong, if that is more."""
 
 SHOWN = 20
 """Alarms of a unit that the terminal lists."""
@@ -37,7 +37,7 @@ class RareEvents(ByRow):
     the wrong rows that were found, less a cost for each alarm.
 
     Args:
-        alarms_a_day: the budget; auto: one in a hundred of a day's rows
+        alarms_a_day: the budget; auto: one in a hundred of a day's rows, or as many as are known to be wrong, if that is more
         alarm: what chooses the threshold on the validation split: the `budget`, or what saves most (`savings`)
         cost: of an alarm (someone looks at it), in the unit of the amounts
     """
@@ -187,8 +187,11 @@ class RareEvents(ByRow):
     def _threshold(self, rows: Rows) -> float:
         if self.alarm == "savings":
             return saving_threshold(rows, self.cost)
-        budget = len(rows.scores) * AUTO_PART / rows.span if self.budget == "auto" else self.budget
-        return budget_threshold(rows, budget)
+        if self.budget != "auto":
+            return budget_threshold(rows, self.budget)
+        known = rows.truth[~np.isnan(rows.truth)]
+        part = max(AUTO_PART, float(known.mean()) if len(known) else 0.0)
+        return budget_threshold(rows, part * len(rows.scores) / rows.span)
 
     def advice(self) -> str:
         """Which threshold was chosen."""

@@ -30,6 +30,7 @@ from convzoo.modalities.graph.links import NodePair
 from convzoo.modalities.points.example import PointCloud
 from convzoo.modalities.recommendation.example import User
 from convzoo.modalities.series.example import Stretch
+from convzoo.modalities.series.history import History
 from convzoo.modalities.text.pair import Pair
 from convzoo.modalities.volume.example import Volume
 from convzoo.recipe import recipe as recipes
@@ -304,6 +305,9 @@ def _(example: Stretch) -> list[Any]:
 @atoms.register
 def _(example: NodePair) -> list[Any]:
     return [tuple(sorted((example.first, example.second)))]
+def _(example: History) -> list[Any]:
+    # The rows before the judged ones are context: they may be judged in an earlier split.
+    return [(example.table.name, example.name, row) for row in range(example.judged_from, example.stop)]
 
 
 @atoms.register
@@ -330,6 +334,7 @@ contents.register(Node, atoms.dispatch(Node))
 contents.register(NodePair, atoms.dispatch(NodePair))
 contents.register(User, atoms.dispatch(User))
 contents.register(Stretch, atoms.dispatch(Stretch))
+contents.register(History, atoms.dispatch(History))
 
 
 @singledispatch
@@ -371,6 +376,12 @@ def _(example: NodePair) -> NodePair:
 @unlabelled.register
 def _(example: User) -> User:
     return dataclasses.replace(example, wanted=np.zeros(0, np.int32))
+
+
+@unlabelled.register
+def _(example: History) -> History:
+    table = dataclasses.replace(example.table, targets=None, extra={})
+    return dataclasses.replace(example, table=table)
 
 
 @unlabelled.register

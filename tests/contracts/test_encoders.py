@@ -42,6 +42,7 @@ NEVER_AUGMENTS = {
     "series": "windows are taken as they were recorded: a turned sensor is another sensor",
     "labelled_series": "no change of a series keeps every kind of class: level, spread, order and time may each be the class",
     "parallel_text": "both sentences are needed as they are",
+    "events": "what happened is not changed; only which of the quiet pieces an epoch learns from is drawn",
 }
 
 

@@ -37,6 +37,11 @@ KNOWN_SEED: dict[str, str] = {}
 KNOWN_EXAMPLES: dict[str, str] = {}
 """Faults that are known, by the reader's name, each with its reason. A fault that is gone must be taken out."""
 
+NOT_ALL_ROWS = {
+    "transactions": "accounts that only the test part has are judged after its beginning; their rows before are context",
+}
+"""Readers whose splits do not hold all rows, so that another seed gives other ones."""
+
 ALSO_RECOGNISED_BY = {
     "labelled_series_table": {
         "labelled_series_folder": "`predict` asks it of the files of a folder a class, which are tables"
@@ -189,6 +194,8 @@ def test_another_seed_gives_another_split_or_other_data(name: str, request: pyte
     first, others = small_splits(name), [reader(name, seed=seed).read() for seed in (1, 2, 3)]
     assert any(listing(other) != listing(first) for other in others)
     assert all(_given(other) == _given(first) for other in others), "the same examples, dealt otherwise"
+    if name not in NOT_ALL_ROWS:
+        assert all(_everything(other) == _everything(first) for other in others), "the same examples, dealt otherwise"
 
 
 def _values(examples: Sequence[Any]) -> list[Any]:

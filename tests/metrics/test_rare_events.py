@@ -13,7 +13,9 @@ from convzoo.ops.thresholds import average_precision
 
 def rows_of(scores: list[float], truth: list[float], amounts: list[float], days: list[float]) -> Rows:
     none = np.full(len(scores), np.nan)
-    return Rows(*(np.array(each, dtype=float) for each in (scores, truth, amounts, days)), none, np.zeros(len(scores), int))
+    return Rows(
+        *(np.array(each, dtype=float) for each in (scores, truth, amounts, days)), none, np.zeros(len(scores), int)
+    )
 
 
 @pytest.mark.parametrize("decimals", [1, 8])
@@ -61,7 +63,11 @@ def test_the_scores_are_those_of_counting_by_hand() -> None:
     meter.update(outputs[:5], {name: values[:5] for name, values in target.items()})
     meter.update(outputs[5:], {name: values[5:] for name, values in target.items()})
     found = meter.compute()
-    scores, truth, amounts = outputs[:, :, 0].numpy().ravel(), target["answers"].numpy().ravel(), target["amounts"].numpy().ravel()
+    scores, truth, amounts = (
+        outputs[:, :, 0].numpy().ravel(),
+        target["answers"].numpy().ravel(),
+        target["amounts"].numpy().ravel(),
+    )
     alarms, wrong = scores >= 1, truth == 1
     assert found["average_precision"] == pytest.approx(average_precision_score(wrong, scores))
     assert found["recall"] == pytest.approx(alarms[wrong].mean())

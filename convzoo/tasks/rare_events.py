@@ -139,8 +139,8 @@ class RareEvents(ByRow):
             counts = _known(part)
             if not sum(counts):
                 raise DataError(
-                    f"no row of the {name} split has an answer (1 wrong, 0 right): name the column with data.target=COLUMN; "
-                    "without any answers, take task=unusual_events, which alarms at what is unlike the unit's past"
+                    f"no row of the {name} split has an answer (1 wrong, 0 right), and this task learns from answers; name their "
+                    "column with data.target=COLUMN"
                 )
             if not all(counts):
                 missing = "right" if not counts[0] else "wrong"

@@ -8,7 +8,7 @@ from convzoo.modalities.series.history import UnitRows
 
 NETWORK = ["train.epochs=2", "train.batch_size=16", "model.channels=8", "model.dilations=[1,2]", "encoder.chunk=24",
            "encoder.context=8", "encoder.quiet=0.6"]  # fmt: skip
-SMALL = ["data.accounts=30", "data.days=60", "data.fraud=40", "data.new=0.2", *NETWORK]
+SMALL = ["data.accounts=30", "data.days=60", "data.fraud=40", "data.new=0.2", "data.delay=1", *NETWORK]
 PLAIN = ["model.dropout=0", "data.accounts=31"]
 
 

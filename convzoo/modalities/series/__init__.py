@@ -41,7 +41,6 @@ PARTS = {
 OWN_DATA = {
     "series": (("series_table",),),
     "labelled_series": (("ucr",), ("labelled_series_arrays",), ("labelled_series_table",), ("labelled_series_folder",)),
-    "labelled_series": (("ucr",), ("labelled_series_table",), ("labelled_series_folder",)),
     "events": (("transactions",),),
 }
 

@@ -1,18 +1,27 @@
 """`convzoo predict`: predicts from raw input."""
 
+import codecs
+import io
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from convzoo.core.errors import DataError, RecipeError
+from convzoo.core.files import is_file
 from convzoo.core.inputs import Given, joined
 from convzoo.core.splits import SHOWN, Skipped
-from convzoo.core.text import harmless, json_line
+from convzoo.core.text import first_line, harmless, json_line
+from convzoo.recipe.yaml_files import parse_value
 from convzoo.runs import Run, first_part, input_of, refuse_overwriting, shown_of, without_arrays
 from convzoo.written import Written
+
+_SETTING = re.compile(r"data\.\w+=")
 
 FOR, AGAINST, UNDERLINED, PLAIN = "\x1b[34m", "\x1b[35m", "\x1b[1;4m", "\x1b[0m"
 COLOURS = tuple(f"\x1b[{number}m" for number in (32, 33, 34, 35, 36))
@@ -25,6 +34,8 @@ def main(options: Any) -> int:
     if not options.inputs and not options.ids:
         raise RecipeError("name what to predict: texts, files, folders, ids, or - for standard input")
     run = first_part(options.run, options.trust, options.accept_changes)
+    if settings := _settings(options):
+        run.encoder.read_with(settings)
     if options.top is not None:
         if options.top < 1:
             raise RecipeError(f"--top: should be at least 1, not {options.top}")
@@ -68,6 +79,22 @@ def main(options: Any) -> int:
         if not table:
             _print(run, found, predictions, options.json, options.explain and _takes_colours())
     return _complain(left_out)
+
+
+def _settings(options: Any) -> dict[str, Any]:
+    """How the inputs are read, if otherwise than the run's data: the words `data.missing=forward`, which are taken out."""
+    words = [word for word in options.inputs if _SETTING.match(word) and not is_file(Path(word))]
+    options.inputs = [word for word in options.inputs if word not in words]
+    found = {}
+    for word in words:
+        name, _, text = word.removeprefix("data.").partition("=")
+        try:
+            found[name] = parse_value(text)
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise RecipeError(f"{word}: is not valid YAML ({first_line(error)})") from None
+    if words and not options.inputs and not options.ids:
+        raise RecipeError("name what to predict: texts, files, folders, ids, or - for standard input")
+    return found
 
 
 def _say_taken(found: Sequence[Given]) -> None:
@@ -259,7 +286,7 @@ def _takes_colours() -> bool:
 
 def _say_written(paths: Sequence[Path], predictions: Sequence[Mapping[str, Any]], as_json: bool, table: bool) -> None:
     """The files that were written; for a table also how many predictions it holds, and how many of each class."""
-    if not table:
+    if not table or len(paths) > 1:
         for path in paths:
             print(f"wrote {harmless(path)}", file=sys.stderr if as_json else sys.stdout)
         return
@@ -290,8 +317,10 @@ def _chunks() -> Iterator[bytes]:
 
 
 def _standard_input() -> Iterator[str | DataError]:
-    """The lines of standard input, as they arrive; for one that is not UTF-8 text the error."""
+    """The lines of standard input, as they arrive; for one that is not UTF-8 text the error. UTF-16 is known by its mark."""
     stream = getattr(sys.stdin, "buffer", sys.stdin)
+    if hasattr(stream, "peek") and stream.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        stream = io.TextIOWrapper(stream, encoding="utf-16")
     for number, line in enumerate(stream, 1):
         if isinstance(line, str):
             yield line.removesuffix("\n").removesuffix("\r")

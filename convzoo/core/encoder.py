@@ -172,6 +172,16 @@ class Encoder(ABC):
         """
         return Survey()
 
+    def read_with(self, settings: Mapping[str, Any]) -> None:
+        """Read inputs from now on with other settings of the tables (`predict RUN FILE data.missing=forward`), by their names.
+
+        Raises:
+            RecipeError: the encoder reads with none, or has no such setting.
+        """
+        raise RecipeError(
+            f"data.{next(iter(settings))}: {type(self).__name__} reads inputs as the run's data were read"
+        )
+
     def annotate(self, example: Any, prediction: dict[str, Any]) -> dict[str, Any]:
         """Add to a prediction what only the encoder knows about its example: the times of rows, the names of neighbours."""
         return prediction

@@ -36,15 +36,16 @@ class AnomalyMeter:
         """Add series.
 
         Args:
-            outputs: (batch, 2, time) scores in units of the threshold, and errors (NaN if a detector has none)
+            outputs: (batch, 2 or more, time) scores in units of the threshold (below 0: not judged), and errors (NaN if a
+                detector has none)
             target: `anomalies` (batch, time): 1, 0, or -1 if unlabelled; `counted` (batch, time)
         """
-        rows = outputs.detach().cpu().numpy()
+        rows = outputs[:, :2].detach().cpu().numpy()
         for (scores, errors), labels, counted in zip(
             rows, target["anomalies"].cpu().numpy(), target["counted"].cpu().numpy(), strict=True
         ):
             length = int(counted.sum())
-            known = labels[:length] if (labels[:length] >= 0).all() else None
+            known = labels[:length] if (labels[:length] >= 0).any() else None
             self.series.append((scores[:length], errors[:length], known))
 
     def compute(self) -> dict[str, float]:
@@ -57,8 +58,9 @@ class AnomalyMeter:
         labelled = [(each[0], each[2] == 1) for each in series if each[2] is not None]
         if not labelled:
             return found
-        flags = np.concatenate([score > 1 for score, _ in labelled])
-        found |= pointwise(flags, np.concatenate([truth for _, truth in labelled]))
+        # Rows without a label are neither right nor wrong.
+        pairs = [(each[0][each[2] >= 0] > 1, each[2][each[2] >= 0] == 1) for each in series if each[2] is not None]
+        found |= pointwise(*(np.concatenate(parts) for parts in zip(*pairs, strict=True)))
         found |= events(labelled)
         volumes = [vus_pr(score, label) for score, label in labelled if label.any() and not label.all()]
         return found | ({"vus_pr": float(np.mean(volumes))} if volumes else {})
@@ -92,10 +94,12 @@ class AnomalyMeter:
         series = self._labelled()
         if any(truth is None for _, truth in series):
             return {}
+        labels = [each for part in gather_objects(self.series) for _, _, each in part]
         rows = []
         for number, start, stop in self._pieces():
             scores, truth = series[number][0][start:stop], series[number][1][start:stop]  # type: ignore[index]
-            flags = scores > 1
+            # Rows without a label are neither right nor wrong.
+            flags = (scores > 1) & (labels[number][start:stop] >= 0)
             seen = [flags[first:last].any() for first, last in intervals(truth)]
             rows.append([(flags & truth).sum(), (flags & ~truth).sum(), (~flags & truth).sum(), sum(seen), len(seen)])
         hits, false, missed, seen_ones, all_ones = (weights @ np.array(rows, dtype=np.float64)).T

@@ -36,9 +36,12 @@ class TCN1d(nn.Module):
         activation: of the blocks
         dropout: inside the blocks
         code: length of a step's code; null, or at least the number of channels: a forecaster
+        forecasts: whether a network without a code sees only the steps before the one that it predicts
+        out_channels: number of predicted values; by default in_channels
 
     Shape:
-        values: (batch, in_channels, time); output: the same shape, the expected value of each step.
+        values: (batch, in_channels, time); output: (batch, out_channels, time), the expected value of each
+        step.
     """
 
     def __init__(
@@ -51,10 +54,12 @@ class TCN1d(nn.Module):
         activation: Activation = "relu",
         dropout: Probability = 0.0,
         code: Positive | None = None,
+        forecasts: bool = True,
+        out_channels: Positive | None = None,
     ) -> None:
         super().__init__()
         self.in_channels = in_channels
-        self.delay = 0 if code is not None and code < in_channels else 1
+        self.delay = 0 if (code is not None and code < in_channels) or not forecasts else 1
         self.lift: nn.Module = nn.Conv1d(in_channels, channels, 1)
         if code is not None and code < in_channels:
             narrow = nn.Conv1d(channels, code, 1)
@@ -62,7 +67,7 @@ class TCN1d(nn.Module):
         self.blocks = nn.ModuleList(
             CausalBlock(channels, kernel_size, dilation, separable, activation, dropout) for dilation in dilations
         )
-        self.readout = nn.Sequential(activation_layer(activation), nn.Conv1d(channels, in_channels, 1))
+        self.readout = nn.Sequential(activation_layer(activation), nn.Conv1d(channels, out_channels or in_channels, 1))
         self.channels = channels
 
     @property
@@ -70,7 +75,7 @@ class TCN1d(nn.Module):
         """An output depends on this many time steps before its own, and on none after it."""
         return self.delay + sum(block.memory for block in self.blocks), 0  # type: ignore[misc]
 
-    def forward(self, values: Float[Tensor, "batch channels time"]) -> Float[Tensor, "batch channels time"]:
+    def forward(self, values: Float[Tensor, "batch channels time"]) -> Float[Tensor, "batch outputs time"]:
         """The expected values of each time step."""
         x = self.lift(F.pad(values, (self.delay, 0))[..., : values.shape[2]])
         for block in self.blocks:
@@ -86,7 +91,7 @@ class TCN1d(nn.Module):
 
     def step(
         self, values: Float[Tensor, "batch channels time"], state: State
-    ) -> tuple[Float[Tensor, "batch channels time"], State]:
+    ) -> tuple[Float[Tensor, "batch outputs time"], State]:
         """For the next time steps of a stream, one or many: their expected values, and the state after them."""
         joined = torch.cat([state[0], values], dim=2)
         after = [joined[..., values.shape[2] :]]

@@ -20,6 +20,7 @@ SHARED: dict[str, dict[str, str]] = {
     "encoder": {},
     "model": {
         "tcn1d": "convzoo.models.tcn1d:TCN1d",
+        "masked_tcn1d": "convzoo.models.masked_tcn1d:MaskedTCN1d",
         "history_cnn1d": "convzoo.models.history_cnn1d:HistoryCNN1d",
         "autoencoder_cnn1d": "convzoo.models.autoencoder_cnn1d:AutoencoderCNN1d",
         "cnn1d": "convzoo.models.cnn1d:CNN1d",

@@ -55,6 +55,10 @@ def cloud() -> dict[str, Tensor]:
 
 
 SMALL: dict[str, Callable[[], tuple[dict[str, Any], dict[str, Any]]]] = {
+    "masked_tcn1d": lambda: (
+        {"in_channels": 5, "channels": 4, "dilations": [1, 2], "own_after": 6, "groups": 3, "dropout": 0.3},
+        {"values": torch.randn(2, 5, 40)},
+    ),
     "tcn1d": lambda: (
         {"in_channels": 3, "channels": 4, "dilations": [1, 2], "dropout": 0.3},
         {"values": torch.randn(2, 3, 40)},

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-NETWORK = ["train.epochs=2", "train.batch_size=20", "model.channels=8", "model.dilations=[1,2]", "encoder.stride=3",
-           "task.burn_in=8"]  # fmt: skip
+NETWORK = ["train.epochs=2", "train.batch_size=20", "model.channels=8", "model.dilations=[1,2]", "model.own_after=4",
+           "encoder.stride=3", "task.burn_in=8"]  # fmt: skip
 SMALL = ["data.pumps=2", "data.length=700", "encoder.window=32", *NETWORK]
 PLAIN = ["data.length=710"]
 

@@ -1,9 +1,7 @@
 """Sensor readings as tensors: standardised and cut into windows, directly from the arrays that hold them."""
 
-import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from itertools import chain, islice
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -16,32 +14,28 @@ from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.randomness import Draws
 from convzoo.core.survey import Survey, lengths_in_words, listed
+from convzoo.core.tables import write_rows
 from convzoo.core.text import did_you_mean
-from convzoo.modalities.series.data.tables import AS_IT_LOOKS, NONE, TIME_COLUMNS, between_gaps, is_number, read_series
-from convzoo.modalities.series.example import Series, Stretch, TableFormat, Windows
+from convzoo.modalities.series.data.tables import AS_IT_LOOKS, NONE, between_gaps, read_all, steps_of
+from convzoo.modalities.series.example import UNKNOWN, Series, Stretch, TableFormat, Windows
+from convzoo.modalities.series.streaming import Row, StreamReader, scaled
 from convzoo.ops.moments import Moments
 from convzoo.reading.tables import SUFFIXES, tables_below
 
-WILD = 1e6
-"""The limit of standardised values, for sensors that write -3.4e38 where they have no value."""
+WILD = 20.0
+"""The limit of standardised values: a sensor that writes -9999 or -3.4e38 where it has no value is far out, and is forgotten
+as soon as one that is only so far out."""
 
-_FLAGS = {"true": 1.0, "false": 0.0}
+FAR = 10.0
+"""Readings this many times farther from the middle than 99 of 100 others do not count for the mean and the deviation."""
 
-UNKNOWN = -1
-"""In place of 0 or 1, where a time step has no label."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One time step of a stream: its time, its standardised values (channels,), and the series that it continues, if any."""
-
-    time: str
-    values: np.ndarray
-    series: str = ""
+SAMPLE = 200_000
+"""Rows that the middle is found from."""
 
 
 class SeriesEncoder(Encoder):
     """Windows of one length for training, whole stretches for scoring; each channel has mean 0 and standard deviation 1.
+    Readings far outside of all others (-9999) do not count for these.
 
     The series stay where they are and keep their type: a window is cut out and standardised when its batch is made, so that only
     the batch is copied. A channel that is constant in training is only centred.
@@ -53,7 +47,8 @@ class SeriesEncoder(Encoder):
             stretch, for machines that differ; a series that is not in the training split is normalised by its first
             `normalise_rows` rows
         normalise_rows: for `series`: the mean and deviation of an unknown series are computed from this many of its first rows
-        clip: the largest absolute standardised value; larger ones are set to it, so that a single outlier does not dominate
+        clip: the largest absolute standardised value; larger ones are set to it, so that a single outlier does not dominate;
+            null: 20
     """
 
     example = Stretch
@@ -75,6 +70,8 @@ class SeriesEncoder(Encoder):
         self.clip = clip
         self.channels: tuple[str, ...] = ()
         self.form = AS_IT_LOOKS  # of the tables
+        self.steps: dict[str, float] = {}  # the usual step in time, by the series' name; "" is for all
+        self.series: tuple[str, ...] = ()  # the names of the series of training
         self.means: dict[str, np.ndarray] = {}  # by the series' name; "" is the whole training split
         self.deviations: dict[str, np.ndarray] = {}
 
@@ -99,14 +96,25 @@ class SeriesEncoder(Encoder):
                 f"{self.window} (known anomalies left out, and cut where time jumps): set encoder.window lower"
                 + (" or data.gap higher" if len(longest) < len(longest.series) and longest.series.form else "")
             )
-        by_name = {"": Moments(len(self.channels))}
+        bounds = _bounds(examples)
+        by_name = {"": _PlainMoments(len(self.channels))}
         for stretch in examples:
-            own = _moments(stretch, len(self.channels))
-            by_name[""].merge(own)
+            name = stretch.series.name
             if self.normalise == "series":
-                by_name.setdefault(stretch.series.name, Moments(len(self.channels))).merge(own)
+                own = _bounds([each for each in examples if each.series.name == name])
+                by_name.setdefault(name, _PlainMoments(len(self.channels))).add_rows(stretch, own)
+            by_name[""].add_rows(stretch, bounds)
         for name, found in by_name.items():
-            self.means[name], self.deviations[name] = _mean_and_deviation(found)
+            self.means[name], self.deviations[name] = found.mean_and_deviation()
+        self.series = tuple(dict.fromkeys(stretch.series.name for stretch in examples))
+        steps: dict[str, list[np.ndarray]] = {}
+        for stretch in examples:
+            if stretch.series.times is not None and len(stretch) > 1:
+                found_steps = steps_of(stretch.series.times[stretch.start : stretch.stop])
+                steps.setdefault(stretch.series.name, []).append(found_steps)
+        self.steps = {name: float(np.median(np.concatenate(parts))) for name, parts in steps.items()}
+        if self.steps:
+            self.steps[""] = float(np.median(list(self.steps.values())))
 
     def advice(self) -> str:
         """The window, if it was chosen here."""
@@ -154,8 +162,8 @@ class SeriesEncoder(Encoder):
         for row, item in enumerate(items):
             mean, deviation = self._scale(item.series)
             values[row, :, : len(item)] = (item.values.T - mean[:, None]) / deviation[:, None]
-            if item.anomalies is not None:
-                anomalies[row, : len(item)] = item.anomalies
+            if (labels := item.labels) is not None:
+                anomalies[row, : len(item)] = labels
             counted[row, : len(item)] = True
         return self._batch(values, anomalies, counted, [item.series.name for item in items])
 
@@ -202,8 +210,7 @@ class SeriesEncoder(Encoder):
         if self.normalise == "dataset":
             return self.means[""], self.deviations[""]
         if not series.name or series.name not in self.means:
-            first = Stretch(series, 0, min(self.normalise_rows, len(series)))
-            return _mean_and_deviation(_moments(first, len(self.channels)))
+            return scaled(series.values[: self.normalise_rows])
         return self.means[series.name], self.deviations[series.name]
 
     def restore(self, series: Series, values: np.ndarray) -> np.ndarray:
@@ -224,7 +231,8 @@ class SeriesEncoder(Encoder):
     def from_inputs(self, values: Sequence[Any]) -> list[Stretch]:
         """Tables (.csv, .tsv, .parquet), folders of them, Series, stretches, or arrays (time, channels) with training's channels.
 
-        Tables are read with the run's settings (`data.time`, `missing`, `order`, `duplicates`, `gap`); labels are not used.
+        Tables are read with the run's settings (`data.time`, `missing`, `order`, `duplicates`, `gap`, …); labels are not used.
+        A gap is measured by the usual step of training, as in a stream.
 
         Raises:
             DataError: a file cannot be read or lacks a channel.
@@ -250,11 +258,29 @@ class SeriesEncoder(Encoder):
                 # Use the reader's names, so that a series known from training keeps its own scale and threshold.
                 names = [file.relative_to(path).as_posix() if path.is_dir() else file.name for file in files]
                 for file, name in zip(files, names, strict=True):
-                    series = read_series(file, form, name)
-                    found += between_gaps(series, 0, len(series))
+                    for series in read_all(file, form, name):
+                        found += between_gaps(series, 0, len(series), self._usual_step(series))
             else:
                 found += Stretch.from_inputs([value])
         return found
+
+    def _usual_step(self, series: Series) -> float | None:
+        """The step in time that gaps are measured by; None where the series of training have none.
+
+        Raises:
+            DataError: rows are so far apart that each would stand alone.
+        """
+        usual = self.steps.get(series.name, self.steps.get(""))
+        if usual is None or series.times is None or len(series) < 3 or self.form.gap is None:
+            return usual
+        own = float(np.median(steps_of(series.times)))
+        if usual and own > self.form.gap * usual:
+            raise DataError(
+                f"{series.name}: its rows are {own:g} apart, those of training {usual:g}, so each would stand alone "
+                "behind a gap; "
+                "bring them to the step of training, or train on rows like these"
+            )
+        return usual
 
     def from_lines(self, lines: Sequence[str]) -> list[Stretch]:
         """Refused: a stream is predicted row by row, in a call without files.
@@ -269,121 +295,107 @@ class SeriesEncoder(Encoder):
     def stream(
         self, lines: Iterable[str], series: str = "", refused: Callable[[DataError], None] | None = None
     ) -> Iterator[Row]:
-        """Rows of a stream of CSV lines, in the order in which they arrive.
-
-        The first line is a heading, or holds numbers for the channels in order, with or without a time before them. A repeated
-        heading (the file was started again) is skipped. With `data.missing` forward or interpolate an empty cell repeats the
-        last value, because the next value is not known yet.
+        """Rows of a stream of CSV lines, in the order in which they arrive, standardised. It is read as a file of the run's
+        data is: `streaming.StreamReader` says how.
 
         Args:
             lines: the lines of the stream
-            series: the run's series that the stream continues, if each series has its own scale and threshold
+            series: the run's series that the stream continues, if each series has its own scale and threshold; the name of its
+                file may be without its ending
             refused: is called with the error of a row that cannot be read, and the stream goes on; None: the error is raised
 
         Raises:
             RecipeError: the training split has no such series.
             DataError: a channel is missing, a row has too few or too many cells, or a cell is not a finite number; with its line.
         """
-        if series and self.normalise == "series" and series not in self.means:
-            raise RecipeError(
-                f"--series: the training split has no series {series!r}; "
-                f"{did_you_mean(series, [name for name in self.means if name])}"
-            )
-        rows = self._parsed(lines, refused)
-        if self.normalise == "series" and series:
-            mean, deviation = self.means[series], self.deviations[series]
-        elif self.normalise == "series":
-            first = list(islice(rows, self.normalise_rows))
-            values = np.stack([values for _, values in first])
-            mean, deviation = self._scale(Series("", values, self.channels))
-            rows = chain(first, rows)
-        else:
-            mean, deviation = self.means[""], self.deviations[""]
-        for when, row in rows:
-            yield Row(when, np.clip((row - mean) / deviation, -self.limit, self.limit), series)
+        if series and series not in self.series:
+            known = [each for each in self.series if Path(each).stem == series]
+            if len(known) != 1:
+                raise RecipeError(
+                    f"--series: the training split has no series {series!r}; {did_you_mean(series, self.series)}"
+                )
+            series = known[0]
+        scales = {name: (self.means[name], self.deviations[name]) for name in self.means}
+        by_series = self.normalise == "series"
+        reader = StreamReader(self.channels, self.form, self.steps, refused)
+        for row in reader.standardised(lines, series, scales, self.normalise_rows if by_series else None):
+            yield row if row.values is None else replace(row, values=np.clip(row.values, -self.limit, self.limit))
 
-    def _parsed(
-        self, lines: Iterable[str], refused: Callable[[DataError], None] | None
-    ) -> Iterator[tuple[str, np.ndarray]]:
-        """The time and the values of each row."""
-        number, heading, width = 0, None, 0
-        columns: list[int] = []
-        time: int | None = None
-        delimiter = ","
-        last = np.full(len(self.channels), np.nan)
-        for number, line in enumerate(lines, start=1):
-            if not line.strip("\ufeff \t\r\n"):
-                continue
-            if not columns:
-                line = line.removeprefix("\ufeff")
-                delimiter = max(",;\t", key=line.count)
-            cells = [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))]
-            if not columns:
-                columns, time, has_heading = self._columns(cells)
-                width = len(cells)
-                if has_heading:
-                    heading = cells
-                    continue
-            if cells == heading:
-                continue
-            try:
-                if len(cells) != width:
-                    raise DataError(
-                        f"standard input:{number}: has {len(cells)} cell{'' if len(cells) == 1 else 's'}, expected {width}"
-                    )
-                last = np.array([self._cell(cells[at], number, name, before)
-                                 for at, name, before in zip(columns, self.channels, last, strict=True)])  # fmt: skip
-            except DataError as error:
-                if refused is None:
-                    raise
-                refused(error)
-                continue
-            if np.isnan(last).any():
-                continue  # a channel without any value so far: there is nothing to repeat
-            yield cells[time] if time is not None else str(number), last
-        if not columns:
-            raise DataError("standard input: holds no rows")
+    def read_with(self, settings: Mapping[str, Any]) -> None:
+        """Read from now on with other settings of the tables: `{"missing": "forward"}`.
 
-    def _columns(self, cells: Sequence[str]) -> tuple[list[int], int | None, bool]:
-        """The column of each channel, the column of the time, and whether the line is a heading."""
-        extra = len(cells) - len(self.channels)
-        if extra in (0, 1) and all(is_number(cell) or cell.lower() in _FLAGS for cell in cells[extra:]):
-            return list(range(extra, len(cells))), 0 if extra else None, False
-        for channel in self.channels:
-            if channel not in cells:
-                raise DataError(f"standard input:1: has no column {channel!r}; {did_you_mean(channel, cells)}")
-        named = self.form.time
-        if named not in (None, NONE) and named not in cells:
-            raise DataError(f"standard input:1: has no column {named!r}; {did_you_mean(str(named), cells)}")
-        usual = (at for at, name in enumerate(cells) if name.lower() in TIME_COLUMNS and name not in self.channels)
-        time = next(usual, None) if named is None else None if named == NONE else cells.index(named)
-        return [cells.index(channel) for channel in self.channels], time, True
-
-    def _cell(self, text: str, line: int, name: str, before: float) -> float:
-        """The value of a cell; the last value where it is empty and `data.missing` allows it."""
-        value = _FLAGS.get(text.lower())
-        if value is None:
-            value = float(text) if is_number(text) else np.nan
-        if np.isfinite(value):
-            return value
-        if self.form.missing != "refuse" and (not text or text.lower() == "nan"):
-            return before
-        advice = (
-            "; train with data.missing=forward to repeat the last value" if not text or text.lower() == "nan" else ""
-        )
-        raise DataError(f"standard input:{line}: column {name!r} has {text!r}, which is not a finite number{advice}")
+        Raises:
+            RecipeError: there is no such setting.
+        """
+        known = [name for name in TableFormat.__dataclass_fields__ if name not in ("label", "normal", "channels")]
+        for name, value in settings.items():
+            if name not in known:
+                raise RecipeError(f"data.{name}: is no setting of how `predict` reads; {did_you_mean(name, known)}")
+            allowed = _ALLOWED.get(name)
+            if allowed is not None and value not in allowed:
+                raise RecipeError(f"data.{name}: should be {' or '.join(map(str, allowed))}, not {value!r}")
+        self.form = replace(self.form, **settings)
 
     def annotate(self, example: Stretch, prediction: dict[str, Any]) -> dict[str, Any]:
-        """Alarms with the times of their first and last row."""
-        alarms = [
-            alarm
-            | {
-                "from": example.series.time_of(example.start + alarm["start"]),
-                "to": example.series.time_of(example.start + alarm["stop"] - 1),
+        """Alarms with the times of their first and last row and the name of the sensor; rows that were not judged with their
+        times; and a note where the series has no scale of its own."""
+        if "alarms" not in prediction:
+            return prediction
+        series, first = example.series, example.start
+
+        def timed(part: dict[str, Any]) -> dict[str, Any]:
+            named = {"sensor": self.channels[part["sensor"]]} if "sensor" in part else {}
+            times = {
+                "from": series.time_of(first + part["start"]),
+                "to": series.time_of(first + part["stop"] - 1),
             }
-            for alarm in prediction.get("alarms", [])
-        ]
-        return prediction | ({"alarms": alarms} if "alarms" in prediction else {})
+            return part | named | times
+
+        found = prediction | {
+            key: [timed(each) for each in prediction.get(key, [])] for key in ("alarms", "not_judged")
+        }
+        if self.normalise == "series" and series.name not in self.means:
+            rows = min(self.normalise_rows, len(series))
+            found["note"] = (
+                f"{series.name} is no series of training: its scale is that of its own first {rows:,} rows, which count as normal"
+            )
+        return found
+
+    def write_files(
+        self, path: Path, examples: Sequence[Any], predictions: Sequence[Mapping[str, Any]]
+    ) -> list[Path] | None:
+        """Two tables: `path` with a row for each alarm (series, from, to, rows, peak, sensor, part), and beside it `….rows`
+        with the score of each row (series, time, score, alarm, sensor), empty where it was not judged."""
+        if not all("scores" in each for each in predictions):
+            return None
+        alarms, rows = [], []
+        for example, found in zip(examples, predictions, strict=True):
+            name = example.series.name
+            alarms += [
+                {
+                    "series": name, "from": each["from"], "to": each["to"], "rows": each["stop"] - each["start"],
+                    "peak": each["peak"], "sensor": each["sensor"], "part": each["part"],
+                }
+                for each in found["alarms"]
+            ]  # fmt: skip
+            for at, (score, sensor) in enumerate(zip(found["scores"].tolist(), found["sensors"].tolist(), strict=True)):
+                judged = score >= 0
+                rows.append(
+                    {
+                        "series": name,
+                        "time": example.series.time_of(example.start + at),
+                        "score": round(score, 6) if judged else None,
+                        "alarm": int(score > 1) if judged else None,
+                        "sensor": self.channels[sensor] if judged else None,
+                    }
+                )
+        beside = path.with_name(f"{path.stem}.rows{path.suffix}")
+        write_rows(beside, rows, "--out")
+        if alarms or path.suffix.lower() != ".csv":
+            write_rows(path, alarms, "--out")
+        else:
+            path.write_text("series,from,to,rows,peak,sensor,part\n", encoding="utf-8")
+        return [path, beside]
 
     def input_names(self, item: Stretch) -> list[str]:
         """The channels."""
@@ -405,6 +417,7 @@ class SeriesEncoder(Encoder):
         if earlier.channels == self.channels:
             self.means = self.means | earlier.means
             self.deviations = self.deviations | earlier.deviations
+            self.steps = self.steps | earlier.steps
 
     def state(self) -> dict[str, Any]:
         """Channels, means and deviations."""
@@ -413,6 +426,8 @@ class SeriesEncoder(Encoder):
             "channels": list(self.channels),
             "window": self.window,
             "form": asdict(replace(self.form, channels=None, ignore=())),
+            "known_series": list(self.series),
+            "steps": dict(self.steps),
             "series": names,
             "means": np.stack([self.means[name] for name in names]),
             "deviations": np.stack([self.deviations[name] for name in names]),
@@ -423,28 +438,54 @@ class SeriesEncoder(Encoder):
         self.channels = tuple(state["channels"])
         self.window = state.get("window", self.window)
         self.form = TableFormat(**state["form"]) if "form" in state else AS_IT_LOOKS
+        self.steps = {name: float(step) for name, step in state.get("steps", {}).items()}
         means, deviations = (np.asarray(state[key], dtype=np.float64) for key in ("means", "deviations"))
         self.means = dict(zip(state["series"], means, strict=True))
         self.deviations = dict(zip(state["series"], deviations, strict=True))
+        self.series = tuple(state.get("known_series", [name for name in state["series"] if name]))
 
+
+_ALLOWED: dict[str, tuple[Any, ...]] = {
+    "missing": ("refuse", "forward", "interpolate"), "order": ("refuse", "sort", "keep"),
+    "duplicates": ("refuse", "first", "last", "keep"), "dayfirst": (True, False, None), "skip_damaged": (True, False),
+    "decimal": ("point", "comma", None),
+}  # fmt: skip
 
 _BLOCK = 1 << 16
 """Number of rows that are read at once, so that memory does not grow with the length of a series."""
 
 
-def _moments(stretch: Stretch, channels: int) -> Moments:
-    """Moments of each channel over the rows of a stretch that are not labelled as anomalies."""
-    found = Moments(channels)
-    for start in range(0, len(stretch), _BLOCK):
-        rows = np.asarray(stretch.values[start : start + _BLOCK], dtype=np.float64)
-        if stretch.anomalies is not None:
-            rows = rows[~stretch.anomalies[start : start + _BLOCK]]
-        found.add(rows.T)
-    return found
+def _bounds(examples: Sequence[Stretch]) -> tuple[np.ndarray, np.ndarray]:
+    """Between which readings of each channel are not far out."""
+    step = -(-sum(map(len, examples)) // SAMPLE)
+    rows = [np.asarray(example.values[::step], dtype=np.float64) for example in examples]
+    low, high = np.quantile(np.concatenate(rows), [0.005, 0.995], axis=0)
+    width = high - low
+    # A channel that stands still has no width: all its readings count, but for those that are far from it.
+    width = np.where(width > 0, width, np.maximum(np.abs(low), 1.0))
+    return low - FAR * width, high + FAR * width
 
 
-def _mean_and_deviation(found: Moments) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of each channel; the deviation of a constant channel is 1."""
-    deviation = found.deviation()
-    still = deviation <= 1e-9 * np.maximum(np.abs(found.mean), 1e-9)
-    return found.mean, np.where(still, 1.0, deviation)
+class _PlainMoments:
+    """Means and deviations of channels over the normal readings that are not far out."""
+
+    def __init__(self, channels: int) -> None:
+        self.channels = [Moments(1) for _ in range(channels)]
+
+    def add_rows(self, stretch: Stretch, bounds: tuple[np.ndarray, np.ndarray]) -> None:
+        """Add the rows of a stretch that are not labelled as anomalies."""
+        low, high = bounds
+        for start in range(0, len(stretch), _BLOCK):
+            rows = np.asarray(stretch.values[start : start + _BLOCK], dtype=np.float64)
+            if stretch.anomalies is not None:
+                rows = rows[~stretch.anomalies[start : start + _BLOCK]]
+            for at, moments in enumerate(self.channels):
+                column = rows[:, at]
+                moments.add(column[(column >= low[at]) & (column <= high[at])][None])
+
+    def mean_and_deviation(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of each channel; the deviation of a constant channel is 1."""
+        mean = np.array([each.mean[0] for each in self.channels])
+        deviation = np.array([each.deviation()[0] for each in self.channels])
+        still = deviation <= 1e-9 * np.maximum(np.abs(mean), 1e-9)
+        return mean, np.where(still, 1.0, deviation)

@@ -45,6 +45,7 @@ class TableFormat:
         no_value: numbers that stand for no value, such as -9999
         decimal: what stands before decimals, `point` or `comma`; None: found
         comment: lines that begin so are no rows; empty: there are none
+        no_data: in a stream, more than so many rows without a value are an alarm; None: they are not
     """
 
     time: str | Sequence[str] | None = None
@@ -68,6 +69,7 @@ class TableFormat:
     no_value: Sequence[float] = ()
     decimal: Decimal | None = None
     comment: str = "#"
+    no_data: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from convzoo.core.arguments import Decimal, Fraction, PositiveFloat
+from convzoo.core.arguments import Decimal, Fraction, Positive, PositiveFloat
 from convzoo.core.errors import DataError
 from convzoo.core.files import no_such, sha256_of
 from convzoo.core.reader import Reader
@@ -57,6 +57,8 @@ class SeriesTable(Reader):
         decimal: what stands before decimals; by default found
         encoding: of the files; by default found
         comment: lines of CSV files that begin so are no rows; empty: there are none
+        no_data: when a stream is followed: more than so many rows without a value are an alarm; by default they are left out or
+            filled, and said
         train: part of each file to learn from
         val: part after it that chooses the best checkpoint and sets the threshold; the rest is tested, if there is one
         skip_damaged: leave rows and tables that cannot be read out, and say which; by default they are refused
@@ -90,6 +92,7 @@ class SeriesTable(Reader):
         decimal: Decimal | None = None,
         encoding: str | None = None,
         comment: str = "#",
+        no_data: Positive | None = None,
         train: Fraction = 0.4,
         val: Fraction = 0.1,
         skip_damaged: bool = False,
@@ -122,6 +125,7 @@ class SeriesTable(Reader):
             no_value=tuple(float(each) for each in no_value),
             decimal=decimal,
             comment=comment,
+            no_data=no_data,
         )
         self.damaged = Damaged(skip_damaged, "rows")
         self.train = train

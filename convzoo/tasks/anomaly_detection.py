@@ -558,10 +558,11 @@ def season_of(values: np.ndarray, most: int = 20_000) -> int:
     if not len(below):
         return 0
     later = found[below[0] :]
+    if later.max() <= 0.3:
+        return 0
     # Two seasons later the data look alike again: the first of the high peaks counts.
     start, stop = intervals(later >= 0.9 * later.max())[0]
-    peak = int(below[0]) + start + int(later[start:stop].argmax())
-    return peak if found[peak] > 0.3 else 0
+    return int(below[0]) + start + int(later[start:stop].argmax())
 
 
 def causal_mean(values: Float[Tensor, "channels time"], width: int) -> Float[Tensor, "channels time"]:

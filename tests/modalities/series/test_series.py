@@ -980,7 +980,6 @@ def wrong(rows: dict[int, str], more: list[str] | None = None) -> list[str]:
     (["time,a,b"], ("sensors.csv", "holds no rows")),
     ([""], ("sensors.csv", "is empty")),
     (["time,anomaly", "1,0"], ("sensors.csv", "no column of readings")),
-    (good_rows(20), ("sensors.csv", "none of them gets a score", "task.burn_in=64")),
 ])  # fmt: skip
 def test_wrong_tables_give_one_line(tmp_path, cli, rows, words):
     table(tmp_path, rows)

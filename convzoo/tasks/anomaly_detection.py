@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from convzoo.core.arguments import Count, Fraction, Positive, PositiveFloat
+from convzoo.core.arguments import Count, Fraction, FromData, Positive, PositiveFloat
 from convzoo.core.batch import Batch
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.model import HasReach, HasTotalStride, StreamFollower
@@ -94,6 +94,7 @@ class AnomalyDetection(Task):
 
     def __init__(
         self,
+        channel_names: FromData[tuple] = (),
         smooth: Positive = 8,
         release: Positive | None = None,
         drift: Positive | None = None,
@@ -105,6 +106,7 @@ class AnomalyDetection(Task):
         factor: PositiveFloat = 1.0,
         burn_in: Count | Literal["auto"] = 0,
     ) -> None:
+        self.channel_names = tuple(channel_names)
         self.smooth = smooth
         self.release = release
         self.drift = drift
@@ -366,9 +368,9 @@ class AnomalyDetection(Task):
             alarms = []
             for start, stop in intervals(scores > 1):
                 at = start + int(scores[start:stop].argmax())
-                alarm = {"start": start, "stop": stop, "peak": round(float(scores[at]), 4)}
+                alarm: dict[str, Any] = {"start": start, "stop": stop, "peak": round(float(scores[at]), 4)}
                 if len(rows) > 2:
-                    alarm |= {"sensor": int(rows[2][at]), "part": round(float(rows[3][at]), 4)}
+                    alarm |= {"sensor": self._name(int(rows[2][at])), "part": round(float(rows[3][at]), 4)}
                 alarms.append(alarm)
             judged = scores[scores >= 0]
             answer: dict[str, Any] = {
@@ -380,6 +382,10 @@ class AnomalyDetection(Task):
                 answer |= {"scores": scores, "sensors": rows[2][: len(scores)].astype(np.int32)}
             found.append(answer)
         return found
+
+    def _name(self, channel: int) -> str:
+        """The name of a channel; its number where nobody has named it."""
+        return self.channel_names[channel] if channel < len(self.channel_names) else str(channel)
 
     def read_target(self, target: Mapping[str, Tensor]) -> list[dict[str, Any]]:
         """The true intervals; None if unlabelled."""

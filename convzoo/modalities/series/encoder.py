@@ -337,19 +337,18 @@ class SeriesEncoder(Encoder):
         self.form = replace(self.form, **settings)
 
     def annotate(self, example: Stretch, prediction: dict[str, Any]) -> dict[str, Any]:
-        """Alarms with the times of their first and last row and the name of the sensor; rows that were not judged with their
+        """Alarms with the times of their first and last row; rows that were not judged with their
         times; and a note where the series has no scale of its own."""
         if "alarms" not in prediction:
             return prediction
         series, first = example.series, example.start
 
         def timed(part: dict[str, Any]) -> dict[str, Any]:
-            named = {"sensor": self.channels[part["sensor"]]} if "sensor" in part else {}
             times = {
                 "from": series.time_of(first + part["start"]),
                 "to": series.time_of(first + part["stop"] - 1),
             }
-            return part | named | times
+            return part | times
 
         found = prediction | {
             key: [timed(each) for each in prediction.get(key, [])] for key in ("alarms", "not_judged")

@@ -254,7 +254,7 @@ def test_the_threshold_is_a_quantile_of_normal_scores():
     scores = task.predict(Zero(), batch)[0, 0]
     assert scores.tolist() == pytest.approx([value / 13 for value in (1, 4, 9, 16, 225)])
     assert task.decode(task.predict(Zero(), batch))[0]["alarms"] == [
-        {"start": 3, "stop": 5, "peak": pytest.approx(17.3077), "sensor": 0, "part": 1.0}
+        {"start": 3, "stop": 5, "peak": pytest.approx(17.3077), "sensor": "0", "part": 1.0}
     ]
     assert task.read_target(batch.target) == [{"alarms": [{"start": 4, "stop": 5}]}]
     again = AnomalyDetection(smooth=1)

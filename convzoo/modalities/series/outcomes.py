@@ -118,7 +118,7 @@ def outcomes(predictions: Sequence[Mapping[str, Any]], lengths: Sequence[int], s
                 None if wrong is None else truths(wrong, flags),
                 flags,
                 wrong,
-                float(row["highest"]),
+                float(row["highest"] or 0),  # None where no row was judged
             )
         )  # fmt: skip
     return found

@@ -11,9 +11,10 @@ from convzoo.core.arguments import Activation, FromData, Normalisation, Positive
 from convzoo.layers.activation import activation_layer
 from convzoo.layers.causal import CausalBlock
 from convzoo.layers.dropout import Dropout
+from convzoo.layers.trends import CausalTrends
 
 State = list[Tensor]
-"""What is kept of a stream: for each block, the last inputs that its kernel still needs."""
+"""What is kept of a stream: for each block, the last inputs that its kernel still needs; then those of the trends."""
 
 
 class HistoryCNN1d(nn.Module):
@@ -28,6 +29,7 @@ class HistoryCNN1d(nn.Module):
         channels: of every block
         kernel_size: width of the kernels, in rows
         dilations: one block each; together they see 1 + (kernel_size - 1) · Σ dilations rows
+        trends: also give the network the mean and the slope of each number over the last so many rows
         embedding_size: length of a category's vector; less for categories of few values
         separable: depthwise, then pointwise
         normalisation: inside the blocks
@@ -47,6 +49,7 @@ class HistoryCNN1d(nn.Module):
         channels: Positive = 64,
         kernel_size: Positive = 3,
         dilations: list[Positive] = [1, 2, 4, 8, 16],
+        trends: list[Positive] = [],
         embedding_size: Positive = 8,
         separable: bool = False,
         normalisation: Normalisation = "none",
@@ -60,18 +63,24 @@ class HistoryCNN1d(nn.Module):
         self.embeddings = nn.ModuleList(
             nn.Embedding(rows, size) for rows, size in zip(category_sizes, sizes, strict=True)
         )
-        self.lift = nn.Conv1d(in_channels + sum(sizes) + 1, channels, 1)
+        self.trends = CausalTrends(trends) if trends else None
+        self.lift = nn.Conv1d(in_channels * (1 + 2 * len(trends)) + sum(sizes) + 1, channels, 1)
         self.blocks = nn.ModuleList(
             CausalBlock(channels, kernel_size, dilation, separable, activation, dropout, normalisation)
             for dilation in dilations
         )
         self.readout = nn.Sequential(activation_layer(activation), Dropout(dropout), nn.Conv1d(channels, outputs, 1))
+        self.in_channels = in_channels
         self.channels = channels
 
     @property
     def reach(self) -> tuple[int, int]:
         """An answer depends on this many rows before its own, and on none after it."""
-        return sum(block.memory for block in self.blocks), 0  # type: ignore[misc]
+        return sum(block.memory for block in self._blocks) + (self.trends.memory if self.trends is not None else 0), 0
+
+    @property
+    def _blocks(self) -> list[CausalBlock]:
+        return list(cast("Iterable[CausalBlock]", self.blocks))
 
     def forward(
         self,
@@ -80,15 +89,19 @@ class HistoryCNN1d(nn.Module):
         lengths: Int[Tensor, " batch"],
     ) -> Float[Tensor, "batch time outputs"]:
         """The answers at each row; those behind a history's last row mean nothing."""
-        x = self._lifted(numbers, categories)
+        there = self._there(numbers)
+        x = self._lifted(numbers if self.trends is None else self.trends(numbers, there), categories, there)
         for block in self.blocks:
             x = block(x)
         return self.readout(x).transpose(1, 2)
 
     def begin(self, batch: int = 1) -> State:
         """The state of histories before their first row."""
-        like, blocks = self.lift.weight, cast("Iterable[CausalBlock]", self.blocks)
-        return [like.new_zeros(batch, self.channels, block.memory) for block in blocks]
+        like = self.lift.weight
+        state = [like.new_zeros(batch, self.channels, block.memory) for block in self._blocks]
+        if self.trends is not None:
+            state.append(like.new_zeros(batch, self.in_channels + 1, self.trends.memory))
+        return state
 
     def advance(self, inputs: Mapping[str, Tensor], state: State) -> tuple[Float[Tensor, "batch time outputs"], State]:
         """For the next rows of each history: the answers, and the state after them.
@@ -97,16 +110,23 @@ class HistoryCNN1d(nn.Module):
             inputs: `numbers` and `categories`, as for `forward`
             state: from `begin`, or from the rows before
         """
-        x = self._lifted(inputs["numbers"], inputs["categories"])
-        after = []
-        for block, memory in zip(self.blocks, state, strict=True):
-            x, kept = block.step(x, memory)  # type: ignore[operator]
+        numbers = inputs["numbers"]
+        there, after = self._there(numbers), []
+        if self.trends is not None:
+            joined = torch.cat([state[-1], torch.cat([numbers, there], dim=1)], dim=2)
+            kept = joined[..., joined.shape[2] - self.trends.memory :]
+            numbers = self.trends.of(joined[:, :-1], joined[:, -1:])
+        x = self._lifted(numbers, inputs["categories"], there)
+        for block, memory in zip(self._blocks, state, strict=False):
+            x, earlier = block.step(x, memory)
+            after.append(earlier)
+        if self.trends is not None:
             after.append(kept)
         return self.readout(x).transpose(1, 2), after
 
-    def _lifted(self, numbers: Tensor, categories: Tensor) -> Tensor:
+    def _there(self, numbers: Tensor) -> Tensor:
+        return numbers.new_ones(numbers.shape[0], 1, numbers.shape[2])
+
+    def _lifted(self, numbers: Tensor, categories: Tensor, there: Tensor) -> Tensor:
         vectors = [layer(categories[:, at]).transpose(1, 2) for at, layer in enumerate(self.embeddings)]
-        ones = (
-            torch.ones_like(numbers[:, :1]) if numbers.shape[1] else numbers.new_ones(len(numbers), 1, numbers.shape[2])
-        )
-        return self.lift(torch.cat([numbers, *vectors, ones], dim=1))
+        return self.lift(torch.cat([numbers, *vectors, there], dim=1))

@@ -66,6 +66,7 @@ SHARED: dict[str, dict[str, str]] = {
         "regression": "convzoo.tasks.regression:Regression",
         "clip_regression": "convzoo.tasks.clip_regression:ClipRegression",
         "detection": "convzoo.tasks.detection:Detection",
+        "remaining_life": "convzoo.tasks.remaining_life:RemainingLife",
     },
     "baseline": {
         "majority": "convzoo.baselines.majority:Majority",

@@ -30,7 +30,7 @@ from convzoo.modalities.graph.links import NodePair
 from convzoo.modalities.points.example import PointCloud
 from convzoo.modalities.recommendation.example import User
 from convzoo.modalities.series.example import Stretch
-from convzoo.modalities.series.history import History
+from convzoo.modalities.series.history import History, TimedHistory
 from convzoo.modalities.text.pair import Pair
 from convzoo.modalities.volume.example import Volume
 from convzoo.recipe import recipe as recipes
@@ -305,9 +305,17 @@ def _(example: Stretch) -> list[Any]:
 @atoms.register
 def _(example: NodePair) -> list[Any]:
     return [tuple(sorted((example.first, example.second)))]
-def _(example: History) -> list[Any]:
+
+
+@atoms.register
+def _(example: TimedHistory) -> list[Any]:
     # The rows before the judged ones are context: they may be judged in an earlier split.
     return [(example.table.name, example.name, row) for row in range(example.judged_from, example.stop)]
+
+
+@atoms.register
+def _(example: History) -> list[Any]:
+    return [(example.table.name, example.name)]  # several histories of a unit may end at different rows
 
 
 @atoms.register
@@ -335,6 +343,7 @@ contents.register(NodePair, atoms.dispatch(NodePair))
 contents.register(User, atoms.dispatch(User))
 contents.register(Stretch, atoms.dispatch(Stretch))
 contents.register(History, atoms.dispatch(History))
+contents.register(TimedHistory, atoms.dispatch(TimedHistory))
 
 
 @singledispatch
@@ -403,6 +412,15 @@ def with_the_rest_scrambled(splits: Splits) -> list[Any]:
             values[example.start : example.stop] = example.values
             found.append(dataclasses.replace(example, series=dataclasses.replace(example.series, values=values)))
         return found
+    if isinstance(train[0], History):
+        table = train[0].table
+        numbers, targets = np.full_like(table.numbers, 1e9), np.full(len(table), 1e9)
+        for example in train:
+            rows = slice(example.start, example.stop)
+            numbers[rows] = example.numbers
+            targets[rows] = np.nan if example.targets is None else example.targets
+        scrambled = dataclasses.replace(table, numbers=numbers, targets=targets)
+        return [dataclasses.replace(example, table=scrambled) for example in train]
     return train
 
 

@@ -81,7 +81,7 @@ def test_forward_takes_the_keys_of_the_batch(case: Case) -> None:
 @over("model", KNOWN_GRADIENTS)
 def test_every_weight_learns(case: Case) -> None:
     experiment = case.experiment()
-    model = fresh("model", case.part(experiment), experiment.encoder.dims).train()
+    model = fresh("model", case.part(experiment), experiment.task.model_dims(experiment.encoder.dims)).train()
     count = min(8, len(experiment.encoder.pieces(experiment.splits.train)))
     reached: dict[str, bool] = {name: False for name, weight in model.named_parameters() if weight.requires_grad}
     assert reached
@@ -130,7 +130,7 @@ def test_a_row_does_not_depend_on_its_batch(case: Case) -> None:
 @over("model")
 def test_weights_go_into_a_new_model(case: Case, tmp_path: Path) -> None:
     experiment = case.experiment()
-    dims, part = experiment.encoder.dims, case.part(experiment)
+    dims, part = experiment.task.model_dims(experiment.encoder.dims), case.part(experiment)
     batch = pieces_for_scoring(case, [0, 1])
     one, twin, other = (with_random_state(seed, lambda: fresh("model", part, dims)) for seed in (1, 1, 2))
     assert same(dict(one.state_dict()), dict(twin.state_dict())), "weights come from the seed"
@@ -152,7 +152,13 @@ def test_outputs_are_finite_numbers(case: Case) -> None:
 @over("model")
 def test_a_small_step_against_the_gradient_lowers_the_loss(case: Case) -> None:
     experiment = case.experiment()
-    model = with_random_state(0, lambda: fresh("model", case.part(experiment), experiment.encoder.dims)).double().eval()
+    model = (
+        with_random_state(
+            0, lambda: fresh("model", case.part(experiment), experiment.task.model_dims(experiment.encoder.dims))
+        )
+        .double()
+        .eval()
+    )
     model.training = True
     count = min(4, len(experiment.encoder.pieces(experiment.splits.train)))
     batch = training_batch(experiment, range(count)).to(torch.device("cpu"), torch.float64)

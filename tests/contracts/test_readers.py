@@ -200,7 +200,7 @@ def test_another_seed_gives_another_split_or_other_data(name: str, request: pyte
 
 def _values(examples: Sequence[Any]) -> list[Any]:
     """What references refer to."""
-    return [getattr(examples[0], name, None) for name in ("graph", "series", "seen", "wanted", "text")]
+    return [getattr(examples[0], name, None) for name in ("graph", "series", "seen", "wanted", "text", "targets")]
 
 
 def _given(splits: Splits) -> set[Any]:
@@ -221,7 +221,7 @@ def test_examples_gives_everything_that_is_labelled(name: str) -> None:
         counts = Counter(atom for example in found for atom in atoms(example))
         assert max(counts.values()) == 1, counts.most_common(1)
     if not isinstance(found[0], Stretch):  # what is normal is learnt without labels
-        truths = ("label", "translation", "transcript", "mask", "objects", "wanted")
+        truths = ("label", "translation", "transcript", "mask", "objects", "wanted", "targets")
         assert all(any(getattr(example, truth, None) is not None for truth in truths) for example in found)
 
 

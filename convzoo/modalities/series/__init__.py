@@ -15,6 +15,9 @@ PARTS = {
         "labelled_series_arrays": "data.own_arrays:LabelledSeriesArrays",
         "accounts": "data.accounts:Accounts",
         "transactions": "data.own_events:Transactions",
+        "run_to_failure": "data.run_to_failure:RunToFailure",
+        "cmapss": "data.cmapss:Cmapss",
+        "life_table": "data.own_lives:LifeTable",
     },
     "encoder": {
         "series": "encoder:SeriesEncoder",
@@ -35,6 +38,9 @@ PARTS = {
         "largest_amount": "event_baselines:LargestAmount",
         "aggregate_forest": "event_baselines:AggregateForest",
         "aggregate_trees": "event_baselines:AggregateTrees",
+        "mean_life": "life_baselines:MeanLife",
+        "life_at_age": "life_baselines:LifeAtAge",
+        "life_trees": "life_baselines:LifeTrees",
     },
 }
 
@@ -42,12 +48,15 @@ OWN_DATA = {
     "series": (("series_table",),),
     "labelled_series": (("ucr",), ("labelled_series_arrays",), ("labelled_series_table",), ("labelled_series_folder",)),
     "events": (("transactions",),),
+    "history": (("life_table",),),
 }
 
 PAGES = {
     ("example:Stretch", None): "pages:SeriesPages",
     ("labelled:LabelledSeries", None): "labelled_pages:LabelledSeriesPages",
     ("history:TimedHistory", None): "event_pages:EventPages",
+    ("history:History", None): "history_pages:HistoryPages",
+    ("history:History", "convzoo.tasks.remaining_life:RemainingLife"): "life_pages:LifePages",
 }
 
 RENAMED = {

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 
-from convzoo.core.arguments import Count, Positive, PositiveFloat
+from convzoo.core.arguments import Count, NonNegative, Positive, PositiveFloat
 from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError
@@ -31,6 +31,9 @@ LOOKED_AT = 200_000
 """Rows that quantiles and operating conditions are computed from."""
 
 BLOCK = 1 << 16
+
+SHIFT = 31
+"""Of the random numbers that columns of a piece are moved by."""
 DAY, WEEK = 86_400.0, 7 * 86_400.0
 
 _TIME_NAMES = ("hour_sin", "hour_cos", "weekday_sin", "weekday_cos")
@@ -83,6 +86,8 @@ class HistoryEncoder(Encoder):
         times: give gap, hour and weekday where they vary
         age: give the number of rows since the unit's first
         clip: the largest absolute standardised number
+        shift: in training, each column of numbers of a piece is moved by a random constant with this deviation, in standard
+            deviations. Units differ by such constants, and by them a network would know the training units again
         min_count: a category must occur this often in training; rarer ones and empty cells share one number
     """
 
@@ -99,6 +104,7 @@ class HistoryEncoder(Encoder):
         times: bool = True,
         age: bool = False,
         clip: PositiveFloat = 10.0,
+        shift: NonNegative = 0.0,
         min_count: Positive = 3,
     ) -> None:
         self.chunk = chunk
@@ -109,6 +115,7 @@ class HistoryEncoder(Encoder):
         self.times = times
         self.age = age
         self.clip = clip
+        self.shift = shift
         self.min_count = min_count
         self.number_names: tuple[str, ...] = ()
         self.category_names: tuple[str, ...] = ()
@@ -382,6 +389,12 @@ class HistoryEncoder(Encoder):
             judged[row, : len(item)] = item.judged
             if item.targets is not None:
                 answers[row, : len(item)] = np.where(item.judged, item.targets, np.nan)
+        if draws is not None and self.shift:
+            width = len(self.number_names)
+            moved = self.shift * 12**0.5 * (draws.uniform(SHIFT, width) - 0.5)
+            moved[:, ~self.deviations[:, :width].any(axis=0)] = 0.0
+            for row, item in enumerate(items):
+                numbers[row, :width, : len(item)] += moved[row, :, None].astype(np.float32)
         inputs = {
             "numbers": torch.from_numpy(numbers),
             "categories": torch.from_numpy(categories),

@@ -94,8 +94,8 @@ def wave_header(content: bytes, rate: int) -> int | None:
             kind, channels, found, _, _, bits = struct.unpack("<HHIIHH", content[place + 8 : place + 24])
             if (kind, channels, found, bits) not in ((1, 1, rate, 16), (0xFFFE, 1, rate, 16)):
                 raise DataError(
-                    f"standard input: is a wav stream of {found:,} Hz, {channels} channels and {bits} bits; this run follows "
-                    f"{rate:,} Hz, one channel, 16 bits"
+                    f"standard input: is a wav stream of {found:,} Hz, {bits} bits and {channels} "
+                    f"channel{'s'[: channels != 1]}; this run follows {rate:,} Hz, 16 bits and one channel"
                 )
         place += 8 + length + length % 2
     return None

@@ -1,5 +1,6 @@
 """Transcribed speech: layouts of corpora, wrong input, the encoder, long recordings, streams and what is written."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.modalities.audio.data.own_transcripts import TranscriptFolder, TranscriptTable, layout_of
 from convzoo.modalities.audio.data.yesno import YesNo
+from convzoo.modalities.audio.encoder import AudioEncoder
 from convzoo.modalities.audio.transcribed import Utterance, written
 from convzoo.modalities.audio.transcript_encoder import TranscribedAudioEncoder, subtitles
 from convzoo.models.quartznet1d import QuartzNet1d
@@ -277,6 +279,31 @@ def test_a_stream_is_refused_where_the_end_is_needed() -> None:
     encoder.fit(utterances())
     with pytest.raises(RecipeError, match=r"encoder.normalisation=training model.padding=causal"):
         next(encoder.stream(iter([b"\0" * 4000])))
+
+
+def test_a_sound_on_standard_input_is_one_recording(tmp_path: Path) -> None:
+    sound(tmp_path / "a.wav")
+    content = (tmp_path / "a.wav").read_bytes()
+    words, speaker = AudioEncoder(sample_rate=RATE, mels=20), TranscribedAudioEncoder(sample_rate=RATE, mels=20)
+    for encoder in (words, speaker):
+        assert encoder.holds(content[:100]) == "file"
+        assert encoder.holds(b"talk.wav\n") == "lines"
+        (example,) = encoder.from_content(content)
+        np.testing.assert_allclose(example.read()[0], speech(), atol=1e-4)
+        with pytest.raises(DataError, match="standard input: cannot be read as audio"):
+            encoder.from_content(content[:20])
+    assert speaker.holds(b"\x00\x01\xf0\xff" * 20) == "stream"
+    live = TranscribedAudioEncoder(sample_rate=RATE, mels=20, normalisation="training")
+    assert live.holds(content[:100]) == "stream"
+
+
+def test_a_wav_stream_of_another_rate_is_refused() -> None:
+    encoder = TranscribedAudioEncoder(sample_rate=RATE, mels=20, normalisation="training")
+    encoder.fit(utterances())
+    header = io.BytesIO()
+    soundfile.write(header, speech(), 16_000, format="WAV", subtype="PCM_16")
+    with pytest.raises(DataError, match="16,000 Hz, 16 bits and 1 channel; this run follows 8,000 Hz"):
+        next(encoder.stream(iter([header.getvalue()])))
 
 
 def test_subtitles_end_at_pauses_and_long_lines() -> None:

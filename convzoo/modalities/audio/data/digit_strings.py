@@ -133,9 +133,9 @@ class DigitStrings(Reader):
         test: Positive = 300,
         max_digits: Positive = 6,
         pause: Fraction = 0.5,
-        difficulty: Fraction = 0.8,
+        difficulty: Fraction = 1.0,
         label_noise: Fraction = 0.01,
-        per_speaker: Positive = 10,
+        per_speaker: Positive = 3,
         seed: Count = 0,
     ) -> None:
         self.sizes = {"train": train, "val": val, "test": test}

@@ -52,7 +52,9 @@ class ByRow(Task):
         counts = ~target["answers"].isnan()
         if not bool(counts.any()):
             return {name: outputs.sum() * 0 for name in self.row_losses(outputs[:1, 0], outputs.new_zeros(1))}
-        return self.row_losses(outputs[counts].float(), target["answers"][counts].float())
+        if outputs.dtype in (torch.bfloat16, torch.float16):
+            outputs = outputs.float()
+        return self.row_losses(outputs[counts], target["answers"][counts].to(outputs.dtype))
 
     def predict(self, model: nn.Module, batch: Batch) -> Float[Tensor, "batch time answers"]:
         """The answers at the judged rows."""

@@ -51,6 +51,11 @@ def _(example: TaggedText) -> str:
 
 
 @raw.register
+def _(example: History) -> History:
+    return example
+
+
+@raw.register
 def _(example: Node) -> str:
     return example.source
 

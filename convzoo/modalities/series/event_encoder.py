@@ -106,6 +106,7 @@ class EventEncoder(HistoryEncoder):
         )  # fmt: skip
         self.habits = habits
         self.quiet = quiet
+        self.units: frozenset[str] = frozenset()  # that training saw
         self.habit_means, self.habit_deviations = np.empty(0), np.empty(0)
         self._tables: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
@@ -113,6 +114,7 @@ class EventEncoder(HistoryEncoder):
         """As for histories, and the means and deviations of the habits."""
         self._tables = {}
         super().fit(examples)
+        self.units = frozenset(example.name for example in examples)
         names = self.beside_names
         sums, squares, counts = (np.zeros(len(names)) for _ in range(3))
         for example in examples:
@@ -182,28 +184,35 @@ class EventEncoder(HistoryEncoder):
         facts = {name: np.full(shape, np.nan) for name in ("amounts", "days", "new")}
         for row, item in enumerate(items):
             part = slice(item.start, item.stop)
-            for name, key in (("amounts", "amount"), ("new", "new")):
-                if key in item.table.extra:
-                    facts[name][row, : len(item)] = item.table.extra[key][part]
+            if "amount" in item.table.extra:
+                facts["amounts"][row, : len(item)] = item.table.extra["amount"][part]
+            facts["new"][row, : len(item)] = float(item.name not in self.units)
             if item.times is not None:
                 facts["days"][row, : len(item)] = days_of(item.times)
         target = {**batch.target, **{name: torch.from_numpy(values) for name, values in facts.items()}}
         return Batch(batch.inputs, target, batch.size)
 
     def annotate(self, example: History, prediction: dict[str, Any]) -> dict[str, Any]:
-        """The unit, and the time of each alarm."""
-        for alarm in prediction.get("alarms", ()):
-            row = int(example.judged_from) + int(alarm.pop("row"))
-            alarm |= {"time": example.table.time_of(row), "row": row - int(example.table.starts[example.unit]) + 1}
+        """The time of each alarm."""
+        if "alarms" in prediction:
+            first = example.judged_from
+            timed = [{**alarm, "time": example.table.time_of(first + alarm["row"])} for alarm in prediction["alarms"]]
+            prediction = {**prediction, "alarms": timed}
         return prediction
 
     def state(self) -> dict[str, Any]:
-        """As for histories, with the means and deviations of the habits."""
-        return {**super().state(), "habit_means": self.habit_means, "habit_deviations": self.habit_deviations}
+        """As for histories, with the units of training, and the means and deviations of the habits."""
+        return {
+            **super().state(),
+            "units": sorted(self.units),
+            "habit_means": self.habit_means,
+            "habit_deviations": self.habit_deviations,
+        }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore what `state` gave."""
         super().load_state(state)
+        self.units = frozenset(state.get("units", ()))
         self.habit_means, self.habit_deviations = (
             np.asarray(state[name], dtype=np.float64) for name in ("habit_means", "habit_deviations")
         )

@@ -55,7 +55,10 @@ def test_training_has_no_report_of_later_days_and_new_accounts_are_in_test_only(
         assert not (np.asarray(each.targets)[~(reported <= last + 1)] == 1).any()
     train, test = ({each.name for each in part} for part in (splits.train, splits.test))
     assert len(test - train) == 2 and train < test
-    new = {each.name for each in splits.test if each.table.extra["new"][each.judged_from] == 1}
+    encoder = EventEncoder(chunk=16, context=8)
+    encoder.fit(splits.train)
+    flags = encoder.encode(splits.test).target["new"][:, 0].tolist()
+    new = {each.name for each, flag in zip(splits.test, flags, strict=True) if flag == 1}
     assert new == test - train
     for part, other in ((splits.train, splits.val), (splits.val, splits.test)):
         stops = {each.name: each.stop for each in part}
@@ -95,6 +98,21 @@ def test_wrong_settings_are_one_line(settings: dict, said: str, tmp_path: Path) 
     with pytest.raises(DataError, match=said) as caught:
         Transactions(str(write(tmp_path / "t.csv")), **settings).read()
     assert "\n" not in str(caught.value)
+
+
+def test_a_table_whose_account_is_unknown_is_not_taken_for_one_account(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", head=HEAD.replace("account", "acct"))
+    with pytest.raises(DataError, match=r"which column names the account\? it has acct, time"):
+        Transactions(str(path)).read()
+    assert len(Transactions(str(path), unit="acct").read().test) == 10
+
+
+def test_a_column_that_says_the_answer_is_noted(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = [lines[0] + ",blocked", *(f"{line},{line.split(',')[4]}" for line in lines[1:])]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert any("'blocked' says the answer of 100 %" in note for note in Transactions(str(path)).read().notes)
 
 
 def test_data_without_answers_are_refused_before_training(tmp_path: Path) -> None:

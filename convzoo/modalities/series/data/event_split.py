@@ -98,10 +98,7 @@ def split_in_time(
     if last is None:
         last = _grown_up(known_at(table.targets, days, reported, end, mature), days, end, mature)
     tables = [replace(table, targets=learnt), replace(table, targets=held_out)]
-    sizes = np.diff(table.starts)
-    begins = np.array([days[start] if size else np.inf for start, size in zip(table.starts[:-1], sizes, strict=True)])
-    unseen = np.repeat((fresh | (begins >= first)).astype(np.float64), sizes)
-    tables.append(replace(table, targets=last, extra={**table.extra, "new": unseen}))
+    tables.append(replace(table, targets=last))
     parts: list[list[History]] = [[], [], []]
     for unit, (start, stop) in enumerate(zip(table.starts[:-1].tolist(), table.starts[1:].tolist(), strict=True)):
         inside = days[start:stop]

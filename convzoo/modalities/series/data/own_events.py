@@ -178,7 +178,13 @@ class Transactions(UnitTable):
             raise DataError(
                 f"{table.name}: has no column of times, and transactions are split in time; name it with data.time=COLUMN"
             )
-        return self._with_reports(table, found, notes)
+        if roles.unit is None and len(files) == 1 and (table.form is None or table.form.unit is None):
+            raise DataError(
+                f"{table.name}: which column names the account? it has {listed(names)}; say data.unit=COLUMN, or data.unit=none "
+                "where the whole file is one account"
+            )
+        table, notes = self._with_reports(table, found, notes)
+        return table, notes + _telling(table)
 
     def _with_reports(self, table: UnitRows, found: dict[str, str], notes: list[str]) -> tuple[UnitRows, list[str]]:
         extra = dict(table.extra)
@@ -212,10 +218,6 @@ class Transactions(UnitTable):
         learnt, notes = self.table(given["train"], str(self.path / "train"))
         tested, more = self.table(given["test"], str(self.path / "test"), learnt)
         notes += more
-        known = np.isin(np.array(tested.units), np.array(learnt.units))
-        tested = replace(
-            tested, extra={**tested.extra, "new": np.repeat((~known).astype(np.float64), np.diff(tested.starts))}
-        )
         test = [TimedHistory.whole(tested, unit) for unit in range(len(tested.units))]
         if given["val"]:
             held_out, more = self.table(given["val"], str(self.path / "val"), learnt)
@@ -237,3 +239,29 @@ class Transactions(UnitTable):
             about = "no column says when a fraud was reported (data.reported): all answers count as known at once"
             found["notes"] = (*found["notes"], about)
         return found
+
+
+def _telling(table: UnitRows) -> list[str]:
+    """Notes on columns of two values that say the answer of nearly every row: they may be another form of it."""
+    if table.targets is None:
+        return []
+    known = ~np.isnan(table.targets)
+    wrong = table.targets[known] == 1
+    if not wrong.any() or wrong.all():
+        return []
+    columns = [
+        *zip(table.number_names, table.numbers.T, strict=True),
+        *zip(table.category_names, table.categories.T, strict=True),
+    ]
+    found = []
+    for name, values in columns:
+        values = values[known]
+        if len(np.unique(values[wrong][:1000])) != 1 or len(np.unique(values[:10_000])) > 2:
+            continue
+        same = float(((values == values[wrong][0]) == wrong).mean())
+        if same > 0.999:
+            found.append(
+                f"column {name!r} says the answer of {100 * same:.4g} % of the rows; if it is known only later, leave it out "
+                f"with data.ignore=[{name}]"
+            )
+    return found

@@ -309,7 +309,6 @@ def _(example: NodePair) -> list[Any]:
 
 @atoms.register
 def _(example: TimedHistory) -> list[Any]:
-def _(example: History) -> list[Any]:
     # The rows before the judged ones are context: they may be judged in an earlier split.
     return [(example.table.name, example.name, row) for row in range(example.judged_from, example.stop)]
 

@@ -51,11 +51,6 @@ def _(example: TaggedText) -> str:
 
 
 @raw.register
-def _(example: History) -> History:
-    return example
-
-
-@raw.register
 def _(example: Node) -> str:
     return example.source
 

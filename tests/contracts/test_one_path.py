@@ -75,6 +75,7 @@ def _(example: LabelledSeries) -> np.ndarray:
     return example.read()
 
 
+@raw.register
 def _(example: History) -> History:
     return dataclasses.replace(example, table=dataclasses.replace(example.table, targets=None))
 

@@ -44,11 +44,11 @@ class Waveforms(Reader):
 
     def __init__(
         self,
-        train: Positive = 2000,
+        train: Positive = 1600,
         val: Positive = 400,
         test: Positive = 1000,
         length: Positive = 128,
-        noise: NonNegative = 0.25,
+        noise: NonNegative = 0.3,
         label_noise: Fraction = 0.03,
         seed: Count = 0,
     ) -> None:

@@ -122,7 +122,7 @@ def long_series(options: argparse.Namespace) -> float:
         experiment = assemble(open_recipe(RECIPE, [*options.set, "data.pumps=1", "data.length=1000"]))
         encoder = SeriesEncoder(window=options.window, stride=options.stride)
         encoder.fit([Stretch(series, 0, cut)])
-        model = type(experiment.model)(1, channels=16, code=1)
+        model = type(experiment.model)(1, channels=16)
         config = dataclasses.replace(experiment.recipe.train, steps=steps, epochs=None, evaluate_every=NEVER)
         split = [
             Loader(encoder.pieces([Stretch(series, 0, cut)]), encoder, 64),

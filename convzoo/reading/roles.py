@@ -62,11 +62,11 @@ def copies_label(values: np.ndarray, label: np.ndarray) -> bool:
 
 
 def looks_like_label(name: str, values: np.ndarray) -> bool:
-    """Whether a column of 0 and 1 may be a label by its name: is_failure, TWF, attack_label."""
+    """Whether a column of 0 and 1 may be a label by its name: is_failure, TWF, attack_label, changepoint."""
     there = values[np.isfinite(values)]
     if not len(there) or not np.isin(there, (0.0, 1.0)).all() or not 0 < there.mean() < 0.5:
         return False
-    words = r"fail|fault|anomal|attack|outlier|label|defect|broken|alarm|abnormal|target"
+    words = r"fail|fault|anomal|attack|outlier|label|defect|broken|alarm|abnormal|target|change_?point"
     return re.search(words, name.lower()) is not None or re.fullmatch(r"[A-Z]{1,4}F", name) is not None
 
 

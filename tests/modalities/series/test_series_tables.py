@@ -122,6 +122,7 @@ def test_columns_that_count_copy_the_label_or_hold_words_are_no_sensors(tmp_path
 
 
 def test_a_label_that_nobody_named_is_said(tmp_path):
+    assert roles.looks_like_label("changepoint", np.arange(20) == 4)
     rows = ["time,a,PWF"] + [f"{minute(at)},{x:.4f},{int(at == 70)}" for at, (x, _) in enumerate(noise(100))]
     splits = SeriesTable(str(table(tmp_path, rows))).read()
     assert any("'PWF' looks like a label" in note for note in splits.notes)

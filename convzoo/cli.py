@@ -215,9 +215,14 @@ def _parser() -> _Parser:
     may_accept(command, "the run's files were changed")
     command.add_argument("inputs", nargs="*", help="texts, files, folders, or - for lines on standard input")
     command.add_argument(
-        "--nodes", "--user", "--users", "--pairs", "--links", "--community", dest="ids", nargs="+", metavar="ID", default=[],
-        help="ids of parts of the run's own data: nodes, users; pairs of nodes as ID,ID; nodes whose links are asked for",
+        "--nodes", "--user", "--users", "--pairs", "--links", "--community", dest="ids", nargs="+", action="extend",
+        metavar="ID", default=[],
+        help="ids of parts of the run's own data: nodes, users (all for all of them); pairs of nodes as ID,ID; nodes whose "
+        "links are asked for",
     )  # fmt: skip
+    command.add_argument(
+        "--keep-known", action="store_true", help="recommend also what a user has already (recommendation)"
+    )
     command.add_argument(
         "--top", "--n-best", type=int, metavar="N", help="give N answers to each input: classes, translations or items"
     )

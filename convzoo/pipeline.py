@@ -223,6 +223,8 @@ def _train_and_score(
         files = experiment.splits.files
         where = f"{devices.device} {_device_name(devices.device)}".strip()
         about = environment(where, devices.precision, devices.world, files, told, findings.described)
+        if experiment.splits.origin:
+            about["split"] = experiment.splits.origin
         if experiment.started:
             about["started"] = experiment.started
         write_json(known, about)

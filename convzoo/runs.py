@@ -729,14 +729,17 @@ def read_predictions(path: Path) -> list[dict[str, Any]]:
 
 
 def write_split(path: Path, splits: Splits) -> None:
-    write_table(
-        path,
-        [
-            {"split": name} | {key: getattr(e, key, None) for key in ("source", "label", "group")}
-            for name, examples in splits
-            for e in examples
-        ],
-    )
+    """Write which examples each split has; where an example is in several, what it has in which (`record` of the examples)."""
+    rows: list[dict[str, Any]] = []
+    for name, examples in splits:
+        record = getattr(examples, "record", None)
+        found = (
+            record()
+            if record
+            else ({key: getattr(e, key, None) for key in ("source", "label", "group")} for e in examples)
+        )
+        rows += [{"split": name} | row for row in found]
+    write_table(path, rows)
 
 
 def write_skipped(path: Path, skipped: Skipped) -> None:

@@ -33,6 +33,7 @@ class Environment(BaseModel):
     threads: int
     notes: list[str] = []
     described: dict[str, str] = {}
+    split: str = ""
 
 
 class Results(BaseModel):

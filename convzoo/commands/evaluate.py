@@ -89,7 +89,11 @@ def _scores(run: Run, data: str | None, overrides: Sequence[str], device: str) -
             print("the run has no test split; these are scores of its validation split, and too high", file=sys.stderr)
     else:
         prefix = "data"
-        examples, skipped = reader.examples(), reader.skipped
+        matched, notes = run.encoder.matched(reader.examples())
+        examples = list(matched)
+        skipped = reader.skipped
+        for note in notes:
+            print(harmless(note), file=sys.stderr)
     if skipped.reasons:
         print(harmless(f"{skipped.in_words()}; the first is {skipped.lines()[0]}"), file=sys.stderr)
     seen = run.trained_on(examples) if data is not None else 0

@@ -52,6 +52,8 @@ def main(options: Any) -> int:
         raise RecipeError(
             "--nodes and --user: are for graphs and recommendation, whose nodes and users have ids; name the inputs without them"
         )
+    if options.keep_known:
+        run.encoder.keep_known()
     if options.explain:
         run.check_explains("--explain")
     if options.out is not None and follows:

@@ -109,6 +109,26 @@ class Encoder(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} takes lines")
 
+    def matched(self, examples: Sequence[Any]) -> tuple[Sequence[Any], list[str]]:
+        """Examples of other data than the run's, for `evaluate --data`, as the run knows them: users, items, nodes and columns
+        are found by their ids and names. Overridden where an example is a reference into data that have such.
+
+        Returns:
+            the examples that can be scored, and what a person should know of the others, a sentence each
+
+        Raises:
+            DataError: nothing of them can be matched.
+        """
+        return examples, []
+
+    def keep_known(self) -> None:
+        """From now on, recommend also what is known already. Only for encoders of users.
+
+        Raises:
+            RecipeError: nothing is left out that could be kept.
+        """
+        raise RecipeError("--keep-known: is for recommendation, which leaves out what a user has already")
+
     def stream(
         self, lines: Iterable[Any], series: str = "", refused: Callable[[DataError], None] | None = None
     ) -> Iterator[Any]:

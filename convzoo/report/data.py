@@ -47,6 +47,7 @@ def data(recipe: Recipe, results: Mapping[str, Any], environment: Mapping[str, A
         "<p>What was read, and what was taken for what.</p>"
         + kit.pairs(items)
         + f"<h3>Split{' of the first part' if results.get('repeated') else ''}</h3>{kit.stack(parts)}"
+        + (f"<p>{kit.text(environment['split'])}</p>" if environment.get("split") else "")
         + more
     )
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from convzoo.core.arguments import FromData, NonNegative, Positive
 from convzoo.core.batch import Batch
 from convzoo.core.errors import RecipeError
+from convzoo.core.model import HasVectors
 from convzoo.core.outputs.rankings import Ranking
 from convzoo.core.task import Meter, Task
 from convzoo.ops.ranking import best_items
@@ -55,11 +56,19 @@ class RankItems(Task):
         return found
 
     def predict(self, model: nn.Module, batch: Batch) -> Ranking:
-        """The best items of each user, without the user's earlier items. Computed in blocks of users."""
-        seen = batch.target["seen"]
+        """The best items of each user, without the user's earlier items. Computed in blocks of users.
+
+        Users that nothing was learnt of have the mean of the vectors of their items; with no items, or a model without vectors,
+        items are ranked by how many users have them.
+        """
+        seen, new = batch.target["seen"], batch.target.get("new")
 
         def score(chosen: slice) -> Tensor:
-            return model(**{name: value[chosen] for name, value in batch.inputs.items()})
+            scores = model(**{name: value[chosen] for name, value in batch.inputs.items()})
+            if new is None or not new["users"][chosen].any():
+                return scores
+            items = model.vectors()[-scores.shape[1] :] if isinstance(model, HasVectors) else None
+            return _scores_of_new(scores, items, new, range(*chosen.indices(batch.size)))
 
         return best_items(score, batch.size, seen["pointers"], seen["items"], max(*self.at, self.shown))
 
@@ -89,14 +98,40 @@ class RankItems(Task):
 
     def in_words(self, prediction: Mapping[str, Any], shown: str) -> str:
         """The list, numbered."""
+        titles = prediction.get("titles", prediction["items"])
         lines = [
-            f"{place:>4}  {score:8.3f}  {item}"
-            for place, (item, score) in enumerate(zip(prediction["items"], prediction["scores"], strict=True), 1)
+            f"{place:>4}  {score:8.3f}  {item}{f'  {title}' if title != item else ''}"
+            for place, (item, score, title) in enumerate(
+                zip(prediction["items"], prediction["scores"], titles, strict=True), 1
+            )
         ]
-        return "\n".join([shown, *lines])
+        fallback = [f"      {prediction['fallback']}"] if "fallback" in prediction else []
+        return "\n".join([shown, *fallback, *lines])
 
     def meter(self) -> Meter:
         """Recall, NDCG, MRR and coverage at each k."""
         from convzoo.metrics.ranking import RankingMeter
 
         return RankingMeter(len(self.item_ids), self.at)
+
+
+def _scores_of_new(scores: Tensor, items: Tensor | None, new: Mapping[str, Tensor], rows: range) -> Tensor:
+    """The scores (users, items) of a block, with those of users that nothing was learnt of in their place.
+
+    Args:
+        scores: of the block
+        items: (items, size), the items' vectors; None if the model has none
+        new: what the encoder knows of new users
+        rows: of the batch that are in the block
+    """
+    scores = scores.clone()
+    for place, row in enumerate(rows):
+        if not new["users"][row]:
+            continue
+        given = new["items"][new["pointers"][row] : new["pointers"][row + 1]]
+        if items is None or not len(given):
+            scores[place] = new["popularity"]
+            continue
+        table = F.normalize(items, dim=1) if new["alike"][row] else items
+        scores[place] = table @ table[given].mean(dim=0)
+    return scores

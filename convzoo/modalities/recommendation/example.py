@@ -1,14 +1,12 @@
 """A table of interactions (which user had which item), and users as references into it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
-from convzoo.core.errors import DataError
 from convzoo.core.references import References
-from convzoo.core.text import nearest
 
 
 @dataclass(frozen=True)
@@ -58,18 +56,40 @@ class Rows:
         users = np.r_[self.users(), other.users()]
         return Rows.of(users, np.r_[self.items, other.items], len(self.pointers) - 1)
 
+    def without(self, other: "Rows") -> "Rows":
+        """The items that are not in the other, for each user."""
+        width = 1 + max(int(self.items.max(initial=0)), int(other.items.max(initial=0)))
+        mine, others = (rows.users().astype(np.int64) * width + rows.items for rows in (self, other))
+        kept = ~np.isin(mine, others)
+        return Rows.of(self.users()[kept], self.items[kept], len(self.pointers) - 1)
 
-@dataclass(frozen=True)
+    @classmethod
+    def none(cls, count: int) -> "Rows":
+        """No items, for `count` users."""
+        return cls(np.zeros(count + 1, np.int64), np.zeros(0, np.int32))
+
+
+@dataclass(frozen=True, eq=False)
 class Catalogue:
     """The users and items that a table of interactions names, in the order of their numbers.
 
     Attributes:
         users: the users' ids
         items: the items' ids
+        validated: what users had in the validation split, which is not learnt from; None: nothing is known of it
+        tested: the same of the test split
+        titles: what items are called, by their ids; of some, or of none
     """
 
     users: Sequence[str]
     items: Sequence[str]
+    validated: Rows | None = None
+    tested: Rows | None = None
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+    def shown(self, item: str) -> str:
+        """An item as a person reads it: its title where it has one."""
+        return self.titles.get(item, item)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,26 +98,34 @@ class User:
 
     Attributes:
         catalogue: of all users and items
-        index: the user's number
+        index: the user's number; -1 for one that is not in the catalogue
         seen: items that it had before; they are never recommended again
         wanted: items that it had afterwards, which a ranking is compared with; in training, the items to learn from
+        given: where nothing was learnt of the user, the items that it is recommended from; None: its own vector is used
+        fallback: what its recommendations come from where nothing was learnt of it, in words
+        alike: whether items that are like `given` are asked for, and no user
+        name: of a user that is not in the catalogue
     """
 
     catalogue: Catalogue
     index: int
     seen: np.ndarray
     wanted: np.ndarray
+    given: np.ndarray | None = None
+    fallback: str = ""
+    alike: bool = False
+    name: str = ""
     sample_input: ClassVar[str] = "--user ID --top 10"
 
     @property
     def source(self) -> str:
         """The user's id."""
-        return self.catalogue.users[self.index]
+        return self.name or self.catalogue.users[self.index]
 
     @property
     def shown(self) -> str:
         """What the terminal shows."""
-        return f"user {self.source}"
+        return f"like item {self.source}" if self.alike else f"user {self.source}"
 
 
 class Users(References[User]):
@@ -128,6 +156,12 @@ class Users(References[User]):
         """Some of them."""
         return Users(self.catalogue, self.indices[chosen], self.seen, self.wanted)
 
+    def record(self) -> Iterator[dict[str, str]]:
+        """The pairs of a user and an item that are learnt from, or that are asked for: what a run writes into `split.csv`."""
+        for user in self.indices.tolist():
+            for item in self.wanted[user].tolist():
+                yield {"source": self.catalogue.users[user], "item": self.catalogue.items[item]}
+
 
 class Pairs(References[tuple[int, int]]):
     """The pairs (user, item) of a training split: what its steps are made of."""
@@ -142,19 +176,3 @@ class Pairs(References[tuple[int, int]]):
     def reference(self, index: int) -> tuple[int, int]:
         """A user's number and an item's."""
         return int(self.users[index]), int(self.items[index])
-
-
-def number_of(name: str, names: Sequence[str], index: dict[str, int], kind: str) -> int:
-    """The number of a user or an item.
-
-    Raises:
-        DataError: training had none with this name.
-    """
-    if name not in index:
-        near = nearest(name, names[:20_000])
-        hint = f"; did you mean {near!r}?" if near else "."
-        raise DataError(
-            f"{kind} {name!r} is not one of the {len(names):,} in training{hint} Vectors are learnt for each {kind}: "
-            f"train again with its interactions"
-        )
-    return index[name]

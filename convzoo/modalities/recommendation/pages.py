@@ -137,11 +137,11 @@ class UserPages(Pages):
             near = (unit @ unit[item]).topk(min(6, len(unit)))
             pairs = zip(near.indices.tolist(), near.values.tolist(), strict=True)
             words = [
-                f"{kit.short(catalogue.items[at])} ({kit.as_number(round(value, 2))})"
+                f"{kit.short(catalogue.shown(catalogue.items[at]))} ({kit.as_number(round(value, 2))})"
                 for at, value in pairs
                 if at != item
             ][:5]
-            lines.append([kit.short(catalogue.items[item]), f"{counts[item]:,}", ", ".join(words)])
+            lines.append([kit.short(catalogue.shown(catalogue.items[item])), f"{counts[item]:,}", ", ".join(words)])
         return (
             "<h3>Which items lie together</h3><p>A step on the graph gives a user the weighted sum of the vectors of its items, "
             "and an item that of its users; rare ones weigh more than popular ones. So items with the same users get similar "
@@ -272,10 +272,13 @@ def _card(
         near = unit[past] @ middle
         past = [past[place] for place in near.argsort(descending=True, stable=True).tolist()]
         close = past[: min(3, len(past) - 1)]
-    had = [_token(task.item_ids[item], "in" if item in close else "") for item in past[:LISTED]] + _rest(len(past))
-    listed = [f"<li>{_token(item, 'hit' if item in set(true) else '')}</li>" for item in best]
+    shown = user.catalogue.shown
+    had = [_token(shown(task.item_ids[item]), "in" if item in close else "") for item in past[:LISTED]] + _rest(
+        len(past)
+    )
+    listed = [f"<li>{_token(shown(item), 'hit' if item in set(true) else '')}</li>" for item in best]
     missed = sorted(true, key=lambda item: item not in best)
-    later = [_token(item, "hit" if item in best else "miss") for item in missed[:LISTED]] + _rest(len(missed))
+    later = [_token(shown(item), "hit" if item in best else "miss") for item in missed[:LISTED]] + _rest(len(missed))
     before = f"had before: {kit.count_of(len(past), 'items')}" + (", the closest first" if close else "")
     picture = (
         f'<div class="lists"><h4>{before}</h4><div class="tokens">{"".join(had) or _token("nothing", "rest")}</div>'

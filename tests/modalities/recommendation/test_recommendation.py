@@ -448,18 +448,25 @@ def test_a_user_gets_a_list(cli, small_run):
     run = convzoo.Run.load(folder)
     (found,) = run.predict(["u5"])
     assert len(found["items"]) == 20 and found["scores"] == sorted(found["scores"], reverse=True)
-    had = {run.encoder.catalogue.items[item] for item in run.encoder.known[5]}
-    assert not had & set(found["items"])
+    splits = Tastes(**WORLD).read()
+    had = {splits.train.catalogue.items[item] for _, part in splits for item in part.wanted[5]}
+    assert not had & set(found["items"]), "nor what validated and tested: the user has it"
     line = json.loads(cli("predict", folder, "--user", "u5", "--top", "2", "--json").out)
     assert line["input"] == "u5" and len(line["items"]) == 2
     assert cli("predict", folder, "-", input="u1\nu2\n").out.count("user") == 2
 
 
-def test_users_that_training_never_saw_are_refused(cli, small_run):
+def test_users_that_training_never_saw_get_what_is_popular_and_are_told_so(cli, small_run):
     folder = small_run("recommender_lightgcn")
-    result = cli("predict", folder, "--user", "u55x")
-    assert result.code == 3 and len(result.err.splitlines()) == 1
-    assert "user 'u55x' is not one of the 120" in result.err and "did you mean 'u55'" in result.err
+    result = cli("predict", folder, "--user", "u55x", "--user", "u5", "--top", "3")
+    assert result.code == 0, result.err
+    first, why, *_ = result.out.splitlines()
+    assert first == "user u55x" and "most popular items" in why and "did you mean 'u55'" in why
+    assert "user u5" in result.out, "one option does not drop the other"
+    run = convzoo.Run.load(folder)
+    counts = np.bincount(run.encoder.known.items, minlength=80)
+    best = {run.encoder.catalogue.items[item] for item in np.flatnonzero(counts == counts.max())}
+    assert run.predict(["nobody"])[0]["items"][0] in best
     result = cli("predict", folder, "--user", "u5", "--top", "500")
     assert result.code == 2 and "there are 80 items" in result.err
     assert cli("predict", folder, "--user", "u5", "--top", "0").code == 2

@@ -10,7 +10,7 @@ from convzoo.core.errors import DataError
 from convzoo.core.files import sha256_of
 from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
-from convzoo.modalities.recommendation.data.holding_out import hold_out_items, users_of
+from convzoo.modalities.recommendation.data.holding_out import everything, hold_out_items, users_of
 from convzoo.modalities.recommendation.example import Catalogue, Rows, User
 from convzoo.reading.benchmark import benchmark_folder
 from convzoo.reading.lines import read_lines
@@ -51,8 +51,20 @@ class LightGCNText(Reader):
         """Read both files.
 
         Raises:
-            DataError: a file is absent, or a word is not a number.
+            DataError: a file is absent, a word is not a number, or a user has two lines.
         """
+        folder, catalogue, train, test, facts = self._read()
+        train, val = hold_out_items(train, self.val, self.seed)
+        facts = facts or {str(folder / f): {"sha256": sha256_of(folder / f)} for f in ("train.txt", "test.txt")}
+        origin = f"test as given; val made here: {self.val:g} of each user's training items, seed {self.seed}"
+        return users_of(catalogue, train, val, test, origin, facts, ["val", "test"] if self.val else ["test"])
+
+    def examples(self) -> list[Any]:
+        """All users with everything that both files say they had."""
+        _, catalogue, train, test, _ = self._read()
+        return everything(catalogue, train.joined(test))
+
+    def _read(self) -> tuple[Path, Catalogue, Rows, Rows, dict[str, Any]]:
         folder, facts = benchmark_folder(self.dataset, self.path)
         parts = {name: _pairs(folder / f"{name}.txt") for name in ("train", "test")}
         if not len(parts["train"][0]):
@@ -61,15 +73,13 @@ class LightGCNText(Reader):
         items = 1 + max(int(pairs[1].max(initial=-1)) for pairs in parts.values())
         catalogue = Catalogue(_ids(folder / "user_list.txt", users), _ids(folder / "item_list.txt", items))
         train, test = (Rows.of(*parts[name], users) for name in ("train", "test"))
-        train, val = hold_out_items(train, self.val, self.seed)
-        facts = facts or {str(folder / f"{n}.txt"): {"sha256": sha256_of(folder / f"{n}.txt")} for n in parts}
-        origin = f"test as given; val made here: {self.val:g} of each user's training items, seed {self.seed}"
-        return users_of(catalogue, train, val, test, origin, facts)
+        return folder, catalogue, train, test, facts
 
 
 def _pairs(path: Path) -> tuple[np.ndarray, np.ndarray]:
     users: list[int] = []
     items: list[int] = []
+    lines: dict[int, int] = {}
     for number, line in enumerate(read_lines(path), 1):
         words = line.split()
         try:
@@ -80,6 +90,11 @@ def _pairs(path: Path) -> tuple[np.ndarray, np.ndarray]:
             wrong = next(word for word in words if not word.isdigit() or int(word) >= 2**31)
             raise DataError(
                 f"{path}:{number}: {wrong[:40]!r} is not a number; a line should be a user's number and the numbers of its items"
+            )
+        if numbers and (first := lines.setdefault(numbers[0], number)) != number:
+            raise DataError(
+                f"{path}:{number}: user {numbers[0]} has a line already, {first}; a line should hold a user and all its items. A "
+                "table with a row an interaction (user, item, rating) is read as .csv, .tsv or u.data"
             )
         users += numbers[:1] * (len(numbers) - 1)
         items += numbers[1:]

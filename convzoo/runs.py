@@ -23,7 +23,7 @@ from convzoo import summary
 from convzoo.core import html
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError, RecipeError, TrainingError
-from convzoo.core.files import atomic_write, is_file, possible_names, write_json, write_text
+from convzoo.core.files import atomic_write, is_file, is_folder, possible_names, write_json, write_text
 from convzoo.core.inputs import Given, joined
 from convzoo.core.libraries import EXTRAS
 from convzoo.core.reader import Reader
@@ -383,6 +383,14 @@ class Run:
         with torch.inference_mode():
             yield from self.task.follow(self.model, self.encoder.stream(lines, series, refused))
 
+    def sources(self) -> dict[str, set[str]]:
+        """By name of the splits, where their examples come from; empty where the run did not write it down."""
+        path = self.parts[0] / "split.csv"
+        found: dict[str, set[str]] = {}
+        for row in read_table(path, ("split", "source")) if path.exists() else ():
+            found.setdefault(row["split"], set()).add(row["source"])
+        return found
+
     def trained_on(self, examples: Sequence[Any]) -> int:
         """How many of some examples the run was trained on, by the file and the line that they come from; 0 where examples name
         no file (nodes, users), or where the run did not make its split."""
@@ -437,8 +445,8 @@ class Run:
         return found
 
     def _reader_of(self, value: Any) -> Reader | None:
-        """The reader of a table of inputs; None where the value is none."""
-        if not isinstance(value, str | Path) or not is_file(Path(value)):
+        """The reader of a table or a folder of inputs; None where the value is none."""
+        if not isinstance(value, str | Path) or not (is_file(Path(value)) or is_folder(Path(value))):
             return None
         return input_reader(self.recipe, Path(value))
 

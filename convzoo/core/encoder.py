@@ -1,7 +1,7 @@
 """An encoder turns examples into tensors."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -109,9 +109,13 @@ class Encoder(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} takes lines")
 
-    def matched(self, examples: Sequence[Any]) -> tuple[Sequence[Any], list[str]]:
+    def matched(self, examples: Sequence[Any], split: Mapping[str, Collection[str]]) -> tuple[Sequence[Any], list[str]]:
         """Examples of other data than the run's, for `evaluate --data`, as the run knows them: users, items, nodes and columns
         are found by their ids and names. Overridden where an example is a reference into data that have such.
+
+        Args:
+            examples: of the other data
+            split: by name of the run's splits, the sources of their examples, where the run wrote them down
 
         Returns:
             the examples that can be scored, and what a person should know of the others, a sentence each

@@ -16,12 +16,14 @@ class Reader(ABC):
         formats: what it recognises, in words; empty for a reader of one benchmark only.
         why_no_folds: why a cross-validation is refused, where the reader takes no `fold` and `folds`; read after its name.
         reads_inputs: whether `inputs` reads a table for `predict`.
+        reads_folders: whether it reads a folder for `predict`, too: a graph may be one.
     """
 
     example: ClassVar[type]
     formats: ClassVar[str] = ""
     why_no_folds: ClassVar[str] = "has a split of its own, so no folds are made"
     reads_inputs: ClassVar[bool] = False
+    reads_folders: ClassVar[bool] = False
 
     @abstractmethod
     def read(self) -> Splits:

@@ -106,9 +106,11 @@ def like_the_runs_data(recipe: Recipe, path: Path, name: str | None = None) -> d
 
 
 def input_reader(recipe: Recipe, path: Path) -> Reader | None:
-    """The reader of a table that `predict` is given, with the settings of the run's data; None where the file is none."""
+    """The reader of a table or a folder that `predict` is given, with the settings of the run's data; None where it is none."""
     names = (name for row in readers_of(recipe.encoder) for name in row)
     readers = {name: reader for name in names if (reader := load_class("data", name)).reads_inputs}
+    if path.is_dir():
+        readers = {name: reader for name, reader in readers.items() if reader.reads_folders}
     if not any(reader.recognises(path) for reader in readers.values()):
         return None
     own = recipe.data.name if recipe.data.name in readers and readers[recipe.data.name].recognises(path) else None

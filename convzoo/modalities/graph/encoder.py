@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,15 +17,17 @@ from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError
 from convzoo.core.labels import UNLABELLED
 from convzoo.core.randomness import Draws
-from convzoo.core.survey import Survey, some_of
+from convzoo.core.survey import Survey, listed, some_of
 from convzoo.core.targets import Targets
 from convzoo.core.text import nearest
 from convzoo.modalities.graph.example import Graph, Node, Nodes
+from convzoo.modalities.graph.matching import Matched, in_order, match_features, match_nodes, same_nodes
 from convzoo.modalities.graph.matrices import degrees, entry_scale, graph_matrix
 from convzoo.modalities.graph.neighbours import NeighbourSampler
 from convzoo.modalities.graph.places import places
 from convzoo.ops.sparse import GraphTensors, SparseMatrix
 from convzoo.reading.lines import read_lines
+from convzoo.reading.tables import as_number
 
 _SPARSE = 0.1
 """Features are kept sparse if the fraction of them that is not zero is smaller than this."""
@@ -44,9 +46,7 @@ class GraphEncoder(Encoder):
         self_loops: whether each node is also its own neighbour
         normalise: `none` leaves features as they are; `rows` scales the features of each node to a sum of 1; `standard` scales
             each feature to mean 0 and standard deviation 1 over the training nodes; `auto` is standard for features that are
-
-
-            where it stands in the graph, the strongest directions of the adjacency matrix and its degree: which needs less
+            mostly not 0, and none for others
         without_features: what stands for the features of nodes that have none: `learned`, a vector that is learnt for each node;
             `places`, where it stands in the graph: the strongest directions of the adjacency matrix, and its degree
         neighbours: how many neighbours are sampled at each hop, such as [10, 10] for two layers; empty for the whole graph in
@@ -75,10 +75,13 @@ class GraphEncoder(Encoder):
         self.mean: np.ndarray | None = None
         self.deviation: np.ndarray | None = None
         self.learnt: np.ndarray | None = None  # numbers of the nodes whose labels were learnt from
+        self.bare: np.ndarray | None = None  # numbers of the nodes without a label
         self._graph: Graph | None = None
+        self._needed: list[str] | None = None
         # Caches for the last graph that was encoded, which is nearly always the graph of the training split.
         self._made: tuple[Graph, Any] | None = None
         self._numbers: tuple[Graph, np.ndarray] | None = None
+        self._columns: tuple[Graph, Matched] | None = None
         self._of: tuple[Graph, GraphTensors] | None = None
         self._sampler: tuple[Graph, NeighbourSampler] | None = None
 
@@ -97,6 +100,7 @@ class GraphEncoder(Encoder):
         nodes = _indices(examples, range(len(examples)))
         self._graph = graph = examples[0].graph
         self.learnt = np.array([node for node in nodes.tolist() if graph.labels[node] is not None], np.int64)
+        self.bare = np.array([node for node, label in enumerate(graph.labels) if label is None], np.int64)
         self.targets = Targets.of(graph.labels[index] for index in nodes)
         if not graph.features.shape[1] and self.without_features == "places":
             found = places(graph)
@@ -161,20 +165,45 @@ class GraphEncoder(Encoder):
     def _targets(self, graph: Graph) -> np.ndarray:
         """(nodes,) or (nodes, labels): the nodes' targets, made once; below UNLABELLED where training has no such class."""
         if self._numbers is None or self._numbers[0] is not graph:
-            wanted = self.graph.features.shape[1] or len(self.graph)
-            found = graph.features.shape[1] or len(graph)
-            if found != wanted:
-                what = "features" if self.graph.features.shape[1] else "nodes without features"
-                raise DataError(f"the graph has {found} {what}; the network was trained with {wanted}")
-            names, given = list(self.graph.feature_names), list(graph.feature_names)
-            if names and given and names != given:
-                at = next(place for place, pair in enumerate(zip(names, given, strict=True)) if pair[0] != pair[1])
-                raise DataError(
-                    f"feature {at + 1} of the graph is {given[at]!r}, and the network was trained with {names[at]!r} there: give "
-                    "the same columns in the same order"
-                )
+            self._matched(graph)
             self._numbers = (graph, self._targets_of(graph))
         return self._numbers[1]
+
+    def _matched(self, graph: Graph) -> Matched:
+        """How the features of a graph (where nodes have none, its nodes) are those of the graph that was trained on; found once.
+
+        Raises:
+            DataError: they are not.
+        """
+        if self._columns is None or self._columns[0] is not graph:
+            named = bool(self.graph.features.shape[1])
+            self._columns = (graph, match_features(self.graph, graph) if named else match_nodes(self.graph, graph))
+        return self._columns[1]
+
+    def matched(
+        self, examples: Sequence[Node], split: Mapping[str, Collection[str]]
+    ) -> tuple[Sequence[Node], list[str]]:
+        """Nodes of another graph, whose features are found by their names; where nodes have none, the nodes by their ids. Nodes
+        that the run learnt from or chose its checkpoint by are left out.
+
+        Raises:
+            DataError: the graph has other features, or all nodes are known.
+        """
+        if not len(examples):
+            raise DataError("no node has a label to score")
+        graph = examples[0].graph
+        notes = list(self._matched(graph).notes)
+        same = same_nodes(self.graph, graph, self._matched(graph))
+        names = {self.graph.ids[node] for node in (() if self.learnt is None else self.learnt.tolist())}
+        known = names | set(split.get("val", ()))
+        fresh = [node for node in examples if not (same[node.index] and node.source in known)]
+        if len(fresh) < len(examples):
+            lost = len(examples) - len(fresh)
+            why = f"{lost:,} of {len(examples):,} labelled nodes are those that the run learnt from or chose its checkpoint by"
+            if not fresh:
+                raise DataError(f"all {why}: nothing is left to score")
+            notes.append(f"{why}; they are not scored")
+        return fresh, notes
 
     def _targets_of(self, graph: Graph) -> np.ndarray:
         if self.targets.label_type != "class":
@@ -199,16 +228,16 @@ class GraphEncoder(Encoder):
 
     def _features(self, graph: Graph, nodes: np.ndarray | None) -> Any:
         """The normalised features of some nodes, or of all."""
-        if not graph.features.shape[1] and self.places is not None:
-            if graph is not self.graph and list(graph.ids) != list(self.graph.ids):
-                raise DataError(
-                    "the nodes have no features, and their places are those of the graph that was trained on: give that graph"
-                )
-            return self.places if nodes is None else self.places[nodes]
-        if not graph.features.shape[1]:  # a vector is learnt for each node
-            identity = scipy.sparse.identity(len(graph), np.float32, format="csr")
-            return identity if nodes is None else identity[nodes]
-        return self._normalised(graph.features if nodes is None else graph.features[nodes])
+        found = self._matched(graph)
+        if not self.graph.features.shape[1]:
+            # A vector is learnt for each node, or its place in the graph tells it: row i of a graph in another order is another.
+            whole: Any = (
+                self.places if self.places is not None else scipy.sparse.identity(len(graph), np.float32, format="csr")
+            )
+            whole = whole if found.order is None else whole[found.order]
+            return whole if nodes is None else whole[nodes]
+        chosen = graph.features if nodes is None else graph.features[nodes]
+        return self._normalised(chosen if found.order is None else in_order(chosen, found.order))
 
     def _normalised(self, features: Any) -> Any:
         if self.mean is not None and self.deviation is not None:
@@ -268,8 +297,10 @@ class GraphEncoder(Encoder):
         return whole, nodes
 
     def from_inputs(self, values: Sequence[Any]) -> list[Node]:
-        """Nodes of the graph by their ids; new ones as a mapping, a JSON object, or a file of these (.json, .jsonl):
-        `{"id": "new", "features": {"age": 31, "colour": "red"}, "edges": ["n17", "n4"]}`.
+        """Nodes of the graph by their ids; `all` of them, or the `unlabelled` ones; a file of ids (.txt); new nodes as a mapping,
+        a JSON object, or a file of these (.json, .jsonl):
+        `{"id": "new", "features": {"age": 31, "colour": "red"}, "edges": ["n17", "n4"]}`. A new node brings all features but
+        those of a set (words): of one that is not known null.
 
         Raises:
             DataError: there is no such node; a new node lacks its features, or new nodes cannot be predicted.
@@ -281,8 +312,17 @@ class GraphEncoder(Encoder):
             elif isinstance(value, Mapping):
                 found.append(self._new(value, f"new node {len(found) + 1}"))
             elif str(value) in self.graph.numbers:
-                index = self.graph.numbers[str(value)]
-                found.append(Node(self.graph, index, self.graph.labels[index]))
+                found.append(self._node(self.graph.numbers[str(value)]))
+            elif str(value) == "all":
+                found += [self._node(index) for index in range(len(self.graph))]
+            elif str(value) == "unlabelled":
+                if self.bare is None or not len(self.bare):
+                    raise DataError(
+                        "unlabelled: every node of the graph has a label, or the run does not know which has none"
+                    )
+                found += [self._node(index) for index in self.bare.tolist()]
+            elif str(value).endswith(".txt"):
+                found += self.from_inputs([line.strip() for line in read_lines(Path(value)) if line.strip()])
             elif str(value).lstrip().startswith("{"):
                 found.append(self._parsed(str(value), "the argument"))
             elif str(value).endswith((".json", ".jsonl")):
@@ -298,6 +338,9 @@ class GraphEncoder(Encoder):
                     '{"features": {…}, "edges": ["ID", …]}'
                 )
         return found
+
+    def _node(self, index: int) -> Node:
+        return Node(self.graph, index, self.graph.labels[index])
 
     def from_lines(self, lines: Sequence[str]) -> list[Node]:
         """A node's id, or a new node as a JSON object, a line."""
@@ -315,9 +358,10 @@ class GraphEncoder(Encoder):
     def _new(self, value: Mapping[str, Any], where: str) -> Node:
         graph = self.graph
         if not graph.features.shape[1]:
+            instead = "its place in it tells a node" if self.places is not None else "a vector was learnt for each"
             raise DataError(
-                f"{where}: nodes of this graph have no features, so a vector was learnt for each: a new node has none. Train "
-                "with features, or on a graph that has the node"
+                f"{where}: nodes of this graph have no features, so {instead}, and nothing is known of a new one. Train with "
+                "features, or on a graph that has the node"
             )
         if self.matrix == "laplacian":
             raise DataError(
@@ -339,24 +383,28 @@ class GraphEncoder(Encoder):
         weights = value.get("weights", [1.0] * len(edges))
         if not isinstance(weights, list) or len(weights) != len(edges):
             raise DataError(f"{where}: should have as many weights as edges ({len(edges)})")
+        numbers = [as_number(weight) for weight in weights]
+        wrong = next((at for at, each in enumerate(numbers) if each is None or not 0 < each < np.inf), None)
+        if wrong is not None:
+            raise DataError(
+                f"{where}: the weight of edge {edges[wrong]!r} is {weights[wrong]!r}; it should be a number above 0"
+            )
         row = self._feature_row(features, where)
-        neighbours = np.array([graph.numbers[str(name)] for name in edges], np.int64)
-        return Node(graph, -1, None, str(value.get("id", "new")), row, neighbours, np.asarray(weights, np.float32))
+        # As in the graph: an edge that is there twice counts once, with its largest weight.
+        merged: dict[int, float] = {}
+        for name, weight in zip(edges, numbers, strict=True):
+            assert weight is not None
+            at = graph.numbers[str(name)]
+            merged[at] = max(weight, merged.get(at, 0.0))
+        neighbours, kept = np.array(list(merged), np.int64), np.array(list(merged.values()), np.float32)
+        return Node(graph, -1, None, str(value.get("id", "new")), row, neighbours, kept)
 
     def _feature_row(self, features: Any, where: str) -> np.ndarray:
-        names = list(self.graph.feature_names)
         count = self.graph.features.shape[1]
         row = np.zeros(count, np.float32)
         try:
             if isinstance(features, Mapping):
-                place = {name: index for index, name in enumerate(names)}
-                for key, given in features.items():
-                    column = f"{key}={given}" if f"{key}={given}" in place else key
-                    if column not in place:
-                        near = nearest(str(key), [name.partition("=")[0] for name in names])
-                        hint = f"; did you mean {near!r}?" if near else ""
-                        raise DataError(f"{where}: nodes have no feature {key!r} with the value {given!r}{hint}")
-                    row[place[column]] = 1.0 if column != key else float(given)
+                self._fill_by_name(row, features, where)
             else:
                 if len(features) != count:
                     raise DataError(f"{where}: has {len(features)} features; nodes have {count}")
@@ -367,6 +415,67 @@ class GraphEncoder(Encoder):
             raise DataError(f"{where}: a feature is not a finite number")
         return row
 
+    def _fill_by_name(self, row: np.ndarray, features: Mapping[str, Any], where: str) -> None:
+        """Fill a row with features by their names: numbers, the value of a category, the values of a set, or null for one that is
+        not known.
+
+        Raises:
+            DataError: there is no such feature, or one is missing that every node has.
+        """
+        names = list(self.graph.feature_names)
+        place = {name: index for index, name in enumerate(names)}
+        kinds = {name.partition("=")[0] for name in names if "=" in name}
+        if not features and place:
+            raise DataError(
+                f"{where}: has no features; nodes have {listed(dict.fromkeys(n.partition('=')[0] for n in names), 5)}"
+            )
+        for key, given in features.items():
+            if given is None and (key in place or key in kinds):
+                if key in place:
+                    row[place[key]] = self._middle(place[key])
+                    if f"{key}=missing" in place:
+                        row[place[f"{key}=missing"]] = 1.0
+                continue
+            for each in given if isinstance(given, list) else [given]:
+                column = f"{key}={each}" if f"{key}={each}" in place else key
+                if column not in place:
+                    near = nearest(str(key), [name.partition("=")[0] for name in names])
+                    hint = f"; did you mean {near!r}?" if near and near != key else ""
+                    raise DataError(f"{where}: nodes have no feature {key!r} with the value {each!r}{hint}")
+                row[place[column]] = 1.0 if column != key else float(each)
+        lacking = [name for name in self._always() if name not in features]
+        if lacking:
+            raise DataError(
+                f"{where}: lacks the feature{'s' if len(lacking) > 1 else ''} {listed(map(repr, lacking), 5)}, which every node "
+                "has; null says that one is not known"
+            )
+
+    def _always(self) -> list[str]:
+        """The features that each node has: numbers, and categories of which each has one. Words of a set are there or not."""
+        if self._needed is None:
+            names = list(self.graph.feature_names)
+            table = self.graph.features.tocsc() if scipy.sparse.issparse(self.graph.features) else self.graph.features
+            found: dict[str, None] = {}
+            groups: dict[str, list[int]] = {}
+            for at, name in enumerate(names):
+                key, mark, said = name.partition("=")
+                if mark and said != "missing":
+                    groups.setdefault(key, []).append(at)
+                elif not mark:
+                    values = table[:, at].data if scipy.sparse.issparse(table) else table[:, at]
+                    if not np.isin(values, (0, 1)).all():
+                        found[name] = None
+            for key, columns in groups.items():
+                each = np.asarray(table[:, columns].sum(axis=1)).ravel()
+                if (each <= 1).all() and (each == 1).mean() > 0.5:
+                    found[key] = None
+            self._needed = list(found)
+        return self._needed
+
+    def _middle(self, column: int) -> float:
+        values = self.graph.features[:, [column]]
+        return float(np.median(values.toarray() if scipy.sparse.issparse(values) else values))
+
     @property
     def dims(self) -> Mapping[str, Any]:
         """How many features, those of the labels, the kind of matrix and how many hops are sampled."""
@@ -376,6 +485,8 @@ class GraphEncoder(Encoder):
             **self.targets.dims,
             "matrix": self.matrix,
             "hops": len(self.neighbours),
+            # Each step computes the whole graph, however few of its nodes it learns from.
+            "batch_size": 1024 if self.neighbours or self.learnt is None else max(len(self.learnt), 1),
         }
 
     @property
@@ -405,6 +516,7 @@ class GraphEncoder(Encoder):
         learnt = {} if self.mean is None else {"mean": self.mean, "deviation": self.deviation}
         learnt |= {} if self.places is None else {"places": self.places}
         learnt |= {} if self.learnt is None else {"learnt": self.learnt}
+        learnt |= {} if self.bare is None else {"bare": self.bare}
         edges = {"edge_" + name: getattr(graph.edges, name) for name in ("indptr", "indices", "data")}
         return {
             **self.targets.state(),
@@ -434,7 +546,7 @@ class GraphEncoder(Encoder):
         )
         self.mean, self.deviation = arrays.get("mean"), arrays.get("deviation")
         self.places = arrays.get("places")
-        self.learnt = arrays.get("learnt")
+        self.learnt, self.bare = arrays.get("learnt"), arrays.get("bare")
 
 
 def _indices(examples: Sequence[Node], chosen: Sequence[int]) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Users and items by number, with new negatives for every step."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +174,9 @@ class InteractionEncoder(Encoder):
             missing[rows] = self._pairs[at] == keys
         return found
 
-    def matched(self, examples: Sequence[User]) -> tuple[Sequence[User], list[str]]:
+    def matched(
+        self, examples: Sequence[User], split: Mapping[str, Collection[str]]
+    ) -> tuple[Sequence[User], list[str]]:
         """Users of another table as the run knows them, by the ids of users and items.
 
         What the run learnt from and what it chose its checkpoint by is left out of what is asked, and is not recommended. So

@@ -247,7 +247,9 @@ def test_a_table_of_two_columns_without_a_heading_says_what_to_do(cli, tmp_path)
 
 def test_times_with_zones_are_moments(tmp_path, recwarn) -> None:
     zones = ["2020-01-01T12:00:00Z", "2020-01-01T12:30:00+02:00", "2020-01-01 11:00:00", "2020-01-01T11:30:00-01:00"]
-    lines = [f"a,i{at},{zone}" for at, zone in enumerate(zones)] + [f"b,i{at},2020-01-0{4 - at}" for at in range(4)]
+    lines = [f"a,i{at},{zone}" for at, zone in enumerate(zones)] + [
+        f"b,i{at},2020-01-0{day}" for at, day in ((0, 1), (3, 2), (1, 3), (2, 4))
+    ]
     splits = InteractionTable(str(table(tmp_path / "t.csv", lines, "user,item,time")), val=0.25, test=0.25).read()
     # a: i1 at 10:30, i2 at 11:00, i0 at 12:00, i3 at 12:30 UTC
     assert splits.test.wanted[0].tolist() == [3] and splits.val.wanted[0].tolist() == [0]

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from convzoo.core.errors import DataError
+from convzoo.core.files import no_such
 from convzoo.core.survey import listed
 from convzoo.reading.damaged import Damaged
 from convzoo.reading.lines import plain_suffix
@@ -38,6 +39,8 @@ def read_with_heading(
     Raises:
         DataError: as `read_table`; or `heading` has more or fewer names than the table has columns.
     """
+    if not path.is_file():
+        raise no_such(path, "file")
     if plain_suffix(path) in SUFFIXES:
         table = read_table(path, separator="\t", damaged=damaged)
         columns = {_typed(name): values for name, values in table.columns.items()}

@@ -175,8 +175,8 @@ def test_nodes_have_numbers_too_and_an_empty_one_is_in_no_split(tmp_path: Path) 
     splits = graph(tmp_path, ["", *(f"{n}.5" for n in range(39))]).read()
     found = [node.label for _, part in splits for node in part]
     assert sorted(found) == [n + 0.5 for n in range(39)]
-    with pytest.raises(DataError, match=r"nodes.csv:4: column 'label' says 'n/a'"):
-        graph(tmp_path, ["1", "2", "n/a", *["3"] * 20]).read()
+    with pytest.raises(DataError, match=r"nodes.csv:4: column 'label' says 'x'"):
+        graph(tmp_path, ["1", "2", "x", *["3"] * 20]).read()
 
 
 # What people's tables have in place of a plain column of classes

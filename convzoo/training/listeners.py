@@ -1,5 +1,6 @@
 """What listens to the trainer: the terminal, the table of scores, TensorBoard."""
 
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +17,9 @@ EXPLODED = 1e4
 
 DIVERGED = 2.0
 """A loss that ends above so many times its first value, in a network that is no better than guessing, has diverged."""
+
+_ALL = 10
+"""So many validations have a line each, however fast they come."""
 
 NO_LOSS = "the loss is exactly 0 at the first step, so there is nothing to learn from: look at the labels"
 
@@ -89,18 +93,40 @@ class TensorBoardListener:
 
 
 class PlainListener:
-    """Prints a line for each validation, without escape codes: for logs and pipes."""
+    """Prints lines about validations, without escape codes: for logs and pipes.
 
-    def __init__(self, best_by: str, stream: TextIO | None = None) -> None:
+    Each validation has a line, but where they follow each other faster than a person reads, only one in a second, and the last.
+
+    Args:
+        best_by: the score that is shown
+        stream: where lines are printed; by default standard error
+        apart: seconds between two lines; the first ten validations all have one
+    """
+
+    def __init__(self, best_by: str, stream: TextIO | None = None, apart: float = 1.0) -> None:
         self.best_by = best_by.removeprefix("-")
         self.stream = stream or sys.stderr
+        self.apart = apart
         self.rate = Rate()
+        self.lines, self.printed = 0, -math.inf
+        self.held = ""
 
     def __call__(self, event: Event) -> None:
         """Print a score."""
         self.rate(event)
         if isinstance(event, Scored):
-            print(describe_score(event, self.best_by) + f"  {self.rate.text()}", file=self.stream, flush=True)
+            line = describe_score(event, self.best_by) + f"  {self.rate.text()}"
+            now = time.perf_counter()
+            if self.lines >= _ALL and now - self.printed < self.apart:
+                self.held = line
+                return
+            self._print(line, now)
+        elif isinstance(event, Ended) and self.held:
+            self._print(self.held, time.perf_counter())
+
+    def _print(self, line: str, now: float) -> None:
+        print(line, file=self.stream, flush=True)
+        self.lines, self.printed, self.held = self.lines + 1, now, ""
 
 
 class LiveListener:

@@ -114,7 +114,7 @@ def test_the_input_of_a_part_of_the_data_is_its_plain_id(cli, small_run, name: s
     known = convzoo.Run.load(run).encoder
     (asked,) = [known.graph.ids[3]] if name == "nodes_gcn" else [known.catalogue.users[3]]
     result = cli("predict", run, "--nodes", asked, "{nothing", "--json")
-    refused(result, 3, "nothing")
+    refused(result, 3, "is not JSON")
     assert json.loads(result.out)["input"] == asked
     assert asked in cli("predict", run, "--nodes", asked).out
 

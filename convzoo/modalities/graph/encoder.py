@@ -45,8 +45,8 @@ class GraphEncoder(Encoder):
             sum), or `laplacian`, scaled for Chebyshev polynomials
         self_loops: whether each node is also its own neighbour
         normalise: `none` leaves features as they are; `rows` scales the features of each node to a sum of 1; `standard` scales
-            each feature to mean 0 and standard deviation 1 over the training nodes; `auto` is standard for features that are
-            mostly not 0, and none for others
+            each feature to mean 0 and standard deviation 1 over the training nodes; `auto` does so where most features are not
+            0, else only with those that are numbers and mostly not 0: what is there or not (words) stays as it is
         without_features: what stands for the features of nodes that have none: `learned`, a vector that is learnt for each node;
             `places`, where it stands in the graph: the strongest directions of the adjacency matrix, and its degree
         neighbours: how many neighbours are sampled at each hop, such as [10, 10] for two layers; empty for the whole graph in
@@ -105,14 +105,20 @@ class GraphEncoder(Encoder):
         if not graph.features.shape[1] and self.without_features == "places":
             found = places(graph)
             self.places = ((found - found.mean(axis=0)) / np.maximum(found.std(axis=0), 1e-9)).astype(np.float32)
+        if not graph.features.shape[1]:
+            return
         known = not scipy.sparse.issparse(graph.features) and graph.features.size > 0
         dense = known and (graph.features != 0).mean() > 0.5
-        if graph.features.shape[1] and (self.normalise == "standard" or (self.normalise == "auto" and dense)):
-            chosen = graph.features[nodes]
+        chosen = graph.features[nodes]
+        if self.normalise == "standard" or (self.normalise == "auto" and dense):
             chosen = np.asarray(chosen.todense()) if scipy.sparse.issparse(chosen) else chosen
             self.mean = chosen.mean(axis=0, dtype=np.float64).astype(np.float32)
             deviation = chosen.std(axis=0, dtype=np.float64).astype(np.float32)
             self.deviation = np.where(deviation > 1e-8, deviation, 1).astype(np.float32)
+        elif self.normalise == "auto":
+            mean, deviation = scale_of_numbers(chosen)
+            if mean.any() or (deviation != 1).any():
+                self.mean, self.deviation = mean, deviation
 
     def prepare(self, example: Node) -> Node:
         """The node itself: it is only a reference."""
@@ -241,6 +247,8 @@ class GraphEncoder(Encoder):
 
     def _normalised(self, features: Any) -> Any:
         if self.mean is not None and self.deviation is not None:
+            if scipy.sparse.issparse(features) and (self.mean != 0).mean() < 0.5:
+                return _scaled(features, self.mean, self.deviation)
             dense = np.asarray(features.todense()) if scipy.sparse.issparse(features) else features
             return (dense - self.mean) / self.deviation
         if self.normalise == "rows":
@@ -547,6 +555,41 @@ class GraphEncoder(Encoder):
         self.mean, self.deviation = arrays.get("mean"), arrays.get("deviation")
         self.places = arrays.get("places")
         self.learnt, self.bare = arrays.get("learnt"), arrays.get("bare")
+
+
+def scale_of_numbers(features: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Means and deviations (features,) of a table in which most values are 0.
+
+    Columns of 0 and 1 have 0 and 1, so that they stay as they are; numbers that are mostly not 0 are standardised; of others,
+    those above 1 are divided by their largest value.
+    """
+    table: Any = features.tocsc() if scipy.sparse.issparse(features) else np.asarray(features)
+    count, width = table.shape
+    mean, deviation = np.zeros(width, np.float32), np.ones(width, np.float32)
+    for at in range(width):
+        values = table.data[table.indptr[at] : table.indptr[at + 1]] if scipy.sparse.issparse(table) else table[:, at]
+        values = np.asarray(values, np.float64)[values != 0]
+        if not len(values) or (values == 1).all():
+            continue
+        if len(values) > count / 2:
+            middle = values.sum() / count
+            spread = np.sqrt(max((values**2).sum() / count - middle**2, 0.0))
+            if spread > 1e-8 * max(abs(middle), 1e-8):
+                mean[at], deviation[at] = middle, spread
+        else:
+            deviation[at] = max(float(np.abs(values).max()), 1.0)
+    return mean, deviation
+
+
+def _scaled(features: Any, mean: np.ndarray, deviation: np.ndarray) -> Any:
+    """Sparse features less their means, divided by their deviations: where a mean is 0, zeros stay zeros."""
+    scaled = features @ scipy.sparse.diags((1 / deviation).astype(np.float32))
+    moved = np.flatnonzero(mean)
+    if not len(moved):
+        return scaled.tocsr()
+    rows, columns = np.repeat(np.arange(features.shape[0]), len(moved)), np.tile(moved, features.shape[0])
+    shift = np.tile((mean / deviation)[moved], features.shape[0]).astype(np.float32)
+    return (scaled - scipy.sparse.csr_matrix((shift, (rows, columns)), features.shape)).tocsr()
 
 
 def _indices(examples: Sequence[Node], chosen: Sequence[int]) -> np.ndarray:

@@ -13,6 +13,7 @@ import convzoo
 from convzoo.core.errors import DataError
 from convzoo.core.tables import read_table
 from convzoo.modalities.graph.data.own import GraphTable
+from convzoo.modalities.graph.encoder import GraphEncoder
 
 COUNT = 24
 SMALL = ["train.epochs=6", "model.channels=8", "baselines=[majority]"]
@@ -147,6 +148,22 @@ def test_of_several_splits_one_is_chosen(tmp_path) -> None:
     assert any("holds 2 splits" in note for note in first.notes) and not first.train.graph.features.shape[1]
     with pytest.raises(DataError, match="has no split 2"):
         GraphTable(str(folder), fold=2).read()
+
+
+def test_numbers_beside_many_words_are_standardised_and_words_stay_as_they_are(tmp_path) -> None:
+    words = [f'"[{n}, {n + 50}, {n % 3}]"' if n % 2 else f'"[{n}, {n % 3}]"' for n in range(COUNT)]
+    table = [[*row[:2], str(1_000_000 + 5000 * n), words[n]] for n, row in enumerate(rows())]
+    splits = GraphTable(str(write(tmp_path / "g", table, "id,label,views,words"))).read()
+    assert scipy.sparse.issparse(splits.train.graph.features), "most values are 0"
+    encoder = GraphEncoder(normalise="auto")
+    encoder.fit(splits.train)
+    found = encoder.encode(list(splits.train)).inputs["graph"].features
+    found = found.dense() if hasattr(found, "dense") else found
+    train = splits.train.indices
+    assert abs(float(found[train, 0].mean())) < 1e-3 and float(found[train, 0].std(correction=0)) == pytest.approx(
+        1, abs=1e-3
+    )
+    assert set(found[:, 1:].unique().tolist()) == {0.0, 1.0}
 
 
 # Arrays

@@ -13,11 +13,11 @@ from convzoo.core.encoder import Encoder
 from convzoo.core.model import HasContext
 from convzoo.core.pages import Material, Pages, Panel, Section, Slices
 from convzoo.core.task import Task
-from convzoo.inspect.kernels import first_convolutions
 from convzoo.metrics.transcription import distance, edits
-from convzoo.modalities.audio.pages import LONGEST, Shown, _clock, _explain_spectrogram, _thinned, spectrogram
+from convzoo.modalities.audio.pages import KERNELS, LONGEST, Shown, _clock, _drawn, _thinned, spectrogram
 from convzoo.modalities.audio.transcribed import Utterance
 from convzoo.modalities.audio.transcript_encoder import TranscribedAudioEncoder
+from convzoo.models.quartznet1d import QuartzNet1d
 from convzoo.report import kit
 from convzoo.tasks.transcription import Transcription
 
@@ -179,9 +179,9 @@ class TranscriptPages(Pages):
 
     def first_layer(self, model: nn.Module, encoder: Encoder, examples: Sequence[Any]) -> str:
         """The kernels of the first layer over bands and time, and when which token is probable."""
-        if not first_convolutions(model) or not len(examples):
+        if not isinstance(encoder, TranscribedAudioEncoder) or not len(examples):
             return ""
-        return _explain_spectrogram(model, encoder, examples) + _tokens(model, encoder, examples[0])
+        return _kernels(model, encoder) + _tokens(model, encoder, examples[0])
 
     def data(self, material: Material) -> str:
         """How long the test recordings are, and their most frequent words."""
@@ -302,28 +302,40 @@ def _confused(rows: Sequence[Row]) -> str:
     )
 
 
-def _tokens(model: nn.Module, encoder: Encoder, example: Utterance) -> str:
-    """When which token is probable in a recording."""
-    if not isinstance(encoder, TranscribedAudioEncoder):
+def _kernels(model: nn.Module, encoder: TranscribedAudioEncoder) -> str:
+    """The first layer's kernels over bands and time: of a separable one, what both of its parts do together."""
+    if not isinstance(model, QuartzNet1d):
         return ""
+    parts = [layer for layer in model.front.modules() if isinstance(layer, nn.Conv2d)]
+    weights = parts[0].weight.detach()[:, 0, :, 0]  # (bands, frames), or (kernels, frames) where nothing is separable
+    if len(parts) == 2:
+        weights = parts[1].weight.detach()[:, :, 0, 0][:, :, None] * weights[None]  # (kernels, bands, frames)
+    else:
+        weights = parts[0].weight.detach()[:, :, :, 0]
+    chosen = weights.flatten(1).norm(dim=1).topk(min(KERNELS, len(weights))).indices.tolist()
+    tiles = [(kit.image(kit.grey(weights[at].flip(0).numpy()), f"kernel {at}"), f"kernel {at}") for at in chosen]
+    milliseconds = 1000 * encoder.hop * weights.shape[2]
+    return (
+        f"<h3>First-layer kernels</h3><p>Each tile is one kernel of the first layer over {weights.shape[1]} mel bands (low ones "
+        f"below) and {weights.shape[2]} frames ({milliseconds:.0f} ms), the {len(chosen)} strongest of {len(weights)}: bright "
+        "where it adds, dark where it subtracts. Its output is largest where the spectrogram looks like the tile.</p>"
+        f'<div class="squat">{kit.tiles(tiles)}</div>'
+    )
+
+
+def _tokens(model: nn.Module, encoder: TranscribedAudioEncoder, example: Utterance) -> str:
+    """When which token is probable in a recording."""
     batch = encoder.encode([example])
     with torch.no_grad():
         chances = model.eval()(**batch.inputs)[0].float().softmax(dim=1).numpy()  # (outputs, tokens)
     strongest = np.argsort(-chances[:, 1:].max(axis=0))[:TOKENS] + 1
     order = sorted(strongest.tolist(), key=lambda token: int(chances[:, token].argmax()))
-    columns = min(60, len(chances))
-    edges = np.linspace(0, len(chances), columns + 1).astype(int)
-    step = encoder.stride * encoder.hop
-    names = [f"{start * step:.2f} s" for start in edges[:-1].tolist()]
-    rows = [
-        (
-            "space" if encoder.tokens[token].isspace() else encoder.tokens[token],
-            [float(chances[a:b, token].max()) for a, b in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)],
-        )
-        for token in order
-    ]
-    about = (
-        "<h3>When which token is probable</h3><p>The recording of the first picture above: a row a token, in the order in which "
-        "they come, time to the right, the darker the more probable. Between them the network gives the blank: nothing new.</p>"
+    names = ["space" if encoder.tokens[token].isspace() else encoder.tokens[token] for token in order]
+    rows = np.repeat(chances[:, order[::-1]].T, 6, axis=0)
+    scale = kit.Scale(0.0, len(chances) * encoder.stride * encoder.hop)
+    return (
+        "<h3>When which token is probable</h3><p>The first test recording: a stripe a token, from above "
+        f"{kit.text(', '.join(names))}; time to the right, the brighter the more probable. Between them the network gives the "
+        f'blank: nothing new.</p><div class="shot stripe">{_drawn(rows[::-1], "probabilities of tokens over time")}</div>'
+        f"{_clock(scale)}"
     )
-    return about + kit.heat(rows, names, "probabilities of tokens over time")

@@ -193,9 +193,8 @@ def test_another_seed_gives_another_split_or_other_data(name: str, request: pyte
         return
     first, others = small_splits(name), [reader(name, seed=seed).read() for seed in (1, 2, 3)]
     assert any(listing(other) != listing(first) for other in others)
-    assert all(_given(other) == _given(first) for other in others), "the same examples, dealt otherwise"
     if name not in NOT_ALL_ROWS:
-        assert all(_everything(other) == _everything(first) for other in others), "the same examples, dealt otherwise"
+        assert all(_given(other) == _given(first) for other in others), "the same examples, dealt otherwise"
 
 
 def _values(examples: Sequence[Any]) -> list[Any]:
@@ -216,7 +215,8 @@ def _everything(splits: Splits) -> set[Any]:
 @over_names("data", KNOWN_EXAMPLES)
 def test_examples_gives_everything_that_is_labelled(name: str) -> None:
     splits, found = small_splits(name), reader(name).examples()
-    assert {atom for example in found for atom in atoms(example)} == _everything(splits)
+    held = {atom for example in found for atom in atoms(example)}
+    assert held >= _everything(splits) if name in NOT_ALL_ROWS else held == _everything(splits)
     if name not in VALIDATES_ON_TRAIN:
         counts = Counter(atom for example in found for atom in atoms(example))
         assert max(counts.values()) == 1, counts.most_common(1)

@@ -47,8 +47,13 @@ def test_the_report_of_a_text_run_imports_no_other_pages(tmp_path) -> None:
 def test_no_module_imports_pages() -> None:
     graph = grimp.build_graph("convzoo", cache_dir=None)
     found = {(other, module) for module in MODULES for other in graph.find_modules_that_directly_import(module)}
-    # Masks are drawn over the planes of their volumes.
-    assert found == {("convzoo.modalities.volume.mask_pages", "convzoo.modalities.volume.pages")}
+    # Another class of pages of the same chapter may: masks are drawn over the planes of their volumes.
+    strays = {
+        (other, module)
+        for other, module in found
+        if not other.endswith("_pages") or other.rpartition(".")[0] != module.rpartition(".")[0]
+    }
+    assert not strays
 
 
 @pytest.mark.parametrize("name", entries("encoder"))

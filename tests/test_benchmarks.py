@@ -77,7 +77,16 @@ RUNS = {
     ),
     "classes_speed": (["--steps", "1", *TINY, "data.length=100"], 4),
     "transactions_speed": (
-        ["--steps", "1", "--set", "data.accounts=20", "data.days=40", "data.fraud=40", "train.batch_size=8"],
+        [
+            "--steps",
+            "1",
+            "--set",
+            "data.accounts=30",
+            "data.days=60",
+            "data.fraud=40",
+            "data.delay=1",
+            "train.batch_size=8",
+        ],
         1,
     ),
     "sound_speed": (["--steps", "1", "--memory-rounds", "1", *TINY], 5),

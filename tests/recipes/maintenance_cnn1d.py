@@ -9,7 +9,7 @@ from convzoo.modalities.series.history import UnitRows
 
 NETWORK = ["train.epochs=2", "train.batch_size=8", "model.channels=8", "model.dilations=[1,2]", "model.trends=[4,8]",
            "encoder.context=24"]  # fmt: skip
-SMALL = ["data.train=10", "data.val=4", "data.test=20", "data.cuts=2", "encoder.chunk=48", *NETWORK]
+SMALL = ["data.train=10", "data.val=5", "data.test=6", "data.cuts=4", "encoder.chunk=48", *NETWORK]
 PLAIN = ["model.dropout=0"]
 
 

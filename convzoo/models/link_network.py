@@ -132,7 +132,13 @@ class LinkNetwork(nn.Module):
             "columns": graph.adjacency.columns.long(),
             "weights": graph.adjacency.values,
         }
-        shared = {"common_rows": common.rows(), "common_columns": common.columns.long()}
+        # Two entries of weight 0: exporters take a length of 0 or 1 for one that never changes.
+        none = common.columns.new_zeros(2).long()
+        shared = {
+            "common_rows": torch.cat([common.rows(), none]),
+            "common_columns": torch.cat([common.columns.long(), none]),
+            "common_weights": torch.cat([common.values, common.values.new_zeros(2)]),
+        }
         return _OverEdgeLists(self), {
             "features": features, **entries, "one": inputs["pairs"][:, 0], "other": inputs["pairs"][:, 1], **shared,
         }  # fmt: skip
@@ -162,9 +168,9 @@ class _OverEdgeLists(nn.Module):
         other: Int[Tensor, " pairs"],
         common_rows: Int[Tensor, " common"],
         common_columns: Int[Tensor, " common"],
+        common_weights: Float[Tensor, " common"],
     ) -> Float[Tensor, " pairs"]:
         """Logits of the pairs."""
         graph = GraphTensors(features, EdgeList(rows, columns, weights, features.shape[0]))
-        ones = torch.ones_like(common_rows, dtype=features.dtype)
         pairs = torch.stack([one, other], dim=1)
-        return self.network(graph, pairs, EdgeList(common_rows, common_columns, ones, pairs.shape[0]))
+        return self.network(graph, pairs, EdgeList(common_rows, common_columns, common_weights, pairs.shape[0]))

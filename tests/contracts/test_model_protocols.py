@@ -164,6 +164,10 @@ SMALL: dict[str, Callable[[], tuple[dict[str, Any], dict[str, Any]]]] = {
             "pairs": torch.tensor([[1, 4]]), "common": adjacency(12).part(3, 4),
         },
     ),
+    "community_network": lambda: (
+        {"in_channels": 5, "channels": 4},
+        {"graph": GraphTensors(torch.randn(12, 5), adjacency(12)), "nodes": torch.tensor([1, 4])},
+    ),
     "lightgcn": lambda: (
         {"users": 5, "items": 7, "adjacency": adjacency(12), "embedding_size": 4},
         {"users": torch.tensor([0, 3])},

@@ -11,10 +11,14 @@ PARTS = {
         "planetoid_links": "data.link_benchmarks:PlanetoidLinks",
         "seal": "data.link_benchmarks:Seal",
         "link_table": "data.own_links:LinkTable",
+        "planted": "data.planted:Planted",
+        "planetoid_communities": "data.community_tables:PlanetoidCommunities",
+        "community_table": "data.community_tables:CommunityTable",
     },
     "encoder": {
         "graph": "encoder:GraphEncoder",
         "links": "link_encoder:LinkEncoder",
+        "communities": "community_encoder:CommunityEncoder",
     },
     "baseline": {
         "feature_mlp": "baselines:FeatureMLP",
@@ -27,17 +31,24 @@ PARTS = {
         "katz": "link_baselines:Katz",
         "propagated_features": "link_baselines:PropagatedFeatures",
         "linear_encoder": "link_baselines:LinearEncoder",
+        "one_community": "community_baselines:OneCommunity",
+        "k_means_features": "community_baselines:KMeansFeatures",
+        "k_means_smoothed": "community_baselines:KMeansSmoothed",
+        "spectral": "community_baselines:Spectral",
+        "louvain": "community_baselines:Louvain",
     },
 }
 
 OWN_DATA = {
     "graph": (("planetoid", "graph_table"),),
     "links": (("planetoid_links", "seal"), ("link_table",)),
+    "communities": (("planetoid_communities",), ("community_table",)),
 }
 
 PAGES = {
     ("example:Node", None): "pages:NodePages",
     ("links:NodePair", None): "link_pages:LinkPages",
+    ("members:Member", None): "community_pages:CommunityPages",
 }
 
 RENAMED = {

@@ -152,7 +152,7 @@ class LinkEncoder(Encoder):
         linked[: len(kept)] = 1
         # The sum over what is learnt from, divided by what that is on average: a step is then the same however it is divided.
         share = size * (1 + self.negatives) * (self.hidden or 1.0)
-        target = {"linked": linked, "weights": torch.full((len(both),), 1 / share)}
+        target = {"linked": linked, "weights": torch.full((len(both),), 1 / share, dtype=torch.float64)}
         return Batch(self._inputs(whole, edges, both), target, size)
 
     def _hidden(self, pairs: np.ndarray, draws: Draws) -> np.ndarray:

@@ -136,7 +136,7 @@ class LinkTable(Reader):
         else:
             raise no_such(self.path)
         files.append(file)
-        edges = _edge_list(file) if file.suffix.lower() in LISTS else read_table(file, damaged=self.damaged)
+        edges = edge_list(file) if file.suffix.lower() in LISTS else read_table(file, damaged=self.damaged)
         return self._from_tables(nodes, edges, {str(each): {"sha256": sha256_of(each)} for each in files})
 
     def _from_tables(self, nodes: Table | None, edges: Table, files: dict[str, Any]) -> Splits:
@@ -325,7 +325,7 @@ class LinkTable(Reader):
         return self.task.splits(graph, files={str(self.path): {"sha256": sha256_of(self.path)}})
 
 
-def _edge_list(path: Path) -> Table:
+def edge_list(path: Path) -> Table:
     """A list without a heading: two ids a line, with spaces, a tab or a comma between; lines with # or % do not count."""
     columns: dict[str, list[Any]] = {"source": [], "target": []}
     places = []

@@ -84,7 +84,7 @@ def test_a_new_node_gets_the_community_of_its_edges():
         right = 0
         for community in range(3):
             ids = [splits.test.graph.ids[at] for at in np.flatnonzero(homes.numpy() == community)[:6]]
-            new = encoder.from_inputs([{"features": {}, "edges": ids}])
+            new = encoder.from_inputs([{"features": {"word 0": 1}, "edges": ids}])
             right += int(task.predict(model, encoder.encode(new))[0]) == community
     assert right == 3
 

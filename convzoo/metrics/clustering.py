@@ -49,8 +49,8 @@ class CommunityMeter:
         return scores | structure(self.edges[nodes][:, nodes], found)
 
     def units(self) -> np.ndarray:
-        """Each node with a known community."""
-        return np.flatnonzero(self._known()[2] >= 0)
+        """Each node."""
+        return np.arange(len(gather_all(torch.cat([part[1] for part in self.parts]))))
 
     def resampled(self, weights: np.ndarray) -> Mapping[str, np.ndarray]:
         """The accuracy of each draw, with the assignment of the whole graph."""
@@ -59,7 +59,8 @@ class CommunityMeter:
         if not known.any():
             return {}
         hit = assigned(truth[known], found[known]) == truth[known]
-        return {"accuracy": weights @ hit / np.maximum(weights.sum(axis=1), 1e-300)}
+        counted = weights[:, known]
+        return {"accuracy": counted @ hit / np.maximum(counted.sum(axis=1), 1e-300)}
 
 
 def agreement(truth: np.ndarray, found: np.ndarray) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """Nodes whose communities are looked for: the whole graph, and an order that mixes its features up."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -95,6 +95,19 @@ class CommunityEncoder(GraphEncoder):
             DataError: there is no such node; a new node lacks its features, or nodes of this graph have none.
         """
         return super().from_inputs(values)
+
+    def matched(
+        self, examples: Sequence[Node], split: Mapping[str, Collection[str]]
+    ) -> tuple[Sequence[Node], list[str]]:
+        """All nodes: no label was learnt from, so none is known.
+
+        Raises:
+            DataError: there is no node, or the graph is not the one that was trained on.
+        """
+        if not len(examples):
+            raise DataError("no node has a community to score")
+        self._require(examples[0].graph)
+        return examples, []
 
     def _truth(self, graph: Graph) -> np.ndarray:
         """(nodes,): the number of the true community of each node, -1 where unknown."""

@@ -1,6 +1,6 @@
 """Pairs of nodes: the known graph as a matrix, the nodes' numbers, and their common neighbours."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -263,6 +263,31 @@ class LinkEncoder(Encoder):
                 return SparseMatrix.of(table)
             table = np.asarray(table.todense())
         return torch.from_numpy(np.ascontiguousarray(table, np.float32))
+
+    def matched(
+        self, examples: Sequence[NodePair], split: Mapping[str, Collection[str]]
+    ) -> tuple[Sequence[NodePair], list[str]]:
+        """Pairs without the edges that the run learnt from, whose answer the graph knows, and without those that it chose its
+        checkpoint by.
+
+        Raises:
+            DataError: the graph has other nodes, or all pairs are known.
+        """
+        if not len(examples):
+            raise DataError("no pair to score")
+        self._require(examples[0].graph)
+        known, chosen = set(self._known_keys().tolist()), set(split.get("val", ()))
+        keys = pair_keys(pairs_of(examples, range(len(examples))), len(self.graph)).tolist()
+        fresh = [
+            pair for key, pair in zip(keys, examples, strict=True) if key not in known and pair.source not in chosen
+        ]
+        lost = len(examples) - len(fresh)
+        if not fresh:
+            raise DataError(
+                f"all {lost:,} pairs are those that the run learnt from or chose its checkpoint by: nothing is left"
+            )
+        why = f"{lost:,} of {len(examples):,} pairs are those that the run learnt from or chose its checkpoint by"
+        return fresh, [f"{why}; they are not scored"] if lost else []
 
     def _require(self, graph: Graph) -> None:
         """Refuse another graph: what is known of a node's edges is known of this one."""

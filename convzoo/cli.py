@@ -221,6 +221,9 @@ def _parser() -> _Parser:
         "links are asked for",
     )  # fmt: skip
     command.add_argument(
+        "--vectors", metavar="FILE", help="write the vectors of all users and items: a .csv, .jsonl or .parquet file"
+    )
+    command.add_argument(
         "--keep-known", action="store_true", help="recommend also what a user has already (recommendation)"
     )
     command.add_argument(

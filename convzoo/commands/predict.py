@@ -16,6 +16,7 @@ from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.files import is_file
 from convzoo.core.inputs import Given, joined
 from convzoo.core.splits import SHOWN, Skipped
+from convzoo.core.tables import write_rows
 from convzoo.core.text import first_line, harmless, json_line
 from convzoo.recipe.yaml_files import parse_value
 from convzoo.runs import Run, first_part, input_of, refuse_overwriting, shown_of, without_arrays
@@ -31,7 +32,7 @@ WEAK, STRONG = 0.05, 0.5
 
 def main(options: Any) -> int:
     """Predict from raw input, and print or write the predictions. 3 where an input could not be read."""
-    if not options.inputs and not options.ids:
+    if not options.inputs and not options.ids and options.vectors is None:
         raise RecipeError("name what to predict: texts, files, folders, ids, or - for standard input")
     run = first_part(options.run, options.trust, options.accept_changes)
     if settings := _settings(options):
@@ -54,6 +55,10 @@ def main(options: Any) -> int:
         )
     if options.keep_known:
         run.encoder.keep_known()
+    if options.vectors is not None:
+        _write_vectors(run, Path(options.vectors))
+        if not options.inputs and not options.ids:
+            return 0
     if options.explain:
         run.check_explains("--explain")
     if options.out is not None and follows:
@@ -97,6 +102,16 @@ def _settings(options: Any) -> dict[str, Any]:
     if words and not options.inputs and not options.ids:
         raise RecipeError("name what to predict: texts, files, folders, ids, or - for standard input")
     return found
+
+
+def _write_vectors(run: Run, path: Path) -> None:
+    """Write what the model learnt of each user and item, and say how many there are."""
+    own = Written(run.path)
+    own.refuse(path, "--vectors")
+    rows = run.encoder.learnt_vectors(run.model)
+    write_rows(path, rows, "--vectors")
+    own.add([path])
+    print(harmless(f"wrote {path}: {len(rows):,} vectors"), file=sys.stderr)
 
 
 def _say_taken(found: Sequence[Given]) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from torch import nn
+
 from convzoo.core.batch import Batch
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.randomness import Draws
@@ -124,6 +126,14 @@ class Encoder(ABC):
             DataError: nothing of them can be matched.
         """
         return examples, []
+
+    def learnt_vectors(self, model: nn.Module) -> list[dict[str, Any]]:
+        """The vectors that a model learnt of the parts of the data that the encoder holds (users, items), a row each.
+
+        Raises:
+            RecipeError: nothing has a vector of its own.
+        """
+        raise RecipeError("--vectors: is for recommendation, whose users and items have a vector each")
 
     def keep_known(self) -> None:
         """From now on, recommend also what is known already. Only for encoders of users.

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 import torch
+from torch import nn
 
 from convzoo.core.arguments import Positive
 from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
-from convzoo.core.errors import DataError
+from convzoo.core.errors import DataError, RecipeError
+from convzoo.core.model import HasVectors
 from convzoo.core.randomness import Draws
 from convzoo.core.survey import Survey, lengths_in_words, listed
 from convzoo.core.tables import write_rows
@@ -219,6 +221,22 @@ class InteractionEncoder(Encoder):
         if not why:
             return found, []
         return found, [f"{asked:,} of {whole:,} interactions are scored; left out are {'; '.join(why)}"]
+
+    def learnt_vectors(self, model: nn.Module) -> list[dict[str, Any]]:
+        """The final vectors of all users and items: `kind` (user or item), `id`, and a column for each number.
+
+        Raises:
+            RecipeError: the model has none.
+        """
+        if not isinstance(model, HasVectors):
+            raise RecipeError(f"--vectors: {type(model).__name__} has no vector for each user and item")
+        with torch.no_grad():
+            table = model.vectors().tolist()
+        kinds = [("user", name) for name in self.catalogue.users] + [("item", name) for name in self.catalogue.items]
+        return [
+            {"kind": kind, "id": name, **{f"vector_{at}": value for at, value in enumerate(row, 1)}}
+            for (kind, name), row in zip(kinds, table, strict=True)
+        ]
 
     def keep_known(self) -> None:
         """From now on, recommend also what a user has already."""

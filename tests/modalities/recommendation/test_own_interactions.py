@@ -126,6 +126,16 @@ def test_items_that_are_like_another_are_found_by_the_angle_between_them(trained
     assert result.code == 3 and "did you mean 'i3'" in result.err
 
 
+def test_vectors_are_written_with_their_ids(trained, cli, tmp_path) -> None:
+    run, _ = trained
+    result = cli("predict", run, "--vectors", tmp_path / "vectors.csv")
+    assert result.code == 0 and "37 vectors" in result.err, result.err
+    written = read_table(tmp_path / "vectors.csv")
+    vectors = convzoo.Run.load(run).model.vectors().detach().numpy()
+    assert [row["kind"] for row in written] == ["user"] * 14 + ["item"] * 23 and written[14]["id"] == "i0"
+    assert float(written[14]["vector_3"]) == pytest.approx(vectors[14, 2], abs=1e-6)
+
+
 def test_everything_can_be_learnt_from(cli, tmp_path) -> None:
     data = table(tmp_path / "had.csv")
     more = [*SMALL, "data.val=0", "data.test=0"]

@@ -89,6 +89,7 @@ RUNS = {
         ],
         1,
     ),
+    "whole_graphs_speed": (["--steps", "1", *TINY], 2),
     "sound_speed": (["--steps", "1", "--memory-rounds", "1", *TINY], 5),
     "volume_speed": (["--steps", "1", "--memory-rounds", "1", *TINY, "data.spacing=8.0"], 2),
     "video_speed": (

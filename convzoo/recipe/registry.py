@@ -40,6 +40,7 @@ SHARED: dict[str, dict[str, str]] = {
         "inception_time": "convzoo.models.inception_time:InceptionTime",
         "separable_cnn1d": "convzoo.models.separable_cnn1d:SeparableCNN1d",
         "graph_network": "convzoo.models.graph_network:GraphNetwork",
+        "whole_graph_network": "convzoo.models.whole_graph_network:WholeGraphNetwork",
         "lightgcn": "convzoo.models.lightgcn:LightGCN",
         "link_network": "convzoo.models.link_network:LinkNetwork",
         "community_network": "convzoo.models.community_network:CommunityNetwork",

@@ -23,6 +23,19 @@ def image(path: Path, number: int) -> Path:
     return path
 
 
+def graph(path: Path, number: int) -> Path:
+    """A ring of beads in two colours, or a chain where the number is odd."""
+    import json
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    size = 4 + number % 5
+    colours = np.random.default_rng(number).choice(["red", "blue", "green"], size).tolist()
+    nodes = [{"id": f"n{at}", "colour": colour, "size": number + at / 10} for at, colour in enumerate(colours)]
+    edges = [[f"n{at}", f"n{(at + 1) % size}"] for at in range(size - number % 2)]
+    path.write_text(json.dumps({"nodes": nodes, "edges": edges}), encoding="utf-8")
+    return path
+
+
 def sound(path: Path, number: int) -> Path:
     """A tenth of a second of noise at 8 kHz."""
     path.parent.mkdir(parents=True, exist_ok=True)

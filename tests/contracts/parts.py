@@ -27,6 +27,7 @@ from convzoo.experiment import Experiment, assemble
 from convzoo.modalities.audio.transcribed import Utterance
 from convzoo.modalities.graph.example import Node
 from convzoo.modalities.graph.links import NodePair
+from convzoo.modalities.graph.whole import WholeGraph, fingerprint
 from convzoo.modalities.points.example import PointCloud
 from convzoo.modalities.recommendation.example import User
 from convzoo.modalities.series.example import Stretch
@@ -335,6 +336,11 @@ def contents(example: Any) -> list[Any]:
     held = [value for value in _attributes(example).values() if isinstance(value, np.ndarray)]
     assert held, f"{type(example).__name__}: register in `contents` what two examples may not share"
     return [(held[0].shape, held[0].tobytes())]
+
+
+@contents.register
+def _(example: WholeGraph) -> list[Any]:
+    return [fingerprint(example.read())]
 
 
 # Rows of a graph or a table may be alike by chance: what they are is which they are.

@@ -168,6 +168,17 @@ SMALL: dict[str, Callable[[], tuple[dict[str, Any], dict[str, Any]]]] = {
         {"in_channels": 5, "channels": 4},
         {"graph": GraphTensors(torch.randn(12, 5), adjacency(12)), "nodes": torch.tensor([1, 4])},
     ),
+    "whole_graph_network": lambda: (
+        {
+            "in_channels": 5, "classes": 3, "edge_channels": 2, "channels": 4, "layers": 2, "dropout": 0.2,
+            "pooling": ["sum", "attention"],
+        },
+        {
+            "graph": GraphTensors(torch.randn(12, 5), adjacency(12), torch.randn(34, 2)),
+            "member": torch.tensor([0] * 7 + [1] * 5),
+            "counts": torch.tensor([7, 5]),
+        },
+    ),
     "lightgcn": lambda: (
         {"users": 5, "items": 7, "adjacency": adjacency(12), "embedding_size": 4},
         {"users": torch.tensor([0, 3])},

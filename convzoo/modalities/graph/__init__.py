@@ -14,11 +14,16 @@ PARTS = {
         "planted": "data.planted:Planted",
         "planetoid_communities": "data.community_tables:PlanetoidCommunities",
         "community_table": "data.community_tables:CommunityTable",
+        "molecules": "data.molecules:Molecules",
+        "tu": "data.tu:TUDataset",
+        "graph_folder": "data.own_graphs:GraphFolder",
+        "graph_files": "data.own_graphs:GraphFiles",
     },
     "encoder": {
         "graph": "encoder:GraphEncoder",
         "links": "link_encoder:LinkEncoder",
         "communities": "community_encoder:CommunityEncoder",
+        "whole_graph": "whole_encoder:WholeGraphEncoder",
     },
     "baseline": {
         "feature_mlp": "baselines:FeatureMLP",
@@ -36,6 +41,10 @@ PARTS = {
         "k_means_smoothed": "community_baselines:KMeansSmoothed",
         "spectral": "community_baselines:Spectral",
         "louvain": "community_baselines:Louvain",
+        "graph_forest": "whole_baselines:GraphForest",
+        "graph_forest_regression": "whole_baselines:GraphForestRegression",
+        "weisfeiler_lehman_svm": "whole_baselines:WeisfeilerLehmanSVM",
+        "weisfeiler_lehman_ridge": "whole_baselines:WeisfeilerLehmanRidge",
     },
 }
 
@@ -43,12 +52,14 @@ OWN_DATA = {
     "graph": (("planetoid", "graph_table"),),
     "links": (("planetoid_links", "seal"), ("link_table",)),
     "communities": (("planetoid_communities",), ("community_table",)),
+    "whole_graph": (("tu",), ("graph_folder", "graph_files")),
 }
 
 PAGES = {
     ("example:Node", None): "pages:NodePages",
     ("links:NodePair", None): "link_pages:LinkPages",
     ("members:Member", None): "community_pages:CommunityPages",
+    ("whole:WholeGraph", None): "whole_pages:WholeGraphPages",
 }
 
 RENAMED = {

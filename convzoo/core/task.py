@@ -53,6 +53,8 @@ class Task(ABC):
             there is counts; where there is none of them, nothing is compared. Empty: the first score of all
         label_type: what the label of an example is: one class, a number, or several classes; readers of own data read their
             column of labels as that.
+        learns_answers: whether it learns from what is known of the training examples. If not, readers that know how to leave
+            it out of training do, and it serves the scores of the other splits only
         best_by: the validation score that chooses the best checkpoint; with a leading minus, lower is better.
         follows: whether `predict RUN -` takes standard input as a stream, row by row.
         errors: the scores of its meter where less is better, without `val/` or `test/`; a name stands for its parts too
@@ -65,6 +67,7 @@ class Task(ABC):
     """
 
     label_type: ClassVar[LabelType] = "class"
+    learns_answers: ClassVar[bool] = True
     judged_by: Sequence[str] = ()
     best_by: str
     follows: ClassVar[bool] = False

@@ -80,7 +80,8 @@ def build_reader(recipe: Recipe, part: Part | None = None) -> Reader:
     Raises:
         RecipeError: as for `build`.
     """
-    dims = {"label_type": load_class("task", recipe.task.name).label_type}
+    task = load_class("task", recipe.task.name)
+    dims = {"label_type": task.label_type, "learns_answers": task.learns_answers}
     return build("data", part or recipe.data, dims, recipe.origins)
 
 

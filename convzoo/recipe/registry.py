@@ -56,6 +56,7 @@ SHARED: dict[str, dict[str, str]] = {
         "classification": "convzoo.tasks.classification:Classification",
         "anomaly_detection": "convzoo.tasks.anomaly_detection:AnomalyDetection",
         "rare_events": "convzoo.tasks.rare_events:RareEvents",
+        "unusual_events": "convzoo.tasks.unusual_events:UnusualEvents",
         "nab_detection": "convzoo.tasks.nab_detection:NabDetection",
         "translation": "convzoo.tasks.translation:Translation",
         "entities": "convzoo.tasks.entities:Entities",

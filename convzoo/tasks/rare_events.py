@@ -111,14 +111,20 @@ class RareEvents(ByRow):
         """A unit and its alarms, or a row of a stream: rows without an alarm are not printed there."""
         if "alarm" in prediction and not isinstance(prediction["alarm"], np.ndarray):
             unit = f"{prediction['unit']}  " if "unit" in prediction else ""
-            return f"{prediction['time']}  {unit}ALARM  score {prediction['score']:.3f}" if prediction["alarm"] else ""
+            return (
+                f"{prediction['time']}  {unit}ALARM  {self.alarm_in_words(prediction)}" if prediction["alarm"] else ""
+            )
         alarms = prediction["alarms"]
         lines = [
             f"{shown}: {len(alarms)} alarm{'' if len(alarms) == 1 else 's'} in {prediction['rows']:,} rows, highest score "
             f"{prediction['highest']:.3f}"
         ]
-        lines += [f"  {each.get('time', each['row'])}  score {each['score']:.3f}" for each in alarms[:SHOWN]]
+        lines += [f"  {each.get('time', each['row'])}  {self.alarm_in_words(each)}" for each in alarms[:SHOWN]]
         return "\n".join(lines + ([f"  … and {len(alarms) - SHOWN:,} more"] if len(alarms) > SHOWN else []))
+
+    def alarm_in_words(self, alarm: Mapping[str, Any]) -> str:
+        """What the terminal says of an alarm behind its time."""
+        return f"score {alarm['score']:.3f}"
 
     def meter(self) -> Meter:
         """Average precision; recall, precision and alarms a day; what is saved."""
@@ -140,7 +146,7 @@ class RareEvents(ByRow):
             if not sum(counts):
                 raise DataError(
                     f"no row of the {name} split has an answer (1 wrong, 0 right), and this task learns from answers; name their "
-                    "column with data.target=COLUMN"
+                    "column with data.target=COLUMN, or take task=unusual_events, which needs none"
                 )
             if not all(counts):
                 missing = "right" if not counts[0] else "wrong"

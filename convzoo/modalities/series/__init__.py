@@ -55,6 +55,7 @@ PAGES = {
     ("example:Stretch", None): "pages:SeriesPages",
     ("labelled:LabelledSeries", None): "labelled_pages:LabelledSeriesPages",
     ("history:TimedHistory", None): "event_pages:EventPages",
+    ("history:TimedHistory", "convzoo.tasks.unusual_events:UnusualEvents"): "unusual_pages:UnusualEventPages",
     ("history:History", None): "history_pages:HistoryPages",
     ("history:History", "convzoo.tasks.remaining_life:RemainingLife"): "life_pages:LifePages",
 }

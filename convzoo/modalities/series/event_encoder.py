@@ -73,7 +73,7 @@ class EventEncoder(HistoryEncoder):
     * A wrong event is rare, so most training pieces hold none. Of these `quiet` pieces only a part is learnt from in each epoch,
       another in each; pieces with a wrong event are learnt from in each.
     * The target has `amounts` (batch, time), NaN where unknown, `days` (batch, time), and `new` (batch, time), 1 at units that
-      training did not see: what scores need.
+      training did not see: what scores need. And it has the rows themselves, `numbers` and `categories` as in the inputs.
 
     Args:
         chunk: judged rows in a training piece
@@ -115,8 +115,9 @@ class EventEncoder(HistoryEncoder):
         self._tables = {}
         super().fit(examples)
         self.units = frozenset(example.name for example in examples)
-        names = self.beside_names
-        sums, squares, counts = (np.zeros(len(names)) for _ in range(3))
+        if not self.habits:
+            return
+        sums, squares, counts = (np.zeros(len(self.beside_names)) for _ in range(3))
         for example in examples:
             values = self._habits(example.table)[example.start : example.stop].astype(np.float64)
             known = ~np.isnan(values)
@@ -189,8 +190,25 @@ class EventEncoder(HistoryEncoder):
             facts["new"][row, : len(item)] = float(item.name not in self.units)
             if item.times is not None:
                 facts["days"][row, : len(item)] = days_of(item.times)
-        target = {**batch.target, **{name: torch.from_numpy(values) for name, values in facts.items()}}
+        # Tasks that foretell a row need it as the target, too. The tensors are those of the inputs, not copies.
+        rows = {name: batch.inputs[name] for name in ("numbers", "categories")}
+        target = {**batch.target, **rows, **{name: torch.from_numpy(values) for name, values in facts.items()}}
         return Batch(batch.inputs, target, batch.size)
+
+    @property
+    def dims(self) -> Mapping[str, Any]:
+        """As for histories, and what a row brings with it, which may be foretold: the channels of its numbers that vary and of
+        its gap (`foretold_channels`); for each the channel that says where it is empty, -1 where none does (`empty_channels`);
+        `category_names`."""
+        varying = [name for at, name in enumerate(self.number_names) if self.deviations[:, at].any()]
+        empty = [name for name, often in zip(self.number_names, self.often_empty, strict=True) if often]
+        first = len(self.number_names)
+        foretold = [self.number_names.index(name) for name in varying]
+        missing = [first + empty.index(name) if name in empty else -1 for name in varying]
+        if self.gap_median:
+            foretold, missing = [*foretold, first + len(empty)], [*missing, -1]
+        more = {"foretold_channels": foretold, "empty_channels": missing, "category_names": self.category_names}
+        return {**super().dims, **more}
 
     def annotate(self, example: History, prediction: dict[str, Any]) -> dict[str, Any]:
         """The time of each alarm."""

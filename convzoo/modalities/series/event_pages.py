@@ -162,8 +162,12 @@ class EventPages(Pages):
         parts.append(Section("Recall against alarms a day", _budgets(task, rows)))
         if not np.isnan(rows.amounts).all():
             parts.append(Section("What it saves", _savings(task, rows)))
-        parts.append(Section("What it looks at", _hidden(task, material) + _back(task, material, judged)))
+        parts.append(self.looks_at(task, material, judged))
         return parts
+
+    def looks_at(self, task: RareEvents, material: Material, judged: Judged) -> Section:
+        """Which columns it needs, and how far it looks back."""
+        return Section("What it looks at", _hidden(task, material) + _back(task, material, judged))
 
     def field(self, material: Material, sees: tuple[int, ...] | None) -> str:
         """How far the network looks back, in transactions and in days."""

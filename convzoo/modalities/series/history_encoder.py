@@ -401,7 +401,9 @@ class HistoryEncoder(Encoder):
             "lengths": torch.tensor([len(item) for item in items]),
         }
         target = {"answers": torch.from_numpy(answers), "judged": torch.from_numpy(judged)}
-        return Batch(inputs, target, max(1, int(np.isfinite(answers).sum())))
+        # Where no answer is known of a table, what is learnt is every judged row.
+        rows = [judged[row] if item.targets is None else np.isfinite(answers[row]) for row, item in enumerate(items)]
+        return Batch(inputs, target, max(1, sum(int(each.sum()) for each in rows)))
 
     def beside(self, history: History) -> np.ndarray:
         """(channels, time) float32: channels that a subclass adds; here none."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from convzoo.core.arguments import Count, Fraction, NonNegative, Positive, PositiveFloat
+from convzoo.core.arguments import Count, Fraction, FromData, NonNegative, Positive, PositiveFloat
 from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
 from convzoo.modalities.series.data.account_model import (
@@ -15,7 +15,7 @@ from convzoo.modalities.series.data.account_model import (
     rates,
     simulate,
 )  # fmt: skip
-from convzoo.modalities.series.data.event_split import DAY, TimeSplit, days_of, split_in_time
+from convzoo.modalities.series.data.event_split import DAY, TimeSplit, days_of, split_in_time, without_answers
 from convzoo.modalities.series.history import TimedHistory, UnitRows
 from convzoo.ops.thresholds import average_precision
 
@@ -65,6 +65,7 @@ class Accounts(Reader):
         val: Fraction = 0.15,
         new: Fraction = 0.15,
         seed: Count = 0,
+        learns_answers: FromData[bool] = True,
     ) -> None:
         self.accounts = accounts
         self.days = days
@@ -74,6 +75,7 @@ class Accounts(Reader):
         self.delay = delay
         self.how = TimeSplit(train, val, new, None, seed)
         self.seed = seed
+        self.learns_answers = learns_answers
 
     def read(self) -> Splits:
         """Let the accounts spend."""
@@ -87,6 +89,8 @@ class Accounts(Reader):
         truth = events.fraud.T[inside].astype(np.float64)
         reported = days_of(np.asarray(table.times)) + 0.5 + random.exponential(max(self.delay, 1e-9), len(truth))
         train, val, test, origin = split_in_time(table, np.where(truth == 1, reported, np.nan), self.how, truth)
+        if not self.learns_answers:
+            train = without_answers(train)
         rows = np.concatenate([np.arange(each.judged_from, each.stop) for each in test])
         wrong = truth[rows] == 1
         ceiling = {"test/average_precision": average_precision(chances[rows], wrong)} if wrong.any() else {}

@@ -123,6 +123,12 @@ def split_in_time(
     return *parts, origin  # type: ignore[return-value]
 
 
+def without_answers(part: Sequence[History]) -> list[History]:
+    """The same rows, for a task that may not learn from answers."""
+    tables = {id(each.table): replace(each.table, targets=None) for each in part}
+    return [replace(each, table=tables[id(each.table)]) for each in part]
+
+
 def known_at(
     targets: np.ndarray | None, days: np.ndarray, reported: np.ndarray | None, end: float, mature: float
 ) -> np.ndarray | None:

@@ -8,12 +8,12 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from convzoo.core.arguments import Count, Fraction, NonNegative
+from convzoo.core.arguments import Count, Fraction, FromData, NonNegative
 from convzoo.core.errors import DataError
 from convzoo.core.splits import Splits
 from convzoo.core.survey import listed
 from convzoo.core.text import did_you_mean
-from convzoo.modalities.series.data.event_split import TimeSplit, reported_days, split_in_time
+from convzoo.modalities.series.data.event_split import TimeSplit, reported_days, split_in_time, without_answers
 from convzoo.modalities.series.data.own_units import TIME_NAMES, UNIT_NAMES, UnitTable
 from convzoo.modalities.series.data.tables import open_table
 from convzoo.modalities.series.example import TableFormat
@@ -120,6 +120,7 @@ class Transactions(UnitTable):
         val: Fraction = 0.15,
         new: Fraction = 0.15,
         seed: Count = 0,
+        learns_answers: FromData[bool] = True,
         skip_damaged: bool = False,
     ) -> None:
         super().__init__(
@@ -127,11 +128,26 @@ class Transactions(UnitTable):
             seed=seed, skip_damaged=skip_damaged,
         )  # fmt: skip
         self.how = TimeSplit(train, val, new, mature, seed)
+        self.learns_answers = learns_answers
         self.beside = {
             "reported": (reported, REPORTED_NAMES),
             "amount": (amount, AMOUNT_NAMES),
             "kind": (kind, KIND_NAMES),
         }
+
+    def read(self) -> Splits:
+        """Read the tables, and split them. A task that learns from no answers gets none in the training part.
+
+        Raises:
+            DataError: as for every table of units.
+        """
+        splits = super().read()
+        if self.learns_answers:
+            return splits
+        notes = list(splits.notes)
+        if any(each.targets is not None for each in splits.shown):
+            notes.append("known answers are used for the scores only, not to learn from")
+        return replace(splits, train=without_answers(splits.train), notes=notes)
 
     def examples(self) -> list[History]:
         """All rows of all accounts, whatever the split."""

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from convzoo.core.arguments import FromData, NonNegative, Positive, PositiveFloat
+from convzoo.core.arguments import FromData, NonNegative, Positive, PositiveFloat, Probability
 from convzoo.core.batch import Batch
 from convzoo.core.errors import DataError, RecipeError
 from convzoo.core.model import HistoryFollower
@@ -19,6 +19,9 @@ from convzoo.core.splits import Splits
 from convzoo.core.task import Meter
 from convzoo.metrics.rare_events import RareEventMeter, Rows, budget_threshold
 from convzoo.tasks.rare_events import AUTO_PART, RareEvents
+
+MOST_GIVEN = 64
+"""Numbers are foretold given the row's categories of so many values at most."""
 
 SHARPEST, WIDEST = -4.0, 4.0
 """The logarithm of a Laplace distribution's scale stays between these, in standard deviations of the column."""
@@ -29,19 +32,23 @@ class UnusualEvents(RareEvents):
 
     The outputs at a row foretell the next row of the unit: a category $c$ by its probabilities, with the surprise
     $s = -\log p_c$; a number $x$ (standardised, the gap to the row before is one of them) by a Laplace distribution with
-    location $\mu$ and scale $b$, with the surprise $s = |x - \mu| / b + \log 2b$. The loss is the sum over the columns. The row
-    itself is no part of what foretells it. Cells that are empty are not foretold.
+    location $\mu$ and scale $b$, with the surprise $s = |x - \mu| / b + \log 2b$. What is usual of an amount depends on where it
+    is paid, so $\mu$ and $\log b$ are sums of a part for all rows and a part for each of the row's categories. The loss is the
+    sum over the columns: the likelihood of the row. Beyond that the row itself is no part of what foretells it. Cells that are
+    empty are not foretold.
 
-    After training, the validation split gives each column's usual surprise $m$ and its deviation $d$, and the score of a row is
-    the mean of $(s - m) / d$ over the columns, so that a column that is hard to foretell does not rule. An alarm is given
-    from the threshold on that keeps within a budget of alarms a day there. The first row of a unit has no row before it: its
-    score is 0, as of a usual row.
+    After training, the validation split gives each column's usual surprise $m$ and its deviation $d$. A row is unusual by the sum
+    of $u = (s - m) / \max(d, 1)$ over the columns, so that a column with a few wild values does not rule. What is wrong is often
+    several rows, so the score is $g_t = u_t + \gamma g_{t-1}$ with the `decay` $\gamma$. An alarm is given from the threshold on
+    that keeps within a budget of alarms a day there. The first row of a unit has no row before it: its score is 0, as of a
+    usual row.
 
     Answers that are known are used for the scores of `rare_events` only. `surprise` is the mean of $s$ over rows and columns.
 
     Args:
         alarms_a_day: the budget; auto: one in a hundred of a day's rows, and at least one alarm in the validation split
         cost: of an alarm (someone looks at it), in the unit of the amounts; for the score `saved`
+        decay: what is left at a row of the score of the row before it; 0: each row is scored by itself
         most_values: a category with more values than this is looked at, but not foretold
     """
 
@@ -59,12 +66,16 @@ class UnusualEvents(RareEvents):
         category_sizes: FromData[list[int]],
         alarms_a_day: PositiveFloat | Literal["auto"] = "auto",
         cost: NonNegative = 5.0,
+        decay: Probability = 0.8,
         most_values: Positive = 1000,
     ) -> None:
         super().__init__(alarms_a_day=alarms_a_day, cost=cost)
+        self.decay = decay
         self.channels, self.empty = list(foretold_channels), list(empty_channels)
         self.codes = [at for at, size in enumerate(category_sizes) if 1 < size <= most_values]
         self.sizes = [category_sizes[at] for at in self.codes]
+        # Numbers are foretold for each value of these; of more values, each would come too rarely.
+        self.given = [place for place, size in enumerate(self.sizes) if size <= MOST_GIVEN]
         self.columns = [*(channel_names[at] for at in self.channels), *(category_names[at] for at in self.codes)]
         if not self.columns:
             raise DataError("unusual_events: no column varies in training, so there is nothing to foretell")
@@ -74,8 +85,9 @@ class UnusualEvents(RareEvents):
 
     @property
     def row_outputs(self) -> int:
-        """Location and logarithm of the scale of each number, and a logit for each value of each category."""
-        return 2 * len(self.channels) + sum(self.sizes)
+        """Location and logarithm of the scale of each number, what each value of a category adds to them, and a logit for each
+        value of each category."""
+        return 2 * len(self.channels) * (1 + sum(self.sizes[place] for place in self.given)) + sum(self.sizes)
 
     def surprises(
         self,
@@ -91,8 +103,16 @@ class UnusualEvents(RareEvents):
             categories: of the rows
         """
         outputs = outputs.float()
-        count = len(self.channels)
-        location, scale, logits = outputs[..., :count], outputs[..., count : 2 * count], outputs[..., 2 * count :]
+        width = 2 * len(self.channels)
+        shape, added, logits = outputs.split(
+            [width, self.row_outputs - width - sum(self.sizes), sum(self.sizes)], dim=2
+        )
+        for place, each in zip(
+            self.given, added.split([width * self.sizes[at] for at in self.given], dim=2), strict=True
+        ):
+            value = categories[:, self.codes[place]].unsqueeze(2) * width + torch.arange(width, device=each.device)
+            shape = shape + each.gather(2, value)
+        location, scale = shape.chunk(2, dim=2)
         scale = scale.clamp(SHARPEST, WIDEST)
         values = numbers[:, self.channels].transpose(1, 2).to(outputs.dtype)
         of_numbers = (values - location).abs() * (-scale).exp() + scale + math.log(2)
@@ -130,16 +150,27 @@ class UnusualEvents(RareEvents):
         found = self.surprises(outputs[:, :-1], numbers[..., 1:], categories[..., 1:])
         return torch.cat([found.new_full((len(found), 1, found.shape[2]), math.nan), found], dim=1)
 
-    def row_answers(self, outputs: Float[Tensor, "*rows columns"]) -> Float[Tensor, "*rows answers"]:
-        """Score, number of the most unusual column and mean surprise, from the surprises of rows."""
-        usual, spread = outputs.new_tensor(self.usual), outputs.new_tensor(self.spread)
-        unusual = torch.where(spread > 0, (outputs - usual) / spread.clamp(min=1e-12), 0.0)
-        known = ~outputs.isnan()
-        unusual = torch.where(known, unusual, 0.0)
-        highest, column = torch.where(known, unusual, -math.inf).max(dim=-1)
-        column = torch.where(highest.isinf(), -1.0, column.to(outputs.dtype))
-        surprise = torch.where(known, outputs, 0.0).sum(dim=-1) / known.sum(dim=-1)
-        return torch.stack([unusual.mean(dim=-1), column, surprise], dim=-1)
+    def row_answers(self, outputs: Float[Tensor, "*batch time columns"]) -> Float[Tensor, "*batch time answers"]:
+        """Score, number of the most unusual column and mean surprise, from the surprises of a unit's rows in their order."""
+        rows = self._unusual(outputs)
+        summed = [rows[..., 0, :]]
+        for at in range(1, rows.shape[-2]):
+            summed.append(self.decay * summed[-1] + rows[..., at, :])
+        return self._answers(torch.stack(summed, dim=-2), outputs)
+
+    def _unusual(self, surprises: Float[Tensor, "*rows columns"]) -> Float[Tensor, "*rows columns"]:
+        """How far each surprise is above the usual one of its column; 0 where the cell is not foretold."""
+        usual, spread = surprises.new_tensor(self.usual), surprises.new_tensor(self.spread)
+        above = torch.where(spread > 0, (surprises - usual) / spread.clamp(min=1.0), 0.0)
+        return torch.where(surprises.isnan(), 0.0, above)
+
+    def _answers(
+        self, summed: Float[Tensor, "*rows columns"], surprises: Float[Tensor, "*rows columns"]
+    ) -> Float[Tensor, "*rows answers"]:
+        known = ~surprises.isnan()
+        column = torch.where(known.any(dim=-1), summed.argmax(dim=-1), -1).to(summed.dtype)
+        surprise = torch.where(known, surprises, 0.0).sum(dim=-1) / known.sum(dim=-1)
+        return torch.stack([summed.sum(dim=-1), column, surprise], dim=-1)
 
     def row_in_numbers(self, answers: Float[Tensor, " answers"]) -> dict[str, Any]:
         """The score, whether it is an alarm, and the column that was most unusual."""
@@ -175,16 +206,16 @@ class UnusualEvents(RareEvents):
             raise RecipeError(
                 f"{type(model).__name__} cannot follow a stream; predict a file, or train with model.name=history_cnn1d"
             )
-        known: dict[str, tuple[Tensor, Any]] = {}
+        known: dict[str, tuple[Tensor, Any, Tensor]] = {}
         for row in rows:
-            found = torch.full((len(self.columns),), math.nan)
-            state = model.begin()
+            found, summed, state = torch.full((len(self.columns),), math.nan), torch.zeros(()), model.begin()
             if row.unit in known:
-                before, state = known[row.unit]
+                before, state, summed = known[row.unit]
                 found = self.surprises(before, row.inputs["numbers"], row.inputs["categories"])[0, 0]
+            summed = self.decay * summed + self._unusual(found)
             outputs, state = model.advance(row.inputs, state)
-            known[row.unit] = (torch.as_tensor(outputs)[:, -1:], state)
-            answers = self.row_in_numbers(self.row_answers(found))
+            known[row.unit] = (torch.as_tensor(outputs)[:, -1:], state, summed)
+            answers = self.row_in_numbers(self._answers(summed, found))
             yield {**({"unit": row.unit} if row.unit else {}), "time": row.time, **answers}
 
     def meter(self) -> Meter:
@@ -206,23 +237,21 @@ class UnusualEvents(RareEvents):
 
     def calibrate(self, model: nn.Module, batches: Iterable[Batch]) -> None:
         """Choose each column's usual surprise and its deviation, and the threshold, on the validation split, without answers."""
-        mine, parts = [], []
+        found, targets = [], []
         for batch in batches:
-            found = self._foretold(model, batch)
-            mine.append(found[batch.target["judged"]].cpu())
-            parts.append(Rows.of(found, batch.target))
-        surprises = torch.cat([part for own in gather_objects(mine) for part in own])
-        rows = Rows.joined([part for own in gather_objects(parts) for part in own])
-        values = surprises.double().numpy()
+            found.append(self._foretold(model, batch).cpu())
+            targets.append(batch.target)
+        cells = [each[target["judged"].cpu()] for each, target in zip(found, targets, strict=True)]
+        values = torch.cat([part for own in gather_objects(cells) for part in own]).double().numpy()
         for at, column in enumerate(values.T):
             known = column[~np.isnan(column)]
             self.usual[at], self.spread[at] = 0.0, 0.0
             if len(known) > 1 and known.std() > 1e-6:
                 self.usual[at], self.spread[at] = float(known.mean()), float(known.std())
-        scores = self.row_answers(surprises)[:, 0].double().numpy()
-        rows = Rows(scores, rows.truth, rows.amounts, rows.days, rows.new, rows.units)
+        mine = [Rows.of(self.row_answers(each), target) for each, target in zip(found, targets, strict=True)]
+        rows = Rows.joined([part for own in gather_objects(mine) for part in own])
         self.threshold = self._threshold(rows)
-        alarms = int((scores >= self.threshold).sum())
+        alarms = int((rows.scores >= self.threshold).sum())
         self.chosen = (
             f"alarms from a score of {self.threshold:.3g} on: {alarms:,} in {rows.span:,.0f} days of the val split"
         )

@@ -61,10 +61,11 @@ def test_a_row_that_is_unlike_its_unit_gets_the_highest_score_and_its_column_is_
         optimiser.step()
     with torch.no_grad():
         task.calibrate(model, [batch])
+    task.decay = 0.0
     odd = np.array(table.numbers)
     odd[[31, 160 + 50]] *= [[0.05], [4]]  # at the first and at the third account
     codes = np.array(table.categories)
-    codes[240 + 61] = 0  # at the fourth account, another shop
+    codes[240 + 61] = -1  # at the fourth account, no shop
     with torch.no_grad():
         found = task.decode(
             task.predict(
@@ -93,16 +94,20 @@ def test_a_score_is_that_of_the_definition_and_the_row_itself_is_not_seen() -> N
     with torch.no_grad():
         outputs = model(**batch.inputs)[0].double()
         answers = task.predict(model, batch)[0]
-    row, probabilities = 20, outputs[19, 4:].softmax(0)
+    row, probabilities = 20, outputs[19, 16:].softmax(0)  # after 4 for all rows and 4 for each of 3 codes
     values = batch.inputs["numbers"][0, :, row].double()
+    code = int(batch.inputs["categories"][0, 0, row])
+    shape = outputs[19, :4] + outputs[19, 4 + 4 * code : 8 + 4 * code]
     expected = []
     for at, channel in enumerate(encoder.dims["foretold_channels"]):
-        scale = outputs[19, 2 + at].exp()
-        density = (-(values[channel] - outputs[19, at]).abs() / scale).exp() / (2 * scale)
+        scale = shape[2 + at].exp()
+        density = (-(values[channel] - shape[at]).abs() / scale).exp() / (2 * scale)
         expected.append(-density.log())
-    expected.append(-probabilities[batch.inputs["categories"][0, 0, row]].log())
+    expected.append(-probabilities[code].log())
     assert task.columns == ["amount", "gap", "shop"]
     assert answers[row, 2].item() == pytest.approx(torch.stack(expected).mean().item(), rel=1e-4)
+    before = task.predict(model, batch)[0, row - 1, 0].item()
+    assert answers[row, 0].item() == pytest.approx(3 * answers[row, 2].item() + 0.8 * before, rel=1e-4)
     # Another row 20 changes what foretells row 21, and not what foretells row 20.
     changed = {name: value.clone() for name, value in batch.inputs.items()}
     changed["numbers"][0, :, row] += 1.0
@@ -208,6 +213,10 @@ def test_a_category_of_too_many_values_is_looked_at_only_and_that_is_said() -> N
     encoder, _, _ = parts(table)
     task = build(encoder, most_values=2)
     assert task.columns == ["amount", "gap"] and task.row_outputs == 4
+    dims = task.model_dims(encoder.dims)
+    model = HistoryCNN1d(dims["in_channels"], dims["category_sizes"], dims["outputs"], channels=4, dilations=[1])
+    batch = encoder.encode([TimedHistory.whole(table, 0)])
+    assert task.losses(model(**batch.inputs), batch.target).keys() == {"numbers"}
     splits = Accounts(accounts=8, days=40, learns_answers=False).read()
     assert any("'shop' has too many values" in line for line in task.cautions(splits))
 

@@ -32,6 +32,11 @@ class CausalTrends(nn.Module):
         self.widths = list(widths)
         self.memory = max(widths) - 1
 
+    def in_words(self) -> str:
+        """What the layer does."""
+        widths = ", ".join(str(width) for width in self.widths)
+        return f"Puts the mean and the trend of each channel over its last {widths} rows beside it; nothing is learnt here."
+
     def forward(
         self, x: Float[Tensor, "batch channels time"], there: Float[Tensor, "batch 1 time"]
     ) -> Float[Tensor, "batch more time"]:

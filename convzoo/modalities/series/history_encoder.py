@@ -46,6 +46,7 @@ class _Before:
     last: np.ndarray
     time: Any = None
     rows: int = 0
+    first: Any = 0.0  # the sum of the first rows, standardised
     past: Any = None  # what an encoder with channels of its own keeps
 
 
@@ -85,6 +86,8 @@ class HistoryEncoder(Encoder):
         log: the columns on a logarithmic scale; auto: those with a long tail
         times: give gap, hour and weekday where they vary
         age: give the number of rows since the unit's first
+        first_rows: give also how far each number is from its mean over the unit's first rows, of which this many; machines of one
+            kind differ from the beginning. 0: do not
         clip: the largest absolute standardised number
         shift: in training, each column of numbers of a piece is moved by a random constant with this deviation, in standard
             deviations. Units differ by such constants, and by them a network would know the training units again
@@ -103,6 +106,7 @@ class HistoryEncoder(Encoder):
         log: list[str] | Literal["auto"] = "auto",
         times: bool = True,
         age: bool = False,
+        first_rows: Count = 0,
         clip: PositiveFloat = 10.0,
         shift: NonNegative = 0.0,
         min_count: Positive = 3,
@@ -114,6 +118,7 @@ class HistoryEncoder(Encoder):
         self.log = log
         self.times = times
         self.age = age
+        self.first_rows = first_rows
         self.clip = clip
         self.shift = shift
         self.min_count = min_count
@@ -384,7 +389,8 @@ class HistoryEncoder(Encoder):
         for row, item in enumerate(items):
             gap, age = self._gap_and_age(item)
             values, condition = self._channels(item.numbers, self._before(item), gap, age, item.times)
-            numbers[row, :, : len(item)] = np.concatenate([values, self.beside(item)])
+            parts = [values, self._since_first(item, values), self.beside(item)]
+            numbers[row, :, : len(item)] = np.concatenate(parts)
             categories[row, :, : len(item)] = self._codes(item, condition)
             judged[row, : len(item)] = item.judged
             if item.targets is not None:
@@ -404,6 +410,21 @@ class HistoryEncoder(Encoder):
         # Where no answer is known of a table, what is learnt is every judged row.
         rows = [judged[row] if item.targets is None else np.isfinite(answers[row]) for row, item in enumerate(items)]
         return Batch(inputs, target, max(1, sum(int(each.sum()) for each in rows)))
+
+    def _since_first(self, history: History, values: np.ndarray) -> np.ndarray:
+        """(numbers, time) how far the numbers are from their mean over the unit's first rows, as far as these have come."""
+        width = len(self.number_names) if self.first_rows else 0
+        if not width:
+            return np.empty((0, len(history)), dtype=np.float32)
+        first = int(history.table.starts[history.unit])
+        head = values[:width, : self.first_rows]
+        if history.start > first:
+            stop = min(first + self.first_rows, history.stop)
+            begin = History(history.table, history.unit, first, stop, first)
+            head = self._channels(begin.numbers, self._before(begin), *self._gap_and_age(begin), begin.times)[0][:width]
+        means = np.cumsum(head, axis=1, dtype=np.float64) / np.arange(1, head.shape[1] + 1)
+        rows = np.minimum(np.arange(history.start - first, history.stop - first), head.shape[1] - 1)
+        return (values[:width] - means[:, rows]).astype(np.float32)
 
     def beside(self, history: History) -> np.ndarray:
         """(channels, time) float32: channels that a subclass adds; here none."""
@@ -498,7 +519,8 @@ class HistoryEncoder(Encoder):
     def channel_names(self) -> tuple[str, ...]:
         """What each channel of `numbers` is."""
         empty = [f"{name} is empty" for name, often in zip(self.number_names, self.often_empty, strict=True) if often]
-        return (*self.number_names, *empty, *self.time_names, *self.beside_names)
+        since = [f"{name} since the first rows" for name in self.number_names] if self.first_rows else []
+        return (*self.number_names, *empty, *self.time_names, *since, *self.beside_names)
 
     @property
     def category_sizes(self) -> list[int]:
@@ -641,6 +663,12 @@ class HistoryEncoder(Encoder):
         ] + ([int(condition[0]) + 1] if self.conditions > 1 else [])
         texts = [row[name] for name in self.category_names]
         beside = self.beside_next(before, numbers[0], texts)
+        if self.first_rows:
+            shown_numbers = values[: len(self.number_names), 0]
+            if before.rows < self.first_rows:
+                before.first = before.first + shown_numbers
+            since = shown_numbers - before.first / min(before.rows + 1, self.first_rows)
+            beside = np.concatenate([since.astype(np.float32), beside])
         before.last = np.where(np.isnan(numbers[0]), before.last, numbers[0])
         before.time, before.rows = time, before.rows + 1
         shown = row[form.time] if form.time else str(before.rows)

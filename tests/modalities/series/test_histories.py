@@ -136,9 +136,9 @@ def test_a_stream_gives_what_the_file_gives(tmp_path: Path, name: str) -> None:
         path.write_text(text, encoding="utf-8")
     table, _ = read_units([path], ROLES, Damaged(what="rows"), str(path))
     whole = [History.whole(table, unit) for unit in range(4)]
-    encoder = HistoryEncoder()
+    encoder = HistoryEncoder(age=True, first_rows=6)
     encoder.fit(whole)
-    assert "gap" in encoder.channel_names
+    assert {"gap", "age", "a since the first rows"} <= set(encoder.channel_names)
     model = HistoryCNN1d(len(encoder.channel_names), encoder.category_sizes, 2, channels=8, dilations=[1, 2]).eval()
     batch = encoder.collate(whole)
     states: dict[str, object] = {}
@@ -155,7 +155,7 @@ def test_a_stream_gives_what_the_file_gives(tmp_path: Path, name: str) -> None:
 def test_an_answer_does_not_depend_on_later_rows_nor_on_where_a_piece_begins(tmp_path: Path) -> None:
     table, _ = read_units([table_of(tmp_path, rows=60)], ROLES, Damaged(what="rows"), "t")
     whole = [History.whole(table, unit) for unit in range(4)]
-    encoder = HistoryEncoder(chunk=10, context=20)
+    encoder = HistoryEncoder(chunk=10, context=20, first_rows=12)
     encoder.fit(whole)
     model = HistoryCNN1d(len(encoder.channel_names), encoder.category_sizes, 1, channels=8, dilations=[1, 2, 4]).eval()
     assert model.reach == (14, 0)

@@ -21,7 +21,7 @@ def receptive_fields(
 
     Args:
         model: on the CPU; if the inputs are token numbers, its first embedding is used as the input
-        inputs: one example's `forward` arguments, batch size 1
+        inputs: `forward`'s arguments, of which the first example is looked at
         layers: by name, modules of the model that are called once
 
     Returns:
@@ -92,7 +92,7 @@ class _Probe:
         hooks = [layer.register_forward_hook(look(name)) for name, layer in self.layers.items()]
         if self.embedding is not None:
             hooks.append(self.embedding.register_forward_hook(lambda module, args, output: spoil(output)))
-        repeated = {key: value.expand(len(ranges), *value.shape[1:]) for key, value in self.inputs.items()}
+        repeated = {key: value[:1].expand(len(ranges), *value.shape[1:]) for key, value in self.inputs.items()}
         if self.key is not None:
             repeated[self.key] = spoil(repeated[self.key])
         try:

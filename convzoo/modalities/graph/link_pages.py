@@ -14,6 +14,7 @@ from convzoo.modalities.graph import ego_network as ego
 from convzoo.modalities.graph.example import Graph
 from convzoo.modalities.graph.links import NodePair
 from convzoo.modalities.graph.pages import part_around, spring_layout
+from convzoo.models.link_network import LinkNetwork
 from convzoo.report import kit
 
 SHARED, OWN = 8, 5
@@ -109,10 +110,12 @@ class LinkPages(Pages):
 
     def first_layer(self, model: nn.Module, encoder: Encoder, examples: Sequence[NodePair]) -> str:
         """The features that count most in a node's vector."""
-        first = getattr(model, "first", None)
+        if not isinstance(model, LinkNetwork):
+            return ""
+        first = model.first
         graph = examples[0].graph
         names = list(graph.feature_names)
-        if first is None or first.weight.shape[0] != len(names):
+        if first.weight.shape[0] != len(names):
             return ""
         strength = first.weight.detach().norm(dim=1)
         best = strength.argsort(descending=True)[:12].tolist()

@@ -316,7 +316,7 @@ class PointCloudEncoder(Encoder):
         """
         found = []
         for cloud in PointCloud.from_inputs(values):
-            if cloud.columns is None:
+            if cloud.columns is None and self.columns is not None:
                 cloud = replace(cloud, columns=self.columns)
             try:
                 found.append(cloud.placed())

@@ -8,6 +8,7 @@ from torch import nn
 from convzoo.core.encoder import Encoder
 from convzoo.core.pages import Pages
 from convzoo.inspect.kernels import first_convolutions
+from convzoo.layers.trends import CausalTrends
 from convzoo.modalities.series import drawing
 from convzoo.modalities.series.history import History
 from convzoo.report import kit
@@ -49,7 +50,7 @@ class HistoryPages(Pages):
         name, layer = next(iter(found.items()))
         weights = np.sqrt(np.square(layer.weight.detach().numpy()).mean(axis=(0, 2)))
         names = list(encoder.dims["channel_names"])
-        widths = list(getattr(getattr(model, "trends", None), "widths", []))
+        widths = [width for module in model.modules() if isinstance(module, CausalTrends) for width in module.widths]
         views = ["value", *(f"{kind} of {width}" for width in widths for kind in ("mean", "slope"))]
         if len(weights) < len(names) * len(views):
             return ""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from convzoo.core.model import HasReach
 from convzoo.core.pages import Material, Panel, Section, Slices
 from convzoo.core.task import Task
 from convzoo.metrics.remaining_life import asymmetric_cost
@@ -151,10 +152,9 @@ class LifePages(HistoryPages):
 
     def field(self, material: Material, sees: tuple[int, ...] | None) -> str:
         """How far an answer looks back, beside the length of a life."""
-        reach = getattr(material.model, "reach", None)
-        if reach is None or not len(material.examples):
+        if not isinstance(material.model, HasReach) or not len(material.examples):
             return ""
-        rows = int(reach[0]) + 1
+        rows = int(material.model.reach[0]) + 1
         lengths = [float(len(example)) for example in material.examples]
         bars = [
             ("one answer sees", float(rows)),

@@ -16,7 +16,8 @@ SPLIT_NAMES = {
 
 
 def find_column(path: str | Path, role: str, names: Sequence[str], given: str | None, usual: Collection[str]) -> str:
-    """The column of a role: as given, else the first of the usual names that is there, whatever its case.
+    """The column of a role: as given, else the first of the usual names that is there, whatever its case, also with
+    blanks or hyphens between its words and a question mark behind (`Asset ID`, `Is Fraud?`).
 
     Args:
         path: of the table, for the fault
@@ -45,7 +46,8 @@ def optional_column(path: str | Path, names: Sequence[str], given: str | None, u
         if given not in names:
             raise DataError(f"{path}: has no column {given!r}; {did_you_mean(given, names)}")
         return given
-    folded = {name.strip().lower(): name for name in names}
+    folded = {re.sub(r"[\s-]+", "_", name.strip().lower().rstrip("? ")): name for name in names}
+    folded |= {name.strip().lower(): name for name in names}
     return next((folded[name] for name in usual if name in folded), None)
 
 

@@ -18,7 +18,7 @@ from convzoo.core.randomness import Draws
 from convzoo.core.survey import Survey, lengths_in_words, listed, some_of
 from convzoo.core.tables import write_rows
 from convzoo.core.text import did_you_mean
-from convzoo.modalities.series.data.units import Roles, read_units, time_in
+from convzoo.modalities.series.data.units import NO_NUMBER, Roles, number_in, read_units, time_in
 from convzoo.modalities.series.history import History, Pieces, UnitForm, UnitRows
 from convzoo.ops.moments import Moments, evenly_spaced
 from convzoo.reading.damaged import Damaged
@@ -640,9 +640,9 @@ class HistoryEncoder(Encoder):
         numbers = np.full((1, len(self.number_names)), np.nan)
         for at, name in enumerate(self.number_names):
             cell = row[name]
-            if cell == "" or cell.lower() in ("nan", "na", "null", "none", "-"):
+            if cell == "" or cell.lower() in NO_NUMBER:
                 continue
-            number = as_number(cell, commas and "," in cell)
+            number = number_in(cell, commas and "," in cell)
             if number is None or not np.isfinite(number):
                 raise DataError(f"{where}: column {name!r} has {cell[:40]!r}, which is not a finite number")
             numbers[0, at] = number

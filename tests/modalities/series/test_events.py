@@ -10,8 +10,9 @@ from convzoo.core.errors import DataError
 from convzoo.core.randomness import Draws
 from convzoo.modalities.series.data.account_model import Habits, posterior, rates, simulate
 from convzoo.modalities.series.data.accounts import Accounts
-from convzoo.modalities.series.data.event_split import days_of, known_at
+from convzoo.modalities.series.data.event_split import days_of, known_at, reported_days
 from convzoo.modalities.series.data.own_events import Transactions
+from convzoo.modalities.series.data.units import number_in
 from convzoo.modalities.series.event_encoder import EventEncoder
 from convzoo.modalities.series.event_features import aggregates
 from convzoo.modalities.series.habits import Past, habits_of
@@ -90,7 +91,7 @@ def test_without_a_column_of_answers_what_was_reported_is_fraud(tmp_path: Path) 
         ({"time": "none"}, "has no column of times"),
         ({"reported": "chargeback"}, "data.reported: has no column 'chargeback'"),
         ({"amount": "amont"}, "data.amount: has no column 'amont'"),
-        ({"reported": "merchant"}, "which is not a time"),
+        ({"reported": "merchant"}, "is not a time"),
         ({"train": 0.9, "val": 0.2}, "at most 1 together"),
     ],
 )
@@ -224,7 +225,48 @@ def test_the_score_is_made_a_probability() -> None:
 def test_times_are_days() -> None:
     assert days_of(np.array(["1970-01-02T12:00"], dtype="datetime64[m]"))[0] == 1.5
     assert days_of(np.array([86_400.0 * 20_000]))[0] == 20_000
+    assert days_of(np.array([86_400e3 * 20_000]))[0] == 20_000
     assert days_of(np.array([36.0]))[0] == 1.5
+
+
+def test_amounts_are_read_as_they_are_printed(tmp_path: Path) -> None:
+    texts = {"$1,234.50": 1234.5, "$-77.00": -77, "-$5.10": -5.1, "12.5 €": 12.5, "1,234,567": 1234567, "7": 7}
+    assert {text: number_in(text, False) for text in texts} == texts
+    assert number_in("1.234,50 €", True) == 1234.5
+    assert [number_in(text, False) for text in ("1,234", "1,5", "$", "12$5", "EUR")] == [None] * 5
+    path = write(tmp_path / "cards.csv")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    rows = [line.split(",") for line in lines[1:]]
+    money = [",".join([*row[:2], f'"${1000 + float(row[2]):,.2f}"', *row[3:]]) for row in rows]
+    path.write_text("\n".join([lines[0], *money]), encoding="utf-8")
+    table = Transactions(str(path)).read().train[0].table
+    assert table.extra["amount"][0] == table.numbers[0, 0] == pytest.approx(1000 + float(rows[0][2]))
+
+
+def test_an_amount_that_is_no_number_is_said(tmp_path: Path) -> None:
+    path = write(tmp_path / "cards.csv")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    words = [",".join([*row[:2], "much", *row[3:]]) for row in (line.split(",") for line in lines[1:])]
+    path.write_text("\n".join([lines[0], *words]), encoding="utf-8")
+    splits = Transactions(str(path)).read()
+    assert "nothing is said of what is saved" in " ".join(splits.notes)
+    assert "amount: amount" not in splits.described["columns"]
+
+
+def test_reports_have_the_day_first_where_that_is_said() -> None:
+    like = np.array(["2024-04-01"], dtype="datetime64[ms]")
+    april, march = (np.datetime64(day) for day in ("2024-04-03", "2024-03-04"))
+    found = [reported_days(["03/04/2024"], like, day_first)[0] for day_first in (True, False)]
+    assert found == days_of(np.array([april, march])).tolist()
+    with pytest.raises(DataError, match=r"no date with the month first; set data\.day_first=true"):
+        reported_days(["23/04/2024"], like)
+
+
+def test_numbers_that_count_as_hours_are_said(tmp_path: Path) -> None:
+    path = tmp_path / "cards.csv"
+    rows = [f"c{row % 9},{row * 3600},{row % 7},{int(row % 8 == 7)}" for row in range(360)]
+    path.write_text("\n".join(["account,time,amount,is_fraud", *rows]), encoding="utf-8")
+    assert any("count as hours" in note for note in Transactions(str(path)).read().notes)
 
 
 def test_histories_of_one_account_may_stand_in_several_splits() -> None:

@@ -209,6 +209,49 @@ def test_a_file_a_unit_is_read(tmp_path):
     }
 
 
+def test_columns_that_say_when_a_unit_fails_are_not_learnt_from(tmp_path):
+    rows = [
+        f"{row},{24 * (11 - int(row.split(',')[1]))},{int(row.endswith('1'))},{11 - int(row.split(',')[1])}"
+        for row in pumps()
+    ]
+    path = table(tmp_path / "pumps.csv", rows, "unit,hour,heat,countdown,failures_since_service,life_left_days")
+    splits = LifeTable(str(path)).read()
+    assert splits.train[0].table.number_names == ("heat", "failures_since_service")
+    assert "not learnt from: countdown, life_left_days" in splits.described["columns"]
+    assert "countdown" in " ".join(splits.notes)
+    taken = LifeTable(str(path), channels=["heat", "countdown"]).read()
+    assert taken.train[0].table.number_names == ("heat", "countdown")
+    flagged = table(
+        tmp_path / "flag.csv", [f"{row},{int(row.split(',')[1] == '11')}" for row in pumps()], "unit,hour,heat,failure"
+    )
+    assert LifeTable(str(flagged)).read().train[0].table.number_names == ("heat",)
+
+
+def test_a_life_with_its_unit_in_its_name_is_the_target(tmp_path):
+    rows = [f"{row},{(11 - int(row.split(',')[1])) / 24:.4f}" for row in pumps()]
+    splits = LifeTable(str(table(tmp_path / "pumps.csv", rows, "unit,hour,heat,RUL_days"))).read()
+    assert splits.train[0].targets[0] == pytest.approx(11 / 24, abs=1e-4)
+    assert splits.train[0].table.number_names == ("heat",)
+
+
+def test_the_only_column_of_times_is_the_time_and_rows_are_sorted_by_it(tmp_path):
+    rows = [f"P{unit};0{1 + day}.02.2024 06:00;1,5" for unit in range(4) for day in range(6)]
+    path = table(tmp_path / "d.csv", rows[::-1], "Asset ID;Messzeitpunkt;heat")
+    splits = LifeTable(str(path)).read()
+    assert splits.train[0].targets.tolist() == [120, 96, 72, 48, 24, 0]
+    assert "'Messzeitpunkt' holds times, and is taken as the time" in " ".join(splits.notes)
+    assert len(splits.train[0].table.units) == 4
+    american = [f"P{unit},02/0{1 + day}/2024 06:00 PM,1.5" for unit in range(4) for day in range(6)]
+    splits = LifeTable(str(table(tmp_path / "u.csv", american[::-1], "unit,Taken,heat"))).read()
+    assert splits.train[0].targets.tolist() == [120, 96, 72, 48, 24, 0]
+
+
+def test_cycles_that_begin_at_0_are_times_also_where_the_column_was_read_as_text(tmp_path):
+    rows = [f"P{unit};{cycle},0;1,5" for unit in range(4) for cycle in range(6)]
+    splits = LifeTable(str(table(tmp_path / "d.csv", rows, "unit;cycle;heat"))).read()
+    assert splits.train[0].targets.tolist() == [5, 4, 3, 2, 1, 0]
+
+
 def test_a_given_test_part_with_lives_is_judged_at_its_last_row(tmp_path):
     rows = [f"{row},{9 - int(row.split(',')[1])}" for row in pumps(4, 10)]
     table(tmp_path / "train.csv", rows, "unit,hour,heat,RUL")

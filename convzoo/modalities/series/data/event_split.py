@@ -49,12 +49,14 @@ class TimeSplit:
 
 
 def days_of(times: np.ndarray) -> np.ndarray:
-    """(time,) days: of dates, and of numbers. Numbers above 10⁸ are taken for seconds since 1970, smaller ones for hours."""
+    """(time,) days: of dates, and of numbers. Numbers above 10⁸ are taken for seconds since 1970, above 10¹¹
+    for milliseconds, smaller ones for hours."""
     if times.dtype.kind == "M":
         found = times.astype("datetime64[ms]").astype(np.float64) / (1000 * DAY)
         return np.where(np.isnat(times), np.nan, found)
     values = np.asarray(times, dtype=np.float64)
-    return values / DAY if len(values) and np.nanmax(values) > 1e8 else values / 24
+    largest = np.nanmax(values) if len(values) and not np.isnan(values).all() else 0.0
+    return values / (1000 * DAY) if largest > 1e11 else values / DAY if largest > 1e8 else values / 24
 
 
 def split_in_time(
@@ -160,13 +162,13 @@ def _date(table: UnitRows, edge: float, days: np.ndarray) -> str:
     return f"{np.asarray(table.times)[int(np.abs(days - edge).argmin())]:g}"
 
 
-def reported_days(values: Sequence[object] | np.ndarray, like: np.ndarray) -> np.ndarray:
+def reported_days(values: Sequence[object] | np.ndarray, like: np.ndarray, day_first: bool = False) -> np.ndarray:
     """(rows,) days of a column of reports, in the units of the events' times; NaN where nothing was reported.
 
     Raises:
         DataError: a cell is no time.
     """
-    from convzoo.modalities.series.data.units import time_in
+    from convzoo.modalities.series.data.units import not_a_time, time_in
 
     values = np.asarray(values)
     if values.dtype.kind in "Mfiu":
@@ -177,8 +179,8 @@ def reported_days(values: Sequence[object] | np.ndarray, like: np.ndarray) -> np
         raise DataError("the column of reports holds text, and the column of times numbers: write both in the same way")
     nat = np.datetime64("NaT")
     texts = [str(value).strip() for value in values]
-    found = np.array([time_in(text) if text else nat for text in texts], dtype="datetime64[ms]")
+    found = np.array([time_in(text, day_first) if text else nat for text in texts], dtype="datetime64[ms]")
     for text, time in zip(texts, found, strict=True):
         if text and np.isnat(time):
-            raise DataError(f"the column of reports says {text[:40]!r}, which is not a time such as 2024-05-01")
+            raise DataError(not_a_time(text, day_first))
     return days_of(found)

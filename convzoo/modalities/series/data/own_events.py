@@ -13,7 +13,7 @@ from convzoo.core.errors import DataError
 from convzoo.core.splits import Splits
 from convzoo.core.survey import listed
 from convzoo.core.text import did_you_mean
-from convzoo.modalities.series.data.event_split import TimeSplit, reported_days, split_in_time, without_answers
+from convzoo.modalities.series.data.event_split import TimeSplit, days_of, reported_days, split_in_time, without_answers
 from convzoo.modalities.series.data.own_units import TIME_NAMES, UNIT_NAMES, UnitTable
 from convzoo.modalities.series.data.tables import open_table
 from convzoo.modalities.series.example import TableFormat
@@ -56,7 +56,7 @@ class Transactions(UnitTable):
     Args:
         path: a .csv, .tsv, .jsonl, .parquet or .xlsx file, or a folder of them
         unit: the column that names the account; by default one that is usually called so; `none`: each file is an account
-        time: the column with the time, a date or a number (seconds since 1970, else hours)
+        time: the column with the time, a date or a number (seconds or milliseconds since 1970, else hours)
         target: the column that says what is fraud, 1 or 0, true or false; by default one that is usually called so; `none`:
             nothing is known
         reported: the column with the time at which a fraud was reported, empty where none was; by default one that is usually
@@ -200,13 +200,20 @@ class Transactions(UnitTable):
                 "where the whole file is one account"
             )
         table, notes = self._with_reports(table, found, notes)
+        times = np.asarray(table.times)
+        if times.dtype.kind != "M" and np.nanmax(times) <= 1e8:
+            column = table.form.time if table.form is not None else "the time"
+            notes.append(
+                f"the numbers of column {column!r} count as hours, {np.ptp(days_of(times)):,.4g} days in all; if they "
+                "are seconds or days, write them as dates or hours, since alarms a day depend on it"
+            )
         return table, notes + _telling(table)
 
     def _with_reports(self, table: UnitRows, found: dict[str, str], notes: list[str]) -> tuple[UnitRows, list[str]]:
         extra = dict(table.extra)
         if "reported" in extra:
             try:
-                extra["reported"] = reported_days(extra["reported"], np.asarray(table.times))
+                extra["reported"] = reported_days(extra["reported"], np.asarray(table.times), self.roles.day_first)
             except DataError as error:
                 raise DataError(f"{table.name}: data.reported={found['reported']}: {error}") from None
             if table.targets is None:
@@ -215,6 +222,10 @@ class Transactions(UnitTable):
         if "amount" in extra:
             at = table.number_names.index(found["amount"]) if found["amount"] in table.number_names else None
             if at is None:
+                said = (
+                    f"data.amount={found.pop('amount')}: is no column of numbers, so nothing is said of what is saved"
+                )
+                notes.append(said)
                 extra.pop("amount")
             else:
                 extra["amount"] = np.asarray(table.numbers[:, at], dtype=np.float64)

@@ -1,5 +1,6 @@
 """A person's own units that ran until they failed."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,28 @@ import numpy as np
 from convzoo.core.arguments import Count, Fraction, Positive
 from convzoo.core.errors import DataError
 from convzoo.core.splits import Splits
+from convzoo.core.survey import listed
 from convzoo.modalities.series.data.lives import cut_at_random
 from convzoo.modalities.series.data.own_units import UnitTable
 from convzoo.modalities.series.history import History, UnitRows
 
 HOUR = np.timedelta64(1, "h")
+
+ANSWERING = re.compile(
+    r"(?:^|[\W_])(?:rul|ttf)(?:[\W_]|$)|remaining[\W_]*(?:useful[\W_]*)?(?:life|lifetime|time|cycles|hours|days)"
+    r"|(?:to|until|till|before)[\W_]*(?:failure|fail|breakdown)|(?:hours|days|cycles|time|life)[\W_]*left",
+    re.IGNORECASE,
+)
+"""A column with such a name says how long a unit still lasts, which nobody knows in use."""
+
+FAILING = re.compile(r"fail|breakdown|broken", re.IGNORECASE)
+BEFORE = re.compile(r"since|last|prev|past|after", re.IGNORECASE)
+"""A column of marks or texts whose name says failure is of this one, unless it also says that it is of an earlier one."""
+
+ALIKE = 0.9999
+"""A column that falls with the life, correlated as closely as this, is the life in another unit."""
+
+LEAST_ROWS = 20
 
 
 class LifeTable(UnitTable):
@@ -54,7 +72,10 @@ class LifeTable(UnitTable):
     )
     why_no_folds: ClassVar[str] = "is split once, by unit, and makes no folds"
     target_names: ClassVar[Sequence[str]] = (
-        "rul", "remaining_life", "remaining_useful_life", "time_to_failure", "ttf", "cycles_left", "hours_left", "life_left",
+        "rul", "remaining_life", "remaining_useful_life", "time_to_failure", "ttf", "cycles_left", "hours_left", "days_left",
+        "life_left",
+        "rul_days", "rul_hours", "rul_cycles", "hours_to_failure", "days_to_failure", "cycles_to_failure", "remaining_hours",
+        "remaining_days", "remaining_cycles",
     )  # fmt: skip
 
     def __init__(
@@ -91,11 +112,52 @@ class LifeTable(UnitTable):
         found, notes = super().table(files, name, like)
         if found.targets is not None:
             _check(found)
-            return found, notes
+            return self._without_answers(found, notes, like)
         unit = "hours" if found.times is not None and found.times.dtype.kind == "M" else "the unit of the time"
         unit = "rows" if found.times is None else unit
         words = f"life: until the last row of its unit, where it fails, in {unit}"
-        return replace(found, targets=until_the_end(found), columns=f"{found.columns}; {words}"), notes
+        found = replace(found, targets=until_the_end(found), columns=f"{found.columns}; {words}")
+        return self._without_answers(found, notes, like)
+
+    def _without_answers(self, table: UnitRows, notes: list[str], like: UnitRows | None) -> tuple[UnitRows, list[str]]:
+        """Without the columns that say when a unit fails, by their name or because they count down with its life."""
+        if like is not None:
+            return table, notes
+        chosen = {*(self.roles.channels or ()), *(self.roles.categories or ())}
+        lives = np.asarray(table.targets, dtype=np.float64)
+        told = [
+            name
+            for name, values in zip(table.number_names, table.numbers.T, strict=True)
+            if name not in chosen
+            and (ANSWERING.search(name) or _marks_failure(name, values) or _counts_down(values, lives))
+        ]
+        told += [
+            name
+            for name in table.category_names
+            if name not in chosen and FAILING.search(name) and not BEFORE.search(name)
+        ]
+        if not told:
+            return table, notes
+        numbers = [at for at, name in enumerate(table.number_names) if name not in told]
+        categories = [at for at, name in enumerate(table.category_names) if name not in told]
+        left = replace(
+            table,
+            numbers=table.numbers[:, numbers],
+            number_names=tuple(table.number_names[at] for at in numbers),
+            categories=table.categories[:, categories],
+            category_names=tuple(table.category_names[at] for at in categories),
+            category_values=tuple(table.category_values[at] for at in categories),
+        )
+        columns = table.columns.replace(
+            f"numbers: {listed(table.number_names) or 'none'}; categories: {listed(table.category_names) or 'none'}",
+            f"numbers: {listed(left.number_names) or 'none'}; categories: {listed(left.category_names) or 'none'}; "
+            f"not learnt from: {listed(told)}",
+        )
+        said = (
+            f"not learnt from, since it says when a unit fails: {listed(told)}; data.target=COLUMN takes one as the life, "
+            "data.channels or data.categories as one to learn from"
+        )
+        return replace(left, columns=columns), [*notes, said]
 
     def split(self, table: UnitRows) -> Splits:
         """By unit; units that validate or are tested are judged at some rows."""
@@ -127,6 +189,24 @@ def until_the_end(table: UnitRows) -> np.ndarray:
         return (last - np.arange(len(table))).astype(np.float64)
     left = table.times[last] - table.times
     return np.asarray(left / HOUR if left.dtype.kind == "m" else left, dtype=np.float64)
+
+
+def _marks_failure(name: str, values: np.ndarray) -> bool:
+    """Whether a column of 0 and 1 is named as a failure, and not as an earlier one."""
+    there = values[~np.isnan(values)]
+    return bool(FAILING.search(name) and not BEFORE.search(name) and np.isin(there, (0.0, 1.0)).all())
+
+
+def _counts_down(values: np.ndarray, lives: np.ndarray) -> bool:
+    """Whether a column falls in proportion to the life; lives at their largest, where they may be capped, do not count."""
+    known = ~(np.isnan(values) | np.isnan(lives))
+    known &= lives < np.max(lives, initial=0.0, where=known)
+    if known.sum() < LEAST_ROWS:
+        return False
+    column, life = values[known].astype(np.float64), lives[known]
+    if not column.std() or not life.std():
+        return False
+    return bool(np.corrcoef(column, life)[0, 1] > ALIKE)
 
 
 def _check(table: UnitRows) -> None:

@@ -21,14 +21,23 @@ from convzoo.reading.tables import SUFFIXES, is_table, tables_below
 
 UNIT_NAMES = (
     "unit", "unit_id", "unit_number", "unit_nr", "engine", "engine_id", "machine", "machine_id", "machineid", "asset", "asset_id",
-    "device", "device_id", "equipment_id", "serial_number", "vehicle_id", "id",
+    "device", "device_id", "equipment", "equipment_id", "equipment_number", "pump", "pump_id", "turbine", "turbine_id", "battery",
+    "battery_id", "serial_number", "vehicle_id", "pumpe", "maschine", "anlage", "id",
 )  # fmt: skip
 TIME_NAMES = (
     "time",
     "timestamp",
     "datetime",
+    "date_time",
     "date",
     "ts",
+    "reading_time",
+    "event_time",
+    "recorded_at",
+    "measured_at",
+    "zeitstempel",
+    "datum",
+    "zeit",
     "cycle",
     "cycles",
     "time_cycles",

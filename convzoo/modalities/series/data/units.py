@@ -24,6 +24,12 @@ CODE_NAMES = re.compile(
 )
 """Columns of whole numbers with such names hold categories: a larger code is not more of anything."""
 
+NO_NUMBER = ("nan", "na", "n/a", "#n/a", "#nv", "<na>", "null", "none", "-")
+"""What is written where a number is missing; `#NV` is Excel's in German."""
+
+_MONEY = re.compile(r"([+-]?)\s*(?:[$€£¥]\s*([+-]?)\s*)?(\d[\d.,]*)(?:\s*[$€£¥])?")
+_GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+\.\d+|\d{1,3}(?:,\d{3}){2,}")
+
 MAX_CODES = 1000
 """A column of whole numbers with more different values than this holds no categories."""
 
@@ -273,6 +279,13 @@ def _read(path: Path, roles: Roles, damaged: Damaged, like: UnitRows | None, not
     )
     for row in np.flatnonzero(unit_codes < 0).tolist():
         source.refuse(row, f"column {unit!r} names no unit; fill it or delete the row")
+    if time is None and roles.time is None:
+        time = _only_time(table, [each for each in free if each not in taken], unit_codes, roles, like, source)
+        if time is not None and like is None:
+            notes.append(
+                f"{path.name}: column {time!r} holds times, and is taken as the time; data.time=none takes rows in order"
+            )
+        taken.add(time)
     times = _times(source, time, table.read(time), roles.day_first) if time else None
     targets = _targets(source, target, table.read(target), roles.flags) if target else None
     numbers: dict[str, np.ndarray] = {}
@@ -313,6 +326,26 @@ def _read(path: Path, roles: Roles, damaged: Damaged, like: UnitRows | None, not
         {"unit": unit, "time": time, "target": target},
         unused,
     )
+
+
+def _only_time(
+    table: _Columns, free: Sequence[str], units: np.ndarray, roles: Roles, like: UnitRows | None, source: Source
+) -> str | None:
+    """The only column that holds times, where these differ from row to row of a unit; as in another table, where there is one."""
+    if like is not None:
+        column = like.form.time if like.form is not None else None
+        return column if column in free else None
+    beside = {*roles.extra.values(), *(roles.channels or ()), *(roles.categories or ())}
+    found = [
+        name
+        for name in free
+        if name not in beside and _kind(table.read(name), name, roles, None, source) == "holds times"
+    ]
+    if len(found) != 1:
+        return None
+    moments, _ = _codes(table.read(found[0]))
+    different = len(np.unique(np.stack([units, moments]), axis=1).T)
+    return found[0] if different > table.rows / 2 else None
 
 
 def _found(path: Path, given: str | None, free: Sequence[str], usual: Sequence[str]) -> str | None:
@@ -357,10 +390,11 @@ def _kind(column: Any, name: str, roles: Roles, like: UnitRows | None, source: S
     if not len(filled):
         return "has no value at all"
     some = filled[np.unique(np.linspace(0, len(filled) - 1, min(len(filled), 2000)).astype(int))]
-    readable = sum(as_number(text, source.decimal_commas) is not None for text in some) / len(some)
+    readable = sum(number_in(text, source.decimal_commas) is not None for text in some) / len(some)
     if readable >= 0.5:  # a column of numbers with a damaged cell is not one of categories
         return "number" if roles.channels is None else ""
-    if sum(read_time(text) is not None for text in some) / len(some) > 0.9:
+    dated = sum(read_time(text) is not None or not np.isnat(time_in(text, roles.day_first)) for text in some)
+    if dated / len(some) > 0.9:
         return "holds times"
     different = len(np.unique(filled))
     if different > max(100, len(filled) / 2):
@@ -393,6 +427,23 @@ def _texts(column: Any) -> np.ndarray:
     return np.array(["" if value is None else value.strip() for value in values], dtype=object)
 
 
+def number_in(text: str, decimal_commas: bool) -> float | None:
+    """A cell as a number, also an amount as it is printed: $1,234.50, 12,50 €. None: it is none.
+
+    Commas between thousands are taken where no decimal comma can be meant: before a decimal point, or if there are several.
+    """
+    plain = as_number(text, decimal_commas)
+    if plain is not None:
+        return plain
+    found = _MONEY.fullmatch(text.strip())
+    if found is None:
+        return None
+    sign, inner, digits = found.group(1), found.group(2) or "", found.group(3)
+    if not decimal_commas and _GROUPED.fullmatch(digits):
+        digits = digits.replace(",", "")
+    return as_number(sign + inner + digits, decimal_commas)
+
+
 def _extra(column: Any) -> np.ndarray:
     import pyarrow
 
@@ -416,9 +467,9 @@ def _numbers(source: Source, name: str, column: Any) -> np.ndarray:
         return np.asarray(column.cast(pyarrow.float64()).to_numpy(), dtype=np.float64)
     found = np.full(len(column), np.nan)
     for row, text in enumerate(_texts(column)):
-        if text == "" or text.lower() in ("nan", "na", "null", "none", "-"):
+        if text == "" or text.lower() in NO_NUMBER:
             continue
-        number = as_number(text, source.decimal_commas)
+        number = number_in(text, source.decimal_commas)
         if number is None:
             source.refuse(
                 row,
@@ -470,7 +521,8 @@ def _times(source: Source, name: str, column: Any, day_first: bool) -> np.ndarra
         texts = _texts(column)
         some = [as_number(text, source.decimal_commas) is not None for text in texts[:1000]]
         if sum(some) >= 0.9 * len(some):
-            times = np.array([as_number(text, source.decimal_commas) or np.nan for text in texts], dtype=np.float64)
+            numbers = (as_number(text, source.decimal_commas) for text in texts)
+            times = np.array([np.nan if number is None else number for number in numbers], dtype=np.float64)
             wrong = ~np.isfinite(times)
         else:
             times = np.array([time_in(text, day_first) for text in texts], dtype="datetime64[ms]")
@@ -479,9 +531,7 @@ def _times(source: Source, name: str, column: Any, day_first: bool) -> np.ndarra
             text = texts[row]
             source.refuse(
                 row,
-                f"column {name!r}: {text[:40]!r} is not a time; it should look like 2024-05-01 13:45:00"
-                if text
-                else absent,
+                f"column {name!r}: {not_a_time(text, day_first)}" if text else absent,
             )
         return times
     for row in np.flatnonzero(wrong).tolist():
@@ -501,6 +551,14 @@ def time_in(text: str, day_first: bool = False) -> np.datetime64:
         text = f"{year}-{int(month):02d}-{int(day):02d}" + (f" {rest}" if rest else "")
     time = read_time(re.sub(r"(?<= )(\d):", r"0\1:", text))
     return np.datetime64("NaT") if time is None else time.astype("datetime64[ms]")
+
+
+def not_a_time(text: str, day_first: bool = False) -> str:
+    """Why a text is no time; where only the order of day and month is another one, the setting that says so."""
+    if not np.isnat(time_in(text, not day_first)):
+        order, setting = ("day", "false") if day_first else ("month", "true")
+        return f"{text[:40]!r} is no date with the {order} first; set data.day_first={setting}"
+    return f"{text[:40]!r} is not a time; it should look like 2024-05-01 13:45:00"
 
 
 def _infinite(numbers: dict[str, np.ndarray]) -> list[tuple[int, str]]:

@@ -55,12 +55,13 @@ def names_zone(text: str) -> bool:
 
 def _plain(text: str, dayfirst: bool | None) -> np.datetime64 | None:
     """A time without a zone."""
-    try:
-        time = np.datetime64(text)
-        # NumPy also takes 2024 and NaT: neither is a moment that somebody wrote down.
-        return None if np.isnat(time) or text.isdecimal() else time
-    except ValueError:
-        pass
+    if not text[-1:].isalpha():  # NumPy takes today and NaT, and the PM of 06:00 PM for a zone
+        try:
+            time = np.datetime64(text)
+            # It also takes 2024, which is no moment that somebody wrote down.
+            return None if np.isnat(time) or text.isdecimal() else time
+        except ValueError:
+            pass
     if found := _ISO_AND_CLOCK.fullmatch(text):
         year, month, day, clock = found.groups()
     elif found := _DATE.fullmatch(text):

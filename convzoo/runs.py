@@ -448,7 +448,10 @@ class Run:
         """The reader of a table or a folder of inputs; None where the value is none."""
         if not isinstance(value, str | Path) or not (is_file(Path(value)) or is_folder(Path(value))):
             return None
-        return input_reader(self.recipe, Path(value))
+        reader = input_reader(self.recipe, Path(value))
+        if reader is not None:
+            reader.read_like(self.encoder.reading())
+        return reader
 
     def __repr__(self) -> str:
         prefix = summary.scored_in(self.scores)

@@ -89,6 +89,7 @@ def _scores(run: Run, data: str | None, overrides: Sequence[str], device: str) -
             print("the run has no test split; these are scores of its validation split, and too high", file=sys.stderr)
     else:
         prefix = "data"
+        reader.read_like(run.encoder.reading())
         matched, notes = run.encoder.matched(reader.examples(), run.sources())
         examples = list(matched)
         skipped = reader.skipped

@@ -190,6 +190,11 @@ class Encoder(ABC):
             examples: the training split
         """
 
+    def reading(self) -> Mapping[str, Any]:
+        """What the reader found in training's table, such as the columns of values; other files are read like it
+        (`Reader.read_like`). By default nothing."""
+        return {}
+
     def advice(self) -> str:
         """One line to print: what `fit` chose automatically, and which setting changes it; empty if it chose nothing."""
         return ""

@@ -1,6 +1,7 @@
 """A reader knows one file format and its official split, and gives plain examples."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -44,6 +45,10 @@ class Reader(ABC):
             DataError: the table cannot be read, or has no column to predict from.
         """
         raise NotImplementedError(f"{type(self).__name__} reads no inputs of predict")
+
+    def read_like(self, found: Mapping[str, Any]) -> None:
+        """Before other data of a run are read: what training found in its own table, as its encoder kept it (`Encoder.reading`).
+        By default nothing follows from it."""
 
     @property
     def skipped(self) -> Skipped:

@@ -1,6 +1,7 @@
 """A whole series with a class as an example: a gesture, a heartbeat, the current of a device."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,8 +13,24 @@ from convzoo.core.labels import Label
 from convzoo.reading.files import files_named, kind_of
 from convzoo.reading.tables import SUFFIXES, Table, read_table
 
-NOT_CHANNELS = frozenset({"", "time", "t", "timestamp", "date", "datetime", "step", "index", "unnamed: 0"})
-"""What columns of a file of one series are called that hold no channel."""
+TIME_NAMES = (
+    "time", "t", "timestamp", "date", "datetime", "date_time", "step", "index", "ts", "zeit", "zeitstempel", "datum", "elapsed",
+    "uhrzeit",
+)  # fmt: skip
+"""What the column with the times is usually called; a unit may follow: `Time (s)`, `Zeit [ms]`, `timestamp_ms`."""
+
+_UNIT = re.compile(r"\s*[\[(].*[\])]$|\s*[_ /](s|sec|secs|seconds|ms|us|µs|ns|min|h)$")
+
+
+def names_time(name: str) -> str | None:
+    """The usual name of a column with times, without its unit; None where the column is not called so."""
+    plain = _UNIT.sub("", name.strip().lower())
+    return plain if plain in TIME_NAMES else None
+
+
+def _no_channel(name: str) -> bool:
+    """Whether a column of a file of one series holds no channel, by its name."""
+    return name.strip().lower() in ("", "unnamed: 0") or names_time(name) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +44,8 @@ class LabelledSeries:
         group: series of one group stay in one split: a person, a machine
         source: where it comes from
         channels: their names; empty where they have none
+        columns: of a table of series: the columns of values, of the series' names and of the times, as found; other tables are
+            read with them
     """
 
     values: np.ndarray | None = None
@@ -35,6 +54,7 @@ class LabelledSeries:
     group: str | None = None
     source: str = ""
     channels: tuple[str, ...] = ()
+    columns: Mapping[str, Any] | None = None
     sample_input: ClassVar[str] = "series.csv"
 
     @classmethod
@@ -117,7 +137,7 @@ def read_single(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     table = read_table(path)
     if all(_is_number(name) for name in table.columns):  # no heading
         table = read_table(path, heading=[f"channel {at}" for at in range(1, len(table.columns) + 1)])
-    names = [name for name in table.columns if name.strip().lower() not in NOT_CHANNELS and table.is_numeric(name)]
+    names = [name for name in table.columns if not _no_channel(name) and table.is_numeric(name)]
     if not len(table):
         raise DataError(f"{path}: holds no rows")
     if not names:

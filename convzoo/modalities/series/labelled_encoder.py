@@ -62,6 +62,7 @@ class LabelledSeriesEncoder(Encoder):
         self.targets = Targets()
         self.channels = 1
         self.channel_names: tuple[str, ...] = ()
+        self.columns: dict[str, Any] = {}
         self.stretch = 1  # steps that are averaged to one
         self.ragged = False
         self.mean = np.zeros(1, np.float32)
@@ -75,6 +76,7 @@ class LabelledSeriesEncoder(Encoder):
         """
         self.targets = Targets.of(example.label for example in examples)
         first, self.channel_names = examples[0].loaded()
+        self.columns = dict(examples[0].columns or {})
         self.channels = len(first)
         series = [self._filled(example) for example in examples]
         lengths = {values.shape[1] for values in series}
@@ -221,16 +223,22 @@ class LabelledSeriesEncoder(Encoder):
             self.chosen, self.why, self.stretch = earlier.chosen, earlier.why, earlier.stretch
             self.mean, self.deviation = earlier.mean, earlier.deviation
 
+    def reading(self) -> Mapping[str, Any]:
+        """Which columns of training's table were the values, the series and the times."""
+        return self.columns
+
     def state(self) -> dict[str, Any]:
         """Channels, time scale, normalisation and labels."""
         return {
             "channels": self.channels, "channel_names": list(self.channel_names), "stretch": self.stretch, "ragged": self.ragged,
-            "chosen": self.chosen, "why": self.why, "mean": self.mean, "deviation": self.deviation, **self.targets.state(),
+            "chosen": self.chosen, "why": self.why, "mean": self.mean, "deviation": self.deviation,
+            "columns": self.columns, **self.targets.state(),
         }  # fmt: skip
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore what `state` returned."""
         self.channels, self.channel_names = state["channels"], tuple(state["channel_names"])
+        self.columns = dict(state.get("columns", {}))
         self.stretch, self.ragged = state["stretch"], state["ragged"]
         self.chosen, self.why = state["chosen"], state["why"]
         self.mean, self.deviation = np.asarray(state["mean"]), np.asarray(state["deviation"])

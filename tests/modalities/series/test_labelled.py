@@ -159,6 +159,71 @@ def test_columns_that_are_not_numbered_are_steps() -> None:
     assert list(channels_of(["x_0", "x_1", "y_0"])) == [""]
 
 
+def test_steps_named_by_times_are_one_channel_in_their_order() -> None:
+    names = [f"{step / 100:.2f}" for step in range(200)]
+    assert channels_of(sorted(names, reverse=True)) == {"": names}  # not two channels, named 0 and 1
+
+
+def test_numbers_beside_numbered_steps_are_no_steps_and_patients_are_not_split(tmp_path: Path) -> None:
+    steps = [f"t{step}" for step in range(20)]
+    rows = [
+        f"{row // 2},40,{'ab'[row // 2 % 2]}," + ",".join(str(row * row * (step + 1) % 37) for step in range(20))
+        for row in range(40)
+    ]
+    path = written(tmp_path / "a.csv", [f"patient_id,age,label,{','.join(steps)}", *rows])
+    splits = LabelledSeriesTable(str(path)).read()
+    first = splits.train[0].values
+    assert first is not None and first.shape == (1, 20)
+    assert any("age: not numbered as the steps are" in note for note in splits.notes)
+    homes = [{example.group for example in part} for _, part in splits]
+    assert sum(map(len, homes)) == len(set.union(*homes)) == 20
+
+
+def test_a_few_ids_that_are_there_twice_make_no_series_of_rows(tmp_path: Path) -> None:
+    rows = [f"{row % 35},{'ab'[row % 2]},{row * row},{row * row + 2},{row * row + 3}" for row in range(40)]
+    found = LabelledSeriesTable(str(written(tmp_path / "a.csv", ["id,label,t0,t1,t2", *rows]))).examples()
+    assert len(found) == 40 and found[1].values is not None and found[1].values.tolist() == [[1, 3, 4]]
+
+
+@pytest.mark.parametrize("name", ["Zeit", "Time (s)", "timestamp_ms", "Zeit [ms]"])
+@pytest.mark.parametrize("times", [("03.02.2024 12:00", "01.03.2024 12:00", "30.03.2024 12:00"), ("0,5", "1,0", "1,5")])
+def test_times_with_units_commas_and_german_dates(tmp_path: Path, name: str, times: Sequence[str]) -> None:
+    rows = [f"{unit};{'ab'[unit % 2]};{times[at]};{at},5" for unit in range(4) for at in (2, 0, 1)]
+    found = LabelledSeriesTable(str(written(tmp_path / "a.csv", [f"unit;label;{name};current", *rows]))).examples()
+    assert found[0].channels == ("current",)
+    assert found[0].values is not None and found[0].values.tolist() == [[0.5, 1.5, 2.5]]
+
+
+def test_a_folder_a_class_takes_times_with_units_for_no_channel(tmp_path: Path) -> None:
+    for name in ("a/1", "b/2"):
+        written(tmp_path / f"{name}.csv", ["Zeit [s];Strom [A]", "0,0;1,5", "0,1;2,5"])
+    found = LabelledSeriesFolder(str(tmp_path)).examples()[0].loaded()
+    assert found[1] == ("Strom [A]",) and found[0].tolist() == [[1.5, 2.5]]
+
+
+def test_other_tables_are_read_with_the_columns_that_training_took(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    head = ["number", "label", *(f"c{step}" for step in range(12))]
+    rows = [
+        [str(70 + row), "ab"[row % 2], *(f"{x:.3f}" for x in random.normal(0, 1 + 5 * (row % 2), 12))]
+        for row in range(40)
+    ]
+    path = written(tmp_path / "a.csv", [",".join(cells) for cells in [head, *rows]])
+    run = convzoo.run(
+        "series_cnn1d", data=str(path), out=tmp_path / "run", overrides=["train.epochs=1", "baselines=[]"]
+    )
+    run = convzoo.Run.load(tmp_path / "run")
+    expected = run.predict([np.array(rows[at][2:], np.float32)[None] for at in (0, 1)])
+    order = [5, 13, 0, *(at for at in range(14) if at not in (0, 1, 5, 13))]
+    few = [[*(cells[at] for at in order), "40"] for cells in (head, *rows[:2])]
+    few[0][-1] = "age"
+    found = run.predict(str(written(tmp_path / "new.csv", [",".join(cells) for cells in few])))
+    assert [each["probability"] for each in found] == pytest.approx([each["probability"] for each in expected])
+    less = written(tmp_path / "less.csv", [",".join(cells[:-1]) for cells in (head, *rows[:2])])
+    with pytest.raises(DataError, match="c11"):
+        run.predict(str(less))
+
+
 def test_a_row_a_step_is_ordered_by_time_and_interpolated(tmp_path: Path) -> None:
     rows = ["case,time,x,label"]
     for case in range(10):

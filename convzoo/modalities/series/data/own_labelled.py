@@ -17,7 +17,7 @@ from convzoo.core.reader import Reader
 from convzoo.core.splits import Splits
 from convzoo.core.survey import listed
 from convzoo.modalities.series.data.ucr import content_of
-from convzoo.modalities.series.labelled import LabelledSeries, cell_value, column_values
+from convzoo.modalities.series.labelled import TIME_NAMES, LabelledSeries, cell_value, column_values, names_time
 from convzoo.reading.columns import LABEL_NAMES
 from convzoo.reading.damaged import Damaged
 from convzoo.reading.files import visible
@@ -25,6 +25,7 @@ from convzoo.reading.folder import ClassFolders
 from convzoo.reading.manifest import columns_in_words, split_rows, unused_columns
 from convzoo.reading.roles import counts_rows
 from convzoo.reading.tables import SUFFIXES, Table, as_number, is_table, read_table
+from convzoo.reading.times import read_time
 
 UNIT_NAMES = (
     "unit", "series", "series_id", "case", "case_id", "instance", "instance_id", "trial", "trial_id", "recording", "recording_id",
@@ -32,8 +33,10 @@ UNIT_NAMES = (
 )  # fmt: skip
 """What the column is usually called that says which series a row belongs to."""
 
-TIME_NAMES = ("time", "t", "timestamp", "date", "datetime", "step", "index")
-GROUP_NAMES = ("group", "subject", "person", "patient", "machine", "user", "participant")
+GROUP_NAMES = (
+    "group", "subject", "person", "patient", "machine", "user", "participant", "group_id", "subject_id", "person_id",
+    "patient_id", "machine_id", "user_id", "participant_id", "patientid", "maschine", "proband",
+)  # fmt: skip
 CLASS_NAMES = ("activity", "gesture", "event", "state", "condition", "diagnosis", "y")
 """What the column with the class is called in this field, besides the usual names."""
 
@@ -125,6 +128,11 @@ class LabelledSeriesTable(Reader):
         self.label_type: LabelType = label_type
         self.skip_damaged = skip_damaged
         self.damaged = Damaged(skip_damaged, "series")
+        self.like: Mapping[str, Any] = {}
+
+    def read_like(self, found: Mapping[str, Any]) -> None:
+        """Take the columns that training took, by name, in a table that has some of them and is so of the same form."""
+        self.like = found
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
@@ -170,8 +178,10 @@ class LabelledSeriesTable(Reader):
         roles, units = self._roles(table, needs_label=False)
         if roles["unit"] is None:
             names = roles["values"]
+            others = [name for name in table.columns if name not in names and _holds_values(table, name)]
+            unused = f"; not used: {listed(others)}" if others else ""
             return table.inputs(
-                lambda row: self._wide(table, row, roles, None), f"a row is a series: {listed(names or ())}"
+                lambda row: self._wide(table, row, roles, None), f"a row is a series: {listed(names or ())}{unused}"
             )
         said = f"a row is a step of a series named by {roles['unit']!r}: {listed(roles['values'] or ())}"
         facts = InputTable(self.path, (str(roles["unit"]),), said)
@@ -232,6 +242,9 @@ class LabelledSeriesTable(Reader):
 
     def _roles(self, table: Table, needs_label: bool) -> tuple[dict[str, Any], dict[str, list[int]]]:
         """The column of each role, and of a table with a row a step the rows of each series."""
+        like = self.like if {self.like.get("unit"), *self.like.get("values", ())} & set(table.columns) else {}
+        given_unit, given_time = self.unit or like.get("unit"), self.time or like.get("time")
+        given_values = self.values or like.get("values")
         label = table.find(
             "label",
             self.label if needs_label or self.label in table.columns else None,
@@ -239,22 +252,24 @@ class LabelledSeriesTable(Reader):
             needs_label,
         )
         group = self._found(table, "group", self.group, GROUP_NAMES)
-        unit = self._found(table, "unit", self.unit, UNIT_NAMES)
+        unit = self._found(table, "unit", given_unit, UNIT_NAMES)
         units: dict[str, list[int]] = {}
         if unit is not None:
             for row in range(len(table)):
                 units.setdefault(table.id(row, unit), []).append(row)
-            if self.unit is None and len(units) == len(table):  # a number for each row
+            if given_unit is None and 2 * len(units) > len(table):  # a number for each row, some of them twice
                 used, unit, units = unit, None, {}
             else:
                 used = unit
         else:
             used = None
-        time = self._found(table, "time", self.time, TIME_NAMES) if unit is not None else None
+        times = sorted((TIME_NAMES.index(plain), name) for name in table.columns if (plain := names_time(name)))
+        usual = [name.strip().lower() for _, name in times]
+        time = self._found(table, "time", given_time, usual) if unit is not None else None
         homes = table.splits(self.split)
         taken = {label, group, used, time, homes[1] if homes else None}
-        if self.values is not None:
-            names = [str(table.find("values", name, ())) for name in self.values]
+        if given_values is not None:
+            names = [str(table.find("values", name, ())) for name in given_values]
         else:
             names = [name for name in table.columns if name not in taken and _holds_values(table, name)]
             counters = [name for name in names if unit is None and _counts(table, name)]
@@ -262,6 +277,13 @@ class LabelledSeriesTable(Reader):
             if counters:
                 self._notes.append(
                     f"{self.path.name}: {listed(counters)} counts the rows, and is no step of the series"
+                )
+            beside = _beside_steps(names) if unit is None else []
+            if beside:
+                names = [name for name in names if name not in beside]
+                self._notes.append(
+                    f"{self.path.name}: {listed(beside)}: not numbered as the steps are ({names[0]}, {names[1]} …), so no steps; "
+                    "data.values=[…] takes them"
                 )
         if not names:
             raise DataError(
@@ -366,7 +388,10 @@ class LabelledSeriesTable(Reader):
             raise DataError(f"{source}: holds an infinite value")
         label: Label | None = read_label(row) if read_label is not None else None
         group = table.id(row, roles["group"]) if roles["group"] is not None and read_label is not None else None
-        return LabelledSeries(values=values, label=label, group=group, source=source, channels=channels)
+        columns = {
+            "values": list(roles["values"]), "unit": roles["unit"] or "none", "time": roles["time"] or "none",
+        }  # fmt: skip
+        return LabelledSeries(values, None, label, group, source, channels, columns)
 
 
 class LabelledSeriesFolder(ClassFolders):
@@ -413,7 +438,11 @@ class LabelledSeriesFolder(ClassFolders):
 
 def channels_of(names: Sequence[str]) -> dict[str, list[str]]:
     """The columns of each channel in a table with a row a series: `x_0, x_1, y_0, y_1` are two channels with two steps. Columns
-    whose names do not say so are the steps of one channel, in the order of the table."""
+    whose names do not say so are the steps of one channel, in the order of the table; those that are named by a number, such as
+    the time (`0.00`, `0.02`), are in the order of these."""
+    at = [as_number(name) for name in names]
+    if len(set(at)) == len(names) and all(number is not None for number in at):
+        return {"": [name for _, name in sorted(zip(at, names, strict=True), key=lambda each: each[0] or 0.0)]}
     found: dict[str, dict[int, str]] = {}
     for name in names:
         match = _NUMBERED.fullmatch(name.strip())
@@ -435,22 +464,27 @@ def times_of(table: Table, rows: Sequence[int], name: str) -> np.ndarray:
     found = []
     for row in rows:
         value = table.columns[name][row]
-        try:
-            found.append(float(value))
+        number = as_number(value, table.decimal_commas)
+        if number is not None and np.isfinite(number):
+            found.append(number)
             continue
-        except (TypeError, ValueError):
-            pass
-        try:
-            found.append(
-                float(np.datetime64(str(value).strip().rstrip("Z")).astype("datetime64[us]").astype(np.int64)) / 1e6
-            )
-        except ValueError:
+        text = str(value).strip()
+        date = read_time(text)
+        if date is not None:
+            found.append(float(date.astype("datetime64[us]").astype(np.int64)) / 1e6)
+        else:
             raise DataError(
                 f"{table.place(row)}: column {name!r} says {str(value)[:40]!r}; it should be a number or a date such "
                 f"as 2024-01-31 12:00:00; "
                 "data.time=none takes the rows one after another"
-            ) from None
+            )
     return np.array(found, dtype=np.float64)
+
+
+def _beside_steps(names: Sequence[str]) -> list[str]:
+    """Columns of numbers that are no steps: nine in ten of the columns are numbered, and these are not (`age`, `pressure`)."""
+    plain = [name for name in names if _NUMBERED.fullmatch(name.strip()) is None and as_number(name) is None]
+    return plain if len(names) >= 10 and len(plain) <= len(names) / 10 else []
 
 
 def _holds_values(table: Table, name: str) -> bool:

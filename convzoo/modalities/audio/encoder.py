@@ -177,7 +177,7 @@ class AudioEncoder(Encoder):
         return start, start + self.seconds
 
     def survey(self, examples: Sequence[Audio], items: Sequence[tuple[Tensor, Target]] | None) -> Survey:
-        """How long recordings are, how many are cut, and those that are silent."""
+        """How long recordings are, how many are cut, and those that are silent or shorter than a frame."""
         assert self.seconds is not None, "fit comes first"
         seconds = [example.seconds() for example in examples]
         cut = sum(length > self.seconds + 1e-3 for length in seconds)
@@ -185,14 +185,16 @@ class AudioEncoder(Encoder):
             "seconds": lengths_in_words(seconds, cut),
             "audio": f"{self.features} of {self.seconds:g} s at {self.sample_rate:,} Hz",
         }
+        names = [example.source or str(example.path or "") for example in examples]
+        short = [name for name, length in zip(names, seconds, strict=True) if length < self.frame_length]
+        notes = []
+        if short:
+            shown = some_of(short, len(names), "recordings")
+            notes.append(f"{shown} are shorter than one frame ({self.frame_length:g} s): too short to hear anything in")
         if items is None:
-            return Survey(facts)
-        silent = [
-            example.source or str(example.path or "")
-            for example, (samples, _) in zip(examples, items, strict=True)
-            if not samples.any()
-        ]
-        return Survey(facts, [f"{some_of(silent, len(items), 'recordings')} are silent"] if silent else [])
+            return Survey(facts, notes)
+        silent = [name for name, (samples, _) in zip(names, items, strict=True) if not samples.any()]
+        return Survey(facts, [*notes, *([f"{some_of(silent, len(items), 'recordings')} are silent"] if silent else [])])
 
     def collate(self, items: Sequence[tuple[Tensor, Target]], draws: Draws | None = None) -> Batch:
         """Stack, augment with `draws`, compute spectrograms if asked for, normalise."""

@@ -1027,3 +1027,12 @@ def test_soundfile_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "soundfile", None)
     with pytest.raises(RecipeError, match=r"reading sound needs soundfile.*: pip install 'convzoo\[audio\]'"):
         Audio(tmp_path / "a.wav").read()
+
+
+def test_recordings_shorter_than_a_frame_are_said() -> None:
+    encoder = fitted(features="log_mel")
+    examples = [Audio(samples=samples, rate=RATE, source=name) for name, samples in (
+        ("long", np.ones(RATE, np.float32)), ("short", np.ones(16, np.float32)),
+    )]  # fmt: skip
+    (note,) = encoder.survey(examples, None).notes
+    assert note.startswith("1 of 2 recordings (the first is short) are shorter than one frame")

@@ -666,8 +666,8 @@ FAULTS: dict[str, list[Fault]] = {
         Fault(
             "users_are_given_what_they_had_in_validation",
             "convzoo/modalities/recommendation/data/holding_out.py",
-            'seen_by_test = train.joined(kept["val"])',
-            "seen_by_test = train",
+            'train.joined(kept["val"]), kept["test"]',
+            'train, kept["test"]',
             (
                 "tests/modalities/recommendation/test_recommendation.py::test_validation_comes_out_of_training_and_test_masks_both",
             ),
@@ -897,8 +897,8 @@ FAULTS: dict[str, list[Fault]] = {
         Fault(
             "alarm_at_the_threshold",
             "convzoo/metrics/anomalies.py",
-            "flags = np.concatenate([score > 1 for score, _ in labelled])",
-            "flags = np.concatenate([score >= 1 for score, _ in labelled])",
+            "pairs = [(each[0][each[2] >= 0] > 1, each[2][each[2] >= 0] == 1)",
+            "pairs = [(each[0][each[2] >= 0] >= 1, each[2][each[2] >= 0] == 1)",
             ("tests/modalities/series/test_series.py::test_a_score_at_the_threshold_is_no_alarm",),
         ),
         Fault(
@@ -1299,16 +1299,16 @@ FAULTS: dict[str, list[Fault]] = {
         ),
         Fault(
             "entities_are_expanded",
-            "convzoo/modalities/graph/data/own.py",
+            "convzoo/modalities/graph/data/graph_files.py",
             'if "<!ENTITY" in text or "<!DOCTYPE" in text:',
             "if False:",
             ("tests/modalities/graph/test_graphs.py::test_a_graph_file_runs_no_code_and_expands_no_entities",),
         ),
         Fault(
             "arrays_may_be_pickles",
-            "convzoo/modalities/graph/data/own.py",
-            "np.load(self.path, allow_pickle=False)",
-            "np.load(self.path, allow_pickle=True)",
+            "convzoo/modalities/graph/data/arrays.py",
+            "np.load(path, allow_pickle=False)",
+            "np.load(path, allow_pickle=True)",
             ("tests/modalities/graph/test_graphs.py::test_a_graph_file_runs_no_code_and_expands_no_entities",),
         ),
         Fault(

@@ -121,8 +121,16 @@ def judgement(results: Mapping[str, Any]) -> str:
     ceiling, score = results.get("ceiling", {}).get(name), results["scores"].get(name)
     if not said or ceiling is None or score is None or not 0 <= ceiling <= 1:
         return said
-    below = ceiling - score
-    place = f"{100 * below:.1f} points below the ceiling" if below > 0.0005 else "at the ceiling"
+    # The difference to an opponent is above 0 where the network is better, so its sign tells whether less is better.
+    opponents: Mapping[str, Mapping[str, float]] = results.get("baselines", {})
+    gaps = [
+        (found["difference"], score - opponents[opponent][name])
+        for opponent, found in results.get("comparisons", {}).items()
+        if name in opponents.get(opponent, {})
+    ]
+    less = any(better * gap < 0 for better, gap in gaps)
+    short = score - ceiling if less else ceiling - score
+    place = f"{100 * short:.1f} points {'above' if less else 'below'} the ceiling" if short > 0.0005 else "at the ceiling"
     return f"{said}; {place}"
 
 

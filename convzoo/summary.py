@@ -130,7 +130,9 @@ def judgement(results: Mapping[str, Any]) -> str:
     ]
     less = any(better * gap < 0 for better, gap in gaps)
     short = score - ceiling if less else ceiling - score
-    place = f"{100 * short:.1f} points {'above' if less else 'below'} the ceiling" if short > 0.0005 else "at the ceiling"
+    place = (
+        f"{100 * short:.1f} points {'above' if less else 'below'} the ceiling" if short > 0.0005 else "at the ceiling"
+    )
     return f"{said}; {place}"
 
 

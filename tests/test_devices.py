@@ -197,7 +197,7 @@ def test_evaluating_takes_a_device(tmp_path: Path, device: torch.device, cli: Ca
 @over("model")
 def test_every_model_learns_and_predicts_on_the_device(case: Case, tmp_path: Path, device: torch.device) -> None:
     experiment = case.experiment()
-    model = fresh("model", case.part(experiment), experiment.encoder.dims)
+    model = fresh("model", case.part(experiment), experiment.task.model_dims(experiment.encoder.dims))
     devices = Devices(device, "32")
     splits = loaders(experiment, devices)
     trainer = Trainer(

@@ -51,7 +51,11 @@ def test_recipe_says_what_it_is(path: Path) -> None:
     assert recipe.modality
     assert recipe.expect, "a recipe promises a score"
     # Scores are parts of 1, or of 100 as their field writes them.
-    assert all(low < high < (100 if low >= 1 else 1) for low, high in recipe.expect.values()), "too good is a leak"
+    # The few test examples of a benchmark may all be right; those of generated data may not.
+    most = 1.0 if path in REFERENCE else 0.9999
+    assert all(low < high <= (99.99 if low >= 1 else most) for low, high in recipe.expect.values()), (
+        "too good is a leak"
+    )
     assert len(recipe.baselines) >= 2, "a naive opponent and a classical one"
     header = path.read_text(encoding="utf-8").partition("\nabout")[0]
     assert "convzoo run" in header

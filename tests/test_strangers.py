@@ -110,7 +110,7 @@ def test_users_are_not_taken_for_others_with_their_number(cli, tmp_path):
     head, _, rows = text.partition("\n")
     other = tmp_path / "other.csv"
     other.write_text(head + "\n" + "\n".join(f"x{row}" for row in rows.splitlines()) + "\n")
-    refused(cli("evaluate", "run", "--data", str(other)), 3, "other users than training")
+    refused(cli("evaluate", "run", "--data", str(other)), 3, "20 users that training did not have")
 
 
 def test_ids_are_for_what_has_ids(cli, small_run):

@@ -183,6 +183,13 @@ def describe(model: nn.Module, inputs: dict[str, Any]) -> Breakdown:
             rows[module].input_shape = ()
             rows[module].output_shape = shape
     layers = _in_block_order(model, rows)
+    total = counter.get_total_flops() // 2 - cut
+    own = sum(p.numel() for p in model.parameters()) - sum(row.parameters for row in layers)
+    beside: list[Layer] = []
+    if own > 0:  # weights of the network itself, which no layer has
+        words = "Weights that the network uses between its layers."
+        between = total - sum(row.multiply_adds for row in layers)
+        beside = [Layer("network", "Parameter", words, (), (own,), own, between)]
     fields = (
         model.receptive_fields(inputs)
         if isinstance(model, HasReceptiveFields)
@@ -192,11 +199,11 @@ def describe(model: nn.Module, inputs: dict[str, Any]) -> Breakdown:
         row.receptive_field = fields.get(row.name)
     widest = max(fields.values(), key=lambda widths: math.prod(widths), default=None)
     return Breakdown(
-        layers=_with_activations(layers),
+        layers=[*_with_activations(layers), *beside],
         inputs={key: tuple(value.shape[1:]) for key, value in inputs.items() if isinstance(value, Tensor)},
         parameters=sum(p.numel() for p in model.parameters()),
         trained_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
-        multiply_adds=counter.get_total_flops() // 2 - cut,
+        multiply_adds=total,
         receptive_field=widest,
     )
 

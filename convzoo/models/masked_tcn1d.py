@@ -1,6 +1,7 @@
 """A causal network that predicts each channel of a series from the others."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -8,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from convzoo.core.arguments import Activation, Count, FromData, Positive, Probability
+from convzoo.layers.causal import CausalBlock
 from convzoo.models.tcn1d import State, TCN1d
 
 FEW = 2
@@ -80,6 +82,17 @@ class MaskedTCN1d(nn.Module):
     def reach(self) -> tuple[int, int]:
         """An output depends on this many time steps before its own, and on none after it."""
         return self.own_after + self.network.reach[0], 0
+
+    def receptive_fields(self, inputs: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+        """The time steps that each block sees. They cannot be measured: the network makes a batch of its groups of channels."""
+        sees, found = 1, {}
+        for number, block in enumerate(cast("Iterable[CausalBlock]", self.network.blocks)):
+            sees += block.memory
+            for name, _ in block.named_modules(prefix=f"network.blocks.{number}"):
+                found[name] = (sees,)
+        for name, _ in self.network.readout.named_modules(prefix="network.readout"):
+            found[name] = (self.own_after + sees,)
+        return found
 
     def forward(self, values: Float[Tensor, "batch channels time"]) -> Float[Tensor, "batch channels time"]:
         """The expected values of each time step."""

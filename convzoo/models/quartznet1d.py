@@ -1,6 +1,6 @@
 """A residual network of time-channel separable convolutions that gives tokens all along a spectrogram."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -101,7 +101,7 @@ class QuartzNet1d(nn.Module):
         return self.writer(self.dropout(x.squeeze(3).transpose(1, 2)))
 
 
-def counted(lengths: Int[Tensor, " batch"], longest: int) -> Bool[Tensor, "batch 1 longest 1"]:
+def counted(lengths: Int[Tensor, " batch"], longest: Any) -> Bool[Tensor, "batch 1 longest 1"]:
     """True for positions that are no padding."""
     return (torch.arange(longest, device=lengths.device) < lengths[:, None])[:, None, :, None]
 

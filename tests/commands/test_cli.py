@@ -14,7 +14,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import scipy.io.wavfile
-from conftest import ROOT, TINY
+from conftest import FORMS, ROOT, TINY
 
 from convzoo.core.version import VERSION
 from convzoo.datasets.cards import list_cards
@@ -348,6 +348,15 @@ def test_the_readmes_commands_work(cli, tiny, tmp_path):
         points.astype("<f4").tofile(tmp_path / "streets" / f"{index}.bin")
         boxes.append(f"{index}.bin,Car,{10 + index},1,-1,4,2,1.5,0.1")
     (tmp_path / "streets" / "boxes.csv").write_text("\n".join(boxes) + "\n")
+    for name, target in (
+        ("series_cnn1d", "gestures.csv"), ("transactions_cnn1d", "transactions.csv"), ("maintenance_cnn1d", "units.csv"),
+        ("speech_ctc_cnn1d", "manifest.csv"), ("graphs_gin", "graphs"),
+    ):  # fmt: skip
+        home, _ = FORMS[name].own(tmp_path)
+        if home != tmp_path / target:
+            home.rename(tmp_path / target)
+    units = (tmp_path / "units.csv").read_text()
+    (tmp_path / "units.csv").write_text(units.replace("pump,hour", "unit,time", 1))
     for command in commands:
         words = shlex.split(command, comments=True)[1:]
         if words[:2] == ["data", "get"] or (words[0] == "export" and importlib.util.find_spec("onnxruntime") is None):

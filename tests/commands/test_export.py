@@ -123,7 +123,11 @@ def test_inputs_outputs_and_axes_have_names(recipe: str, named, small_run, cli, 
             assert shape[: len(wanted)] == wanted, tensor.name
             said = facts["axes"][tensor.name]
             assert len(said) == len(shape) == len(facts[kind][tensor.name][0])
-            assert all(dim == axis for dim, axis in zip(shape, said, strict=True) if isinstance(dim, str))
+            # The length of an output may be computed from that of the input, `(frames + 2)//3`.
+            plain = [
+                pair for pair in zip(shape, said, strict=True) if isinstance(pair[0], str) and pair[0].isidentifier()
+            ]
+            assert all(dim == axis for dim, axis in plain)
     assert set(named["inputs"]) <= set(facts["inputs"]) and set(named["outputs"]) == set(facts["outputs"])
 
 

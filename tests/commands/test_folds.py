@@ -91,11 +91,17 @@ def test_a_person_stands_in_one_fold_and_each_fold_has_both_classes(tmp_path: Pa
     assert len(homes) == 6
 
 
+NO_FOLDS = {
+    "anomaly_cnn1d", "recommender_lightgcn", "communities_gcn", "links_gcn", "maintenance_cnn1d", "transactions_cnn1d",
+}  # fmt: skip
+"""Their data are split in time, or belong to one graph."""
+
+
 @pytest.mark.parametrize("name", OWN)
 def test_check_makes_folds_for_every_recipe_or_says_why_not(name: str, cli, tmp_path: Path) -> None:
     home, settings = FORMS[name].own(tmp_path)
     result = cli("check", name, "--data", home, *settings, "--folds", 3)
-    if name in ("anomaly_cnn1d", "recommender_lightgcn"):
+    if name in NO_FOLDS:
         refused(result, 2, "--folds: data", "leave --folds out")
         return
     assert result.code == 0, result.err

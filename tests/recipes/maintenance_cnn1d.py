@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from convzoo.modalities.series.data.run_to_failure import RunToFailure
-from convzoo.modalities.series.history import UnitRows
+from convzoo.modalities.series.history import History
 
 NETWORK = ["train.epochs=2", "train.batch_size=8", "model.channels=8", "model.dilations=[1,2]", "model.trends=[4,8]",
            "encoder.context=24"]  # fmt: skip
@@ -13,9 +13,9 @@ SMALL = ["data.train=10", "data.val=5", "data.test=6", "data.cuts=4", "encoder.c
 PLAIN = ["model.dropout=0"]
 
 
-def raw() -> list[UnitRows]:
-    """A table of machines as the generator makes it, without their lives."""
-    return [RunToFailure(1, 1, 1, seed=3).read().test[0].table]
+def raw() -> list[History]:
+    """A machine as the generator makes it."""
+    return [RunToFailure(1, 1, 1, seed=3).read().test[0]]
 
 
 def own(folder: Path) -> tuple[Path, list[str]]:

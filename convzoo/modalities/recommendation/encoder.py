@@ -14,6 +14,7 @@ from convzoo.core.arguments import Positive
 from convzoo.core.batch import Batch
 from convzoo.core.encoder import Encoder
 from convzoo.core.errors import DataError, RecipeError
+from convzoo.core.files import no_such
 from convzoo.core.model import HasVectors
 from convzoo.core.randomness import Draws
 from convzoo.core.survey import Survey, lengths_in_words, listed
@@ -257,6 +258,10 @@ class InteractionEncoder(Encoder):
         for value in values:
             if isinstance(value, User):
                 found.append(value)
+            elif not isinstance(value, str | Path | Mapping | int | np.integer):
+                raise DataError(f"an input should be a user's id, a mapping or a file, not {type(value).__name__}")
+            elif isinstance(value, Path) and not value.exists():
+                raise no_such(value)
             elif isinstance(value, Mapping):
                 found.append(self._described(value, f"input {len(found) + 1}"))
             elif str(value) in self._by_id()[0]:

@@ -201,7 +201,10 @@ class History:
             elif isinstance(value, cls):
                 found.append(value)
             else:
-                raise DataError(f"{value!r:.60}: should be a table of units (.csv, .parquet), UnitRows or a History")
+                what = type(value).__name__
+                raise DataError(
+                    f"an input should be a table of units (.csv, .parquet), UnitRows or a History, not {what}"
+                )
         return found
 
 

@@ -85,7 +85,8 @@ class MaskedTCN1d(nn.Module):
 
     def receptive_fields(self, inputs: dict[str, Any]) -> dict[str, tuple[int, ...]]:
         """The time steps that each block sees. They cannot be measured: the network makes a batch of its groups of channels."""
-        sees, found = 1, {}
+        found: dict[str, tuple[int, ...]] = {}
+        sees = 1
         for number, block in enumerate(cast("Iterable[CausalBlock]", self.network.blocks)):
             sees += block.memory
             for name, _ in block.named_modules(prefix=f"network.blocks.{number}"):

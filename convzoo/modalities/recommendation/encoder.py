@@ -271,7 +271,7 @@ class InteractionEncoder(Encoder):
             elif str(value).lstrip().startswith("{"):
                 found.append(self._parsed(str(value), "the argument"))
             elif str(value).endswith((".txt", ".json", ".jsonl", ".csv", ".tsv", ".parquet")):
-                found += self._from_file(Path(value))
+                found += self._from_file(Path(str(value)))
             else:
                 found.append(self._stranger(str(value)))
         return found

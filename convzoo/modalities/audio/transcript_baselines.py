@@ -7,13 +7,14 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from convzoo.core.arguments import Positive
+from convzoo.core.arguments import NonNegative, Positive
 from convzoo.core.baseline import Baseline
 from convzoo.core.errors import DataError
 from convzoo.core.libraries import import_torchaudio
 from convzoo.core.outputs.transcripts import Transcripts, Word
 from convzoo.modalities.audio import augment as sound
 from convzoo.modalities.audio.transcribed import Utterance
+from convzoo.reading.arpa import END, NGrams
 
 torchaudio = import_torchaudio()
 
@@ -41,7 +42,7 @@ class WordHMM(Baseline):
     Like the network it is given what is said, and not when. At first the louder frames of a recording are shared out evenly over
     the states of its words; then alignment (Viterbi) and estimation take turns, and the mixtures are split in between. Between
     words there may be silence, which has a model of its own. A recording is recognised as the most probable sequence of words,
-    any of which may follow any other.
+    with the pairs of words of training's transcripts, as the network's search has them.
 
     Args:
         states: of each word, from left to right
@@ -49,11 +50,16 @@ class WordHMM(Baseline):
         coefficients: number of cepstral coefficients of a frame
         sample_rate: samples a second; files of other rates are resampled
         penalty: what each word costs, in nats; null: chosen on the validation split
+        language_weight: how much the logarithm of a pair's probability counts, 0: any word may follow any other alike; null:
+            chosen on the validation split
         max_words: the largest vocabulary that is tried
         max_hours: the most speech that it is trained on
     """
 
-    choices: ClassVar[Mapping[str, Sequence[Any]]] = {"penalty": (20.0, 0.0, 40.0, 80.0)}
+    choices: ClassVar[Mapping[str, Sequence[Any]]] = {
+        "penalty": (20.0, 0.0, 40.0, 80.0),
+        "language_weight": (5.0, 0.0, 10.0, 20.0),
+    }
 
     def __init__(
         self,
@@ -62,6 +68,7 @@ class WordHMM(Baseline):
         coefficients: Positive = 13,
         sample_rate: Positive = 8000,
         penalty: float | None = None,
+        language_weight: NonNegative | None = None,
         max_words: Positive = 200,
         max_hours: float = 2.0,
     ) -> None:
@@ -70,6 +77,7 @@ class WordHMM(Baseline):
         self.coefficients = coefficients
         self.sample_rate = sample_rate
         self.penalty = penalty
+        self.language_weight = language_weight
         self.max_words = max_words
         self.max_hours = max_hours
         self.hop = round(0.0125 * sample_rate)
@@ -79,12 +87,13 @@ class WordHMM(Baseline):
         self._resample = sound.Resampling(sample_rate)
         self._trained_on: Any = None
         self._heard_of: Any = None
+        self.follows: np.ndarray = np.zeros((1, 1), np.float32)
         self.means: np.ndarray = np.zeros((0, 0, 0), np.float32)
         self.variances: np.ndarray = self.means
         self.weights: np.ndarray = np.zeros((0, 0), np.float32)
 
     def fit(self, examples: Sequence[Utterance], dims: Mapping[str, Any]) -> None:
-        """Train once for all penalties.
+        """Train once for all penalties and weights.
 
         Raises:
             DataError: the vocabulary is too large.
@@ -97,6 +106,7 @@ class WordHMM(Baseline):
             raise DataError(
                 f"models of whole words are for at most {self.max_words:,} of them, and training has {len(self.words):,}"
             )
+        self.follows = _follows(self.words, texts)
         numbers = {word: number for number, word in enumerate(self.words)}
         seconds = np.cumsum([example.seconds() for example in examples])
         kept = max(1, int(np.searchsorted(seconds, self.max_hours * 3600)))
@@ -227,51 +237,70 @@ class WordHMM(Baseline):
         return Transcripts([[" ".join(word.text for word in heard)] for heard in words], words)
 
     def _decoded(self, frames: Sequence[np.ndarray]) -> list[list[Word]]:
-        """Token passing: each state keeps when its word began; at each frame the best word that ends there is noted."""
+        """Token passing: each state keeps when its word began, and silence the word before it, which the next one depends on."""
         count, vocabulary, states = len(frames), len(self.words), self.states
         longest, penalty = max(map(len, frames)), float(self.setting("penalty"))
+        follows = np.float32(self.setting("language_weight")) * self.follows  # (history, next word)
+        entering, leaving = follows[:, :-1] - np.float32(penalty), follows[:, -1]
         emitted = np.full((count, longest, self.silence + 1), _LOWEST, np.float32)
         for row, each in enumerate(frames):
             emitted[row, : len(each)] = self._scores(each)
+        # A history is the last word, or the last number for none.
         score = np.full((count, vocabulary, states), _LOWEST, np.float32)
         begun = np.zeros((count, vocabulary, states), np.int32)
-        score[:, :, 0] = emitted[:, 0, :-1].reshape(count, vocabulary, states)[:, :, 0] - penalty
-        quiet, quiet_begun = emitted[:, 0, -1].copy(), np.zeros(count, np.int32)
-        ended = np.full(
-            (longest, count), vocabulary, np.int32
-        )  # the word that ends best at a frame; silence comes last
-        since = np.zeros((longest, count), np.int32)
-        rows, best = np.arange(count), np.zeros(count, np.float32)
+        score[:, :, 0] = emitted[:, 0, :-1].reshape(count, vocabulary, states)[:, :, 0] + entering[-1]
+        quiet = np.full((count, vocabulary + 1), _LOWEST, np.float32)
+        quiet[:, -1] = emitted[:, 0, -1]
+        quiet_begun = np.zeros((count, vocabulary + 1), np.int32)
+        ends = np.full((count, vocabulary + 1), _LOWEST, np.float32)  # of each history, so far
+        before = np.full((longest, count, vocabulary), vocabulary, np.int16)  # of a word that begins at a frame
+        since = np.zeros((longest, count, vocabulary), np.int32)  # when a word that ends at a frame began
+        hushed = np.full(
+            (longest, count, vocabulary + 1), -1, np.int32
+        )  # when the silence behind a word began; -1: none
+        last = np.full((count, vocabulary + 1), _LOWEST, np.float32)
         for time in range(longest):
             if time:
                 now = emitted[:, time, :-1].reshape(count, vocabulary, states)
+                joined = ends[:, :, None] + entering
+                before[time] = joined.argmax(axis=1)
                 moved = np.pad(score[:, :, :-1], ((0, 0), (0, 0), (1, 0)), constant_values=_LOWEST)
-                moved[:, :, 0] = (best - penalty)[:, None]
+                moved[:, :, 0] = joined.max(axis=1)
                 came = np.pad(begun[:, :, :-1], ((0, 0), (0, 0), (1, 0)), constant_values=time)
                 moves = moved > score
                 score, begun = np.where(moves, moved, score) + now, np.where(moves, came, begun)
-                stays = quiet >= best
-                quiet = np.where(stays, quiet, best) + emitted[:, time, -1]
+                stays = quiet >= ends
+                quiet = np.where(stays, quiet, ends) + emitted[:, time, -1:]
                 quiet_begun = np.where(stays, quiet_begun, time)
-            word = score[:, :, -1].argmax(axis=1)
-            best = score[rows, word, -1]
-            still = quiet > best
-            ended[time] = np.where(still, vocabulary, word)
-            since[time] = np.where(still, quiet_begun, begun[rows, word, -1])
-            best = np.where(still, quiet, best)
+            ends = np.concatenate([score[:, :, -1], np.full((count, 1), _LOWEST, np.float32)], axis=1)
+            still = quiet > ends
+            since[time] = begun[:, :, -1]
+            hushed[time] = np.where(still, quiet_begun, -1)
+            ends = np.where(still, quiet, ends)
+            over = np.array([time == len(each) - 1 for each in frames])
+            last[over] = ends[over]
         seconds = self.hop / self.sample_rate
         found = []
         for row, each in enumerate(frames):
-            heard, time = [], len(each) - 1
-            while time >= 0:
-                number, start = int(ended[time, row]), int(since[time, row])
-                if number < vocabulary:
-                    heard.append(
-                        Word(self.words[number], round(start * seconds, 3), round((time + 1) * seconds, 3), 1.0)
-                    )
-                time = start - 1
+            heard, time, word = [], len(each) - 1, int((last[row] + leaving).argmax())
+            while word < vocabulary:
+                silence = int(hushed[time, row, word])
+                time = silence - 1 if silence >= 0 else time
+                start = int(since[time, row, word])
+                heard.append(Word(self.words[word], round(start * seconds, 3), round((time + 1) * seconds, 3), 1.0))
+                if not start:
+                    break
+                time, word = start - 1, int(before[start, row, word])
             found.append(heard[::-1])
         return found
+
+
+def _follows(words: Sequence[str], texts: Sequence[Sequence[str]]) -> np.ndarray:
+    """(words + 1, words + 1): the logarithm of the probability of the next word after each word, the last row after none; the
+    last column is the end."""
+    grams = NGrams.learn(text for text in texts if text)
+    histories = [*((word,) for word in words), grams.start()]
+    return np.array([[grams.after(history, word)[1] for word in [*words, END]] for history in histories], np.float32)
 
 
 def _changes(values: np.ndarray) -> np.ndarray:

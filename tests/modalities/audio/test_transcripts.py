@@ -1,6 +1,7 @@
 """Transcribed speech: layouts of corpora, wrong input, the encoder, long recordings, streams and what is written."""
 
 import io
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from convzoo.modalities.audio.data.own_transcripts import TranscriptFolder, Tran
 from convzoo.modalities.audio.data.yesno import YesNo
 from convzoo.modalities.audio.encoder import AudioEncoder
 from convzoo.modalities.audio.transcribed import Utterance, written
+from convzoo.modalities.audio.transcript_baselines import WordHMM
 from convzoo.modalities.audio.transcript_encoder import TranscribedAudioEncoder, subtitles
 from convzoo.models.quartznet1d import QuartzNet1d
 from convzoo.ops.ctc import best_path
@@ -325,3 +327,36 @@ def test_files_that_are_written(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="one recording, and there are 2"):
         encoder.write_files(tmp_path / "a.srt", examples * 2, found * 2)
     assert encoder.write_files(tmp_path / "a.csv", examples, found) is None
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_models_of_words_find_the_best_of_all_paths(seed: int, weight: float) -> None:
+    random = np.random.default_rng(seed)
+    opponent = WordHMM(states=2, penalty=0.5, language_weight=weight)
+    opponent.words, opponent.follows = ["a", "b"], random.normal(0, 2, (3, 3)).astype(np.float32)
+    opponent._scores = lambda frames: frames  # type: ignore[method-assign]
+    frames = [random.normal(0, 1, (length, 5)).astype(np.float32) for length in (6, 4, 2, 1)]
+    first, last, silence = (0, 2), (1, 3), 4
+
+    def worth(each: np.ndarray, path: tuple[int, ...]) -> tuple[float, list[str]]:
+        """Of one way through the states, with the words on it; minus infinity where it is not allowed."""
+        total, said, before = 0.0, [], silence
+        for time, state in enumerate(path):
+            if state in first and (before in last or before == silence):
+                total += weight * opponent.follows[said[-1] if said else 2, state // 2] - 0.5
+                said.append(state // 2)
+            elif not (
+                state == before or (state in last and before == state - 1) or (state == silence and before in last)
+            ):
+                return -np.inf, []
+            total += each[time, state]
+            before = state
+        if before in first:
+            return -np.inf, []
+        return total + weight * opponent.follows[said[-1] if said else 2, 2], ["ab"[word] for word in said]
+
+    for each, heard in zip(frames, opponent._decoded(frames), strict=True):
+        best = max((worth(each, path) for path in product(range(5), repeat=len(each))), key=lambda found: found[0])
+        assert [word.text for word in heard] == best[1]
+        assert all(0 <= word.start < word.end for word in heard)

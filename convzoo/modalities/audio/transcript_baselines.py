@@ -57,8 +57,8 @@ class WordHMM(Baseline):
     """
 
     choices: ClassVar[Mapping[str, Sequence[Any]]] = {
-        "penalty": (20.0, 0.0, 40.0, 80.0),
-        "language_weight": (5.0, 0.0, 10.0, 20.0),
+        "penalty": (20.0, 0.0, 40.0),
+        "language_weight": (5.0, 0.0, 20.0),
     }
 
     def __init__(

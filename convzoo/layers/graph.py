@@ -474,13 +474,13 @@ class GraphPooling(nn.Module):
         if self.kind == "max":
             return empty.scatter_reduce(0, member.unsqueeze(1).expand_as(x), x, "amax", include_self=False)
         if self.score is not None:
-            x = x * self.weights(x, member, counts).unsqueeze(1)
+            x = x * self.attention_of(x, member, counts).unsqueeze(1)
         found = empty.index_add(0, member, x)
         if self.kind == "mean":
             return found / counts.unsqueeze(1).to(x.dtype)
         return found / self.size if self.kind == "sum" else found
 
-    def weights(
+    def attention_of(
         self,
         x: Float[Tensor, "nodes channels"],
         member: Int[Tensor, " nodes"],

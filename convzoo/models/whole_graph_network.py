@@ -144,7 +144,7 @@ class WholeGraphNetwork(nn.Module):
     ) -> Float[Tensor, " nodes"] | None:
         """With attention pooling, how much each node counts in its graph; None without."""
         kinds = [pooling for pooling in self.poolings if pooling.kind == "attention"]
-        return kinds[0].weights(self.normalisation(self._nodes(graph)[-1]), member, counts) if kinds else None  # type: ignore[operator]
+        return kinds[0].attention_of(self.normalisation(self._nodes(graph)[-1]), member, counts) if kinds else None  # type: ignore[operator]
 
     def receptive_fields(self, inputs: dict[str, Any]) -> dict[str, tuple[int, ...]]:
         """For each convolution, how many nodes the first node's values depend on; after the pooling, all of the first graph."""

@@ -66,7 +66,7 @@ def test_pooling_sees_each_graph_alone(kind):
         wanted = torch.stack(
             [(torch.softmax(pooling.score(part).squeeze(1), 0)[:, None] * part).sum(0) for part in parts]
         )
-        weights = pooling.weights(x, member, counts)
+        weights = pooling.attention_of(x, member, counts)
         torch.testing.assert_close(torch.stack([part.sum() for part in weights.split(counts.tolist())]), torch.ones(3))
     else:
         how = {"sum": lambda part: part.sum(0) / 2, "mean": lambda part: part.mean(0), "max": lambda part: part.amax(0)}

@@ -8,7 +8,6 @@ its gradients.
 
 import copy
 import dataclasses
-import itertools
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from common import Ratio, Verdict, interleaved, parser, pin, print_environment, 
 from hand_written import Step
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
-from trainer_speed import NEVER, InTurns
+from trainer_speed import NEVER, InTurns, each_step, total_length
 
 from convzoo.experiment import Experiment, assemble, loaders
 from convzoo.modalities.text.tagged_encoder import _HIDDEN
@@ -96,14 +95,6 @@ def careful_step(experiment: Experiment, sentences: Encoded, hidden: Tensor, net
     return step
 
 
-def token_counts(loader: Loader) -> Iterator[int]:
-    """Tokens of each of the trainer's steps."""
-    assert loader.lengths is not None
-    for epoch in itertools.count():
-        for chosen in loader._order(epoch):
-            yield int(loader.lengths[chosen].sum())
-
-
 def train(overrides: list[str], rounds: int, steps: int) -> dict[str, list[float]]:
     """Tokens per second of each side, one value for each round."""
     experiment = assemble(open_recipe(RECIPE, overrides))
@@ -117,7 +108,7 @@ def train(overrides: list[str], rounds: int, steps: int) -> dict[str, list[float
     network = copy.deepcopy(experiment.model)
     Seeds(network, 1).at(0, 0)
     opponents = {"careful": careful_step(experiment, sentences, hidden, network)}
-    turns = InTurns(steps, opponents, token_counts(split["train"]))
+    turns = InTurns(steps, opponents, each_step(split["train"], total_length(split["train"])))
     few = Loader(experiment.splits.val[:2], experiment.encoder, 2)  # the last step is followed by an evaluation
     with tempfile.TemporaryDirectory() as folder:
         Trainer(

@@ -38,6 +38,33 @@ def peak() -> float:
     return used / (1e6 if sys.platform == "darwin" else 1e3)
 
 
+def to_first_step(name: str, path: Path, overrides: list[str]) -> tuple[dict[str, float], Any]:
+    """Read, split and look at one's own data as `convzoo run NAME --data PATH` does, and train a step. Called in a new process.
+
+    Returns:
+        the peak memory in MB after the imports, after reading and fitting, and after the step; and the experiment
+    """
+    from convzoo.checks import look
+    from convzoo.experiment import assemble, loaders
+    from convzoo.recipe.own_data import open_recipe
+    from convzoo.training.devices import Devices
+    from convzoo.training.trainer import Trainer
+
+    found = {"imports": peak()}
+    recipe = open_recipe(name, overrides, str(path))
+    devices = Devices.open("cpu", "32")
+    experiment = assemble(recipe)
+    found["read"] = peak()
+    split = loaders(experiment, devices)
+    look(experiment.splits, experiment.encoder, experiment.task, split)
+    trainer = Trainer(
+        experiment.model, experiment.task, experiment.recipe.train, devices, split["train"], split["val"], Path("unused")
+    )  # fmt: skip
+    loss = trainer.try_step(next(split["train"].steps(0)))
+    assert all(value == value for value in loss.values())
+    return found | {"peak": peak()}, experiment
+
+
 def peaks(script: str, overrides: list[str], threads: int, rounds: int) -> dict[str, list[float]]:
     """Peak memory, in MB, of new processes of a script that measures itself: `--worker convzoo` and `--worker plain`."""
 

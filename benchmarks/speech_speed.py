@@ -11,7 +11,6 @@ import dataclasses
 import itertools
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from entities_speed import hand_batches
 from hand_written import Step
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
-from trainer_speed import NEVER, InTurns
+from trainer_speed import NEVER, InTurns, each_step, total_length
 
 from convzoo.core.libraries import import_torchaudio
 from convzoo.experiment import Experiment, assemble, loaders
@@ -132,14 +131,6 @@ def torchaudio_step(experiment: Experiment, items: list[Any], network: nn.Module
     return step
 
 
-def frame_counts(loader: Loader) -> Iterator[int]:
-    """Frames of each of the trainer's steps."""
-    assert loader.lengths is not None
-    for epoch in itertools.count():
-        for chosen in loader._order(epoch):
-            yield int(loader.lengths[chosen].sum())
-
-
 def train(overrides: list[str], rounds: int, steps: int) -> dict[str, list[float]]:
     """Frames per second of each side, one value for each round."""
     experiment = assemble(open_recipe(RECIPE, overrides))
@@ -157,7 +148,7 @@ def train(overrides: list[str], rounds: int, steps: int) -> dict[str, list[float
             network = network.to(memory_format=torch.channels_last)
         Seeds(network, 1).at(0, 0)
         opponents[name] = make(experiment, items, network)
-    turns = InTurns(steps, opponents, frame_counts(split["train"]))
+    turns = InTurns(steps, opponents, each_step(split["train"], total_length(split["train"])))
     few = Loader(experiment.splits.val[:2], experiment.encoder, 2)  # the last step is followed by an evaluation
     with tempfile.TemporaryDirectory() as folder:
         Trainer(

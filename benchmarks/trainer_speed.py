@@ -8,11 +8,13 @@ clock every `--steps` steps, and then the others have their turn.
 
 import copy
 import dataclasses
+import itertools
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from common import IMAGES, RECIPES, Ratio, Verdict, parser, pin, print_environment, print_medians, print_verdicts
@@ -30,6 +32,25 @@ from convzoo.training.trainer import Trainer
 
 NEVER = 10**9
 AUGMENTS = ("flip", "shift", "rotate", "scale", "elastic", "brightness", "contrast", "cutout")
+
+
+def each_step(loader: Loader, count: Callable[[Any], int]) -> Iterator[int]:
+    """What `count` says of the numbers of the examples in each of the trainer's steps: how many, or how long they are."""
+    for epoch in itertools.count():
+        for chosen in loader._order(epoch):
+            yield count(chosen)
+
+
+def total_length(loader: Loader, *axes: int) -> Callable[[Any], int]:
+    """For `each_step`: the lengths of a step's examples together.
+
+    Args:
+        loader: of examples that have lengths
+        axes: which of several lengths of an example
+    """
+    assert loader.lengths is not None
+    lengths = loader.lengths
+    return lambda chosen: int(lengths[(chosen, *axes)].sum())
 
 
 class InTurns:

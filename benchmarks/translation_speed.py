@@ -9,7 +9,6 @@ prefix again for each token, as is necessary without a state; the source is enco
 import argparse
 import copy
 import dataclasses
-import itertools
 import json
 import statistics
 import sys
@@ -38,7 +37,7 @@ from memory import peak
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import cached
 from torch.nn.utils.rnn import pad_sequence
-from trainer_speed import NEVER, InTurns
+from trainer_speed import NEVER, InTurns, each_step, total_length
 
 from convzoo.experiment import Experiment, assemble, loaders
 from convzoo.models.convs2s import ConvS2S
@@ -112,14 +111,6 @@ def hand_step(experiment: Experiment, pairs: Encoded, network: nn.Module, per_ba
     return careful_step(network, batches, smoothing, train.clip_norm or 1e9, train.lr)
 
 
-def token_counts(loader: Loader) -> Iterator[int]:
-    """Target tokens of each of the trainer's steps."""
-    assert loader.lengths is not None
-    for epoch in itertools.count():
-        for chosen in loader._order(epoch):
-            yield int(loader.lengths[chosen, 0].sum())
-
-
 def train(overrides: list[str], rounds: int, steps: int) -> dict[str, list[float]]:
     """Target tokens per second of each side, one value for each round."""
     experiment = assemble(open_recipe(RECIPE, overrides))
@@ -135,7 +126,7 @@ def train(overrides: list[str], rounds: int, steps: int) -> dict[str, list[float
         network = copy.deepcopy(experiment.model)
         Seeds(network, 1).at(0, 0)
         opponents[name] = hand_step(experiment, pairs, network, per_batch)
-    turns = InTurns(steps, opponents, token_counts(split["train"]))
+    turns = InTurns(steps, opponents, each_step(split["train"], total_length(split["train"], 0)))
     few = Loader(experiment.splits.val[:2], experiment.encoder, 2)  # the last step is followed by an evaluation
     with tempfile.TemporaryDirectory() as folder:
         Trainer(

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from common import Ratio, Verdict, last_line, parser, pin, print_environment, print_table, print_verdicts
-from memory import peak
+from memory import to_first_step
 
 SENSORS, LIFE = 4, 5_000
 
@@ -47,26 +47,9 @@ def worker(path: Path, overrides: list[str]) -> dict[str, Any]:
     import torch  # noqa: F401 (its memory is not that of the table)
 
     began = time.perf_counter()
-    from convzoo.checks import look
-    from convzoo.experiment import assemble, loaders
-    from convzoo.recipe.own_data import open_recipe
-    from convzoo.training.devices import Devices
-    from convzoo.training.trainer import Trainer
-
-    found: dict[str, Any] = {"imports": peak()}
-    recipe = open_recipe("maintenance_cnn1d", overrides, str(path))
-    devices = Devices.open("cpu", "32")
-    experiment = assemble(recipe)
-    found["read"] = peak()
-    split = loaders(experiment, devices)
-    look(experiment.splits, experiment.encoder, experiment.task, split)
-    trainer = Trainer(
-        experiment.model, experiment.task, experiment.recipe.train, devices, split["train"], split["val"], Path("unused")
-    )  # fmt: skip
-    loss = trainer.try_step(next(split["train"].steps(0)))
-    assert all(value == value for value in loss.values())
+    found, experiment = to_first_step("maintenance_cnn1d", path, overrides)
     rows = sum(len(example) for _, examples in experiment.splits for example in examples)
-    return found | {"clock": time.perf_counter() - began, "peak": peak(), "rows": rows}
+    return found | {"clock": time.perf_counter() - began, "rows": rows}
 
 
 def main() -> int:

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from common import Ratio, Verdict, parser, pin, print_environment, print_medians, print_verdicts
 from hand_written import Step
 from torch import Tensor, nn
-from trainer_speed import NEVER, InTurns
+from trainer_speed import NEVER, InTurns, each_step
 
 from convzoo.core.libraries import import_torch_geometric
 from convzoo.experiment import Experiment, assemble, loaders
@@ -132,13 +132,6 @@ def geometric_step(experiment: Experiment, size: int) -> Step:
     return step
 
 
-def counts(loader: Loader) -> Iterator[int]:
-    """Graphs of each of the trainer's steps."""
-    for epoch in itertools.count():
-        for chosen in loader._order(epoch):
-            yield len(chosen)
-
-
 def train(overrides: list[str], rounds: int, steps: int) -> dict[str, list[float]]:
     """Graphs per second of each side, one value for each round."""
     experiment = assemble(open_recipe(RECIPE, overrides))
@@ -155,7 +148,7 @@ def train(overrides: list[str], rounds: int, steps: int) -> dict[str, list[float
         "torch-geometric": geometric_step(experiment, config.batch_size),
     }
     split = loaders(experiment, devices)
-    turns = InTurns(steps, opponents, counts(split["train"]))
+    turns = InTurns(steps, opponents, each_step(split["train"], len))
     few = Loader(experiment.splits.val[:2], experiment.encoder, 2)  # the last step is followed by an evaluation
     with tempfile.TemporaryDirectory() as folder:
         Trainer(

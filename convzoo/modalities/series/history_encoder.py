@@ -2,8 +2,7 @@
 
 import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import chain
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -48,6 +47,17 @@ class _Before:
     rows: int = 0
     first: Any = 0.0  # the sum of the first rows, standardised
     past: Any = None  # what an encoder with channels of its own keeps
+
+
+@dataclass(frozen=True)
+class _StreamForm:
+    """How the lines of a stream are read: its columns, what stands between its cells, which column is what, and for each column
+    of categories the number of each value."""
+
+    names: Sequence[str]
+    separator: str
+    form: UnitForm
+    places: Sequence[Mapping[str, int]]
 
 
 @dataclass(frozen=True)
@@ -607,33 +617,25 @@ class HistoryEncoder(Encoder):
         for column in (form.unit, form.time, *self.number_names, *self.category_names):
             if column is not None and column not in names:
                 raise DataError(f"standard input:1: has no column {column!r}; {did_you_mean(column, names)}")
-        commas = separator != ","
+        places = [{word: at for at, word in enumerate(words, 1)} for words in self.vocabularies]
+        read = _StreamForm(names, separator, form, places)
         known: dict[str, _Before] = {}
-        for line, text in enumerate(chain([""], arriving), 1):
+        for line, text in enumerate(arriving, 2):
             if not text.strip():
                 continue
             try:
-                yield self._stream_row(text, line, names, separator, commas, form, known)
+                yield self._stream_row(text, line, read, known)
             except DataError as error:
                 if refused is None:
                     raise
                 refused(error)
 
-    def _stream_row(
-        self,
-        text: str,
-        line: int,
-        names: Sequence[str],
-        separator: str,
-        commas: bool,
-        form: UnitForm,
-        known: dict[str, _Before],
-    ) -> StreamRow:
-        where = f"standard input:{line}"
-        cells = next(csv.reader([text], delimiter=separator))
-        if len(cells) != len(names):
-            raise DataError(f"{where}: has {len(cells)} cells; the heading has {len(names)}")
-        row = {name: cell.strip() for name, cell in zip(names, cells, strict=True)}
+    def _stream_row(self, text: str, line: int, read: _StreamForm, known: dict[str, _Before]) -> StreamRow:
+        where, form = f"standard input:{line}", read.form
+        cells = next(csv.reader([text], delimiter=read.separator))
+        if len(cells) != len(read.names):
+            raise DataError(f"{where}: has {len(cells)} cells; the heading has {len(read.names)}")
+        row = {name: cell.strip() for name, cell in zip(read.names, cells, strict=True)}
         unit = row[form.unit] if form.unit else ""
         if form.unit and not unit:
             raise DataError(f"{where}: column {form.unit!r} names no unit")
@@ -642,7 +644,7 @@ class HistoryEncoder(Encoder):
             cell = row[name]
             if cell == "" or cell.lower() in NO_NUMBER:
                 continue
-            number = number_in(cell, commas and "," in cell)
+            number = number_in(cell, read.separator != "," and "," in cell)
             if number is None or not np.isfinite(number):
                 raise DataError(f"{where}: column {name!r} has {cell[:40]!r}, which is not a finite number")
             numbers[0, at] = number
@@ -657,11 +659,9 @@ class HistoryEncoder(Encoder):
         if self.gap_median and times is not None:
             gap = np.log1p(np.maximum(_gaps(times, before.time), 0) / self.gap_median)
         values, condition = self._channels(numbers, before.last, gap, np.array([float(before.rows)]), times)
-        codes = [
-            words.index(row[name]) + 1 if row[name] in words else 0
-            for name, words in zip(self.category_names, self.vocabularies, strict=True)
-        ] + ([int(condition[0]) + 1] if self.conditions > 1 else [])
         texts = [row[name] for name in self.category_names]
+        codes = [place.get(text, 0) for place, text in zip(read.places, texts, strict=True)]
+        codes += [int(condition[0]) + 1] if self.conditions > 1 else []
         beside = self.beside_next(before, numbers[0], texts)
         if self.first_rows:
             shown_numbers = values[: len(self.number_names), 0]
@@ -814,8 +814,6 @@ def _mean_and_deviation(found: Moments) -> tuple[float, float]:
 
 def _in_columns_of(table: UnitRows, numbers: Sequence[str], categories: Sequence[str]) -> UnitRows:
     """The same rows, with the columns in this order."""
-    from dataclasses import replace
-
     if (table.number_names, table.category_names) == (tuple(numbers), tuple(categories)):
         return table
     first = [table.number_names.index(name) for name in numbers]

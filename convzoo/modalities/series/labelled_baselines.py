@@ -1,5 +1,6 @@
 """Opponents that classify whole series: statistics of intervals, nearest neighbours, random convolutions."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -213,9 +214,9 @@ class RandomConvolutions(SeriesClassifierBaseline):
                     found[at] = row
         return np.stack([row for row in found if row is not None])
 
+    @abstractmethod
     def transformed(self, series: Tensor, lengths: Tensor) -> Tensor:
         """(batch, features) of series (batch, channels, time) that are padded at their end."""
-        raise NotImplementedError
 
 
 def _padded(series: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:

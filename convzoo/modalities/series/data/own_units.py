@@ -75,7 +75,6 @@ class UnitTable(Reader):
         unit_names, time_names, target_names: what such columns are usually called
         flags: whether the answer marks rows with yes and no; else it is a number
         what: what several units are called
-        extra_names: names of columns that are kept beside, by what they are for
     """
 
     example = History
@@ -88,7 +87,6 @@ class UnitTable(Reader):
     target_names: ClassVar[Sequence[str]] = ("target", "label", "y")
     flags: ClassVar[bool] = False
     what: ClassVar[str] = "units"
-    extra_names: ClassVar[dict[str, Sequence[str]]] = {}
 
     def __init__(
         self,
